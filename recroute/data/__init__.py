@@ -1,0 +1,22 @@
+"""Evaluated answers as data: records, id maps, the three-state matrix, data sets and their folder."""
+
+from recroute.data.dataset import Dataset
+from recroute.data.encoding import Encoder, Precomputed
+from recroute.data.folder import read_dataset, write_dataset
+from recroute.data.ids import IdMap
+from recroute.data.matrix import InteractionMatrix
+from recroute.data.means import llm_means, task_means
+from recroute.data.records import Records
+
+__all__ = [
+    "Dataset",
+    "Encoder",
+    "IdMap",
+    "InteractionMatrix",
+    "Precomputed",
+    "Records",
+    "llm_means",
+    "read_dataset",
+    "task_means",
+    "write_dataset",
+]

@@ -1,0 +1,182 @@
+"""A data set: the interaction matrix, what is known of its instances and LLMs, and the prompts' vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recroute.data.encoding import Encoder
+from recroute.data.ids import IdMap
+from recroute.data.matrix import Index, InteractionMatrix
+from recroute.data.records import Records
+from recroute.errors import DataError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """n instances, m LLMs, and the scores observed between them.
+
+    Parameters
+    ----------
+    name : str
+    interactions : InteractionMatrix (n, m)
+    instances : polars.DataFrame
+        n rows in the order of the matrix: `instance_id, task` and, if known, `prompt, benchmark, split`.
+    llms : polars.DataFrame
+        m rows in the order of the matrix: `llm_id` and, if known, `family, n_params_b, price_in, price_out`.
+    embeddings : f32 (n, d), optional
+        A vector for each instance.
+    encoder : Encoder, optional
+        What made the embeddings; set exactly when they are.
+    card : mapping
+        Free text: title, source, licence, what a score means.
+
+    Raises
+    ------
+    DataError
+        If the parts do not fit together.
+    """
+
+    name: str
+    interactions: InteractionMatrix
+    instances: pl.DataFrame
+    llms: pl.DataFrame
+    embeddings: NDArray[np.float32] | None = None
+    encoder: Encoder | None = None
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n, m = self.interactions.n_instances, self.interactions.n_llms
+        if (self.instances.height, self.llms.height) != (n, m):
+            raise DataError(
+                f"{self.name}: the matrix is {n} x {m}, the tables have {self.instances.height} instances "
+                f"and {self.llms.height} LLMs"
+            )
+        if (self.embeddings is None) != (self.encoder is None):
+            raise DataError(f"{self.name}: embeddings and their encoder go together; give both or neither")
+        if self.embeddings is not None:
+            if self.embeddings.shape[0] != n:
+                raise DataError(f"{self.name}: {self.embeddings.shape[0]} embeddings for {n} instances")
+            if not np.isfinite(self.embeddings).all():
+                row = int(np.flatnonzero(~np.isfinite(self.embeddings).all(axis=1))[0])
+                raise DataError(
+                    f"{self.name}: the embedding of instance {self.instance_ids.ids[row]!r} is not finite; encode it again"
+                )
+
+    @classmethod
+    def from_records(
+        cls,
+        records: Records | Any,
+        *,
+        name: str = "records",
+        instances: pl.DataFrame | None = None,
+        llms: pl.DataFrame | None = None,
+        card: Mapping[str, Any] | None = None,
+    ) -> Dataset:
+        """Build from a table of evaluated answers.
+
+        Without tables of instances or LLMs the ids come from the records, in alphabetical order; a missing
+        `task` column becomes the one task "all". Raises DataError for ids the tables do not know and for
+        pairs that stand twice.
+        """
+        if not isinstance(records, Records):
+            records = Records.from_frame(records)
+        if instances is None:
+            instances = records.table.select(pl.col("instance_id").unique().sort())
+        if "task" not in instances.columns:
+            instances = instances.with_columns(pl.lit("all").alias("task"))
+        if llms is None:
+            llms = records.table.select(pl.col("llm_id").unique().sort())
+        rows = _positions(records, "instance_id", instances)
+        columns = _positions(records, "llm_id", llms)
+        _refuse_duplicates(records, rows, columns, llms.height)
+        cost = records.table["cost"].to_numpy() if "cost" in records.table.columns else None
+        matrix = InteractionMatrix.from_coordinates(
+            rows, columns, records.table["score"].to_numpy(), (instances.height, llms.height), cost
+        )
+        return cls(name=name, interactions=matrix, instances=instances, llms=llms, card=dict(card or {}))
+
+    @property
+    def n_instances(self) -> int:
+        return self.interactions.n_instances
+
+    @property
+    def n_llms(self) -> int:
+        return self.interactions.n_llms
+
+    @cached_property
+    def instance_ids(self) -> IdMap:
+        return IdMap(tuple(self.instances["instance_id"].to_list()), kind="instance")
+
+    @cached_property
+    def llm_ids(self) -> IdMap:
+        return IdMap(tuple(self.llms["llm_id"].to_list()), kind="llm")
+
+    @cached_property
+    def tasks(self) -> NDArray[np.str_]:
+        """Task of each instance, str (n,)."""
+        return self.instances["task"].to_numpy().astype(np.str_)
+
+    @property
+    def prompts(self) -> list[str] | None:
+        """Prompt of each instance, or None where the data set has no texts."""
+        return self.instances["prompt"].to_list() if "prompt" in self.instances.columns else None
+
+    def take_instances(self, index: Index) -> Dataset:
+        """The data set with these instances only, in this order."""
+        return replace(
+            self,
+            interactions=self.interactions.take_instances(index),
+            instances=self.instances[np.asarray(index)],
+            embeddings=None if self.embeddings is None else self.embeddings[index],
+        )
+
+    def take_llms(self, index: Index) -> Dataset:
+        """The data set with these LLMs only, in this order."""
+        return replace(self, interactions=self.interactions.take_llms(index), llms=self.llms[np.asarray(index)])
+
+    def with_embeddings(self, embeddings: NDArray[np.float32], encoder: Encoder) -> Dataset:
+        """The data set with these vectors f32 (n, d), made by `encoder`."""
+        return replace(self, embeddings=embeddings, encoder=encoder)
+
+    def __repr__(self) -> str:
+        vectors = "no embeddings" if self.embeddings is None else f"{self.embeddings.shape[1]} dimensions"
+        return (
+            f"Dataset({self.name!r}: {self.n_instances:,} instances x {self.n_llms:,} LLMs, "
+            f"{self.interactions.n_observed:,} records, density {self.interactions.density:.3f}, {vectors})"
+        )
+
+
+def _positions(records: Records, column: str, table: pl.DataFrame) -> NDArray[np.int64]:
+    """Position of each record's id in `table`."""
+    # One lookup per distinct id: millions of records share a few thousand of them.
+    coded = records.table.select(pl.col(column).cast(pl.Categorical)).to_series()
+    ids = IdMap(tuple(table[column].to_list()), kind=column.removesuffix("_id"))
+    distinct = coded.unique().cast(pl.String).to_list()
+    for value in distinct:
+        if value not in ids:
+            raise DataError(
+                f"{records.source} has {column} {value!r}, which the table of {ids.kind}s lacks; add it there"
+            )
+    lookup = pl.DataFrame({column: distinct, "_position": ids.to_index(distinct)})
+    joined = records.table.select(column).join(lookup, on=column, how="left", maintain_order="left")
+    return joined["_position"].to_numpy().astype(np.int64)
+
+
+def _refuse_duplicates(records: Records, rows: Index, columns: Index, n_llms: int) -> None:
+    cell = rows * n_llms + columns
+    ordered = np.sort(cell)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if len(twice):
+        row = int(np.flatnonzero(cell == twice[0])[1])
+        instance, llm = records.table["instance_id"][row], records.table["llm_id"][row]
+        raise DataError(
+            f"instance {instance!r} and llm {llm!r} stand twice in {records.source} "
+            f"(again in row {row}); keep one score for each pair"
+        )

@@ -1,0 +1,155 @@
+"""Reading and writing the dataset folder, the native format."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recroute.data.atomic import new_folder, recover
+from recroute.data.dataset import Dataset
+from recroute.data.encoding import Precomputed
+from recroute.data.ids import IdMap
+from recroute.data.records import Records, require_columns, text_column
+from recroute.errors import DataError
+
+SUFFIXES = (".parquet", ".csv", ".jsonl")
+TABLE_COLUMNS = {  # optional columns by table: text, or numbers >= 0
+    "instances": {"prompt": str, "task": str, "benchmark": str, "split": str},
+    "llms": {"family": str, "n_params_b": float, "price_in": float, "price_out": float},
+}
+
+
+def read_dataset(path: str | Path) -> Dataset:
+    """Read a dataset folder, or a single file of records.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder with `records.parquet` (and, if there, `instances.parquet`, `llms.parquet`, `embeddings.npz`,
+        `card.json`), or a records file: .parquet, .csv or .jsonl.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, damaged or empty, or its content is not what `Records` and `Dataset` ask for.
+    """
+    path = Path(path)
+    recover(path)
+    if path.is_file():
+        return Dataset.from_records(Records(_read_table(path), path.name), name=path.stem)
+    if not path.is_dir():
+        raise DataError(f"no data set at {path}; name a dataset folder or a records file ({', '.join(SUFFIXES)})")
+    if not (path / "records.parquet").is_file():
+        raise DataError(f"{path} has no records.parquet; a dataset folder needs one")
+    card = _read_card(path / "card.json")
+    dataset = Dataset.from_records(
+        Records(_read_table(path / "records.parquet"), "records.parquet"),
+        name=str(card.get("name", path.name)),
+        instances=_read_side_table(path / "instances.parquet", "instance_id"),
+        llms=_read_side_table(path / "llms.parquet", "llm_id"),
+        card=card,
+    )
+    if (path / "embeddings.npz").is_file():
+        vectors, source = _read_embeddings(path / "embeddings.npz", dataset.instance_ids)
+        dataset = dataset.with_embeddings(vectors, Precomputed(source))
+    return dataset
+
+
+def write_dataset(dataset: Dataset, path: str | Path) -> None:
+    """Write a dataset folder; an older one of the same place is replaced whole, or not at all.
+
+    Only precomputed embeddings are written: vectors fitted on one split are no part of the data.
+    """
+    rows, columns = dataset.interactions.coordinates()
+    table = pl.DataFrame(
+        {
+            "instance_id": dataset.instances["instance_id"].gather(rows),
+            "llm_id": dataset.llms["llm_id"].gather(columns),
+            "score": dataset.interactions.scores.data,
+        }
+    ).with_columns(pl.col("instance_id", "llm_id").cast(pl.Categorical))
+    if dataset.interactions.costs is not None:
+        table = table.with_columns(pl.Series("cost", dataset.interactions.costs.data))
+    with new_folder(Path(path), marker="records.parquet") as folder:
+        table.write_parquet(folder / "records.parquet", compression="zstd")
+        dataset.instances.write_parquet(folder / "instances.parquet", compression="zstd")
+        dataset.llms.write_parquet(folder / "llms.parquet", compression="zstd")
+        if isinstance(dataset.encoder, Precomputed) and dataset.embeddings is not None:
+            np.savez_compressed(
+                folder / "embeddings.npz",
+                instance_id=dataset.instances["instance_id"].to_numpy().astype(np.str_),
+                embedding=dataset.embeddings,
+                encoder=np.array(dataset.encoder.source),
+            )
+        if dataset.card:
+            (folder / "card.json").write_text(json.dumps(dict(dataset.card), indent=1), encoding="utf8")
+
+
+def _read_table(path: Path) -> pl.DataFrame:
+    readers = {
+        # text columns stay text: ids such as 007 are names, not numbers
+        ".csv": lambda: pl.read_csv(path, infer_schema=False),
+        ".jsonl": lambda: pl.read_ndjson(path, infer_schema_length=None),
+        ".parquet": lambda: pl.read_parquet(path, glob=False),
+    }
+    if path.suffix not in readers:
+        raise DataError(f"{path.name} ends in {path.suffix or 'nothing'!r}; records are {', '.join(SUFFIXES)}")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is an empty file; records need a header and at least one row")
+    try:
+        return readers[path.suffix]()
+    except (pl.exceptions.PolarsError, OSError, UnicodeError, ValueError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise DataError(f"{path} cannot be read as {path.suffix[1:]}: {reason[0]}; write the file again") from None
+
+
+def _read_side_table(path: Path, id_column: str) -> pl.DataFrame | None:
+    """instances.parquet or llms.parquet, its columns checked; None where the file is not there."""
+    if not path.is_file():
+        return None
+    table = _read_table(path)
+    require_columns(table, (id_column,), path.name)
+    table = text_column(table, id_column, path.name)
+    for column, kind in TABLE_COLUMNS[path.stem].items():
+        if column not in table.columns:
+            continue
+        if kind is str:
+            table = text_column(table, column, path.name)
+        elif not (table.schema[column].is_numeric() or table.schema[column] == pl.Null):
+            raise DataError(f"{column} is {table.schema[column]} in {path.name}, not a number; mend that column")
+    return table
+
+
+def _read_embeddings(path: Path, instance_ids: IdMap) -> tuple[NDArray[np.float32], str]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            ids, vectors = arrays["instance_id"], arrays["embedding"]
+            source = str(arrays["encoder"]) if "encoder" in arrays else "unnamed"
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be read as embeddings: {error}; write the file again") from None
+    if vectors.ndim != 2 or len(ids) != len(vectors):
+        raise DataError(f"{path} has {len(ids)} ids and vectors of shape {vectors.shape}; one row for each id is needed")
+    position = {value: i for i, value in enumerate(ids.tolist())}
+    missing = next((i for i in instance_ids if i not in position), None)
+    if missing is not None:
+        raise DataError(f"{path} has no vector for instance {missing!r}; encode it or remove the file")
+    return vectors[[position[i] for i in instance_ids]].astype(np.float32), source
+
+
+def _read_card(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        card = json.loads(path.read_text(encoding="utf8"))
+    except ValueError as error:
+        raise DataError(f"{path} is no JSON: {error}; mend or remove it") from None
+    if not isinstance(card, dict):
+        raise DataError(f"{path} holds {type(card).__name__}, not an object of keys; mend or remove it")
+    return card

@@ -1,0 +1,69 @@
+"""External ids to positions and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.errors import DataError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class IdMap:
+    """Ids in a fixed order, each at one position 0..n-1.
+
+    Parameters
+    ----------
+    ids : tuple of str
+        Distinct ids; their order is the order of rows or columns.
+    kind : str
+        What the ids name ("instance" or "llm"), for messages.
+
+    Raises
+    ------
+    DataError
+        If an id is no string or stands twice.
+
+    Examples
+    --------
+    >>> llms = IdMap(("llama", "qwen"), kind="llm")
+    >>> llms.to_index(["qwen"])
+    array([1], dtype=int32)
+    """
+
+    ids: tuple[str, ...]
+    kind: str = "id"
+    _index: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        index = {value: i for i, value in enumerate(self.ids)}
+        if len(index) != len(self.ids):
+            twice = next(value for i, value in enumerate(self.ids) if index[value] != i)
+            raise DataError(f"{self.kind}_id {twice!r} stands twice; keep one row for each id")
+        for value in self.ids:
+            if not isinstance(value, str):
+                raise DataError(f"{self.kind}_id {value!r} is {type(value).__name__}, not text; write ids as text")
+        object.__setattr__(self, "_index", index)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.ids)
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._index
+
+    def to_index(self, ids: Iterable[str]) -> NDArray[np.int32]:
+        """Positions of `ids`, int32; an unknown id raises UnknownNameError."""
+        try:
+            return np.fromiter((self._index[i] for i in ids), dtype=np.int32)
+        except KeyError as missing:
+            raise UnknownNameError(self.kind, str(missing.args[0]), self.ids) from None
+
+    def take(self, index: NDArray[np.integer]) -> IdMap:
+        """The ids at these positions, in this order."""
+        return IdMap(tuple(self.ids[i] for i in index), kind=self.kind)

@@ -1,0 +1,55 @@
+"""Mean scores of LLMs, comparable also where they were evaluated on different instances."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from recroute.data.dataset import Dataset
+
+PRIOR_RECORDS = 10.0  # about the noise variance of a 0/1 score over the variance of LLMs' skill within a task
+
+Array = NDArray[np.float64]
+
+
+def llm_means(dataset: Dataset) -> Array:
+    """Mean score of each LLM over all instances, f64 (m,): its `task_means` weighted by the tasks' sizes.
+
+    Where every cell is observed this is the plain column mean. Where cells are missing the plain mean would
+    compare an LLM that was only run on an easy task with one that was run on all of them; this is direct
+    standardisation. Instances without a record are left out.
+    """
+    _, means, n_instances = task_means(dataset)
+    return n_instances @ means / max(n_instances.sum(), 1)
+
+
+def task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:
+    """Mean score of each LLM in each task.
+
+    An LLM's *deviation* from the average LLM on the same instances is averaged within the task, shrunk towards 0
+    by how little of the task the LLM has seen, and added to the task's mean:
+
+    ``mean[t,l] = task_mean[t] + w * deviation[t,l]`` with ``w = k / (k + 10 * (1 - k / n_t))``
+
+    for k records among the n_t instances of the task that have one: w is 1 when the task is complete, where
+    this is the plain mean, and 0 when the LLM was never run on it.
+
+    Returns
+    -------
+    names str (t,) in alphabetical order, means f64 (t, m), number of instances with a record f64 (t,)
+    """
+    scores = dataset.interactions.scores
+    per_instance = np.diff(scores.indptr)
+    seen = np.flatnonzero(per_instance)
+    names, task = np.unique(dataset.tasks[seen], return_inverse=True)
+    member = sp.csr_matrix((np.ones(len(seen)), (task, seen)), shape=(len(names), scores.shape[0]))
+    observed = sp.csr_matrix((np.ones(scores.nnz), scores.indices, scores.indptr), shape=scores.shape)
+    values = scores.astype(np.float64)
+    row_mean = np.asarray(values.sum(axis=1)).ravel() / np.maximum(per_instance, 1)
+    n_t = np.bincount(task, minlength=len(names)).astype(np.float64)
+    k = (member @ observed).toarray()  # (t, n) x (n, m) -> (t, m)
+    surplus = (member @ values).toarray() - (member @ sp.diags(row_mean) @ observed).toarray()
+    weight = k / np.maximum(k + PRIOR_RECORDS * (1 - k / n_t[:, None]), 1e-12)
+    task_mean = (member @ row_mean) / n_t
+    return names, task_mean[:, None] + weight * surplus / np.maximum(k, 1), n_t

@@ -1,0 +1,103 @@
+"""TF-IDF and truncated SVD: the default encoder, small, fast and without a download."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.errors import DataError
+
+# Words and pairs of words; numbers and single signs stay, because they tell arithmetic and code from prose.
+SETTINGS: dict[str, Any] = {
+    "ngram_range": (1, 2),
+    "sublinear_tf": True,
+    "token_pattern": r"\w+|[^\w\s]",
+    "dtype": np.float32,
+}
+
+
+class TfidfEncoder:
+    """Prompts to unit vectors by TF-IDF followed by truncated SVD (latent semantic analysis).
+
+    Parameters
+    ----------
+    vocabulary : str (v,)
+        Terms in the order of `idf`.
+    idf : f32 (v,)
+        Inverse document frequencies.
+    components : f32 (d, v)
+        Right singular vectors of the training prompts' TF-IDF matrix.
+
+    Notes
+    -----
+    A prompt that shares no term with the training prompts becomes the zero vector.
+    """
+
+    def __init__(
+        self, vocabulary: NDArray[np.str_], idf: NDArray[np.float32], components: NDArray[np.float32]
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.idf = idf
+        self.components = components
+
+    @classmethod
+    def fit(cls, prompts: Sequence[str], *, n_dims: int = 128, seed: int = 0) -> TfidfEncoder:
+        """Fit on training prompts only; fewer dimensions where they are too few for `n_dims`.
+
+        Raises
+        ------
+        DataError
+            If the prompts hold no words at all.
+        """
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        min_df = 2 if len(prompts) >= 50 else 1  # a term of one prompt says nothing about another
+        try:
+            vectorizer = TfidfVectorizer(min_df=min_df, **SETTINGS)
+            weights = vectorizer.fit_transform(prompts)
+        except ValueError:  # scikit-learn's word for a vocabulary without a term
+            raise DataError(
+                f"the {len(prompts)} training prompts share no words; give texts, or embeddings.npz"
+            ) from None
+        n_dims = min(n_dims, min(weights.shape) - 1) or 1
+        svd = TruncatedSVD(n_dims, random_state=seed).fit(weights)
+        vocabulary = np.asarray(vectorizer.get_feature_names_out(), dtype=np.str_)
+        return cls(vocabulary, vectorizer.idf_.astype(np.float32), svd.components_.astype(np.float32))
+
+    @cached_property
+    def name(self) -> str:
+        """"tfidf:" and a hash of the fitted arrays: equal names mean equal vectors."""
+        digest = hashlib.sha256()
+        for array in (self.vocabulary, self.idf, self.components):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return f"tfidf:{digest.hexdigest()[:12]}"
+
+    @cached_property
+    def _vectorizer(self) -> Any:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        vectorizer = TfidfVectorizer(vocabulary=self.vocabulary.tolist(), **SETTINGS)
+        vectorizer.idf_ = self.idf
+        return vectorizer
+
+    def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors f32 (b, d)."""
+        weights = self._vectorizer.transform(prompts)  # (b, v) sparse
+        vectors = np.asarray(weights @ self.components.T, dtype=np.float32)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit: NDArray[np.float32] = vectors / np.where(norms > 0, norms, 1)
+        return unit
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The arrays that `from_state` needs."""
+        return {"vocabulary": self.vocabulary, "idf": self.idf, "components": self.components}
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, NDArray[Any]]) -> TfidfEncoder:
+        return cls(arrays["vocabulary"], arrays["idf"], arrays["components"])

@@ -1,0 +1,17 @@
+"""One router per file, what they share, their registry and their folder on disk."""
+
+from recroute.routers.base import Instances, Ranking, Router, setting
+from recroute.routers.registry import make_router, router_class, router_names
+from recroute.routers.storage import load_router, save_router
+
+__all__ = [
+    "Instances",
+    "Ranking",
+    "Router",
+    "load_router",
+    "make_router",
+    "router_class",
+    "router_names",
+    "save_router",
+    "setting",
+]

@@ -1,0 +1,247 @@
+"""What every router is: hyperparameters as fields, fit, score, rank."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from recroute.data import Dataset, Encoder, IdMap, llm_means
+from recroute.encoders import fit_encoder
+from recroute.errors import RouterError
+from recroute.retrieval import tie_order, top_k
+
+Instances = Dataset | Sequence[str] | NDArray[np.float32]
+Scores = NDArray[np.float32]
+
+
+def setting(default: Any, *, low: float | None = None, high: float | None = None, help: str = "") -> Any:
+    """A hyperparameter: its default, its closed range and one line of help, declared once."""
+    return field(default=default, metadata={"low": low, "high": high, "help": help})
+
+
+def fitted(*, array: bool = True) -> Any:
+    """Declares what `_fit` sets; no parameter of the constructor."""
+    return field(init=False, repr=False, compare=False, metadata={"array": array})
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The k best LLMs of each of b instances, best first.
+
+    Parameters
+    ----------
+    llm_index : int32 (b, k)
+        Positions in `llm_ids`.
+    predicted_score : f32 (b, k)
+    llm_ids : IdMap
+        All LLMs of the router.
+    """
+
+    llm_index: NDArray[np.int32]
+    predicted_score: NDArray[np.float32]
+    llm_ids: IdMap
+
+    @property
+    def names(self) -> list[list[str]]:
+        """The LLMs' ids, b lists of k."""
+        return [[self.llm_ids.ids[i] for i in row] for row in self.llm_index]
+
+
+@dataclass(kw_only=True)
+class Router(ABC):
+    """Base of all routers. A subclass declares its hyperparameters as fields and fills in `_fit` and `_score`.
+
+    Class attributes: `name` (registry name), `kind` (one word for the registry's table), `needs` (what of an
+    instance it reads: "text", "task" or "scores") and `takes_unseen_llms`. The arrays that `_fit` sets are
+    declared with `fitted()`; their names end in an underscore, and `save` writes them.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+    needs: ClassVar[str] = ""
+    takes_unseen_llms: ClassVar[bool] = False
+
+    seed: int = setting(0, low=0, high=2**31 - 1, help="seed of everything random in the fit")
+
+    llm_mean_: NDArray[np.float64] = fitted()
+    llm_ids_: IdMap = fitted(array=False)
+    encoder_: Encoder | None = fitted(array=False)
+
+    def __post_init__(self) -> None:
+        for f in self.settings():
+            value, low, high = getattr(self, f.name), f.metadata.get("low"), f.metadata.get("high")
+            if value is None:
+                continue
+            if (low is not None and not value >= low) or (high is not None and not value <= high):
+                limits = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+                raise RouterError(f"{self.name}: {f.name}={value!r} has to be {limits}")
+
+    @property
+    def label(self) -> str:
+        """The name with the hyperparameters that differ from their defaults, for tables."""
+        changed = [f.name for f in self.settings() if f.name != "seed" and getattr(self, f.name) != f.default]
+        inner = ",".join(f"{name}={getattr(self, name)}" for name in changed)
+        return f"{self.name}({inner})" if inner else self.name
+
+    @classmethod
+    def settings(cls) -> list[Field[Any]]:
+        """The fields that are hyperparameters."""
+        return [f for f in fields(cls) if f.init]
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Names and values of the hyperparameters."""
+        return {f.name: getattr(self, f.name) for f in self.settings()}
+
+    @classmethod
+    def fitted_arrays(cls) -> list[str]:
+        """Names of the arrays that a fit sets."""
+        return [f.name for f in fields(cls) if f.metadata.get("array")]
+
+    def fit(self, train: Dataset) -> Self:
+        """Fit on training instances and return self.
+
+        A router that reads text uses the data set's embeddings, and where there are none fits TF-IDF on its
+        prompts. The fit holds BLAS at one thread: the same seed gives the same router on every machine size.
+
+        Raises
+        ------
+        RouterError
+            If `train` has no records, or lacks the text or tasks the router reads.
+        """
+        if train.interactions.n_observed == 0:
+            raise RouterError(f"{self.name} cannot be fitted on {train.name}: it has no records")
+        encoder = train.encoder
+        if self.needs == "text" and train.embeddings is None:
+            encoder = fit_encoder(train)
+            if encoder is None:
+                raise RouterError(
+                    f"{self.name} reads text, and {train.name} has neither prompts nor embeddings; "
+                    "add them, or use best_single or task_best"
+                )
+            train = train.with_embeddings(encoder.encode(train.prompts or []), encoder)
+        self.llm_ids_ = train.llm_ids
+        self.llm_mean_ = llm_means(train)
+        self.encoder_ = encoder
+        with threadpool_limits(limits=1, user_api="blas"):
+            self._fit(train)
+        return self
+
+    def score(self, instances: Instances, llms: Sequence[str] | NDArray[np.integer] | None = None) -> Scores:
+        """Predicted score of each LLM for each instance.
+
+        Parameters
+        ----------
+        instances : Dataset, list of str, or f32 (b, d)
+            A data set, raw prompts, or vectors of the space the router was fitted in.
+        llms : list of str or int (m,), optional
+            Ids or positions of the LLMs to choose from; default all.
+
+        Returns
+        -------
+        f32 (b, m), columns in the order of `llms`.
+
+        Raises
+        ------
+        RouterError
+            If the router is not fitted or the instances lack what it reads.
+        UnknownNameError
+            If it does not know one of `llms`.
+        """
+        return self._score(instances, self.llm_index(llms))
+
+    def rank(
+        self, instances: Instances, k: int = 1, llms: Sequence[str] | NDArray[np.integer] | None = None
+    ) -> Ranking:
+        """The k best LLMs for each instance; equal scores go to the higher train mean, then the lower index.
+
+        Parameters and errors are those of `score`; k beyond the pool raises RouterError.
+        """
+        index = self.llm_index(llms)
+        if not 1 <= k <= len(index):
+            raise RouterError(f"k={k} does not fit a pool of {len(index)} LLMs; choose k between 1 and {len(index)}")
+        predicted = self._score(instances, index)
+        best = self.choose(predicted, index, k)
+        return Ranking(index[best].astype(np.int32), np.take_along_axis(predicted, best, axis=1), self.llm_ids_)
+
+    def choose(self, predicted: Scores, llm_index: NDArray[np.integer], k: int = 1) -> NDArray[np.int32]:
+        """Columns int32 (b, k) of the best LLMs, for predictions f32 (b, m) over `llm_index` int (m,)."""
+        return top_k(predicted, k, tie_order(self.llm_mean_[llm_index]))
+
+    def distribution(self, predicted: Scores) -> NDArray[np.float64]:
+        """The router's own distribution over the pool, f64 (b, m): softmax of the predicted scores."""
+        shifted = np.exp(predicted.astype(np.float64) - predicted.max(axis=1, keepdims=True))
+        share: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
+        return share
+
+    def expected_score(self, observed: NDArray[np.float32]) -> NDArray[np.float64] | None:
+        """Closed form of the mean score for routers that choose by chance, f64 (b,); None for all others.
+
+        `observed` is f32 (b, m), NaN where unobserved.
+        """
+        return None
+
+    def llm_index(self, llms: Sequence[str] | NDArray[np.integer] | None = None) -> NDArray[np.int64]:
+        """Positions int (m,) of `llms`, given as ids or positions; all LLMs if None."""
+        if not hasattr(self, "llm_ids_"):
+            raise RouterError(f"{self.name} is not fitted; call fit(train) first")
+        if llms is None:
+            return np.arange(len(self.llm_ids_))
+        if len(llms) == 0:
+            raise RouterError("the pool is empty; name at least one LLM")
+        if isinstance(llms, np.ndarray) and np.issubdtype(llms.dtype, np.integer):
+            return llms.astype(np.int64)
+        return self.llm_ids_.to_index(list(llms)).astype(np.int64)
+
+    def save(self, path: str | Path) -> None:
+        """Write the router's folder, see `recroute.routers.storage`."""
+        from recroute.routers.storage import save_router
+
+        save_router(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> Router:
+        """Read a router's folder, see `recroute.routers.storage`."""
+        from recroute.routers.storage import load_router
+
+        return load_router(path)
+
+    @abstractmethod
+    def _fit(self, train: Dataset) -> None:
+        """Set the arrays declared with `fitted()`. `train` has embeddings if the router needs text."""
+
+    @abstractmethod
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        """Predicted scores f32 (b, len(llm_index))."""
+
+    def vectors(self, instances: Instances) -> NDArray[np.float32]:
+        """Vectors f32 (b, d) of the instances in the space the router was fitted in."""
+        if isinstance(instances, np.ndarray):
+            return np.atleast_2d(instances).astype(np.float32)
+        encoder = self.encoder_
+        assert encoder is not None  # fit sets it for every router that needs text
+        if isinstance(instances, Dataset):
+            if instances.encoder is not None and instances.encoder.name == encoder.name:
+                assert instances.embeddings is not None
+                return instances.embeddings
+            if instances.prompts is None:
+                raise RouterError(f"{self.name} reads text, and {instances.name} has no prompts to encode")
+            instances = instances.prompts
+        return encoder.encode(instances)
+
+    def observed(self, instances: Instances, llm_index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Observed scores f32 (b, m) of the instances, NaN where there are none."""
+        if not isinstance(instances, Dataset):
+            raise RouterError(
+                f"{self.name} reads the observed scores of the instances it ranks: it is a bound for evaluation "
+                "and cannot route a prompt"
+            )
+        names = [self.llm_ids_.ids[i] for i in llm_index]
+        return instances.take_llms(instances.llm_ids.to_index(names)).interactions.dense()
+

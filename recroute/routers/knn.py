@@ -1,0 +1,66 @@
+"""Mean score of each LLM on the nearest training prompts: RouterEval's PRknn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from recroute.data import Dataset
+from recroute.retrieval import Neighbors
+from recroute.routers.base import Instances, Router, Scores, fitted, setting
+
+
+@dataclass(kw_only=True)
+class KNN(Router):
+    """Predicts the mean of the observed scores of the nearest training prompts by cosine (exact, FAISS).
+
+    An LLM that none of them was given to gets its train mean. With 5 neighbours and 0/1 scores only six values
+    occur, so large pools are full of ties, which go to the higher train mean, then the lower index.
+    Source: RouterEval, arXiv 2503.10657 (PRknn).
+    """
+
+    name: ClassVar[str] = "knn"
+    kind: ClassVar[str] = "neighbours"
+    needs: ClassVar[str] = "text"
+
+    n_neighbors: int = setting(5, low=1, help="training prompts to average over")
+
+    vectors_: NDArray[np.float32] = fitted()
+    data_: NDArray[np.float32] = fitted()
+    indices_: NDArray[np.int32] = fitted()
+    indptr_: NDArray[np.int32] = fitted()
+
+    def _fit(self, train: Dataset) -> None:
+        scores = train.interactions.scores
+        self.vectors_ = train.embeddings
+        self.data_ = scores.data
+        self.indices_ = scores.indices
+        self.indptr_ = scores.indptr
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """What is derived from the fitted arrays: the index, the scores, and which cells were observed."""
+        shape = (len(self.vectors_), len(self.llm_ids_))
+        scores = sp.csr_matrix((self.data_, self.indices_, self.indptr_), shape=shape)
+        ones = sp.csr_matrix((np.ones_like(self.data_), self.indices_, self.indptr_), shape=shape)
+        self._neighbors = Neighbors(self.vectors_)
+        self._scores = scores
+        self._ones = ones
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        if not hasattr(self, "_neighbors"):
+            self._prepare()
+        near, _ = self._neighbors.search(self.vectors(instances), self.n_neighbors)  # (b, k)
+        b, k = near.shape
+        chosen = sp.csr_matrix(
+            (np.ones(b * k, dtype=np.float32), near.ravel(), np.arange(0, b * k + 1, k)), shape=(b, len(self.vectors_))
+        )
+        total = (chosen @ self._scores).toarray()[:, llm_index]  # (b, n) x (n, m) -> (b, m)
+        count = (chosen @ self._ones).toarray()[:, llm_index]
+        fallback = np.broadcast_to(self.llm_mean_[llm_index].astype(np.float32), total.shape)
+        predicted: Scores = np.where(count > 0, total / np.maximum(count, 1), fallback)
+        return predicted

@@ -1,0 +1,39 @@
+"""RouterEval's r_o(p): the oracle's choice with probability p, a uniform one otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.routers.base import Instances, Scores, setting
+from recroute.routers.oracle import Oracle
+from recroute.routers.random import uniform_noise
+
+
+@dataclass(kw_only=True)
+class OracleMix(Oracle):
+    """Draws one of the two for each instance; evaluation uses the closed form p * max + (1 - p) * mean.
+
+    Source: RouterEval, arXiv 2503.10657, section on r_o(p).
+    """
+
+    name: ClassVar[str] = "oracle_mix"
+    p: float = setting(0.5, low=0, high=1, help="probability of the oracle's choice")
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        best = super()._score(instances, llm_index)
+        noise = uniform_noise(self.seed, instances, [self.llm_ids_.ids[i] for i in llm_index])
+        coin = uniform_noise(self.seed, instances, ["\0coin"])  # a column of its own, no LLM's
+        return np.where(coin < self.p, best, noise)
+
+    def distribution(self, predicted: Scores) -> NDArray[np.float64]:
+        """p times the oracle's shares and 1 - p spread evenly, f64 (b, m); `predicted` are observed scores."""
+        return self.p * super().distribution(predicted) + (1 - self.p) / predicted.shape[1]
+
+    def expected_score(self, observed: NDArray[np.float32]) -> NDArray[np.float64]:
+        """p * max + (1 - p) * mean over the observed LLMs of each instance, f64 (b,)."""
+        mean = np.nanmean(observed, axis=1, dtype=np.float64)
+        return np.asarray(self.p * np.nanmax(observed, axis=1).astype(np.float64) + (1 - self.p) * mean)

@@ -1,0 +1,123 @@
+"""A router on disk: `router.json` and arrays, no pickle, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute._version import __version__
+from recroute.data import Encoder, IdMap, Precomputed
+from recroute.data.atomic import new_folder, recover
+from recroute.encoders import TfidfEncoder
+from recroute.errors import RouterError
+from recroute.routers.base import Router
+from recroute.routers.registry import make_router
+
+FORMAT = 1
+Arrays = dict[str, NDArray[Any]]
+
+
+def save_router(router: Router, path: str | Path) -> None:
+    """Write a fitted router as a folder; an older router of the same place is replaced whole, or not at all.
+
+    The folder holds `router.json` (name, version, hyperparameters, encoder, LLM ids, SHA-256 of each array
+    file), `arrays.npz` and, for a text encoder of ours, `encoder.npz`.
+
+    Raises
+    ------
+    RouterError
+        If the router is not fitted.
+    RecrouteError
+        If `path` is something else than a router's folder.
+    """
+    router.llm_index()  # raises if not fitted
+    arrays = {attribute: getattr(router, attribute) for attribute in router.fitted_arrays()}
+    files: dict[str, Arrays] = {"arrays.npz": arrays}
+    description: dict[str, Any] = {
+        "format": FORMAT,
+        "recroute": __version__,
+        "name": router.name,
+        "hyperparameters": router.hyperparameters(),
+        "encoder": _describe(router.encoder_),
+    }
+    if isinstance(router.encoder_, TfidfEncoder):
+        files["encoder.npz"] = router.encoder_.state()
+    with new_folder(Path(path), marker="router.json") as folder:
+        for name, content in files.items():
+            np.savez(folder / name, **content)  # type: ignore[arg-type]
+        description["sha256"] = {name: _sha256(folder / name) for name in files}
+        description["llm_ids"] = list(router.llm_ids_)
+        (folder / "router.json").write_text(json.dumps(description, indent=1), encoding="utf8")
+
+
+def load_router(path: str | Path) -> Router:
+    """Read a router's folder.
+
+    Raises
+    ------
+    RouterError
+        If there is none, or if a file of it is missing, damaged or of a later format.
+    """
+    path = Path(path)
+    recover(path)
+    description = _read_description(path)
+    files: dict[str, Arrays] = {}
+    for name, digest in description["sha256"].items():
+        file = path / Path(name).name
+        if not file.is_file() or _sha256(file) != digest:
+            raise RouterError(f"{file} is missing or damaged (its SHA-256 differs from router.json); fit the router again")
+        try:
+            with np.load(file, allow_pickle=False) as content:
+                files[name] = dict(content)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise RouterError(f"{file} cannot be read: {error}; fit the router again") from None
+    router = make_router(description["name"], **description["hyperparameters"])
+    try:
+        router.llm_ids_ = IdMap(tuple(description["llm_ids"]), kind="llm")
+        router.encoder_ = _encoder(description["encoder"], files)
+        for attribute in router.fitted_arrays():
+            setattr(router, attribute, files["arrays.npz"][attribute])
+    except KeyError as missing:
+        raise RouterError(f"{path} lacks {missing}; fit the router again") from None
+    return router
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    file = path / "router.json"
+    if not file.is_file():
+        raise RouterError(f"no router at {path} (router.json is missing); make one with recroute fit")
+    try:
+        description = json.loads(file.read_text(encoding="utf8"))
+        needed = {"format", "name", "hyperparameters", "encoder", "llm_ids", "sha256"}
+        if not isinstance(description, dict) or (lacking := needed - set(description)):
+            raise ValueError(f"it lacks {', '.join(sorted(lacking)) if isinstance(description, dict) else 'keys'}")
+    except ValueError as error:
+        raise RouterError(f"{file} is damaged: {error}; fit the router again") from None
+    if description["format"] > FORMAT:
+        raise RouterError(f"{path} was written by recroute {description.get('recroute')}; install that version or a later one")
+    return description
+
+
+def _describe(encoder: Encoder | None) -> dict[str, str] | None:
+    if encoder is None:
+        return None
+    source = encoder.source if isinstance(encoder, Precomputed) else ""
+    return {"kind": "precomputed" if source else "tfidf", "name": encoder.name, "source": source}
+
+
+def _encoder(description: dict[str, str] | None, files: dict[str, Arrays]) -> Encoder | None:
+    if description is None:
+        return None
+    if description["kind"] == "precomputed":
+        return Precomputed(description["source"])
+    return TfidfEncoder.from_state(files["encoder.npz"])
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

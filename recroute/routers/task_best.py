@@ -1,0 +1,42 @@
+"""The LLM that was best on train among prompts of the same task: the control that knows the task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data import Dataset, task_means
+from recroute.errors import RouterError
+from recroute.routers.base import Instances, Router, Scores, fitted
+
+
+@dataclass(kw_only=True)
+class TaskBest(Router):
+    """Predicts the LLM's train mean in the instance's task (`task_means`).
+
+    A router sees the text, this control the label; one that does not reach it has not learned to tell the
+    tasks apart. A task that train does not have falls back to the LLMs' means.
+    """
+
+    name: ClassVar[str] = "task_best"
+    kind: ClassVar[str] = "control"
+    needs: ClassVar[str] = "task"
+
+    task_names_: NDArray[np.str_] = fitted()
+    task_mean_: NDArray[np.float32] = fitted()
+
+    def _fit(self, train: Dataset) -> None:
+        names, means, _ = task_means(train)
+        self.task_names_ = names
+        self.task_mean_ = means.astype(np.float32)
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        if not isinstance(instances, Dataset):
+            raise RouterError(f"{self.name} reads the task of each instance: give a data set, not bare prompts")
+        position = np.searchsorted(self.task_names_, instances.tasks).clip(max=len(self.task_names_) - 1)
+        known = self.task_names_[position] == instances.tasks
+        means = np.vstack([self.task_mean_, self.llm_mean_])[:, llm_index]
+        return means[np.where(known, position, len(self.task_names_))].astype(np.float32)

@@ -1,0 +1,123 @@
+"""Splitting by instance."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data import Dataset
+from recroute.errors import DataError, UnknownNameError
+from recroute.splits.split import Split
+
+SPLITS = ("own", "random")
+PARTS = ("train", "valid", "test")
+TRAIN, VALID, TEST = range(3)
+DROPPED = -1
+
+
+def split_dataset(dataset: Dataset, *, kind: str | None = None, seed: int = 0) -> Split:
+    """Split by instance, stratified by task; prompts that occur twice stay on one side.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    kind : {"own", "random"}, optional
+        "random": 80/10/10. "own": the `split` column; where it names no validation part, an eighth of its
+        training instances becomes one. Default: "own" if the data set has the column.
+    seed : int
+
+    Raises
+    ------
+    UnknownNameError
+        If `kind` is neither.
+    DataError
+        If there is no `split` column to use, a value in it is unknown, or there are fewer than ten distinct
+        prompts to split.
+
+    Notes
+    -----
+    Prompts are compared after Unicode normalisation (NFKC), lower-casing and collapsing white space. In an
+    "own" split the test part is kept whole, and training or validation instances with the prompt of a test
+    instance are dropped.
+    """
+    has_own = "split" in dataset.instances.columns
+    kind = kind or ("own" if has_own else "random")
+    if kind not in SPLITS:
+        raise UnknownNameError("split", kind, SPLITS)
+    if kind == "own" and not has_own:
+        raise DataError(f"{dataset.name} has no split column in its instances; use --split random")
+    rng = np.random.default_rng(seed)
+    group = _prompt_groups(dataset)
+    note = ""
+    if kind == "own":
+        part = _own_parts(dataset)
+        n_before = np.count_nonzero(part == DROPPED)
+        part = _drop_leaks(part, group)
+        if n_leaks := int(np.count_nonzero(part == DROPPED) - n_before):
+            note = f"{n_leaks} training or validation instances share a prompt with test and were left out"
+        if not (part == VALID).any():
+            train = np.flatnonzero(part == TRAIN)
+            part[train[_draw_parts(group[train], dataset.tasks[train], (VALID,), 8, rng) == VALID]] = VALID
+    else:
+        part = _draw_parts(group, dataset.tasks, (TEST, VALID), 10, rng)
+    taken = {}
+    for code, name in enumerate(PARTS):
+        index = np.flatnonzero(part == code)
+        if len(index) == 0:
+            raise DataError(f"{dataset.name}: the {kind} split leaves no {name} instance; at least ten prompts are needed")
+        taken[name] = dataset.take_instances(index)
+    return Split(**taken, name=kind, seed=seed, note=note)
+
+
+def _prompt_groups(dataset: Dataset) -> NDArray[np.int64]:
+    """Equal numbers for instances with the same normalised prompt, int (n,)."""
+    if dataset.prompts is None:
+        return np.arange(dataset.n_instances)
+    texts = [" ".join(unicodedata.normalize("NFKC", prompt).lower().split()) for prompt in dataset.prompts]
+    known: dict[str, int] = {}
+    return np.array([known.setdefault(text, len(known)) for text in texts], dtype=np.int64)
+
+
+def _draw_parts(
+    group: NDArray[np.int64], tasks: NDArray[np.str_], parts: tuple[int, ...], out_of: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw one of every `out_of` groups for each of `parts`, the rest for training.
+
+    The groups are laid in a row, task by task and in random order within a task, and each run of `out_of`
+    neighbours gives one to each part: so every task is split in proportion, to within one, however small.
+    """
+    _, first = np.unique(group, return_index=True)
+    n_groups = len(first)
+    row = np.lexsort((rng.random(n_groups), tasks[first]))
+    of_group = np.full(n_groups, TRAIN)
+    for start in range(0, n_groups, out_of):
+        run = rng.permutation(row[start : start + out_of])
+        if len(run) < out_of:  # the last, short run: fill its missing places with groups that stay in training
+            run = rng.permutation(np.concatenate([run, np.full(out_of - len(run), DROPPED)]))
+        for part, chosen in zip(parts, run, strict=False):
+            if chosen != DROPPED:
+                of_group[chosen] = part
+    _, position = np.unique(group, return_inverse=True)
+    return of_group[position]
+
+
+def _own_parts(dataset: Dataset) -> NDArray[np.int64]:
+    column = dataset.instances["split"].to_list()
+    for row, value in enumerate(column):
+        if value not in PARTS:
+            instance = dataset.instance_ids.ids[row]
+            raise DataError(
+                f"split {value!r} of instance {instance!r} is none of {', '.join(PARTS)}; mend it or use --split random"
+            )
+    return np.array([PARTS.index(value) for value in column])
+
+
+def _drop_leaks(part: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Test keeps its prompts, validation those that are not in test, training the rest."""
+    part = part.copy()
+    for kept in (TEST, VALID):
+        leaks = np.isin(group, group[part == kept]) & (part < kept) & (part != DROPPED)
+        part[leaks] = DROPPED
+    return part
