@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset
 from recroute.routers.base import Instances, Router, Scores, fitted, setting
@@ -42,15 +43,17 @@ class ALS(Router):
 
         assert train.embeddings is not None
         seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))
-        model = AlternatingLeastSquares(
-            factors=min(self.n_factors, len(seen), train.n_llms),
-            regularization=self.factor_reg,
-            alpha=1.0,  # the coding carries the weights
-            iterations=self.n_epochs,
-            num_threads=1,
-            random_state=self.seed,
-        )
-        model.fit(to_confidence(train.interactions.take_instances(seen), self.alpha), show_progress=False)
+        coded = to_confidence(train.interactions.take_instances(seen), self.alpha)
+        with threadpool_limits(limits=1, user_api="blas"):  # the import above may have loaded a BLAS of its own
+            model = AlternatingLeastSquares(
+                factors=min(self.n_factors, len(seen), train.n_llms),
+                regularization=self.factor_reg,
+                alpha=1.0,  # the coding carries the weights
+                iterations=self.n_epochs,
+                num_threads=1,
+                random_state=self.seed,
+            )
+            model.fit(coded, show_progress=False)
         # Orthonormal LLM factors put the instance factors on the scale of the scores: U V' = (U R') Q' for V = Q R.
         Q, R = np.linalg.qr(model.item_factors.astype(np.float64))
         weight, offset = fit_ridge(train.embeddings[seen], model.user_factors @ R.T, self.reg)

@@ -18,7 +18,7 @@ from recroute.routers.base import Instances, Router, Scores, fitted, setting
 class KNN(Router):
     """Predicts the mean of the observed scores of the nearest training prompts by cosine (exact, FAISS).
 
-    An LLM that none of them was given to gets its train mean. With 5 neighbours and 0/1 scores only six values
+    Where an LLM was not given one of them, its train mean stands in. With 5 neighbours and 0/1 scores only six values
     occur, so large pools are full of ties, which go to the higher train mean, then the lower index.
     Source: RouterEval, arXiv 2503.10657 (PRknn).
     """
@@ -61,6 +61,6 @@ class KNN(Router):
         )
         total = (chosen @ self._scores).toarray()[:, llm_index]  # (b, n) x (n, m) -> (b, m)
         count = (chosen @ self._ones).toarray()[:, llm_index]
-        fallback = np.broadcast_to(self.llm_mean_[llm_index].astype(np.float32), total.shape)
-        predicted: Scores = np.where(count > 0, total / np.maximum(count, 1), fallback)
+        mean = self.llm_mean_[llm_index].astype(np.float32)
+        predicted: Scores = (total + (k - count) * mean) / np.float32(k)
         return predicted

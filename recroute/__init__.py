@@ -1,0 +1,72 @@
+"""recroute: LLM routing as collaborative filtering.
+
+Prompts are instances, LLMs are items, evaluated answers are interactions in a sparse matrix. Everything public
+is here; it is imported when it is first used, so that `import recroute` stays light.
+
+>>> import recroute as rr
+>>> rr.make_router("svd", n_factors=4).label
+'svd(n_factors=4)'
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from recroute._version import __version__
+
+if TYPE_CHECKING:
+    from recroute.data import Dataset, IdMap, InteractionMatrix, Records, llm_means, read_dataset, write_dataset
+    from recroute.data.sources import simulate
+    from recroute.errors import RecrouteError
+    from recroute.evaluation import Evaluation, evaluate, prepare_split, scale
+    from recroute.pools import make_pools
+    from recroute.report import plot_growth
+    from recroute.routers import Ranking, Router, load_router, make_router, router_names
+    from recroute.splits import Split, split_dataset
+
+_HOMES = {
+    "recroute.data": ("Dataset", "IdMap", "InteractionMatrix", "Records", "llm_means", "read_dataset", "write_dataset"),
+    "recroute.data.sources": ("simulate",),
+    "recroute.errors": ("RecrouteError",),
+    "recroute.evaluation": ("Evaluation", "evaluate", "prepare_split", "scale"),
+    "recroute.pools": ("make_pools",),
+    "recroute.report": ("plot_growth",),
+    "recroute.routers": ("Ranking", "Router", "load_router", "make_router", "router_names"),
+    "recroute.splits": ("Split", "split_dataset"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Dataset",
+    "Evaluation",
+    "IdMap",
+    "InteractionMatrix",
+    "Ranking",
+    "Records",
+    "RecrouteError",
+    "Router",
+    "Split",
+    "__version__",
+    "evaluate",
+    "llm_means",
+    "load_router",
+    "make_pools",
+    "make_router",
+    "plot_growth",
+    "prepare_split",
+    "read_dataset",
+    "router_names",
+    "scale",
+    "simulate",
+    "split_dataset",
+    "write_dataset",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'recroute' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

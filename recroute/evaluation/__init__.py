@@ -1,0 +1,8 @@
+"""From a data set and routers to a table of metrics with intervals: on the whole pool, and as the pool grows."""
+
+from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.prepare import prepare_split
+from recroute.evaluation.reference import REFERENCE_SCORES
+from recroute.evaluation.run import evaluate, scale
+
+__all__ = ["REFERENCE_SCORES", "Evaluation", "evaluate", "prepare_split", "scale"]

@@ -1,0 +1,64 @@
+"""Routers on one pool and one test set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data import llm_means
+from recroute.metrics import Outcome
+from recroute.metrics.entropy import entropy_bits
+from recroute.retrieval import tie_order
+from recroute.routers import Router
+from recroute.splits import Split
+
+
+def pool_outcomes(
+    routers: Sequence[Router],
+    split: Split,
+    llm_index: NDArray[np.int64],
+    reference: NDArray[np.float64],
+) -> dict[str, Outcome]:
+    """Fit each router on the pool's training scores and see what its choices score on test.
+
+    Parameters
+    ----------
+    routers : list of Router
+        Unfitted; each is fitted anew with the split's seed.
+    split : Split
+        With all LLMs and with vectors.
+    llm_index : int (m,)
+        The pool.
+    reference : f64 (n,)
+        The reference's score on each test instance.
+
+    Returns
+    -------
+    Outcome by router label, on the test instances that at least one LLM of the pool was evaluated on.
+    """
+    train, test = split.train.take_llms(llm_index), split.test.take_llms(llm_index)
+    rows = np.flatnonzero(np.diff(test.interactions.scores.indptr))
+    test, reference = test.take_instances(rows), reference[rows]
+    scores = test.interactions.dense()
+    common = {
+        "train_best": int(tie_order(llm_means(train))[0]),
+        "best_single": int(tie_order(llm_means(test))[0]),
+        "instance_id": np.array(test.instance_ids.ids),
+        "reference": reference,
+    }
+    everyone = np.arange(len(llm_index))
+    outcomes = {}
+    for router in routers:
+        fitted = replace(router, seed=split.seed).fit(train)
+        predicted = fitted.score(test)
+        outcomes[router.label] = Outcome.of(
+            scores,
+            fitted.choose(predicted, everyone)[:, 0],
+            chosen=fitted.expected_score(scores),
+            entropy=entropy_bits(fitted.distribution(predicted)),
+            **common,
+        )
+    return outcomes

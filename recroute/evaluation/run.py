@@ -1,0 +1,203 @@
+"""`evaluate`: routers on the whole pool. `scale`: routers as the pool grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from recroute.data import Dataset
+from recroute.errors import DataError, RouterError
+from recroute.evaluation.bootstrap import N_RESAMPLES
+from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.outcomes import pool_outcomes
+from recroute.evaluation.prepare import prepare_split
+from recroute.evaluation.reference import reference_scores
+from recroute.evaluation.summarise import Cell, summarise
+from recroute.pools import ROUTEREVAL_GROUPS, Pool, make_pools
+from recroute.routers import Router, make_router
+from recroute.splits import Split
+
+# In every table, also when they win.
+BASELINES = ("oracle", "random", "best_single", "task_best", "knn")
+MIX_SHARES = (0.25, 0.5, 0.75)
+POOL_SIZES = (3, 5, 10, 100, 1000)
+
+Progress = Callable[[int, int], None]
+
+
+def evaluate(
+    dataset: Dataset,
+    routers: Iterable[Router | str],
+    *,
+    split: str | None = None,
+    encoder: str = "auto",
+    reference: str | None = None,
+    seeds: Sequence[int] = (0,),
+    n_resamples: int = N_RESAMPLES,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Top-1 routing quality with all LLMs of the data set as the pool.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    routers : list of Router or str
+        Routers (fitted or not: each is fitted anew) or registry names. `oracle`, `random`, `best_single`,
+        `task_best` and `knn` are added.
+    split, encoder
+        See `prepare_split`.
+    reference : str, optional
+        See `reference_scores`.
+    seeds : list of int
+        Each seed draws its own split (a split that the data set brings stays) and seeds the routers.
+    n_resamples : int
+        Bootstrap resamples behind the intervals.
+    progress : callable, optional
+        Called with the pools done and the pools in all.
+
+    Returns
+    -------
+    Evaluation with the group "all". After a KeyboardInterrupt it holds what was finished.
+
+    Raises
+    ------
+    RecrouteError
+        If the data set cannot be split, a name is unknown, or no router can be fitted on it.
+    """
+
+    def whole(data: Split) -> list[Pool]:
+        return [Pool("all", dataset.n_llms, np.arange(dataset.n_llms))]
+
+    chosen, notes = _usable(dataset, [*routers, *BASELINES])
+    return _run(dataset, chosen, notes, whole, split, encoder, reference, seeds, n_resamples, progress)
+
+
+def scale(
+    dataset: Dataset,
+    routers: Iterable[Router | str],
+    *,
+    pool_sizes: Sequence[int] = POOL_SIZES,
+    groups: Sequence[str] = ROUTEREVAL_GROUPS,
+    pool_basis: str = "train",
+    split: str | None = None,
+    encoder: str = "auto",
+    reference: str | None = None,
+    seeds: Sequence[int] = (0,),
+    n_resamples: int = N_RESAMPLES,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Top-1 routing quality as the pool of candidate LLMs grows.
+
+    Every router is fitted on each pool alone, as RouterEval does: a pool of 10 knows nothing of other LLMs.
+    Beside the routers the result has r_o(p) for p = .25, .5, .75, the mean over the groups (group "mean")
+    and the slope of mu on log2 of the pool size (metric "slope").
+
+    Parameters
+    ----------
+    pool_sizes : list of int
+        Sizes beyond the number of LLMs give the pool of all.
+    groups : list of str
+        See `make_pools`.
+    pool_basis : {"train", "all"}
+        The instances that pools are chosen on; "all" is RouterEval's choice and looks at test.
+
+    The other parameters, the result and the errors are those of `evaluate`.
+    """
+    if pool_basis not in ("train", "all"):
+        raise DataError(f"pool basis {pool_basis!r} is neither train nor all")
+    if not pool_sizes or not groups:
+        raise DataError("scale needs at least one pool size and one group")
+    mixes = [make_router("oracle_mix", p=p) for p in MIX_SHARES]
+    chosen, notes = _usable(dataset, [*routers, *BASELINES, *mixes])
+    if pool_basis == "all":
+        notes.append("pools were chosen on all instances, test among them, as RouterEval does")
+    if (largest := max(pool_sizes)) > dataset.n_llms:
+        notes.append(f"pool size {largest} is more than the {dataset.n_llms} LLMs there are: the largest pool is all of them")
+
+    def growing(data: Split) -> list[Pool]:
+        return make_pools(data.train if pool_basis == "train" else dataset, groups, pool_sizes, data.seed)
+
+    return _run(dataset, chosen, notes, growing, split, encoder, reference, seeds, n_resamples, progress)
+
+
+def _run(
+    dataset: Dataset,
+    routers: list[Router],
+    notes: list[str],
+    pools_of: Callable[[Split], list[Pool]],
+    split: str | None,
+    encoder: str,
+    reference: str | None,
+    seeds: Sequence[int],
+    n_resamples: int,
+    progress: Progress | None,
+) -> Evaluation:
+    """All seeds and pools; an interrupt ends the loop and keeps what is finished."""
+    cells: list[Cell] = []
+    complete = True
+    parts: Split | None = None
+    try:
+        for i, seed in enumerate(seeds):
+            parts = prepare_split(dataset, split=split, seed=seed, encoder=encoder)
+            against = reference_scores(parts.test, reference)
+            pools = pools_of(parts)
+            for j, pool in enumerate(pools):
+                outcomes = pool_outcomes(routers, parts, pool.llm_index, against)
+                cells.append(Cell(seed, pool.group, pool.size, outcomes))
+                if progress:
+                    progress(i * len(pools) + j + 1, len(seeds) * len(pools))
+    except KeyboardInterrupt:
+        if not cells:
+            raise
+        complete = False
+        notes.append("interrupted: only the pools that were finished are in the table")
+    assert parts is not None
+    if parts.note:
+        notes.append(parts.note)
+    rows, more_notes = summarise(cells, seeds[0], n_resamples)
+    info = {
+        "dataset": _describe(dataset, parts),
+        "seed": seeds[0],
+        "seeds": list(seeds),
+        "notes": [*notes, *more_notes],
+        "complete": complete,
+    }
+    return Evaluation(rows, info)
+
+
+def _usable(dataset: Dataset, wanted: Iterable[Router | str]) -> tuple[list[Router], list[str]]:
+    """The routers that can be fitted on the data set, each label once, and a line for those that cannot."""
+    has_text = dataset.prompts is not None or dataset.embeddings is not None
+    routers: dict[str, Router] = {}
+    refused: dict[str, None] = {}
+    for item in wanted:
+        router = make_router(item) if isinstance(item, str) else replace(item)
+        if router.needs == "text" and not has_text:
+            refused[router.label] = None
+        else:
+            routers.setdefault(router.label, router)
+    notes = []
+    if refused:
+        notes.append(f"left out, because {dataset.name} has neither prompts nor embeddings: {', '.join(refused)}")
+    if not routers:
+        raise RouterError(f"none of the routers can be fitted on {dataset.name}")
+    return list(routers.values()), notes
+
+
+def _describe(dataset: Dataset, parts: Split) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "n_instances": dataset.n_instances,
+        "n_llms": dataset.n_llms,
+        "n_records": dataset.interactions.n_observed,
+        "density": round(dataset.interactions.density, 6),
+        "simulated": bool(dataset.card.get("simulated", False)),
+        "split": parts.name,
+        "n_train": parts.train.n_instances,
+        "n_valid": parts.valid.n_instances,
+        "n_test": parts.test.n_instances,
+        "encoder": parts.train.encoder.name if parts.train.encoder else None,
+    }

@@ -1,0 +1,147 @@
+"""From outcomes to rows: every metric per seed, pooled, averaged over groups, and the slope of the curve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recroute.evaluation.bootstrap import Bootstrap, interval
+from recroute.evaluation.evaluation import COLUMNS
+from recroute.metrics import METRICS, Outcome
+
+Array = NDArray[np.float64]
+MANY_UNOBSERVED = 0.01
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All routers on one pool of one seed."""
+
+    seed: int
+    group: str
+    pool_size: int
+    outcomes: dict[str, Outcome]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its bootstrap replicates f64 (b,), for one seed or pooled over all."""
+
+    value: float
+    replicates: Array
+
+
+Key = tuple[str, str, int | None, str]  # router, group, pool size, metric
+
+
+def summarise(cells: list[Cell], seed: int, n_resamples: int) -> tuple[pl.DataFrame, list[str]]:
+    """Rows of an Evaluation and notes on choices that nobody evaluated.
+
+    Only pools that every seed finished are pooled, so an interrupted run does not mix seeds.
+    """
+    seeds = list(dict.fromkeys(cell.seed for cell in cells))
+    bootstrap = Bootstrap([_test_ids(cells, s) for s in seeds], seed, n_resamples)
+    by_seed: dict[Key, dict[int, Estimate]] = {}
+    n_instances: dict[tuple[str, int | None], int] = {}
+    for cell in cells:
+        first = next(iter(cell.outcomes.values()))
+        weights = bootstrap.weights(seeds.index(cell.seed), first.instance_id)
+        n_instances[cell.group, cell.pool_size] = len(first)
+        for router, outcome in cell.outcomes.items():
+            for name, metric in METRICS.items():
+                estimate = Estimate(float(metric(outcome, None)[0]), metric(outcome, weights))
+                by_seed.setdefault((router, cell.group, cell.pool_size, name), {})[cell.seed] = estimate
+    by_seed = {key: found for key, found in by_seed.items() if not np.isnan([e.value for e in found.values()]).all()}
+    by_seed = _with_slope(_with_group_mean(by_seed))
+    rows: list[dict[str, Any]] = []
+    for key, found in by_seed.items():
+        router, group, size, metric_name = key
+        n = n_instances.get((group, size)) or max(n_instances.values())
+        head = {"router": router, "group": group, "pool_size": size, "metric": metric_name, "n_instances": n}
+        if len(found) == len(seeds):
+            rows.append(head | _row(None, _pooled(bootstrap, found)))
+        if len(seeds) > 1:
+            rows.extend(head | _row(s, estimate) for s, estimate in found.items())
+    return pl.DataFrame(rows, schema=COLUMNS), _notes(cells)
+
+
+def _test_ids(cells: Iterable[Cell], seed: int) -> NDArray[np.str_]:
+    """Test instances of a seed in the order of the data: pools leave out those nobody in them was run on."""
+    ids: dict[str, None] = {}
+    for outcome in (next(iter(cell.outcomes.values())) for cell in cells if cell.seed == seed):
+        ids.update(dict.fromkeys(outcome.instance_id.tolist()))
+    return np.array(list(ids))
+
+
+def _pooled(bootstrap: Bootstrap, found: dict[int, Estimate]) -> Estimate:
+    value = float(np.nanmean([e.value for e in found.values()]))
+    return Estimate(value, bootstrap.pool(np.stack([e.replicates for e in found.values()])))
+
+
+def _with_group_mean(by_seed: dict[Key, dict[int, Estimate]]) -> dict[Key, dict[int, Estimate]]:
+    """Adds the group "mean" where a size exists in several groups."""
+    groups: dict[Key, list[dict[int, Estimate]]] = {}
+    for (router, _, size, metric), found in by_seed.items():
+        groups.setdefault((router, "mean", size, metric), []).append(found)
+    n_groups = max(len(members) for members in groups.values())
+    means = {key: _average(members) for key, members in groups.items() if len(members) == n_groups > 1}
+    return {**by_seed, **means}
+
+
+def _average(members: list[dict[int, Estimate]]) -> dict[int, Estimate]:
+    shared = [seed for seed in members[0] if all(seed in found for found in members)]
+    return {
+        seed: Estimate(
+            float(np.mean([found[seed].value for found in members])),
+            np.mean([found[seed].replicates for found in members], axis=0),
+        )
+        for seed in shared
+    }
+
+
+def _with_slope(by_seed: dict[Key, dict[int, Estimate]]) -> dict[Key, dict[int, Estimate]]:
+    """Adds the metric "slope": least-squares slope of mu on log2 of the pool size."""
+    curves: dict[Key, dict[int, dict[int, Estimate]]] = {}
+    for (router, group, size, metric), found in by_seed.items():
+        if metric == "mean_score" and size is not None:
+            curves.setdefault((router, group, None, "slope"), {})[size] = found
+    n_sizes = max((len(curve) for curve in curves.values()), default=0)
+    slopes = {key: _slope(curve) for key, curve in curves.items() if len(curve) == n_sizes > 1}
+    return {**by_seed, **{key: found for key, found in slopes.items() if found}}
+
+
+def _slope(curve: dict[int, dict[int, Estimate]]) -> dict[int, Estimate]:
+    sizes = sorted(curve)
+    x = np.log2(sizes)
+    x = (x - x.mean()) / ((x - x.mean()) ** 2).sum()  # slope = x . y
+    shared = [seed for seed in curve[sizes[0]] if all(seed in curve[size] for size in sizes)]
+    return {
+        seed: Estimate(
+            float(x @ [curve[size][seed].value for size in sizes]),
+            x @ np.stack([curve[size][seed].replicates for size in sizes]),
+        )
+        for seed in shared
+    }
+
+
+def _row(seed: int | None, estimate: Estimate) -> dict[str, Any]:
+    low, high = interval(estimate.replicates)
+    return {"seed": seed, "value": estimate.value, "ci_low": low, "ci_high": high}
+
+
+def _notes(cells: list[Cell]) -> list[str]:
+    """One line if many choices fell on cells that nobody evaluated."""
+    share: dict[str, list[float]] = {}
+    for cell in cells:
+        for router, outcome in cell.outcomes.items():
+            share.setdefault(router, []).append(float(np.isnan(outcome.chosen).mean()))
+    many = {router: max(found) for router, found in share.items() if max(found) > MANY_UNOBSERVED}
+    if not many:
+        return []
+    listed = ", ".join(f"{router} up to {worst:.0%}" for router, worst in many.items())
+    return [f"choices that nobody evaluated are left out of the means (see unobserved_choice): {listed}"]

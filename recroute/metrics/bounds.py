@@ -1,0 +1,87 @@
+"""Quality against the pool's bounds and its best single LLM."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.metrics.outcome import Array, Outcome, weighted_mean
+from recroute.metrics.quality import mean_score
+
+Weights = NDArray[np.floating]
+
+
+def oracle(outcome: Outcome, weights: Weights | None = None) -> Array:
+    """Mean over j of max_l S[j, l]: the best any router can do with the pool. Range [0, 1].
+
+    >>> oracle(Outcome.of([[1, 0], [0, 1]], choice=[0, 0]))
+    array([1.])
+    """
+    return weighted_mean(outcome.best, weights)
+
+
+def random(outcome: Outcome, weights: Weights | None = None) -> Array:
+    """Mean over j of the mean over l of the observed S[j, l]: a uniform choice, in expectation. Range [0, 1].
+
+    >>> random(Outcome.of([[1, 0], [0, 1]], choice=[0, 0]))
+    array([0.5])
+    """
+    return weighted_mean(outcome.average, weights)
+
+
+def best_single_ratio(outcome: Outcome, weights: Weights | None = None) -> Array:
+    """RouterEval's V_B: mu / mean score of the best single LLM on test, which nobody knows beforehand.
+
+    Range [0, inf), higher is better, above 1 the router beats every single LLM of the pool. Where LLMs were
+    evaluated on different instances the best one is that with the highest `llm_means`; its mean is then
+    over its observed cells, as every router's is. A resample keeps the LLM.
+
+    >>> best_single_ratio(Outcome.of([[1, 0], [1, 1], [0, 1], [1, 0]], choice=[0, 0, 1, 0])).round(3)
+    array([1.333])
+    """
+    return _ratio(mean_score(outcome, weights), weighted_mean(outcome.best_single, weights))
+
+
+def reference_ratio(outcome: Outcome, weights: Weights | None = None) -> Array:
+    """RouterEval's V_R: mu / the reference LLM's score. Range [0, inf), higher is better; NaN without one.
+
+    >>> reference_ratio(Outcome.of([[1, 0], [0, 1]], choice=[0, 1], reference=0.8))
+    array([1.25])
+    """
+    return _ratio(mean_score(outcome, weights), weighted_mean(outcome.reference, weights))
+
+
+def lift(outcome: Outcome, weights: Weights | None = None) -> Array:
+    """mu less the mean score on test of the LLM that was best on train: the gain over what one would deploy.
+
+    Range [-1, 1], higher is better, 0 is `best_single`.
+
+    >>> lift(Outcome.of([[1, 0], [0, 1], [1, 1], [1, 0]], choice=[0, 1, 0, 0], train_best=0))
+    array([0.25])
+    """
+    return mean_score(outcome, weights) - weighted_mean(outcome.train_best, weights)
+
+
+def effective_p(outcome: Outcome, weights: Weights | None = None) -> Array:
+    """The p at which r_o(p) has the same mu: (mu - random) / (oracle - random).
+
+    Range (-inf, 1], higher is better: 0 is chance, 1 the oracle; NaN where all LLMs of the pool score alike.
+
+    >>> effective_p(Outcome.of([[1, 0], [0, 1], [1, 0], [0, 1]], choice=[0, 1, 0, 0]))
+    array([0.5])
+    """
+    chance = random(outcome, weights)
+    return _ratio(mean_score(outcome, weights) - chance, oracle(outcome, weights) - chance)
+
+
+def regret(outcome: Outcome, weights: Weights | None = None) -> Array:
+    """oracle - mu. Range [0, 1] on complete data, lower is better.
+
+    >>> regret(Outcome.of([[1, 0], [0, 1]], choice=[0, 0]))
+    array([0.5])
+    """
+    return oracle(outcome, weights) - mean_score(outcome, weights)
+
+
+def _ratio(above: Array, below: Array) -> Array:
+    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 1e-12)

@@ -1,0 +1,48 @@
+"""How widely a router spreads its choices."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.metrics.outcome import Array, Outcome, weighted_mean
+
+
+def selection_entropy(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
+    """RouterEval's E_p: mean over j of the entropy in bits of the router's own distribution on instance j.
+
+    The distribution is the softmax of the predicted scores unless the router states another. Range
+    [0, log2 m]; no direction: 0 is a router that is always sure, log2 m one that does not tell LLMs apart.
+
+    >>> selection_entropy(Outcome.of([[1, 0], [0, 1]], choice=[0, 0], entropy=entropy_bits([[0.5, 0.5], [1, 0]])))
+    array([0.5])
+    """
+    return weighted_mean(outcome.entropy, weights)
+
+
+def choice_entropy(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
+    """Entropy in bits of the LLMs actually chosen: -sum_l q_l log2 q_l, q_l the share of instances given to l.
+
+    Range [0, log2 min(m, n)]; no direction: 0 means the router collapsed onto one LLM.
+
+    >>> choice_entropy(Outcome.of([[1, 0], [0, 1], [1, 0], [0, 1]], choice=[0, 1, 0, 1]))
+    array([1.])
+    """
+    chosen, position = np.unique(outcome.choice, return_inverse=True)
+    if weights is None:
+        weights = np.ones((1, len(outcome)))
+    member = np.zeros((len(outcome), len(chosen)))
+    member[np.arange(len(outcome)), position] = 1
+    counts = weights @ member  # (b, n) x (n, distinct choices)
+    return entropy_bits(counts / counts.sum(axis=1, keepdims=True))
+
+
+def entropy_bits(shares: NDArray[np.floating] | list[list[float]]) -> Array:
+    """Entropy in bits of each row of shares f64 (n, m), with 0 log 0 = 0.
+
+    >>> entropy_bits([[0.5, 0.5], [1, 0]])
+    array([1., 0.])
+    """
+    p = np.asarray(shares, dtype=np.float64)
+    logs = np.log2(p, out=np.zeros_like(p), where=p > 0)
+    return -(p * logs).sum(axis=1) + 0.0  # + 0.0 turns -0.0 into 0.0

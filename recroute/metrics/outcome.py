@@ -1,0 +1,114 @@
+"""What a router's choices came to, per instance: all that the metrics read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One router on n test instances and a pool of m LLMs. All arrays have shape (n,).
+
+    Parameters
+    ----------
+    instance_id : str
+        Equal ids in two outcomes are the same instance, for paired resampling.
+    chosen : f64
+        Score of the chosen LLM; NaN where that cell is unobserved.
+    choice : int
+        Column of the chosen LLM.
+    best, average : f64
+        Highest and mean observed score of the pool on the instance.
+    best_single : f64
+        Score of the best single LLM on test; NaN where unobserved.
+    train_best : f64
+        Score of the LLM that was best on train; NaN where unobserved.
+    entropy : f64
+        Entropy in bits of the router's own distribution.
+    reference : f64
+        Score of the reference; NaN if there is none.
+    """
+
+    instance_id: NDArray[np.str_]
+    chosen: Array
+    choice: NDArray[np.int64]
+    best: Array
+    average: Array
+    best_single: Array
+    train_best: Array
+    entropy: Array
+    reference: Array
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    @classmethod
+    def of(
+        cls,
+        scores: ArrayLike,
+        choice: ArrayLike,
+        *,
+        train_best: int | None = None,
+        best_single: int | None = None,
+        instance_id: ArrayLike | None = None,
+        chosen: ArrayLike | None = None,
+        entropy: ArrayLike | None = None,
+        reference: ArrayLike = np.nan,
+    ) -> Outcome:
+        """From observed scores.
+
+        Parameters
+        ----------
+        scores : float (n, m)
+            NaN where unobserved; every row has a score.
+        choice : int (n,)
+        train_best : int, optional
+            Column of the LLM that was best on train; default the best on test.
+        best_single : int, optional
+            Column of the best LLM on test; default the one with the highest mean of its observed scores.
+        instance_id : str (n,), optional
+        chosen : f64 (n,), optional
+            Mean scores of a router that chooses by chance; default the score of `choice`.
+        entropy : f64 (n,), optional
+            Default 0, a router that is sure.
+        reference : float or f64 (n,), optional
+        """
+        table = np.asarray(scores, dtype=np.float64)
+        picked = np.asarray(choice, dtype=np.int64)
+        n = len(table)
+        single = int(np.argmax(np.nanmean(table, axis=0))) if best_single is None else best_single
+        return cls(
+            instance_id=np.arange(n).astype(np.str_) if instance_id is None else np.asarray(instance_id, dtype=np.str_),
+            chosen=table[np.arange(n), picked] if chosen is None else np.asarray(chosen, dtype=np.float64),
+            choice=picked,
+            best=np.nanmax(table, axis=1),
+            average=np.nanmean(table, axis=1),
+            best_single=table[:, single],
+            train_best=table[:, single if train_best is None else train_best],
+            entropy=np.zeros(n) if entropy is None else np.asarray(entropy, dtype=np.float64),
+            reference=np.broadcast_to(np.asarray(reference, dtype=np.float64), (n,)),
+        )
+
+
+Metric = Callable[[Outcome, "NDArray[np.floating] | None"], Array]
+"""A metric maps an outcome and weights (b, n), one row per resample, to values (b,); without weights b is 1."""
+
+
+def weighted_mean(values: Array, weights: NDArray[np.floating] | None = None) -> Array:
+    """Mean over the values that are there, f64 (b,), for weights (b, n); NaN where none is.
+
+    >>> weighted_mean(np.array([1.0, np.nan, 0.0]))
+    array([0.5])
+    """
+    known = ~np.isnan(values)
+    if weights is None:
+        weights = np.ones((1, len(values)))
+    mass = weights @ known.astype(np.float64)  # (b, n) x (n,) -> (b,)
+    total = weights @ np.where(known, values, 0.0)
+    return np.divide(total, mass, out=np.full(len(mass), np.nan), where=mass > 0)

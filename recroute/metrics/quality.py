@@ -1,0 +1,41 @@
+"""What the chosen LLMs scored."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.metrics.outcome import Array, Outcome, weighted_mean
+
+
+def mean_score(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
+    """RouterEval's mu: mean over j of S[j, c_j], over the choices whose score was observed.
+
+    Range [0, 1], higher is better. Read it with `unobserved_choice`.
+
+    >>> mean_score(Outcome.of([[1, 0], [0, 1], [0.5, 0]], choice=[0, 0, 0]))
+    array([0.5])
+    """
+    return weighted_mean(outcome.chosen, weights)
+
+
+def any_best(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
+    """Share of instances whose choice attains the instance's maximum; ties count, unobserved choices do not.
+
+    Range [0, 1], higher is better. 1 is the oracle.
+
+    >>> any_best(Outcome.of([[1, 0], [0, 1], [0, 0]], choice=[0, 0, 0])).round(3)
+    array([0.667])
+    """
+    return weighted_mean((outcome.chosen >= outcome.best).astype(np.float64), weights)
+
+
+def unobserved_choice(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
+    """Share of instances whose chosen LLM was never evaluated on them. Range [0, 1]; 0 on complete data.
+
+    Such a choice has no score and is left out of every mean, never counted as 0.
+
+    >>> unobserved_choice(Outcome.of([[1, float("nan")], [0, 1]], choice=[1, 1]))
+    array([0.5])
+    """
+    return weighted_mean(np.isnan(outcome.chosen).astype(np.float64), weights)
