@@ -1,0 +1,56 @@
+"""recroute evaluate: routing quality on the whole pool."""
+
+from __future__ import annotations
+
+import recroute.evaluation as evaluation
+from recroute.cli.options import (
+    DatasetPath,
+    EncoderKind,
+    JsonPath,
+    Quiet,
+    Reference,
+    RouterNames,
+    Seed,
+    Seeds,
+    SplitKind,
+    check_writable,
+    console,
+    finish,
+    progress_bar,
+)
+from recroute.data import read_dataset
+from recroute.report.table import metric_table
+from recroute.routers import make_router
+
+
+def evaluate(
+    dataset: DatasetPath,
+    router: RouterNames,
+    split: SplitKind = None,
+    encoder: EncoderKind = "auto",
+    reference: Reference = None,
+    seed: Seed = 0,
+    seeds: Seeds = 1,
+    json_path: JsonPath = None,
+    quiet: Quiet = False,
+) -> None:
+    """Top-1 routing quality with all LLMs as the pool, beside the baselines.
+
+    Example: recroute evaluate my_dataset --router svd --router als --seeds 5
+    """
+    check_writable(json_path)
+    routers = [make_router(name) for name in router]
+    data = read_dataset(dataset)
+    with progress_bar(f"evaluating on {data.name}", quiet) as progress:
+        found = evaluation.evaluate(
+            data,
+            routers,
+            split=split,
+            encoder=encoder,
+            reference=reference,
+            seeds=range(seed, seed + seeds),
+            progress=progress,
+        )
+    out = console(quiet)
+    out.print(metric_table(found))
+    finish(found, json_path, out)

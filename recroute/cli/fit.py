@@ -1,0 +1,55 @@
+"""recroute fit: a router on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recroute.cli.options import DatasetPath, Quiet, Seed, SplitKind, console
+from recroute.data import read_dataset
+from recroute.errors import RouterError
+from recroute.evaluation import prepare_split
+from recroute.routers import make_router
+
+
+def fit(
+    dataset: DatasetPath,
+    router: Annotated[str, typer.Option("--router", help="Registry name or saved configuration (TOML).")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the fitted router.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="Hyperparameter as name=value; may be repeated.")] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option("--encoder", help="tfidf (default where there are prompts: it can read new ones) or precomputed."),
+    ] = None,
+    split: SplitKind = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Fit a router on the training part of a data set and save it.
+
+    Example: recroute fit my_dataset --router svd --set n_factors=4 --out my_router
+    """
+    chosen = make_router(router, **{"seed": seed, **_settings(settings or [])})
+    data = read_dataset(dataset)
+    # A saved router has to read raw prompts: precomputed vectors could not be made for them.
+    parts = prepare_split(data, split=split, seed=seed, encoder=encoder or ("tfidf" if data.prompts else "auto"))
+    chosen.fit(parts.train).save(out)
+    reads = f", reads text by {chosen.encoder_.name}" if chosen.needs == "text" and chosen.encoder_ else ""
+    console(quiet).print(
+        f"{chosen.label} fitted on {parts.train.n_instances} instances x {data.n_llms} LLMs of {data.name}"
+        f"{' (SIMULATED DATA)' if data.card.get('simulated') else ''}{reads}: {out}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _settings(items: list[str]) -> dict[str, str]:
+    pairs = {}
+    for item in items:
+        name, sign, value = item.partition("=")
+        if not sign:
+            raise RouterError(f"--set {item!r} is not of the form name=value")
+        pairs[name.strip()] = value.strip()
+    return pairs

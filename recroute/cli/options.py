@@ -1,0 +1,72 @@
+"""Options and printing that several verbs share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from recroute.errors import RecrouteError
+from recroute.evaluation import Evaluation
+
+DatasetPath = Annotated[Path, typer.Argument(help="A dataset folder, or a records file (parquet, csv, jsonl).")]
+RouterNames = Annotated[
+    list[str], typer.Option("--router", help="Registry name or saved configuration (TOML); may be repeated.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of the split and of the routers.")]
+Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds, counted up from --seed.")]
+SplitKind = Annotated[
+    str | None, typer.Option("--split", help="own: the data set's split column; random: 80/10/10. Default: own if there.")
+]
+EncoderKind = Annotated[
+    str, typer.Option("--encoder", help="auto, precomputed or tfidf. auto: embeddings.npz if there, else TF-IDF.")
+]
+Reference = Annotated[
+    str | None, typer.Option("--reference", help="Reference for V_R: a number, a RouterEval benchmark or an LLM id.")
+]
+JsonPath = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print neither progress nor tables.")]
+
+
+def console(quiet: bool) -> Console:
+    """Where results go: standard output, at most 100 columns wide; nowhere if quiet."""
+    found = Console(quiet=quiet, highlight=False)
+    if found.width > 100 or not found.is_terminal:
+        found.width = 100
+    return found
+
+
+@contextmanager
+def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error with time left; yields a function (done, of) for the library to call."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def finish(evaluation: Evaluation, json_path: Path | None, out: Console) -> None:
+    """Print the notes, write the JSON, and end with 130 if the run was interrupted."""
+    for note in evaluation.notes:
+        out.print(f"note: {note}", style="yellow", markup=False)
+    if json_path is not None:
+        evaluation.write_json(json_path, command=["recroute", *sys.argv[1:]])
+    if not evaluation.info["complete"]:
+        raise typer.Exit(130)
+
+
+def check_writable(*paths: Path | None) -> None:
+    """Refuse a place that cannot be written before the work is done, not after."""
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise RecrouteError(f"{path} is a folder; name a file")
+        if not path.parent.is_dir():
+            raise RecrouteError(f"folder {path.parent} does not exist; make it, or name another place")

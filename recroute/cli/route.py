@@ -1,0 +1,74 @@
+"""recroute route: the LLM for a prompt."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from recroute.cli.options import JsonPath, Quiet, console
+from recroute.data.atomic import new_file
+from recroute.errors import DataError
+from recroute.routers import load_router
+
+
+def route(
+    router_dir: Annotated[Path, typer.Argument(help="Folder of a fitted router.")],
+    prompts: Annotated[list[str] | None, typer.Argument(help="Prompts; none reads them from --input.")] = None,
+    input_path: Annotated[
+        Path | None, typer.Option("--input", help="Prompts from a file: text (one a line) or .jsonl with a key prompt; - is standard input.")
+    ] = None,
+    top_k: Annotated[int, typer.Option("--top-k", min=1, help="LLMs to name for each prompt.")] = 1,
+    llms: Annotated[str | None, typer.Option("--llms", help="Choose among these LLMs only: a,b,c.")] = None,
+    json_path: JsonPath = None,
+    quiet: Quiet = False,
+) -> None:
+    """Name the LLM for each prompt.
+
+    Example: recroute route my_router "What is 12 times 13?" --top-k 3
+    """
+    texts = [*(prompts or []), *(_read_prompts(input_path) if input_path else [])]
+    if not texts:
+        raise DataError("no prompt to route; give one as an argument or a file with --input")
+    router = load_router(router_dir)
+    ranking = router.rank(texts, top_k, None if llms is None else [name.strip() for name in llms.split(",")])
+    table = Table(title=f"{router.label}, {len(router.llm_ids_)} LLMs", title_justify="left")
+    table.add_column("prompt", max_width=48, no_wrap=True)
+    table.add_column("LLM")
+    table.add_column("predicted score", justify="right")
+    results = []
+    for text, names, predicted in zip(texts, ranking.names, ranking.predicted_score.tolist(), strict=True):
+        results.append({"prompt": text, "llms": names, "predicted_score": predicted})
+        shown = " ".join(text.split()).replace("[", r"\[")
+        table.add_row(shown, "\n".join(names), "\n".join(f"{value:.3f}" for value in predicted))
+    console(quiet).print(table)
+    if json_path is not None:
+        with new_file(json_path) as temporary:
+            temporary.write_text(json.dumps({"router": router.label, "routes": results}, indent=1), encoding="utf8")
+
+
+def _read_prompts(path: Path) -> list[str]:
+    if str(path) == "-":
+        text = sys.stdin.read()
+    else:
+        try:
+            text = path.read_text(encoding="utf8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); convert it") from None
+    lines = [line for line in text.split("\n") if line.strip()]  # not splitlines: U+2028 may stand in a prompt
+    if path.suffix != ".jsonl":
+        return lines
+    prompts = []
+    for number, line in enumerate(lines, 1):
+        try:
+            prompt = json.loads(line)["prompt"]
+        except (ValueError, KeyError, TypeError):
+            prompt = None
+        if not isinstance(prompt, str):
+            raise DataError(f'{path}, line {number} is no JSON object with a text under "prompt"; mend that line')
+        prompts.append(prompt)
+    return prompts

@@ -1,0 +1,46 @@
+"""recroute routers: the registry."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.table import Table
+
+from recroute.cli.options import JsonPath, Quiet, console
+from recroute.data.atomic import new_file
+from recroute.routers import router_class, router_names
+
+
+def routers(json_path: JsonPath = None, quiet: Quiet = False) -> None:
+    """List the routers: name, kind, what they need, whether they take unseen LLMs, hyperparameters.
+
+    Example: recroute routers
+    """
+    entries = [_entry(name) for name in router_names()]
+    table = Table(title="routers", title_justify="left")
+    for column in ("name", "kind", "reads", "unseen LLMs", "hyperparameters (defaults)"):
+        table.add_column(column)
+    for entry in entries:
+        settings = ", ".join(f"{key}={value}" for key, value in entry["hyperparameters"].items())
+        unseen = "yes" if entry["takes_unseen_llms"] else "no"
+        table.add_row(entry["name"], entry["kind"], entry["needs"] or "nothing", unseen, settings)
+    console(quiet).print(table)
+    if json_path is not None:
+        _write(json_path, entries)
+
+
+def _entry(name: str) -> dict[str, object]:
+    cls = router_class(name)
+    return {
+        "name": name,
+        "kind": cls.kind,
+        "needs": cls.needs,
+        "takes_unseen_llms": cls.takes_unseen_llms,
+        "hyperparameters": {f.name: f.default for f in cls.settings()},
+    }
+
+
+def _write(path: Path, entries: list[dict[str, object]]) -> None:
+    with new_file(path) as temporary:
+        temporary.write_text(json.dumps({"routers": entries}, indent=1), encoding="utf8")

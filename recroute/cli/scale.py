@@ -1,0 +1,84 @@
+"""recroute scale: routing quality as the pool of candidate LLMs grows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import recroute.evaluation as evaluation
+from recroute.cli.options import (
+    DatasetPath,
+    EncoderKind,
+    JsonPath,
+    Quiet,
+    Reference,
+    RouterNames,
+    Seed,
+    Seeds,
+    SplitKind,
+    check_writable,
+    console,
+    finish,
+    progress_bar,
+)
+from recroute.data import read_dataset
+from recroute.errors import DataError
+from recroute.report import growth_plot, growth_table, save_growth_png
+from recroute.routers import make_router
+
+
+def scale(
+    dataset: DatasetPath,
+    router: RouterNames,
+    pool_sizes: Annotated[str, typer.Option("--pool-sizes", help="Sizes of the pools: 3,5,10,100,1000.")] = "3,5,10,100,1000",
+    groups: Annotated[
+        str, typer.Option("--groups", help="Of all_strong, all_weak, strong_to_weak, nested.")
+    ] = "all_strong,all_weak,strong_to_weak",
+    pool_basis: Annotated[
+        str, typer.Option("--pool-basis", help="Choose pools on train, or on all instances as RouterEval does (looks at test).")
+    ] = "train",
+    split: SplitKind = None,
+    encoder: EncoderKind = "auto",
+    reference: Reference = None,
+    seed: Seed = 0,
+    seeds: Seeds = 1,
+    json_path: JsonPath = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Save the curve as a picture.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Top-1 routing quality as the pool grows, beside oracle, r_o(p), random, best single, kNN and task known.
+
+    Example: recroute scale my_dataset --router svd --pool-sizes 3,10,100 --seeds 5 --png growth.png
+    """
+    check_writable(json_path, png)
+    routers = [make_router(name) for name in router]
+    sizes = _sizes(pool_sizes)
+    data = read_dataset(dataset)
+    with progress_bar(f"routing in growing pools of {data.name}", quiet) as progress:
+        found = evaluation.scale(
+            data,
+            routers,
+            pool_sizes=sizes,
+            groups=[group.strip() for group in groups.split(",") if group.strip()],
+            pool_basis=pool_basis,
+            split=split,
+            encoder=encoder,
+            reference=reference,
+            seeds=range(seed, seed + seeds),
+            progress=progress,
+        )
+    out = console(quiet)
+    out.print(growth_table(found), growth_table(found, "best_single_ratio"), growth_plot(found.rows))
+    if png is not None:
+        simulated = " (simulated data)" if found.info["dataset"]["simulated"] else ""
+        save_growth_png(found.rows, png, title=f"{data.name}{simulated}: {data.n_llms:,} LLMs")
+    finish(found, json_path, out)
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [int(size) for size in text.split(",") if size.strip()]
+    except ValueError:
+        raise DataError(f"--pool-sizes {text!r} is no list of whole numbers such as 3,10,100") from None

@@ -1,0 +1,113 @@
+"""A growth curve as a Matplotlib figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from recroute.data.atomic import new_file
+from recroute.report.curves import Curve, growth_curves
+from recroute.report.table import TITLES
+
+# Okabe and Ito's palette without yellow, which vanishes on paper; markers and dashes tell the curves apart too.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+MARKERS = "osD^vPX*"
+GREYS = {"oracle": "-", "task_best": (0, (6, 2)), "best_single": "--", "random": ":", "oracle_mix": "-."}
+
+
+def plot_growth(
+    rows: pl.DataFrame, *, metric: str = "mean_score", group: str | None = None, ax: Any = None, title: str | None = None
+) -> Any:
+    """A metric against the pool size: routers in colour with their 95% band, bounds and baselines in grey.
+
+    Parameters
+    ----------
+    rows : polars.DataFrame
+        Rows of an Evaluation.
+    metric : str
+    group : str, optional
+        Default: the mean over groups, or the first group.
+    ax : matplotlib.axes.Axes, optional
+        Default: axes of a new figure.
+    title : str, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    DataError
+        If there is nothing to draw.
+    """
+    from matplotlib.figure import Figure
+
+    group, curves = growth_curves(rows, metric, group)
+    if ax is None:
+        ax = Figure(figsize=(8, 4.8), layout="constrained").subplots()
+    routers = [curve.router for curve in curves if not curve.is_bound]
+    for curve in curves:
+        _draw(ax, curve, None if curve.is_bound else routers.index(curve.router))
+    sizes = sorted({size for curve in curves for size, *_ in curve.points})
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    ax.minorticks_off()
+    ax.set_xlabel("pool size m (candidate LLMs)")
+    ax.set_ylabel(TITLES.get(metric, metric.replace("_", " ")))
+    ax.set_title(title or f"Routing quality as the pool grows ({group})", loc="left")
+    ax.grid(axis="y", alpha=0.25)
+    ax.spines[["top", "right"]].set_visible(False)
+    _label_ends(ax, curves, routers)
+    return ax
+
+
+def save_growth_png(rows: pl.DataFrame, path: str | Path, **options: Any) -> None:
+    """Write `plot_growth` as a PNG file of 150 dpi, whole or not at all."""
+    ax = plot_growth(rows, **options)
+    with new_file(Path(path)) as temporary:
+        ax.figure.savefig(temporary, dpi=150, format="png")
+
+
+def _colour(position: int | None) -> str:
+    return "0.45" if position is None else COLOURS[position % len(COLOURS)]
+
+
+def _draw(ax: Any, curve: Curve, position: int | None) -> None:
+    size, value, low, high = zip(*curve.points, strict=True)
+    if position is None:
+        ax.plot(size, value, color=_colour(None), lw=1.2, ls=GREYS[curve.router.split("(")[0]])
+        return
+    ax.fill_between(size, low, high, color=_colour(position), alpha=0.13, lw=0)
+    ax.plot(size, value, color=_colour(position), lw=2, marker=MARKERS[position % len(MARKERS)], ms=5)
+
+
+def _label_ends(ax: Any, curves: list[Curve], routers: list[str]) -> None:
+    """Names at the right end of the curves, moved apart where they would overlap."""
+    low, high = ax.get_ylim()
+    gap = (high - low) * 0.045
+    ends = sorted((curve.points[-1][1], curve) for curve in curves) if len(curves) < 2 else None
+    ends = ends or sorted(((curve.points[-1][1], curve) for curve in curves), key=lambda end: end[0])
+    heights = [value for value, _ in ends]
+    for i in range(1, len(heights)):
+        heights[i] = max(heights[i], heights[i - 1] + gap)
+    if (over := heights[-1] - high) > 0:  # too many at the top: push the pile down again
+        heights[-1] = high
+        for i in range(len(heights) - 2, -1, -1):
+            heights[i] = min(heights[i], heights[i + 1] - gap)
+        del over
+    for height, (value, curve) in zip(heights, ends, strict=True):
+        position = routers.index(curve.router) if curve.router in routers else None
+        ax.annotate(
+            curve.router,
+            xy=(curve.points[-1][0], value),
+            xytext=(1.02, height),
+            textcoords=ax.get_yaxis_transform(),
+            va="center",
+            fontsize=8.5,
+            color=_colour(position),
+            fontweight="bold" if position is not None else "normal",
+            arrowprops={"arrowstyle": "-", "color": _colour(position), "lw": 0.5, "alpha": 0.6, "shrinkA": 0},
+            annotation_clip=False,
+        )

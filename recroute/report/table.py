@@ -1,0 +1,85 @@
+"""Rich tables of an evaluation."""
+
+from __future__ import annotations
+
+import polars as pl
+from rich.table import Table
+
+from recroute.evaluation import Evaluation
+
+TITLES = {
+    "mean_score": "mean score (mu)",
+    "best_single_ratio": "mu / best single LLM on test (V_B)",
+    "lift": "mu - best single LLM of train (lift)",
+    "slope": "slope of mu on log2 m",
+}
+
+
+def growth_table(evaluation: Evaluation, metric: str = "mean_score", group: str | None = None) -> Table:
+    """Routers by pool size: one metric with its 95% interval, and the slope of mu where there is one.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    metric : str
+    group : str, optional
+        Default: the mean over groups, or the only group.
+    """
+    rows = evaluation.rows.filter(pl.col("seed").is_null())
+    group = group or main_group(rows)
+    rows = rows.filter(group=group)
+    sizes = sorted(rows.filter(metric=metric)["pool_size"].drop_nulls().unique().to_list())
+    slopes = dict(rows.filter(metric="slope").select("router", "value").iter_rows()) if metric == "mean_score" else {}
+    n_test, n_seeds = evaluation.info["dataset"]["n_test"], len(evaluation.info["seeds"])
+    table = Table(
+        title=f"{_mark(evaluation)}{TITLES.get(metric, metric)}, group {group}",
+        caption=f"n = {n_test} test instances x {n_seeds} seed{'s' * (n_seeds > 1)}, 95% bootstrap intervals",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("router", no_wrap=True)
+    for size in sizes:
+        table.add_column(f"m = {size}", justify="right")
+    if slopes:
+        table.add_column("slope", justify="right")
+    for router in rows["router"].unique(maintain_order=True):
+        cells = [_cell(rows.filter(router=router, metric=metric, pool_size=size)) for size in sizes]
+        table.add_row(router, *cells, *([f"{slopes[router]:+.4f}"] if router in slopes else []))
+    return table
+
+
+def metric_table(evaluation: Evaluation) -> Table:
+    """Routers by metric, for one pool."""
+    rows = evaluation.rows.filter(pl.col("seed").is_null())
+    shown = ("mean_score", "best_single_ratio", "lift", "effective_p", "any_best", "choice_entropy")
+    info = evaluation.info["dataset"]
+    n_seeds = len(evaluation.info["seeds"])
+    table = Table(
+        title=f"{_mark(evaluation)}{info['name']}: {info['n_llms']} LLMs",
+        caption=f"n = {info['n_test']} test instances x {n_seeds} seed{'s' * (n_seeds > 1)}, 95% bootstrap intervals",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("router", no_wrap=True)
+    for metric in shown:
+        table.add_column(metric.replace("_", " "), justify="right")
+    for router in rows["router"].unique(maintain_order=True):
+        table.add_row(router, *(_cell(rows.filter(router=router, metric=metric)) for metric in shown))
+    return table
+
+
+def main_group(rows: pl.DataFrame) -> str:
+    """The group to show first: the mean over groups if there is one."""
+    groups = rows["group"].unique(maintain_order=True).to_list()
+    return "mean" if "mean" in groups else str(groups[0])
+
+
+def _mark(evaluation: Evaluation) -> str:
+    return "SIMULATED DATA: " if evaluation.info["dataset"]["simulated"] else ""
+
+
+def _cell(found: pl.DataFrame) -> str:
+    if found.is_empty():
+        return "-"
+    value, low, high = found.select("value", "ci_low", "ci_high").row(0)
+    return f"{value:.3f}\n[dim]{low:.3f} {high:.3f}[/dim]"
