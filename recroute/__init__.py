@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 from recroute._version import __version__
 
 if TYPE_CHECKING:
-    from recroute.data import Dataset, IdMap, InteractionMatrix, Records, llm_means, read_dataset, write_dataset
+    from recroute.data import (
+        Dataset,
+        IdMap,
+        InteractionMatrix,
+        Records,
+        llm_means,
+        read_dataset,
+        write_dataset,
+    )
     from recroute.data.sources import simulate
     from recroute.errors import RecrouteError
     from recroute.evaluation import Evaluation, evaluate, prepare_split, scale
@@ -24,7 +32,15 @@ if TYPE_CHECKING:
     from recroute.splits import Split, split_dataset
 
 _HOMES = {
-    "recroute.data": ("Dataset", "IdMap", "InteractionMatrix", "Records", "llm_means", "read_dataset", "write_dataset"),
+    "recroute.data": (
+        "Dataset",
+        "IdMap",
+        "InteractionMatrix",
+        "Records",
+        "llm_means",
+        "read_dataset",
+        "write_dataset",
+    ),
     "recroute.data.sources": ("simulate",),
     "recroute.errors": ("RecrouteError",),
     "recroute.evaluation": ("Evaluation", "evaluate", "prepare_split", "scale"),

@@ -20,7 +20,9 @@ ROUTERS = ("svd", "als")
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the data set, a fitted router and the curve.")] = Path("recroute-demo"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for the data set, a fitted router and the curve.")] = Path(
+        "recroute-demo"
+    ),
     seed: Seed = 0,
     json_path: JsonPath = None,
     quiet: Quiet = False,
@@ -34,7 +36,14 @@ def demo(
     write_dataset(data, out / "dataset")
     screen.print(f"SIMULATED DATA: {data.n_llms} made-up LLMs x {data.n_instances:,} template prompts", style="bold")
     with progress_bar("fitting routers in growing pools", quiet) as progress:
-        found = scale(data, ROUTERS, pool_sizes=POOL_SIZES, groups=["nested"], seeds=[seed, seed + 1, seed + 2], progress=progress)
+        found = scale(
+            data,
+            ROUTERS,
+            pool_sizes=POOL_SIZES,
+            groups=["nested"],
+            seeds=[seed, seed + 1, seed + 2],
+            progress=progress,
+        )
     screen.print(growth_table(found), growth_plot(found.rows))
     save_growth_png(found.rows, out / "growth.png", title="SIMULATED DATA: routing quality as the pool grows")
 
@@ -49,6 +58,6 @@ def demo(
         f"(predicted score {choice.predicted_score[0, 0]:.2f}; simulated).",
         markup=False,
     )
-    screen.print(f"Try: recroute route {out / 'router'} \"your prompt\" --top-k 3", markup=False)
+    screen.print(f'Try: recroute route {out / "router"} "your prompt" --top-k 3', markup=False)
     screen.print(f"Written to {out}: dataset/, router/, growth.png (all simulated)", markup=False)
     finish(found, json_path, screen)

@@ -18,7 +18,9 @@ def fit(
     dataset: DatasetPath,
     router: Annotated[str, typer.Option("--router", help="Registry name or saved configuration (TOML).")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the fitted router.")],
-    settings: Annotated[list[str] | None, typer.Option("--set", help="Hyperparameter as name=value; may be repeated.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Hyperparameter as name=value; may be repeated.")
+    ] = None,
     encoder: Annotated[
         str | None,
         typer.Option("--encoder", help="tfidf (default where there are prompts: it can read new ones) or precomputed."),

@@ -10,7 +10,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from recroute.errors import RecrouteError
 from recroute.evaluation import Evaluation
@@ -22,13 +29,16 @@ RouterNames = Annotated[
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of the split and of the routers.")]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds, counted up from --seed.")]
 SplitKind = Annotated[
-    str | None, typer.Option("--split", help="own: the data set's split column; random: 80/10/10. Default: own if there.")
+    str | None,
+    typer.Option("--split", help="own: the data set's split column; random: 80/10/10. Default: own if there."),
 ]
 EncoderKind = Annotated[
-    str, typer.Option("--encoder", help="auto, precomputed or tfidf. auto: embeddings.npz if there, else TF-IDF.")
+    str,
+    typer.Option("--encoder", help="auto, precomputed or tfidf. auto: embeddings.npz if there, else TF-IDF."),
 ]
 Reference = Annotated[
-    str | None, typer.Option("--reference", help="Reference for V_R: a number, a RouterEval benchmark or an LLM id.")
+    str | None,
+    typer.Option("--reference", help="Reference for V_R: a number, a RouterEval benchmark or an LLM id."),
 ]
 JsonPath = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print neither progress nor tables.")]
@@ -45,8 +55,16 @@ def console(quiet: bool) -> Console:
 @contextmanager
 def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error with time left; yields a function (done, of) for the library to call."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
+    ) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -20,7 +20,11 @@ def route(
     router_dir: Annotated[Path, typer.Argument(help="Folder of a fitted router.")],
     prompts: Annotated[list[str] | None, typer.Argument(help="Prompts; none reads them from --input.")] = None,
     input_path: Annotated[
-        Path | None, typer.Option("--input", help="Prompts from a file: text (one a line) or .jsonl with a key prompt; - is standard input.")
+        Path | None,
+        typer.Option(
+            "--input",
+            help="Prompts from a file: text (one a line) or .jsonl with a key prompt; - is standard input.",
+        ),
     ] = None,
     top_k: Annotated[int, typer.Option("--top-k", min=1, help="LLMs to name for each prompt.")] = 1,
     llms: Annotated[str | None, typer.Option("--llms", help="Choose among these LLMs only: a,b,c.")] = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -30,7 +31,7 @@ def routers(json_path: JsonPath = None, quiet: Quiet = False) -> None:
         _write(json_path, entries)
 
 
-def _entry(name: str) -> dict[str, object]:
+def _entry(name: str) -> dict[str, Any]:
     cls = router_class(name)
     return {
         "name": name,
@@ -41,6 +42,6 @@ def _entry(name: str) -> dict[str, object]:
     }
 
 
-def _write(path: Path, entries: list[dict[str, object]]) -> None:
+def _write(path: Path, entries: list[dict[str, Any]]) -> None:
     with new_file(path) as temporary:
         temporary.write_text(json.dumps({"routers": entries}, indent=1), encoding="utf8")

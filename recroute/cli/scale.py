@@ -32,12 +32,18 @@ from recroute.routers import make_router
 def scale(
     dataset: DatasetPath,
     router: RouterNames,
-    pool_sizes: Annotated[str, typer.Option("--pool-sizes", help="Sizes of the pools: 3,5,10,100,1000.")] = "3,5,10,100,1000",
+    pool_sizes: Annotated[
+        str, typer.Option("--pool-sizes", help="Sizes of the pools: 3,5,10,100,1000.")
+    ] = "3,5,10,100,1000",
     groups: Annotated[
         str, typer.Option("--groups", help="Of all_strong, all_weak, strong_to_weak, nested.")
     ] = "all_strong,all_weak,strong_to_weak",
     pool_basis: Annotated[
-        str, typer.Option("--pool-basis", help="Choose pools on train, or on all instances as RouterEval does (looks at test).")
+        str,
+        typer.Option(
+            "--pool-basis",
+            help="Choose pools on train, or on all instances as RouterEval does (looks at test).",
+        ),
     ] = "train",
     split: SplitKind = None,
     encoder: EncoderKind = "auto",

@@ -65,9 +65,8 @@ class Dataset:
                 raise DataError(f"{self.name}: {self.embeddings.shape[0]} embeddings for {n} instances")
             if not np.isfinite(self.embeddings).all():
                 row = int(np.flatnonzero(~np.isfinite(self.embeddings).all(axis=1))[0])
-                raise DataError(
-                    f"{self.name}: the embedding of instance {self.instance_ids.ids[row]!r} is not finite; encode it again"
-                )
+                instance = self.instance_ids.ids[row]
+                raise DataError(f"{self.name}: the embedding of instance {instance!r} is not finite; encode it again")
 
     @classmethod
     def from_records(

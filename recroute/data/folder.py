@@ -20,7 +20,7 @@ from recroute.data.records import Records, require_columns, text_column
 from recroute.errors import DataError
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
-TABLE_COLUMNS = {  # optional columns by table: text, or numbers >= 0
+TABLE_COLUMNS: dict[str, dict[str, type]] = {  # optional columns by table: text, or numbers >= 0
     "instances": {"prompt": str, "task": str, "benchmark": str, "split": str},
     "llms": {"family": str, "n_params_b": float, "price_in": float, "price_out": float},
 }
@@ -135,7 +135,9 @@ def _read_embeddings(path: Path, instance_ids: IdMap) -> tuple[NDArray[np.float3
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be read as embeddings: {error}; write the file again") from None
     if vectors.ndim != 2 or len(ids) != len(vectors):
-        raise DataError(f"{path} has {len(ids)} ids and vectors of shape {vectors.shape}; one row for each id is needed")
+        raise DataError(
+            f"{path} has {len(ids)} ids and vectors of shape {vectors.shape}; one row for each id is needed"
+        )
     position = {value: i for i, value in enumerate(ids.tolist())}
     missing = next((i for i in instance_ids if i not in position), None)
     if missing is not None:

@@ -21,7 +21,8 @@ def llm_means(dataset: Dataset) -> Array:
     standardisation. Instances without a record are left out.
     """
     _, means, n_instances = task_means(dataset)
-    return n_instances @ means / max(n_instances.sum(), 1)
+    standardised: Array = n_instances @ means / max(n_instances.sum(), 1)
+    return standardised
 
 
 def task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:

@@ -38,9 +38,7 @@ class TfidfEncoder:
     A prompt that shares no term with the training prompts becomes the zero vector.
     """
 
-    def __init__(
-        self, vocabulary: NDArray[np.str_], idf: NDArray[np.float32], components: NDArray[np.float32]
-    ) -> None:
+    def __init__(self, vocabulary: NDArray[np.str_], idf: NDArray[np.float32], components: NDArray[np.float32]) -> None:
         self.vocabulary = vocabulary
         self.idf = idf
         self.components = components
@@ -72,7 +70,7 @@ class TfidfEncoder:
 
     @cached_property
     def name(self) -> str:
-        """"tfidf:" and a hash of the fitted arrays: equal names mean equal vectors."""
+        """ "tfidf:" and a hash of the fitted arrays: equal names mean equal vectors."""
         digest = hashlib.sha256()
         for array in (self.vocabulary, self.idf, self.components):
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -91,8 +89,8 @@ class TfidfEncoder:
         weights = self._vectorizer.transform(prompts)  # (b, v) sparse
         vectors = np.asarray(weights @ self.components.T, dtype=np.float32)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        unit: NDArray[np.float32] = vectors / np.where(norms > 0, norms, 1)
-        return unit
+        vectors /= np.where(norms > 0, norms, 1)
+        return vectors
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The arrays that `from_state` needs."""

@@ -35,7 +35,9 @@ class Bootstrap:
         self._ids = instance_ids
         self._weights = [draws[:, part] for part in np.split(position, ends)]
         n_seeds = len(instance_ids)
-        self._seed_weights = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n_resamples).astype(np.float64)
+        self._seed_weights = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n_resamples).astype(
+            np.float64
+        )
 
     def weights(self, seed_index: int, instance_ids: NDArray[np.str_]) -> NDArray[np.float32]:
         """Weights f32 (b, n) of these instances, which are some of the seed's, in its order."""
@@ -49,7 +51,8 @@ class Bootstrap:
         weights = self._seed_weights.T * ~np.isnan(replicates)
         total = (weights * np.nan_to_num(replicates)).sum(axis=0)
         mass = weights.sum(axis=0)
-        return np.divide(total, mass, out=np.full(len(mass), np.nan), where=mass > 0)
+        mean: Array = np.divide(total, mass, out=np.full(len(mass), np.nan), where=mass > 0)
+        return mean
 
 
 def interval(replicates: Array) -> tuple[float, float]:

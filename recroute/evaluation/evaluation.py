@@ -58,7 +58,9 @@ class Evaluation:
         if group is not None:
             found = found.filter(group=group)
         if found.height != 1:
-            raise KeyError(f"{found.height} rows for router {router!r}, metric {metric!r}, size {pool_size}, group {group!r}")
+            raise KeyError(
+                f"{found.height} rows for router {router!r}, metric {metric!r}, size {pool_size}, group {group!r}"
+            )
         return float(found["value"][0])
 
     def to_pandas(self) -> Any:
@@ -67,7 +69,12 @@ class Evaluation:
 
     def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
         """The result JSON: version, command, data set, seed, rows and what else is known of the run."""
-        head = {"recroute": __version__, "command": command or [], "dataset": self.info["dataset"], "seed": self.info["seed"]}
+        head = {
+            "recroute": __version__,
+            "command": command or [],
+            "dataset": self.info["dataset"],
+            "seed": self.info["seed"],
+        }
         rest = {key: value for key, value in self.info.items() if key not in head}
         # NaN is no JSON: a value that does not exist is null
         rows = self.rows.with_columns(pl.col("value", "ci_low", "ci_high").fill_nan(None))

@@ -43,12 +43,7 @@ def pool_outcomes(
     rows = np.flatnonzero(np.diff(test.interactions.scores.indptr))
     test, reference = test.take_instances(rows), reference[rows]
     scores = test.interactions.dense()
-    common = {
-        "train_best": int(tie_order(llm_means(train))[0]),
-        "best_single": int(tie_order(llm_means(test))[0]),
-        "instance_id": np.array(test.instance_ids.ids),
-        "reference": reference,
-    }
+    train_best, best_single = (int(tie_order(llm_means(data))[0]) for data in (train, test))
     everyone = np.arange(len(llm_index))
     outcomes = {}
     for router in routers:
@@ -59,6 +54,9 @@ def pool_outcomes(
             fitted.choose(predicted, everyone)[:, 0],
             chosen=fitted.expected_score(scores),
             entropy=entropy_bits(fitted.distribution(predicted)),
-            **common,
+            train_best=train_best,
+            best_single=best_single,
+            instance_id=np.array(test.instance_ids.ids),
+            reference=reference,
         )
     return outcomes

@@ -9,9 +9,7 @@ from recroute.encoders import fit_encoder
 from recroute.splits import Split, split_dataset
 
 
-def prepare_split(
-    dataset: Dataset, *, split: str | None = None, seed: int = 0, encoder: str = "auto"
-) -> Split:
+def prepare_split(dataset: Dataset, *, split: str | None = None, seed: int = 0, encoder: str = "auto") -> Split:
     """Split a data set and give every part its vectors, from an encoder fitted on training prompts only.
 
     Parameters
@@ -27,7 +25,7 @@ def prepare_split(
     fitted = fit_encoder(parts.train, encoder)
     if fitted is None or fitted is parts.train.encoder:
         return parts
-    encoded = {
-        part: data.with_embeddings(fitted.encode(data.prompts or []), fitted) for part, data in parts.parts().items()
-    }
-    return replace(parts, **encoded)
+    train, valid, test = (
+        data.with_embeddings(fitted.encode(data.prompts or []), fitted) for data in parts.parts().values()
+    )
+    return replace(parts, train=train, valid=valid, test=test)

@@ -115,7 +115,9 @@ def scale(
     if pool_basis == "all":
         notes.append("pools were chosen on all instances, test among them, as RouterEval does")
     if (largest := max(pool_sizes)) > dataset.n_llms:
-        notes.append(f"pool size {largest} is more than the {dataset.n_llms} LLMs there are: the largest pool is all of them")
+        notes.append(
+            f"pool size {largest} is more than the {dataset.n_llms} LLMs there are: the largest pool is all of them"
+        )
 
     def growing(data: Split) -> list[Pool]:
         return make_pools(data.train if pool_basis == "train" else dataset, groups, pool_sizes, data.seed)

@@ -1,6 +1,14 @@
 """Routing quality: each metric a function of an Outcome, with or without bootstrap weights."""
 
-from recroute.metrics.bounds import best_single_ratio, effective_p, lift, oracle, random, reference_ratio, regret
+from recroute.metrics.bounds import (
+    best_single_ratio,
+    effective_p,
+    lift,
+    oracle,
+    random,
+    reference_ratio,
+    regret,
+)
 from recroute.metrics.entropy import choice_entropy, selection_entropy
 from recroute.metrics.outcome import Metric, Outcome, weighted_mean
 from recroute.metrics.quality import any_best, mean_score, unobserved_choice

@@ -84,4 +84,5 @@ def regret(outcome: Outcome, weights: Weights | None = None) -> Array:
 
 
 def _ratio(above: Array, below: Array) -> Array:
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 1e-12)
+    ratio: Array = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 1e-12)
+    return ratio

@@ -45,4 +45,5 @@ def entropy_bits(shares: NDArray[np.floating] | list[list[float]]) -> Array:
     """
     p = np.asarray(shares, dtype=np.float64)
     logs = np.log2(p, out=np.zeros_like(p), where=p > 0)
-    return -(p * logs).sum(axis=1) + 0.0  # + 0.0 turns -0.0 into 0.0
+    bits: Array = -(p * logs).sum(axis=1) + 0.0  # + 0.0 turns -0.0 into 0.0
+    return bits

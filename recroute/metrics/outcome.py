@@ -111,4 +111,5 @@ def weighted_mean(values: Array, weights: NDArray[np.floating] | None = None) ->
         weights = np.ones((1, len(values)))
     mass = weights @ known.astype(np.float64)  # (b, n) x (n,) -> (b,)
     total = weights @ np.where(known, values, 0.0)
-    return np.divide(total, mass, out=np.full(len(mass), np.nan), where=mass > 0)
+    mean: Array = np.divide(total, mass, out=np.full(len(mass), np.nan), where=mass > 0)
+    return mean

@@ -18,7 +18,12 @@ GREYS = {"oracle": "-", "task_best": (0, (6, 2)), "best_single": "--", "random":
 
 
 def plot_growth(
-    rows: pl.DataFrame, *, metric: str = "mean_score", group: str | None = None, ax: Any = None, title: str | None = None
+    rows: pl.DataFrame,
+    *,
+    metric: str = "mean_score",
+    group: str | None = None,
+    ax: Any = None,
+    title: str | None = None,
 ) -> Any:
     """A metric against the pool size: routers in colour with their 95% band, bounds and baselines in grey.
 
@@ -87,16 +92,14 @@ def _label_ends(ax: Any, curves: list[Curve], routers: list[str]) -> None:
     """Names at the right end of the curves, moved apart where they would overlap."""
     low, high = ax.get_ylim()
     gap = (high - low) * 0.045
-    ends = sorted((curve.points[-1][1], curve) for curve in curves) if len(curves) < 2 else None
-    ends = ends or sorted(((curve.points[-1][1], curve) for curve in curves), key=lambda end: end[0])
+    ends = sorted(((curve.points[-1][1], curve) for curve in curves), key=lambda end: end[0])
     heights = [value for value, _ in ends]
     for i in range(1, len(heights)):
         heights[i] = max(heights[i], heights[i - 1] + gap)
-    if (over := heights[-1] - high) > 0:  # too many at the top: push the pile down again
+    if heights[-1] > high:  # too many at the top: push the pile down again
         heights[-1] = high
         for i in range(len(heights) - 2, -1, -1):
             heights[i] = min(heights[i], heights[i + 1] - gap)
-        del over
     for height, (value, curve) in zip(heights, ends, strict=True):
         position = routers.index(curve.router) if curve.router in routers else None
         ax.annotate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import polars as pl
 from rich.text import Text
@@ -11,12 +12,25 @@ from recroute.report.curves import Curve, growth_curves
 from recroute.report.table import TITLES
 
 MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-COLOURS = ("bright_blue", "bright_yellow", "bright_green", "bright_magenta", "bright_cyan", "orange3", "bright_red")
+COLOURS = (
+    "bright_blue",
+    "bright_yellow",
+    "bright_green",
+    "bright_magenta",
+    "bright_cyan",
+    "orange3",
+    "bright_red",
+)
 LABEL_WIDTH = 7
 
 
 def growth_plot(
-    rows: pl.DataFrame, *, metric: str = "mean_score", group: str | None = None, width: int = 96, height: int = 18
+    rows: pl.DataFrame,
+    *,
+    metric: str = "mean_score",
+    group: str | None = None,
+    width: int = 96,
+    height: int = 18,
 ) -> Text:
     """A metric against the pool size, one letter for each router.
 
@@ -42,26 +56,39 @@ def growth_plot(
     low, high = min(values), max(values)
     if high - low < 1e-9:
         low, high = low - 0.05, high + 0.05
-    column = {size: _place(math.log(size), math.log(sizes[0]), math.log(sizes[-1]), n_columns - 3) + 1 for size in sizes}
+    column = {
+        size: _place(math.log(size), math.log(sizes[0]), math.log(sizes[-1]), n_columns - 3) + 1 for size in sizes
+    }
     grid: list[list[tuple[str, str]]] = [[(" ", "")] * n_columns for _ in range(n_lines)]
     styles = _styles(curves)
     for curve, mark in reversed(list(zip(curves, MARKS, strict=False))):  # the first router is drawn on top
-        points = [(column[size], n_lines - 1 - _place(value, low, high, n_lines - 1)) for size, value, *_ in curve.points]
-        for start, end in zip(points, points[1:], strict=False):
+        points = [
+            (column[size], n_lines - 1 - _place(value, low, high, n_lines - 1)) for size, value, *_ in curve.points
+        ]
+        for start, end in pairwise(points):
             _line(grid, start, end, styles[curve.router])
         for x, y in points:
             grid[y][x] = (mark, f"bold {styles[curve.router]}")
     plot = Text(f"{TITLES.get(metric, metric)}, group {group}\n", style="bold", no_wrap=True)
     for i, line in enumerate(grid):
-        tick = f"{high - (high - low) * i / (n_lines - 1):{LABEL_WIDTH}.3f}" if i % 4 == 0 or i == n_lines - 1 else " " * LABEL_WIDTH
+        tick = (
+            f"{high - (high - low) * i / (n_lines - 1):{LABEL_WIDTH}.3f}"
+            if i % 4 == 0 or i == n_lines - 1
+            else " " * LABEL_WIDTH
+        )
         plot.append(f"{tick} │", style="not bold dim")
         for sign, style in line:
             plot.append(sign, style=f"not bold {style}" if sign == "·" else style)
         plot.append("\n")
     plot.append(_x_axis(column, n_columns), style="not bold dim")
+    used = 0
     for curve, mark in zip(curves, MARKS, strict=False):
-        plot.append(f"  {mark} {curve.router}", style=f"not bold {styles[curve.router]}")
-    plot.no_wrap = False
+        entry = f"  {mark} {curve.router}"
+        if used + len(entry) > max(width, 40):
+            plot.append("\n")
+            used = 0
+        plot.append(entry, style=f"not bold {styles[curve.router]}")
+        used += len(entry)
     return plot
 
 

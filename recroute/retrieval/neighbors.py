@@ -45,7 +45,7 @@ class Neighbors:
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows scaled to length 1, f32 (n, d), contiguous as FAISS wants them; zero rows stay zero."""
-    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    vectors = np.array(vectors, dtype=np.float32, order="C")  # a copy: the caller's vectors stay
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: NDArray[np.float32] = vectors / np.where(norms > 0, norms, 1)
-    return scaled
+    vectors /= np.where(norms > 0, norms, 1)
+    return vectors

@@ -244,4 +244,3 @@ class Router(ABC):
             )
         names = [self.llm_ids_.ids[i] for i in llm_index]
         return instances.take_llms(instances.llm_ids.to_index(names)).interactions.dense()
-

@@ -36,14 +36,16 @@ def truncated_svd(matrix: Array, n_factors: int, seed: int = 0) -> tuple[Array, 
         _, vectors = np.linalg.eigh(matrix @ matrix.T)
         left = vectors[:, ::-1][:, :k]
     else:
-        value, vectors = np.linalg.eigh(matrix.T @ matrix)
+        _, vectors = np.linalg.eigh(matrix.T @ matrix)
         left, _ = np.linalg.qr(matrix @ vectors[:, ::-1][:, :k])
     # the sign of a singular vector is arbitrary: the largest entry is made positive, so that fits can be compared
     left = left * np.sign(left[np.abs(left).argmax(axis=0), np.arange(k)] + 1e-300)
     return left, matrix.T @ left
 
 
-def fold_in(scores: Array, observed: Array, loadings: Array, mean: Array, cov: Array, noise: float) -> tuple[Array, Array]:
+def fold_in(
+    scores: Array, observed: Array, loadings: Array, mean: Array, cov: Array, noise: float
+) -> tuple[Array, Array]:
     """Posterior of LLM vectors given some of their scores.
 
     The model is `scores[:, l] = loadings @ z[l] + noise`, z[l] ~ N(mean, cov), noise of variance `noise`.
@@ -93,23 +95,23 @@ def factorise(block: NDArray[np.floating], n_factors: int, seed: int = 0) -> tup
     -------
     mean f64 (m,), left f64 (n, k) with orthonormal columns, right f64 (m, k)
     """
-    block = np.asarray(block, dtype=np.float64)
-    missing = np.isnan(block)
+    cells: Array = block.astype(np.float64)
+    missing = np.isnan(cells)
     if not missing.any():
-        mean = block.mean(axis=0)
-        return mean, *truncated_svd(block - mean, n_factors, seed)
+        mean = cells.mean(axis=0)
+        return mean, *truncated_svd(cells - mean, n_factors, seed)
     observed = (~missing).astype(np.float64)
-    filled = np.where(missing, _additive(block, observed), block)
+    filled = np.where(missing, _additive(cells, observed), cells)
     for _ in range(N_ROUNDS):
         mean = filled.mean(axis=0)
         left, right = truncated_svd(filled - mean, n_factors, seed)
-        loadings = np.column_stack([np.ones(len(block)), left])  # (n, 1 + k)
+        loadings = np.column_stack([np.ones(len(cells)), left])  # (n, 1 + k)
         z = np.column_stack([mean, right])  # (m, 1 + k)
         residual = np.where(missing, 0, filled - loadings @ z.T)
         noise = max(float((residual**2).sum() / observed.sum()), 1e-6)
         prior_cov = np.cov(z, rowvar=False) + 1e-6 * np.eye(z.shape[1])
         z, _ = fold_in(filled, observed, loadings, z.mean(axis=0), prior_cov, noise)
-        filled = np.where(missing, np.clip(loadings @ z.T, 0, 1), block)
+        filled = np.where(missing, np.clip(loadings @ z.T, 0, 1), cells)
     mean = filled.mean(axis=0)
     return mean, *truncated_svd(filled - mean, n_factors, seed)
 
@@ -120,4 +122,5 @@ def _additive(block: Array, observed: Array) -> Array:
     row = filled.sum(axis=1) / np.maximum(observed.sum(axis=1), 1)
     row = np.where(observed.any(axis=1), row, row[observed.any(axis=1)].mean())
     deviation = ((filled - row[:, None]) * observed).sum(axis=0) / np.maximum(observed.sum(axis=0), 1)
-    return np.clip(row[:, None] + deviation, 0, 1)
+    guess: Array = np.clip(row[:, None] + deviation, 0, 1)
+    return guess

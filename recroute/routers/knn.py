@@ -35,6 +35,7 @@ class KNN(Router):
     indptr_: NDArray[np.int32] = fitted()
 
     def _fit(self, train: Dataset) -> None:
+        assert train.embeddings is not None
         scores = train.interactions.scores
         self.vectors_ = train.embeddings
         self.data_ = scores.data
@@ -57,7 +58,8 @@ class KNN(Router):
         near, _ = self._neighbors.search(self.vectors(instances), self.n_neighbors)  # (b, k)
         b, k = near.shape
         chosen = sp.csr_matrix(
-            (np.ones(b * k, dtype=np.float32), near.ravel(), np.arange(0, b * k + 1, k)), shape=(b, len(self.vectors_))
+            (np.ones(b * k, dtype=np.float32), near.ravel(), np.arange(0, b * k + 1, k)),
+            shape=(b, len(self.vectors_)),
         )
         total = (chosen @ self._scores).toarray()[:, llm_index]  # (b, n) x (n, m) -> (b, m)
         count = (chosen @ self._ones).toarray()[:, llm_index]

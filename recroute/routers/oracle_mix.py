@@ -23,6 +23,11 @@ class OracleMix(Oracle):
     name: ClassVar[str] = "oracle_mix"
     p: float = setting(0.5, low=0, high=1, help="probability of the oracle's choice")
 
+    @property
+    def label(self) -> str:
+        """Always names p: a row called oracle_mix alone would not say which."""
+        return f"{self.name}(p={self.p:g})"
+
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         best = super()._score(instances, llm_index)
         noise = uniform_noise(self.seed, instances, [self.llm_ids_.ids[i] for i in llm_index])
@@ -31,9 +36,12 @@ class OracleMix(Oracle):
 
     def distribution(self, predicted: Scores) -> NDArray[np.float64]:
         """p times the oracle's shares and 1 - p spread evenly, f64 (b, m); `predicted` are observed scores."""
-        return self.p * super().distribution(predicted) + (1 - self.p) / predicted.shape[1]
+        mixed: NDArray[np.float64] = self.p * super().distribution(predicted) + (1 - self.p) / predicted.shape[1]
+        return mixed
 
     def expected_score(self, observed: NDArray[np.float32]) -> NDArray[np.float64]:
         """p * max + (1 - p) * mean over the observed LLMs of each instance, f64 (b,)."""
         mean = np.nanmean(observed, axis=1, dtype=np.float64)
-        return np.asarray(self.p * np.nanmax(observed, axis=1).astype(np.float64) + (1 - self.p) * mean)
+        best = np.nanmax(observed, axis=1).astype(np.float64)
+        mixed: NDArray[np.float64] = self.p * best + (1 - self.p) * mean
+        return mixed

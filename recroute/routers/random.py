@@ -55,7 +55,8 @@ def uniform_noise(seed: int, instances: Instances, llms: Iterable[str]) -> Score
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
-    return ((mixed >> np.uint64(40)) / np.float32(2**24)).astype(np.float32)
+    noise: Scores = ((mixed >> np.uint64(40)) / np.float32(2**24)).astype(np.float32)
+    return noise
 
 
 def _hash(key: bytes) -> int:

@@ -104,5 +104,5 @@ def _read_configuration(path: Path, overrides: dict[str, Any]) -> tuple[str, dic
     except tomllib.TOMLDecodeError as error:
         raise RouterError(f"{path} is no TOML: {error}; mend it") from None
     if not isinstance(name := configuration.pop("router", None), str):
-        raise RouterError(f"{path} names no router; add a line such as router = \"svd\"")
+        raise RouterError(f'{path} names no router; add a line such as router = "svd"')
     return name, configuration | overrides

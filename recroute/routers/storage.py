@@ -71,7 +71,9 @@ def load_router(path: str | Path) -> Router:
     for name, digest in description["sha256"].items():
         file = path / Path(name).name
         if not file.is_file() or _sha256(file) != digest:
-            raise RouterError(f"{file} is missing or damaged (its SHA-256 differs from router.json); fit the router again")
+            raise RouterError(
+                f"{file} is missing or damaged (its SHA-256 differs from router.json); fit the router again"
+            )
         try:
             with np.load(file, allow_pickle=False) as content:
                 files[name] = dict(content)
@@ -100,7 +102,9 @@ def _read_description(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise RouterError(f"{file} is damaged: {error}; fit the router again") from None
     if description["format"] > FORMAT:
-        raise RouterError(f"{path} was written by recroute {description.get('recroute')}; install that version or a later one")
+        raise RouterError(
+            f"{path} was written by recroute {description.get('recroute')}; install that version or a later one"
+        )
     return description
 
 

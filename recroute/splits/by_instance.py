@@ -66,7 +66,9 @@ def split_dataset(dataset: Dataset, *, kind: str | None = None, seed: int = 0) -
     for code, name in enumerate(PARTS):
         index = np.flatnonzero(part == code)
         if len(index) == 0:
-            raise DataError(f"{dataset.name}: the {kind} split leaves no {name} instance; at least ten prompts are needed")
+            raise DataError(
+                f"{dataset.name}: the {kind} split leaves no {name} instance; at least ten prompts are needed"
+            )
         taken[name] = dataset.take_instances(index)
     return Split(**taken, name=kind, seed=seed, note=note)
 
@@ -81,7 +83,11 @@ def _prompt_groups(dataset: Dataset) -> NDArray[np.int64]:
 
 
 def _draw_parts(
-    group: NDArray[np.int64], tasks: NDArray[np.str_], parts: tuple[int, ...], out_of: int, rng: np.random.Generator
+    group: NDArray[np.int64],
+    tasks: NDArray[np.str_],
+    parts: tuple[int, ...],
+    out_of: int,
+    rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Draw one of every `out_of` groups for each of `parts`, the rest for training.
 

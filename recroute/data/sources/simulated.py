@@ -11,15 +11,33 @@ from recroute.data.matrix import InteractionMatrix
 from recroute.data.sources._templates import DETAILS, TEMPLATES, WORDS
 from recroute.errors import DataError
 
-FAMILIES = ("aster", "birch", "cedar", "dahlia", "elder", "fern", "gorse", "hazel", "iris", "juniper", "kelp", "larch")
+FAMILIES = (
+    "aster",
+    "birch",
+    "cedar",
+    "dahlia",
+    "elder",
+    "fern",
+    "gorse",
+    "hazel",
+    "iris",
+    "juniper",
+    "kelp",
+    "larch",
+)
 SIZES = (1, 3, 7, 13, 34, 70)
 TUNES = ("", "-chat", "-code", "-math", "-law", "-science")
-TUNED_TASKS = {"-code": ("code",), "-math": ("arithmetic", "logic"), "-law": ("law",), "-science": ("science",)}
+TUNED_TASKS = {
+    "-code": ("code",),
+    "-math": ("arithmetic", "logic"),
+    "-law": ("law",),
+    "-science": ("science",),
+}
 
 # Standard deviations of the parts of an ability, in logits; the data card explains them.
-SD_LLM, SD_FAMILY_TASK, SD_LLM_TASK, SD_LLM_TOPIC = 0.55, 0.45, 0.55, 0.5
-PER_SIZE, TUNE_GAIN, TUNE_LOSS = 0.4, 1.1, 0.15
-SD_TASK_DIFFICULTY, PER_STEP, SD_DIFFICULTY, DISCRIMINATION = 0.6, 0.45, 1.0, 1.5
+SD_LLM, SD_FAMILY_TASK, SD_LLM_TASK, SD_LLM_TOPIC = 0.4, 0.3, 0.3, 0.4
+PER_SIZE, TUNE_GAIN, TUNE_LOSS = 0.35, 1.0, 0.15
+SD_TASK_DIFFICULTY, PER_STEP, SD_DIFFICULTY, DISCRIMINATION = 0.6, 0.45, 1.6, 1.5
 N_STEPS = 5
 CARD = {
     "name": "simulated",
@@ -115,7 +133,10 @@ def _llms(
 
 
 def _prompts(
-    topics: list[tuple[str, str]], topic_of: NDArray[np.int64], steps: NDArray[np.int64], rng: np.random.Generator
+    topics: list[tuple[str, str]],
+    topic_of: NDArray[np.int64],
+    steps: NDArray[np.int64],
+    rng: np.random.Generator,
 ) -> list[str]:
     """One distinct text for each instance; its numbers and conditions grow with `steps`."""
     texts: dict[str, None] = {}

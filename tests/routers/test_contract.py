@@ -1,0 +1,43 @@
+"""Every registered router keeps the contract."""
+
+from recroute.routers import router_names
+from recroute.testing import RouterContract
+
+
+class TestOracle(RouterContract):
+    router = "oracle"
+
+
+class TestOracleMix(RouterContract):
+    router = "oracle_mix"
+
+
+class TestRandom(RouterContract):
+    router = "random"
+    better_than_random = False
+
+
+class TestBestSingle(RouterContract):
+    router = "best_single"
+    better_than_random = False
+
+
+class TestTaskBest(RouterContract):
+    router = "task_best"
+
+
+class TestKNN(RouterContract):
+    router = "knn"
+
+
+class TestSVD(RouterContract):
+    router = "svd"
+
+
+class TestALS(RouterContract):
+    router = "als"
+
+
+def test_no_router_is_without_a_contract_test() -> None:
+    tested = {cls.router for cls in RouterContract.__subclasses__() if cls.__module__ == __name__}
+    assert tested == set(router_names())
