@@ -4,8 +4,8 @@ Prompts are instances, LLMs are items, evaluated answers are interactions in a s
 is here; it is imported when it is first used, so that `import recroute` stays light.
 
 >>> import recroute as rr
->>> rr.make_router("svd", n_factors=4).label
-'svd(n_factors=4)'
+>>> rr.make_router("svd", n_factors=2).label
+'svd(n_factors=2)'
 """
 
 from importlib import import_module

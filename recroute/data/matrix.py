@@ -104,7 +104,8 @@ class InteractionMatrix:
 
     def take_llms(self, index: Index) -> InteractionMatrix:
         """The columns at `index`, in that order."""
-        return InteractionMatrix(_columns(self.scores, index), self.costs and _columns(self.costs, index))
+        costs = None if self.costs is None else _columns(self.costs, index)
+        return InteractionMatrix(_columns(self.scores, index), costs)
 
     def dense(self) -> NDArray[np.float32]:
         """Scores f32 (n, m), NaN where unobserved."""

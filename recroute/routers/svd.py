@@ -26,7 +26,7 @@ class SVD(Router):
     kind: ClassVar[str] = "factors"
     needs: ClassVar[str] = "text"
 
-    n_factors: int = setting(8, low=1, help="factors of the residual")
+    n_factors: int = setting(4, low=1, help="factors of the residual")
     reg: float | None = setting(None, low=0, help="ridge penalty of the bridge; none: chosen by leave-one-out")
 
     bias_: NDArray[np.float64] = fitted()

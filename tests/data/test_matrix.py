@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from recroute.data import InteractionMatrix
+from recroute.errors import DataError
+
+NAN = float("nan")
+CELLS = [[1.0, 0.0, NAN], [NAN, 0.0, 0.5]]
+
+
+def test_stored_zeros_survive_every_operation() -> None:
+    matrix = InteractionMatrix.from_dense(CELLS)
+    assert matrix.n_observed == 4
+    assert matrix.take_instances(np.array([1, 0])).n_observed == 4
+    assert matrix.take_llms(np.array([1])).n_observed == 2
+    np.testing.assert_array_equal(matrix.take_llms(np.array([2, 1])).dense(), [[NAN, 0.0], [0.5, 0.0]])
+    np.testing.assert_array_equal(matrix.take_instances(np.array([1, 0])).dense(), [CELLS[1], CELLS[0]])
+
+
+def test_dense_marks_unobserved_cells_as_nan() -> None:
+    np.testing.assert_array_equal(InteractionMatrix.from_dense(CELLS).dense(), np.float32(CELLS))
+
+
+def test_costs_follow_their_cells() -> None:
+    matrix = InteractionMatrix.from_coordinates(np.array([1, 0]), np.array([0, 1]), [0.0, 1.0], (2, 2), [3.0, 5.0])
+    taken = matrix.take_llms(np.array([1, 0]))
+    assert taken.costs is not None
+    np.testing.assert_array_equal(taken.costs.toarray(), [[5.0, 0.0], [0.0, 3.0]])
+
+
+def test_duplicate_cells_are_refused() -> None:
+    with pytest.raises(DataError, match="duplicates"):
+        InteractionMatrix.from_coordinates(np.array([0, 0]), np.array([0, 0]), [1.0, 0.0], (1, 1))

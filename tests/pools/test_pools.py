@@ -1,0 +1,80 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from recroute.data import Dataset, llm_means
+from recroute.data.sources import simulate
+from recroute.errors import RecrouteError
+from recroute.pools import GROUPS, make_pools
+from recroute.pools.routereval import eligible_llms, strong_to_weak, window
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return simulate(n_instances=200)
+
+
+def plain_window(scores: np.ndarray, size: int, strong: bool) -> np.ndarray:
+    """The selection as it is described, window after window."""
+    e = scores.shape[1]
+    fifth = max(size, int(0.2 * e))
+    candidates = np.arange(e - fifth, e) if strong else np.arange(fifth)
+    best, best_oracle = None, -1.0
+    for start in range(fifth - size + 1):
+        chosen = candidates[start : start + size]
+        oracle = scores[:, chosen].max(axis=1).mean(dtype=np.float64)
+        if oracle > best_oracle:
+            best, best_oracle = chosen, oracle
+    assert best is not None
+    return best
+
+
+@pytest.mark.parametrize("strong", [True, False])
+def test_window_equals_the_plain_loop(strong: bool) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        e = int(rng.integers(1, 50))
+        size = int(rng.integers(1, e + 1))
+        scores = (rng.random((13, e)) < 0.3).astype(np.float32)
+        np.testing.assert_array_equal(window(scores, size, strong=strong), plain_window(scores, size, strong))
+
+
+def test_limits_and_order_of_eligible_llms() -> None:
+    assert eligible_llms(np.array([0.95, 0.5, 0.05, 0.1, 0.9])).tolist() == [3, 1, 4]
+    with pytest.raises(RecrouteError, match="RouterEval's groups are empty"):
+        eligible_llms(np.array([0.95, 0.05]))
+
+
+def test_strong_to_weak_takes_one_of_each_rank_group() -> None:
+    scores = (np.random.default_rng(0).random((20, 100)) < 0.1).astype(np.float32)
+    draw = strong_to_weak(scores, 5, np.random.default_rng(1))
+    assert (draw // 20).tolist() == [0, 1, 2, 3, 4]
+    oracles = []
+    for seed in range(50):
+        other = np.arange(5) * 20 + np.random.default_rng(seed).integers(0, 20, 5)
+        oracles.append(scores[:, other].max(axis=1).mean())
+    assert scores[:, draw].max(axis=1).mean() >= max(oracles)
+
+
+def test_groups_are_strong_weak_and_spread(data: Dataset) -> None:
+    means = llm_means(data)
+    pools = {pool.group: means[pool.llm_index].mean() for pool in make_pools(data, GROUPS, [10], seed=0)}
+    assert pools["all_weak"] < pools["strong_to_weak"] < pools["all_strong"]
+
+
+def test_nested_pools_only_grow(data: Dataset) -> None:
+    pools = make_pools(data, ["nested"], [3, 10, 100], seed=1)
+    for small, large in pairwise(pools):
+        np.testing.assert_array_equal(large.llm_index[: small.size], small.llm_index)
+
+
+def test_a_size_beyond_the_llms_gives_all_of_them_once(data: Dataset) -> None:
+    assert [pool.size for pool in make_pools(data, ["nested"], [100, 1000, 5000], seed=0)] == [100, 200]
+
+
+def test_unknown_groups_and_silly_sizes_are_refused(data: Dataset) -> None:
+    with pytest.raises(RecrouteError, match="did you mean 'all_strong'"):
+        make_pools(data, ["all_strng"], [3], seed=0)
+    with pytest.raises(RecrouteError, match="pool size 0"):
+        make_pools(data, ["nested"], [0], seed=0)
