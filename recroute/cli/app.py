@@ -13,6 +13,8 @@ from recroute._version import __version__
 from recroute.cli import data, demo, evaluate, fit, route, routers, scale
 from recroute.errors import RecrouteError
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="recroute",
     help="LLM routing as collaborative filtering: retrieve the LLM for the data.",
@@ -52,8 +54,6 @@ def run(arguments: list[str]) -> int:
         code = app(args=arguments or ["--help"], prog_name="recroute", standalone_mode=False)
     except (RecrouteError, typer.TyperException) as error:
         return _refuse(error.format_message() if hasattr(error, "format_message") else str(error))
-    except (KeyboardInterrupt, typer.Abort):
-        return _refuse("interrupted", code=130)
     except BrokenPipeError:  # the reader of our output, such as head, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -65,6 +65,8 @@ def run(arguments: list[str]) -> int:
     except Exception:  # noqa: BLE001  the last place before the interpreter: a defect is shown whole
         traceback.print_exc()
         return 1
+    if code == INTERRUPTED:  # typer's own answer to Ctrl-C, and ours to one that left a partial result
+        return _refuse("interrupted", code=INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

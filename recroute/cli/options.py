@@ -76,7 +76,7 @@ def finish(evaluation: Evaluation, json_path: Path | None, out: Console) -> None
     if json_path is not None:
         evaluation.write_json(json_path, command=["recroute", *sys.argv[1:]])
     if not evaluation.info["complete"]:
-        raise typer.Exit(130)
+        raise typer.Exit(130)  # as a shell reports Ctrl-C
 
 
 def check_writable(*paths: Path | None) -> None:

@@ -1,0 +1,194 @@
+"""The command line as a person and a program see it: output, exit codes, one line for every mistake."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from recroute.cli.app import run
+from recroute.data import write_dataset
+from recroute.data.sources import simulate
+from recroute.testing import planted_dataset
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cli") / "planted"
+    write_dataset(planted_dataset(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def router(folder: Path) -> Path:
+    path = folder.parent / "router"
+    assert run(["fit", str(folder), "--router", "svd", "--out", str(path), "--quiet"]) == 0
+    return path
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line that the command prints when it exits with 2."""
+    assert run([str(argument) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("recroute: ")
+    assert captured.err.count("\n") == 1
+    assert "Traceback" not in captured.err
+    return captured.err
+
+
+def test_a_saved_router_routes_a_raw_prompt_in_a_new_process(router: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from recroute.cli import main; main()", "route", str(router)]
+    result = subprocess.run(
+        [*command, "translate the sentence number 5", "--top-k", "2", "--json", str(tmp_path / "r.json")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "llm-1" in result.stdout
+    (route,) = json.loads((tmp_path / "r.json").read_text())["routes"]
+    assert set(route["llms"]) == {"llm-1", "llm-4"}
+
+
+def test_route_reads_files_and_restricts_the_pool(router: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"prompt": "compile the program\u2028now"}\n{"prompt": "multiply"}\n')
+    arguments = ["--input", tmp_path / "p.jsonl", "--llms", "llm-1,llm-3", "--json", tmp_path / "r.json", "--quiet"]
+    assert run(["route", str(router), *map(str, arguments)]) == 0
+    routes = json.loads((tmp_path / "r.json").read_text())["routes"]
+    assert len(routes) == 2
+    assert {name for route in routes for name in route["llms"]} <= {"llm-1", "llm-3"}
+
+
+def test_evaluate_and_scale_write_json_and_print_tables(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["--router", "svd", "--json", str(tmp_path / "f.json")]
+    assert run(["evaluate", str(folder), *common]) == 0
+    assert "best_single" in capsys.readouterr().out
+    assert (
+        run(
+            [
+                "scale",
+                str(folder),
+                *common,
+                "--pool-sizes",
+                "2,4",
+                "--groups",
+                "nested",
+                "--png",
+                str(tmp_path / "g.png"),
+            ]
+        )
+        == 0
+    )
+    out = capsys.readouterr().out
+    assert "m = 4" in out
+    assert max(map(len, out.splitlines())) <= 100
+    assert {row["pool_size"] for row in json.loads((tmp_path / "f.json").read_text())["rows"]} == {2, 4, None}
+    assert (tmp_path / "g.png").stat().st_size > 10_000
+
+
+def test_quiet_prints_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["evaluate", str(folder), "--router", "best_single", "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_describe_and_routers(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["data", "describe", str(folder), "--json", str(tmp_path / "d.json")]) == 0
+    facts = json.loads((tmp_path / "d.json").read_text())
+    assert (facts["n_llms"], facts["n_instances"], facts["density"]) == (6, 240, 1.0)
+    assert run(["routers", "--json", str(tmp_path / "r.json")]) == 0
+    assert {entry["name"] for entry in json.loads((tmp_path / "r.json").read_text())["routers"]} >= {
+        "svd",
+        "als",
+        "knn",
+    }
+    assert "translate" in capsys.readouterr().out
+
+
+def test_demo_tells_the_whole_story(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "--out", str(tmp_path / "demo"), "--json", str(tmp_path / "demo.json")]) == 0
+    out = capsys.readouterr().out
+    assert out.count("SIMULATED") >= 2
+    assert "pool size m" in out
+    assert (tmp_path / "demo" / "growth.png").read_bytes().startswith(b"\x89PNG")
+    assert run(["route", str(tmp_path / "demo" / "router"), "Translate the sign at the quay", "--quiet"]) == 0
+    assert json.loads((tmp_path / "demo.json").read_text())["dataset"]["simulated"] is True
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"instance_id": ["a"], "llm_id": ["x"]}, "column 'score' is missing"),
+        ({"instance_id": ["a"], "llm_id": ["x"], "score": [1.7]}, "score 1.7 for instance 'a', llm 'x'"),
+        ({"instance_id": ["a"], "llm_id": ["x"], "score": [float("nan")]}, "score nan"),
+        ({"instance_id": ["a"], "llm_id": ["x"], "score": [float("inf")]}, "score inf"),
+        ({"instance_id": ["a", "a"], "llm_id": ["x", "x"], "score": [1.0, 0.0]}, "stand twice"),
+        ({"instance_id": [7], "llm_id": ["x"], "score": [1.0]}, "instance_id is Int64"),
+    ],
+)
+def test_bad_records_are_one_line(
+    table: dict[str, list[object]], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pl.DataFrame(table).write_parquet(tmp_path / "bad.parquet")
+    assert message in refused(
+        capsys, "evaluate", tmp_path / "bad.parquet", "--router", "best_single", "--json", tmp_path / "o"
+    )
+    assert message in refused(
+        capsys, "fit", tmp_path / "bad.parquet", "--router", "best_single", "--out", tmp_path / "r"
+    )
+    assert sorted(os.listdir(tmp_path)) == ["bad.parquet"]
+
+
+def test_damaged_files_are_one_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty.csv").touch()
+    assert "empty file" in refused(capsys, "data", "describe", tmp_path / "empty.csv")
+    cut = (folder / "records.parquet").read_bytes()[:-50]
+    (tmp_path / "cut.parquet").write_bytes(cut)
+    assert "cannot be read as parquet" in refused(capsys, "data", "describe", tmp_path / "cut.parquet")
+    assert "no data set at" in refused(capsys, "data", "describe", tmp_path / "nowhere")
+
+
+def test_a_damaged_router_is_one_line(router: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in router.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    (copy / "arrays.npz").write_bytes(b"nonsense")
+    assert "damaged" in refused(capsys, "route", copy, "a prompt")
+    assert "no router at" in refused(capsys, "route", tmp_path / "nowhere", "a prompt")
+
+
+def test_usage_errors_are_one_line(
+    folder: Path, router: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "did you mean 'svd'" in refused(capsys, "evaluate", folder, "--router", "sdv")
+    assert "between 1 and 6" in refused(capsys, "route", router, "a prompt", "--top-k", "7")
+    assert "unknown llm 'gpt'" in refused(capsys, "route", router, "a prompt", "--llms", "gpt")
+    assert "no prompt" in refused(capsys, "route", router)
+    assert "--pool-sizes" in refused(capsys, "scale", folder, "--router", "svd", "--pool-sizes", "3,x")
+    assert "did you mean 'nested'" in refused(capsys, "scale", folder, "--router", "svd", "--groups", "nestd")
+    assert "neither train nor all" in refused(capsys, "scale", folder, "--router", "svd", "--pool-basis", "test")
+    assert "name=value" in refused(capsys, "fit", folder, "--router", "svd", "--set", "3", "--out", tmp_path / "r")
+    assert "does not exist" in refused(capsys, "evaluate", folder, "--router", "svd", "--json", tmp_path / "no" / "f")
+    assert "No such option" in refused(capsys, "evaluate", folder, "--rooter", "svd")
+    assert "No such command" in refused(capsys, "evalute")
+
+
+def test_an_interrupt_ends_with_130(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("recroute.cli.evaluate.read_dataset", interrupt)
+    assert run(["evaluate", str(folder), "--router", "svd"]) == 130
+    assert capsys.readouterr().err == "recroute: interrupted\n"
+
+
+def test_simulated_data_are_marked_when_fitted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_dataset(simulate(n_llms=5, n_instances=80), tmp_path / "sim")
+    assert run(["fit", str(tmp_path / "sim"), "--router", "best_single", "--out", str(tmp_path / "r")]) == 0
+    assert "SIMULATED DATA" in capsys.readouterr().out

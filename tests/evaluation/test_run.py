@@ -1,0 +1,175 @@
+"""evaluate and scale, against plain NumPy."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import recroute.evaluation.run as run
+from recroute.data import Dataset, read_dataset
+from recroute.data.sources import simulate
+from recroute.errors import RecrouteError
+from recroute.evaluation import Evaluation, evaluate, prepare_split, scale
+from recroute.pools import make_pools
+from recroute.routers import make_router
+
+FAST = {"n_resamples": 50}
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return simulate(n_llms=40, n_instances=400)
+
+
+@pytest.fixture(scope="module")
+def grown(data: Dataset) -> Evaluation:
+    return scale(data, ["svd"], pool_sizes=[3, 10], seeds=[0, 1], **FAST)
+
+
+def check_bounds(data: Dataset, found: Evaluation, group: str, size: int, seed: int) -> None:
+    """Oracle, random, best single and r_o(p) of one pool, computed from the scores alone."""
+    parts = prepare_split(data, seed=seed)
+    (pool,) = make_pools(parts.train, [group], [size], seed)
+    table = parts.test.interactions.dense()[:, pool.llm_index]
+    table = table[~np.isnan(table).all(axis=1)]
+    highest, mean = [], []
+    for row in table:
+        seen = [float(score) for score in row if not np.isnan(score)]
+        highest.append(max(seen))
+        mean.append(sum(seen) / len(seen))
+    rows = found.rows.filter(seed=seed, group=group, pool_size=pool.size, metric="mean_score")
+    value = dict(rows.select("router", "value").iter_rows())
+    assert value["oracle"] == pytest.approx(np.mean(highest), abs=1e-9)
+    assert value["random"] == pytest.approx(np.mean(mean), abs=1e-9)
+    for p in (0.25, 0.5, 0.75):
+        straight = p * value["oracle"] + (1 - p) * value["random"]
+        assert value[f"oracle_mix(p={p:g})"] == pytest.approx(straight, abs=1e-9)
+    assert rows["n_instances"][0] == len(table)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("group", ["all_strong", "all_weak", "strong_to_weak"])
+def test_bounds_agree_with_plain_numpy(data: Dataset, grown: Evaluation, group: str, seed: int) -> None:
+    check_bounds(data, grown, group, 10, seed)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", ["openllm1", "zeroeval"])
+def test_bounds_agree_with_plain_numpy_on_real_data(name: str, real: Path) -> None:
+    data = read_dataset(real / name)
+    found = scale(data, ["best_single"], pool_sizes=[10], seeds=[0, 1], **FAST)
+    for group in ("all_strong", "strong_to_weak"):
+        check_bounds(data, found, group, 10, seed=1)
+
+
+def test_routers_are_fitted_on_train_and_scored_on_test(data: Dataset) -> None:
+    found = evaluate(data, ["svd"], **FAST)
+    parts = prepare_split(data, seed=0)
+    choice = make_router("svd").fit(parts.train).rank(parts.test).llm_index[:, 0]
+    scores = parts.test.interactions.dense()
+    mu = scores[np.arange(len(scores)), choice].mean()
+    assert found.value("svd", "mean_score") == pytest.approx(mu, abs=1e-7)
+    assert found.value("svd", "best_single_ratio") == pytest.approx(mu / scores.mean(axis=0).max(), abs=1e-6)
+    best_on_train = parts.train.interactions.dense().mean(axis=0).argmax()
+    assert found.value("svd", "lift") == pytest.approx(mu - scores[:, best_on_train].mean(), abs=1e-6)
+    assert found.value("best_single", "lift") == 0
+
+
+def test_the_group_mean_is_the_mean_of_the_groups(grown: Evaluation) -> None:
+    groups = ("all_strong", "all_weak", "strong_to_weak")
+    values = [grown.value("svd", "mean_score", pool_size=10, group=group) for group in groups]
+    assert grown.value("svd", "mean_score", pool_size=10, group="mean") == pytest.approx(np.mean(values))
+
+
+def test_the_slope_is_that_of_mu_on_log2_of_the_size(grown: Evaluation) -> None:
+    small, large = (grown.value("svd", "mean_score", pool_size=size, group="all_weak") for size in (3, 10))
+    assert grown.value("svd", "slope", group="all_weak") == pytest.approx((large - small) / (np.log2(10) - np.log2(3)))
+
+
+def test_pooled_values_are_means_over_seeds_and_lie_in_their_intervals(grown: Evaluation) -> None:
+    pooled = grown.rows.filter(pl.col("seed").is_null())
+    assert (pooled["ci_low"] <= pooled["ci_high"] + 1e-12).all()
+    inside = pooled.filter(metric="mean_score").select(pl.col("value").is_between("ci_low", "ci_high")).to_series()
+    assert inside.mean() > 0.95
+    rows = grown.rows.filter(router="svd", group="all_weak", pool_size=3, metric="regret")
+    assert rows.filter(pl.col("seed").is_null())["value"][0] == pytest.approx(rows.drop_nulls("seed")["value"].mean())
+
+
+def test_baselines_are_in_every_table(grown: Evaluation) -> None:
+    wanted = {"oracle", "random", "best_single", "task_best", "knn", "oracle_mix(p=0.5)", "svd"}
+    assert wanted <= set(grown.rows["router"])
+
+
+def test_same_seed_same_rows(data: Dataset, grown: Evaluation) -> None:
+    again = scale(data, ["svd"], pool_sizes=[3, 10], seeds=[0, 1], **FAST)
+    assert again.rows.equals(grown.rows)
+
+
+def test_the_json_has_the_agreed_keys(grown: Evaluation, tmp_path: Path) -> None:
+    grown.write_json(tmp_path / "run.json", command=["recroute", "scale"])
+    result = json.loads((tmp_path / "run.json").read_text())
+    assert {"recroute", "command", "dataset", "seed", "rows"} <= set(result)
+    keys = {"router", "group", "pool_size", "seed", "metric", "value", "ci_low", "ci_high", "n_instances"}
+    assert all(set(row) == keys for row in result["rows"])
+    assert result["dataset"]["simulated"] is True
+
+
+def test_text_routers_are_left_out_with_a_note_where_there_is_no_text(data: Dataset) -> None:
+    bare = dataclasses.replace(data, instances=data.instances.drop("prompt"))
+    found = evaluate(bare, ["svd", "als"], **FAST)
+    assert set(found.rows["router"]) == {"oracle", "random", "best_single", "task_best"}
+    assert found.notes == ["left out, because simulated has neither prompts nor embeddings: svd, als, knn"]
+
+
+def test_sizes_beyond_the_pool_become_the_whole_pool(data: Dataset) -> None:
+    found = scale(data, [], pool_sizes=[3, 500], groups=["nested"], **FAST)
+    assert set(found.rows["pool_size"].drop_nulls()) == {3, 40}
+    assert "pool size 500" in found.notes[0]
+
+
+def test_an_interrupt_keeps_what_is_finished(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_outcomes, calls = run.pool_outcomes, []
+
+    def interrupted(*args: object) -> object:
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real_outcomes(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run, "pool_outcomes", interrupted)
+    found = scale(data, [], pool_sizes=[3, 10], groups=["nested"], **FAST)
+    assert set(found.rows["pool_size"].drop_nulls()) == {3}
+    assert found.info["complete"] is False
+
+
+def test_a_reference_is_a_number_a_benchmark_or_an_llm(data: Dataset) -> None:
+    mu = evaluate(data, [], **FAST).value("best_single", "mean_score")
+    for reference, score in (("0.5", 0.5), ("arc", 0.852)):
+        found = evaluate(data, [], reference=reference, **FAST)
+        assert found.value("best_single", "reference_ratio") == pytest.approx(mu / score)
+    llm = data.llm_ids.ids[3]
+    own = prepare_split(data).test.interactions.dense()[:, 3].mean()
+    found = evaluate(data, [], reference=llm, **FAST)
+    assert found.value("best_single", "reference_ratio") == pytest.approx(mu / own)
+    with pytest.raises(RecrouteError, match="did you mean 'arc'"):
+        evaluate(data, [], reference="arcc", **FAST)
+
+
+def test_unobserved_choices_are_reported_and_never_count_as_zero() -> None:
+    data = simulate(n_llms=12, n_instances=200)
+    scores = data.interactions.dense()
+    best = int(scores.mean(axis=0).argmax())
+    scores[::5, best] = np.nan
+    holes = dataclasses.replace(data, interactions=type(data.interactions).from_dense(scores))
+    found = evaluate(holes, [], **FAST)
+    parts = prepare_split(holes)
+    assert found.value("best_single", "unobserved_choice") == pytest.approx(
+        np.isnan(parts.test.interactions.dense()[:, best]).mean()
+    )
+    assert found.value("best_single", "mean_score") == pytest.approx(
+        np.nanmean(parts.test.interactions.dense()[:, best]), abs=1e-7
+    )
+    assert any("nobody evaluated" in note for note in found.notes)
