@@ -7,6 +7,7 @@ from recroute.cli.options import (
     DatasetPath,
     EncoderKind,
     JsonPath,
+    MinCoverage,
     Quiet,
     Reference,
     RouterNames,
@@ -29,6 +30,7 @@ def evaluate(
     split: SplitKind = None,
     encoder: EncoderKind = "auto",
     reference: Reference = None,
+    min_coverage: MinCoverage = 0.0,
     seed: Seed = 0,
     seeds: Seeds = 1,
     json_path: JsonPath = None,
@@ -40,7 +42,7 @@ def evaluate(
     """
     check_writable(json_path)
     routers = [make_router(name) for name in router]
-    data = read_dataset(dataset)
+    data = read_dataset(dataset).take_covered(min_coverage)
     with progress_bar(f"evaluating on {data.name}", quiet) as progress:
         found = evaluation.evaluate(
             data,

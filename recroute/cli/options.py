@@ -40,6 +40,10 @@ Reference = Annotated[
     str | None,
     typer.Option("--reference", help="Reference for V_R: a number, a RouterEval benchmark or an LLM id."),
 ]
+MinCoverage = Annotated[
+    float,
+    typer.Option("--min-coverage", min=0, max=1, help="Keep LLMs evaluated on at least this share of the instances."),
+]
 JsonPath = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print neither progress nor tables.")]
 

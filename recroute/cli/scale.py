@@ -12,6 +12,7 @@ from recroute.cli.options import (
     DatasetPath,
     EncoderKind,
     JsonPath,
+    MinCoverage,
     Quiet,
     Reference,
     RouterNames,
@@ -48,6 +49,7 @@ def scale(
     split: SplitKind = None,
     encoder: EncoderKind = "auto",
     reference: Reference = None,
+    min_coverage: MinCoverage = 0.0,
     seed: Seed = 0,
     seeds: Seeds = 1,
     json_path: JsonPath = None,
@@ -61,7 +63,7 @@ def scale(
     check_writable(json_path, png)
     routers = [make_router(name) for name in router]
     sizes = _sizes(pool_sizes)
-    data = read_dataset(dataset)
+    data = read_dataset(dataset).take_covered(min_coverage)
     with progress_bar(f"routing in growing pools of {data.name}", quiet) as progress:
         found = evaluation.scale(
             data,

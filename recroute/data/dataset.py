@@ -140,6 +140,18 @@ class Dataset:
         """The data set with these LLMs only, in this order."""
         return replace(self, interactions=self.interactions.take_llms(index), llms=self.llms[np.asarray(index)])
 
+    def take_covered(self, share: float) -> Dataset:
+        """The data set with the LLMs that were evaluated on at least this share of the instances.
+
+        Raises DataError if there is none.
+        """
+        n_records = np.bincount(self.interactions.scores.indices, minlength=self.n_llms)
+        kept = np.flatnonzero(n_records >= share * self.n_instances)
+        if len(kept) == 0:
+            best = n_records.max() / self.n_instances
+            raise DataError(f"{self.name}: no LLM was evaluated on {share:g} of the instances; the most is {best:.3f}")
+        return self if len(kept) == self.n_llms else self.take_llms(kept)
+
     def with_embeddings(self, embeddings: NDArray[np.float32], encoder: Encoder) -> Dataset:
         """The data set with these vectors f32 (n, d), made by `encoder`."""
         return replace(self, embeddings=embeddings, encoder=encoder)

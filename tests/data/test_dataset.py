@@ -52,6 +52,14 @@ def test_bad_records_are_refused_in_one_line(table: pl.DataFrame, message: str) 
     assert "\n" not in str(refused.value)
 
 
+def test_covered_llms_are_those_run_on_enough_instances() -> None:
+    data = Dataset.from_records(pl.DataFrame(ROW))
+    assert data.take_covered(1.0).llm_ids.ids == ("a",)
+    assert data.take_covered(0.5).llm_ids.ids == ("a", "b")
+    with pytest.raises(DataError, match="no LLM was evaluated on 1 of the instances; the most is 0.500"):
+        data.take_llms(np.array([1])).take_covered(1.0)
+
+
 def test_an_id_that_the_tables_lack_is_named() -> None:
     with pytest.raises(DataError, match="llm_id 'b', which the table of llms lacks"):
         Dataset.from_records(pl.DataFrame(ROW), llms=pl.DataFrame({"llm_id": ["a"]}))

@@ -1,3 +1,4 @@
+import io
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +19,7 @@ def grown() -> Evaluation:
 
 
 def printed(renderable: object, width: int = 100) -> str:
-    console = Console(width=width, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=width, record=True, file=io.StringIO())
     console.print(renderable)
     return console.export_text()
 
