@@ -116,7 +116,7 @@ def scale(
         notes.append("pools were chosen on all instances, test among them, as RouterEval does")
     if (largest := max(pool_sizes)) > dataset.n_llms:
         notes.append(
-            f"pool size {largest} is more than the {dataset.n_llms} LLMs there are: the largest pool is all of them"
+            f"pool size {largest} is more than the {dataset.n_llms} LLMs: the largest pools hold all a group can take"
         )
 
     def growing(data: Split) -> list[Pool]:

@@ -56,7 +56,7 @@ def test_covered_llms_are_those_run_on_enough_instances() -> None:
     data = Dataset.from_records(pl.DataFrame(ROW))
     assert data.take_covered(1.0).llm_ids.ids == ("a",)
     assert data.take_covered(0.5).llm_ids.ids == ("a", "b")
-    with pytest.raises(DataError, match="no LLM was evaluated on 1 of the instances; the most is 0.500"):
+    with pytest.raises(DataError, match=r"no LLM was evaluated on 1 of the instances; the most is 0\.500"):
         data.take_llms(np.array([1])).take_covered(1.0)
 
 
