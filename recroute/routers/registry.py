@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from recroute.errors import RouterError, UnknownNameError
 from recroute.routers.base import Router
@@ -70,29 +70,29 @@ def make_router(name: str, **hyperparameters: Any) -> Router:
     if name.endswith(".toml"):
         name, hyperparameters = _read_configuration(Path(name), hyperparameters)
     cls = router_class(name)
-    known = {f.name: f for f in cls.settings()}
+    known = [f.name for f in cls.settings()]
+    types = get_type_hints(cls)
     values = {}
     for key, value in hyperparameters.items():
         if key not in known:
             raise UnknownNameError("hyperparameter", key, known, where=f" of {name}")
-        values[key] = _convert(name, key, value, str(known[key].type))
+        values[key] = _convert(name, key, value, types[key])
     return cls(**values)
 
 
-def _convert(router: str, key: str, value: Any, annotation: str) -> Any:
-    """`value` as the type its field is annotated with ("int", "float | None", "str", "bool")."""
-    optional = annotation.endswith("| None")
-    kind = annotation.removesuffix("| None").strip()
+def _convert(router: str, key: str, value: Any, annotation: Any) -> Any:
+    """`value` as the type its field is annotated with: int, float, bool or str, perhaps `| None`."""
+    kinds = get_args(annotation) or (annotation,)
+    optional = type(None) in kinds
     if optional and (value is None or value == "none"):
         return None
+    (kind,) = (k for k in kinds if k is not type(None))
     try:
-        if kind == "bool":
+        if kind is bool:
             return {"true": True, "false": False}[str(value).lower()]
-        if kind == "int":
-            return int(str(value))
-        return float(value) if kind == "float" else str(value)
+        return int(str(value)) if kind is int else kind(value)
     except (ValueError, KeyError, TypeError):
-        raise RouterError(f"{router}: {key}={value!r} is not {kind}{' or none' if optional else ''}") from None
+        raise RouterError(f"{router}: {key}={value!r} is not {kind.__name__}{' or none' if optional else ''}") from None
 
 
 def _read_configuration(path: Path, overrides: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -162,3 +162,13 @@ def test_a_configuration_file_names_router_and_hyperparameters(tmp_path: Path) -
     path.write_text("n_factors = 2\n")
     with pytest.raises(RecrouteError, match="names no router"):
         make_router(str(path))
+
+
+@pytest.mark.parametrize("annotation", [float, "float"])
+def test_hyperparameters_are_converted_whether_annotations_are_text_or_types(
+    annotation: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recroute.routers.svd import SVD
+
+    monkeypatch.setitem(SVD.__annotations__, "reg", annotation)
+    assert make_router("svd", reg="2.5").reg == 2.5
