@@ -159,7 +159,10 @@ def _run(
     assert parts is not None
     if parts.note:
         notes.append(parts.note)
-    rows, more_notes = summarise(cells, seeds[0], n_resamples)
+    try:
+        rows, more_notes = summarise(cells, seeds[0], n_resamples)
+    except KeyboardInterrupt:  # minutes of fitting are not thrown away for seconds of resampling
+        rows, more_notes = summarise(cells, seeds[0], n_resamples)
     info = {
         "dataset": _describe(dataset, parts),
         "seed": seeds[0],
