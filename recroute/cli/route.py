@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from recroute.cli.options import JsonPath, Quiet, console
@@ -41,14 +42,16 @@ def route(
     router = load_router(router_dir)
     ranking = router.rank(texts, top_k, None if llms is None else [name.strip() for name in llms.split(",")])
     table = Table(title=f"{router.label}, {len(router.llm_ids_)} LLMs", title_justify="left")
-    table.add_column("prompt", max_width=48, no_wrap=True)
-    table.add_column("LLM")
+    table.add_column("prompt", max_width=40, no_wrap=True)
+    table.add_column("LLM", overflow="fold")
     table.add_column("predicted score", justify="right")
     results = []
     for text, names, predicted in zip(texts, ranking.names, ranking.predicted_score.tolist(), strict=True):
         results.append({"prompt": text, "llms": names, "predicted_score": predicted})
-        shown = " ".join(text.split()).replace("[", r"\[")
-        table.add_row(shown, "\n".join(names), "\n".join(f"{value:.3f}" for value in predicted))
+        shown = escape(" ".join(text.split()))
+        for name, value in zip(names, predicted, strict=True):
+            table.add_row(shown, escape(name), f"{value:.3f}")
+            shown = ""  # the prompt stands in the first row of its LLMs
     console(quiet).print(table)
     if json_path is not None:
         with new_file(json_path) as temporary:

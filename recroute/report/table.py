@@ -14,6 +14,8 @@ TITLES = {
     "slope": "slope of mu on log2 m",
 }
 
+HEADS = {"mean_score": "mu", "best_single_ratio": "V_B"}
+
 
 def growth_table(evaluation: Evaluation, metric: str = "mean_score", group: str | None = None) -> Table:
     """Routers by pool size: one metric with its 95% interval, and the slope of mu where there is one.
@@ -51,7 +53,7 @@ def growth_table(evaluation: Evaluation, metric: str = "mean_score", group: str 
 def metric_table(evaluation: Evaluation) -> Table:
     """Routers by metric, for one pool."""
     rows = evaluation.rows.filter(pl.col("seed").is_null())
-    shown = ("mean_score", "best_single_ratio", "lift", "effective_p", "any_best", "choice_entropy")
+    shown = ("mean_score", "best_single_ratio", "lift", "effective_p", "choice_entropy")
     info = evaluation.info["dataset"]
     n_seeds = len(evaluation.info["seeds"])
     table = Table(
@@ -62,7 +64,7 @@ def metric_table(evaluation: Evaluation) -> Table:
     )
     table.add_column("router", no_wrap=True)
     for metric in shown:
-        table.add_column(metric.replace("_", " "), justify="right")
+        table.add_column(HEADS.get(metric, metric.replace("_", " ")), justify="right", no_wrap=True)
     for router in rows["router"].unique(maintain_order=True):
         table.add_row(router, *(_cell(rows.filter(router=router, metric=metric)) for metric in shown))
     return table
