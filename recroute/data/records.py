@@ -72,7 +72,7 @@ def text_column(table: pl.DataFrame, column: str, source: str) -> pl.DataFrame:
     if not (dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum)):
         raise DataError(f"{column} is {dtype} in {source}, not text; write ids as text")
     if (row := _first(table, pl.col(column).is_null())) is not None:
-        raise DataError(f"{column} is missing in {source}, row {row}; give every row an id")
+        raise DataError(f"{column} is missing in {source}, row {row}; fill it in")
     return table.with_columns(pl.col(column).cast(pl.String))
 
 

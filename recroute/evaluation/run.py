@@ -16,9 +16,9 @@ from recroute.evaluation.outcomes import pool_outcomes
 from recroute.evaluation.prepare import prepare_split
 from recroute.evaluation.reference import reference_scores
 from recroute.evaluation.summarise import Cell, summarise
-from recroute.pools import ROUTEREVAL_GROUPS, Pool, make_pools
+from recroute.pools import ROUTEREVAL_GROUPS, Pool, largest_pool, make_pools
 from recroute.routers import Router, make_router
-from recroute.splits import Split
+from recroute.splits import Split, split_dataset
 
 # In every table, also when they win.
 BASELINES = ("oracle", "random", "best_single", "task_best", "knn")
@@ -98,7 +98,7 @@ def scale(
     Parameters
     ----------
     pool_sizes : list of int
-        Sizes beyond the number of LLMs give the pool of all.
+        Sizes beyond what every group can take become that largest size, once.
     groups : list of str
         See `make_pools`.
     pool_basis : {"train", "all"}
@@ -114,13 +114,15 @@ def scale(
     chosen, notes = _usable(dataset, [*routers, *BASELINES, *mixes])
     if pool_basis == "all":
         notes.append("pools were chosen on all instances, test among them, as RouterEval does")
-    if (largest := max(pool_sizes)) > dataset.n_llms:
-        notes.append(
-            f"pool size {largest} is more than the {dataset.n_llms} LLMs: the largest pools hold all a group can take"
-        )
+    # One limit for all seeds and groups: the curves of all have the same points.
+    bases = (split_dataset(dataset, kind=split, seed=s).train if pool_basis == "train" else dataset for s in seeds)
+    limit = min(largest_pool(basis, groups) for basis in bases)
+    if (largest := max(pool_sizes)) > limit:
+        notes.append(f"pool size {largest} is more than the {limit} LLMs every group can take: {limit} stands for it")
+    sizes = sorted({min(size, limit) for size in pool_sizes})
 
     def growing(data: Split) -> list[Pool]:
-        return make_pools(data.train if pool_basis == "train" else dataset, groups, pool_sizes, data.seed)
+        return make_pools(data.train if pool_basis == "train" else dataset, groups, sizes, data.seed)
 
     return _run(dataset, chosen, notes, growing, split, encoder, reference, seeds, n_resamples, progress)
 

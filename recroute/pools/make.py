@@ -34,6 +34,13 @@ class Pool:
     llm_index: NDArray[np.int64]
 
 
+def largest_pool(basis: Dataset, groups: Sequence[str]) -> int:
+    """The size that all of `groups` can reach on these instances."""
+    if not set(groups) & set(ROUTEREVAL_GROUPS):
+        return basis.n_llms
+    return len(eligible_llms(llm_means(basis)))
+
+
 def make_pools(basis: Dataset, groups: Sequence[str], sizes: Sequence[int], seed: int) -> list[Pool]:
     """Every group at every size.
 

@@ -13,7 +13,7 @@ from recroute.data import Dataset, read_dataset
 from recroute.data.sources import simulate
 from recroute.errors import RecrouteError
 from recroute.evaluation import Evaluation, evaluate, prepare_split, scale
-from recroute.pools import make_pools
+from recroute.pools import largest_pool, make_pools
 from recroute.routers import make_router
 
 FAST = {"n_resamples": 50}
@@ -128,6 +128,19 @@ def test_sizes_beyond_the_pool_become_the_whole_pool(data: Dataset) -> None:
     found = scale(data, [], pool_sizes=[3, 500], groups=["nested"], **FAST)
     assert set(found.rows["pool_size"].drop_nulls()) == {3, 40}
     assert "pool size 500" in found.notes[0]
+
+
+def test_every_seed_and_group_has_the_same_pool_sizes() -> None:
+    data = simulate(n_llms=30, n_instances=80)  # few instances: which means lie in RouterEval's limits varies
+    scores = data.interactions.dense()
+    scores[:, :6] = np.random.default_rng(0).random((80, 6)) < 0.9
+    near = dataclasses.replace(data, interactions=type(data.interactions).from_dense(scores))
+    parts = [prepare_split(near, seed=seed).train for seed in range(4)]
+    assert len({largest_pool(train, ["all_strong"]) for train in parts}) > 1
+    found = scale(near, [], pool_sizes=[3, 1000], groups=["all_strong", "nested"], seeds=range(4), **FAST)
+    sizes = {group: set(rows["pool_size"].drop_nulls()) for (group,), rows in found.rows.group_by("group")}
+    assert sizes["all_strong"] == sizes["nested"] == sizes["mean"]
+    assert len(sizes["mean"]) == 2
 
 
 def test_an_interrupt_keeps_what_is_finished(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
