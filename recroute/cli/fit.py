@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from recroute.cli.options import DatasetPath, Quiet, Seed, SplitKind, console
+from recroute.cli.options import DatasetPath, JsonPath, Quiet, Seed, SplitKind, check_writable, console
 from recroute.data import read_dataset
+from recroute.data.atomic import new_file
 from recroute.errors import RouterError
 from recroute.evaluation import prepare_split
 from recroute.routers import make_router
@@ -27,12 +29,14 @@ def fit(
     ] = None,
     split: SplitKind = None,
     seed: Seed = 0,
+    json_path: JsonPath = None,
     quiet: Quiet = False,
 ) -> None:
     """Fit a router on the training part of a data set and save it.
 
     Example: recroute fit my_dataset --router svd --set n_factors=4 --out my_router
     """
+    check_writable(json_path)
     chosen = make_router(router, **{"seed": seed, **_settings(settings or [])})
     data = read_dataset(dataset)
     # A saved router has to read raw prompts: precomputed vectors could not be made for them.
@@ -45,6 +49,19 @@ def fit(
         markup=False,
         soft_wrap=True,
     )
+    if json_path is not None:
+        facts = {
+            "router": chosen.name,
+            "hyperparameters": chosen.hyperparameters(),
+            "dataset": data.name,
+            "simulated": bool(data.card.get("simulated", False)),
+            "n_train": parts.train.n_instances,
+            "n_llms": data.n_llms,
+            "encoder": chosen.encoder_.name if chosen.needs == "text" and chosen.encoder_ else None,
+            "out": str(out),
+        }
+        with new_file(json_path) as temporary:
+            temporary.write_text(json.dumps(facts, indent=1), encoding="utf8")
 
 
 def _settings(items: list[str]) -> dict[str, str]:

@@ -32,14 +32,7 @@ def growth_table(evaluation: Evaluation, metric: str = "mean_score", group: str 
     rows = rows.filter(group=group)
     sizes = sorted(rows.filter(metric=metric)["pool_size"].drop_nulls().unique().to_list())
     slopes = dict(rows.filter(metric="slope").select("router", "value").iter_rows()) if metric == "mean_score" else {}
-    n_test, n_seeds = evaluation.info["dataset"]["n_test"], len(evaluation.info["seeds"])
-    table = Table(
-        title=f"{_mark(evaluation)}{TITLES.get(metric, metric)}, group {group}",
-        caption=f"n = {n_test} test instances x {n_seeds} seed{'s' * (n_seeds > 1)}, 95% bootstrap intervals",
-        title_justify="left",
-        caption_justify="left",
-    )
-    table.add_column("router", no_wrap=True)
+    table = _router_table(evaluation, f"{TITLES.get(metric, metric)}, group {group}")
     for size in sizes:
         table.add_column(f"m = {size}", justify="right")
     if slopes:
@@ -55,14 +48,7 @@ def metric_table(evaluation: Evaluation) -> Table:
     rows = evaluation.rows.filter(pl.col("seed").is_null())
     shown = ("mean_score", "best_single_ratio", "lift", "effective_p", "choice_entropy")
     info = evaluation.info["dataset"]
-    n_seeds = len(evaluation.info["seeds"])
-    table = Table(
-        title=f"{_mark(evaluation)}{info['name']}: {info['n_llms']} LLMs",
-        caption=f"n = {info['n_test']} test instances x {n_seeds} seed{'s' * (n_seeds > 1)}, 95% bootstrap intervals",
-        title_justify="left",
-        caption_justify="left",
-    )
-    table.add_column("router", no_wrap=True)
+    table = _router_table(evaluation, f"{info['name']}: {info['n_llms']} LLMs")
     for metric in shown:
         table.add_column(HEADS.get(metric, metric.replace("_", " ")), justify="right", no_wrap=True)
     for router in rows["router"].unique(maintain_order=True):
@@ -76,8 +62,17 @@ def main_group(rows: pl.DataFrame) -> str:
     return "mean" if "mean" in groups else str(groups[0])
 
 
-def _mark(evaluation: Evaluation) -> str:
-    return "SIMULATED DATA: " if evaluation.info["dataset"]["simulated"] else ""
+def _router_table(evaluation: Evaluation, title: str) -> Table:
+    """A table with one row a router: marked if simulated, n, seeds and intervals named below."""
+    info, n_seeds = evaluation.info["dataset"], len(evaluation.info["seeds"])
+    table = Table(
+        title=f"{'SIMULATED DATA: ' if info['simulated'] else ''}{title}",
+        caption=f"n = {info['n_test']} test instances x {n_seeds} seed{'s' * (n_seeds > 1)}, 95% bootstrap intervals",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("router", no_wrap=True)
+    return table
 
 
 def _cell(found: pl.DataFrame) -> str:

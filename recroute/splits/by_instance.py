@@ -52,10 +52,8 @@ def split_dataset(dataset: Dataset, *, kind: str | None = None, seed: int = 0) -
     group = _prompt_groups(dataset)
     note = ""
     if kind == "own":
-        part = _own_parts(dataset)
-        n_before = np.count_nonzero(part == DROPPED)
-        part = _drop_leaks(part, group)
-        if n_leaks := int(np.count_nonzero(part == DROPPED) - n_before):
+        part = _drop_leaks(_own_parts(dataset), group)
+        if n_leaks := int(np.count_nonzero(part == DROPPED)):
             note = f"{n_leaks} training or validation instances share a prompt with test and were left out"
         if not (part == VALID).any():
             train = np.flatnonzero(part == TRAIN)

@@ -90,6 +90,14 @@ def test_evaluate_and_scale_write_json_and_print_tables(
     assert (tmp_path / "g.png").stat().st_size > 10_000
 
 
+def test_fit_writes_what_it_fitted_as_json(folder: Path, tmp_path: Path) -> None:
+    places = ["--out", str(tmp_path / "r"), "--json", str(tmp_path / "f.json")]
+    assert run(["fit", str(folder), "--router", "svd", "--set", "n_factors=2", *places]) == 0
+    facts = json.loads((tmp_path / "f.json").read_text())
+    assert facts["hyperparameters"]["n_factors"] == 2
+    assert (facts["router"], facts["n_train"], facts["n_llms"]) == ("svd", 192, 6)
+
+
 def test_quiet_prints_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["evaluate", str(folder), "--router", "best_single", "--quiet"]) == 0
     assert capsys.readouterr().out == ""
