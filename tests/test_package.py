@@ -12,6 +12,7 @@ HEAVY = ("optuna", "faiss", "implicit", "lightfm", "sklearn", "matplotlib")
 # A module may import from levels below its own, and from its own folder.
 LEVELS = (
     ("errors", "_version"),
+    ("registry",),
     ("data",),
     ("splits", "encoders", "retrieval", "metrics"),
     ("routers",),

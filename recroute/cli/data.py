@@ -1,4 +1,4 @@
-"""recroute data: what is in a data set."""
+"""recroute data: import, download, look at and examine data sets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from recroute.cli import import_data
 from recroute.cli.options import DatasetPath, JsonPath, Quiet, console
 from recroute.data import Dataset, llm_means, read_dataset
 from recroute.data.atomic import new_file
 
-app = typer.Typer(help="Look at data sets.")
+app = typer.Typer(help="Import, download, look at and examine data sets.")
+app.command("import")(import_data.import_data)
 
 
 @app.callback()

@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from recroute.cli.options import DatasetPath, JsonPath, Quiet, Seed, SplitKind, check_writable, console
+from recroute.cli.options import DatasetPath, JsonPath, Quiet, Seed, SplitKind, check_writable, console, settings
 from recroute.data import read_dataset
 from recroute.data.atomic import new_file
-from recroute.errors import RouterError
 from recroute.evaluation import prepare_split
 from recroute.routers import make_router
 
@@ -20,7 +19,7 @@ def fit(
     dataset: DatasetPath,
     router: Annotated[str, typer.Option("--router", help="Registry name or saved configuration (TOML).")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the fitted router.")],
-    settings: Annotated[
+    chosen_settings: Annotated[
         list[str] | None, typer.Option("--set", help="Hyperparameter as name=value; may be repeated.")
     ] = None,
     encoder: Annotated[
@@ -37,7 +36,7 @@ def fit(
     Example: recroute fit my_dataset --router svd --set n_factors=4 --out my_router
     """
     check_writable(json_path)
-    chosen = make_router(router, **{"seed": seed, **_settings(settings or [])})
+    chosen = make_router(router, **{"seed": seed, **settings(chosen_settings or [])})
     data = read_dataset(dataset)
     # A saved router has to read raw prompts: precomputed vectors could not be made for them.
     parts = prepare_split(data, split=split, seed=seed, encoder=encoder or ("tfidf" if data.prompts else "auto"))
@@ -62,13 +61,3 @@ def fit(
         }
         with new_file(json_path) as temporary:
             temporary.write_text(json.dumps(facts, indent=1), encoding="utf8")
-
-
-def _settings(items: list[str]) -> dict[str, str]:
-    pairs = {}
-    for item in items:
-        name, sign, value = item.partition("=")
-        if not sign:
-            raise RouterError(f"--set {item!r} is not of the form name=value")
-        pairs[name.strip()] = value.strip()
-    return pairs

@@ -92,3 +92,14 @@ def check_writable(*paths: Path | None) -> None:
             raise RecrouteError(f"{path} is a folder; name a file")
         if not path.parent.is_dir():
             raise RecrouteError(f"folder {path.parent} does not exist; make it, or name another place")
+
+
+def settings(items: list[str]) -> dict[str, str]:
+    """The values of a repeated --set name=value."""
+    pairs = {}
+    for item in items:
+        name, sign, value = item.partition("=")
+        if not sign:
+            raise RecrouteError(f"--set {item!r} is not of the form name=value")
+        pairs[name.strip()] = value.strip()
+    return pairs

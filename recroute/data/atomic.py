@@ -19,9 +19,7 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
     An existing folder is replaced only if it holds the file `marker`, so that nothing foreign is lost. A crash
     between the two renames leaves the old folder under a name that `recover` knows.
     """
-    recover(path)
-    if path.exists() and not (path / marker).exists() and (not path.is_dir() or any(path.iterdir())):
-        raise RecrouteError(f"{path} exists and is no folder of recroute's (no {marker} in it); name another place")
+    check_new_folder(path, marker)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.new-", dir=path.parent))
     try:
@@ -34,6 +32,13 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         recover(path)
     shutil.rmtree(_previous(path), ignore_errors=True)
+
+
+def check_new_folder(path: Path, marker: str) -> None:
+    """Refuse a place that `new_folder` could not take, before the work is done."""
+    recover(path)
+    if path.exists() and not (path / marker).exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RecrouteError(f"{path} exists and is no folder of recroute's (no {marker} in it); name another place")
 
 
 def recover(path: Path) -> None:

@@ -15,7 +15,7 @@ from recroute.data.encoding import Encoder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import Index, InteractionMatrix
 from recroute.data.records import Records
-from recroute.errors import DataError
+from recroute.errors import DataError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ class Dataset:
         What made the embeddings; set exactly when they are.
     card : mapping
         Free text: title, source, licence, what a score means.
+    pools : polars.DataFrame, optional
+        Pools of candidate LLMs that came with the data, a row for each member: `group, pool_size, llm_id` and,
+        where each benchmark has its own, `benchmark`.
 
     Raises
     ------
@@ -50,6 +53,7 @@ class Dataset:
     embeddings: NDArray[np.float32] | None = None
     encoder: Encoder | None = None
     card: Mapping[str, Any] = field(default_factory=dict)
+    pools: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         n, m = self.interactions.n_instances, self.interactions.n_llms
@@ -139,6 +143,22 @@ class Dataset:
     def take_llms(self, index: Index) -> Dataset:
         """The data set with these LLMs only, in this order."""
         return replace(self, interactions=self.interactions.take_llms(index), llms=self.llms[np.asarray(index)])
+
+    def take_benchmark(self, name: str) -> Dataset:
+        """The instances of one benchmark, the LLMs with a record there, and its own pools.
+
+        Raises UnknownNameError if the data set does not have it.
+        """
+        column = "benchmark" if "benchmark" in self.instances.columns else "task"
+        benchmark = self.instances[column].to_numpy()
+        if not (benchmark == name).any():
+            raise UnknownNameError("benchmark", name, sorted(set(benchmark)))
+        part = self.take_instances(np.flatnonzero(benchmark == name))
+        part = part.take_llms(np.unique(part.interactions.scores.indices))
+        pools = self.pools
+        if pools is not None and "benchmark" in pools.columns:
+            pools = pools.filter(pl.col("benchmark") == name)
+        return replace(part, name=f"{self.name}/{name}", pools=pools)
 
     def take_covered(self, share: float) -> Dataset:
         """The data set with the LLMs that were evaluated on at least this share of the instances.

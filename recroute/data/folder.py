@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.data.atomic import new_folder, recover
+from recroute.data.atomic import recover
+from recroute.data.content import Block, Content, write_content
 from recroute.data.dataset import Dataset
 from recroute.data.encoding import Precomputed
 from recroute.data.ids import IdMap
+from recroute.data.matrix import InteractionMatrix
 from recroute.data.records import Records, require_columns, text_column
 from recroute.errors import DataError
 
@@ -33,7 +36,7 @@ def read_dataset(path: str | Path) -> Dataset:
     ----------
     path : str or Path
         A folder with `records.parquet` (and, if there, `instances.parquet`, `llms.parquet`, `embeddings.npz`,
-        `card.json`), or a records file: .parquet, .csv or .jsonl.
+        `pools.parquet`, `card.json`), or a records file: .parquet, .csv or .jsonl.
 
     Raises
     ------
@@ -59,6 +62,8 @@ def read_dataset(path: str | Path) -> Dataset:
     if (path / "embeddings.npz").is_file():
         vectors, source = _read_embeddings(path / "embeddings.npz", dataset.instance_ids)
         dataset = dataset.with_embeddings(vectors, Precomputed(source))
+    if (path / "pools.parquet").is_file():
+        dataset = replace(dataset, pools=_read_pools(path / "pools.parquet"))
     return dataset
 
 
@@ -67,29 +72,32 @@ def write_dataset(dataset: Dataset, path: str | Path) -> None:
 
     Only precomputed embeddings are written: vectors fitted on one split are no part of the data.
     """
-    rows, columns = dataset.interactions.coordinates()
-    table = pl.DataFrame(
-        {
-            "instance_id": dataset.instances["instance_id"].gather(rows),
-            "llm_id": dataset.llms["llm_id"].gather(columns),
-            "score": dataset.interactions.scores.data,
-        }
-    ).with_columns(pl.col("instance_id", "llm_id").cast(pl.Categorical))
-    if dataset.interactions.costs is not None:
-        table = table.with_columns(pl.Series("cost", dataset.interactions.costs.data))
-    with new_folder(Path(path), marker="records.parquet") as folder:
-        table.write_parquet(folder / "records.parquet", compression="zstd")
-        dataset.instances.write_parquet(folder / "instances.parquet", compression="zstd")
-        dataset.llms.write_parquet(folder / "llms.parquet", compression="zstd")
-        if isinstance(dataset.encoder, Precomputed) and dataset.embeddings is not None:
-            np.savez_compressed(
-                folder / "embeddings.npz",
-                instance_id=dataset.instances["instance_id"].to_numpy().astype(np.str_),
-                embedding=dataset.embeddings,
-                encoder=np.array(dataset.encoder.source),
-            )
-        if dataset.card:
-            (folder / "card.json").write_text(json.dumps(dict(dataset.card), indent=1), encoding="utf8")
+    precomputed = isinstance(dataset.encoder, Precomputed)
+    write_content(
+        Content(
+            instances=dataset.instances,
+            llms=dataset.llms,
+            blocks=_blocks(dataset.interactions),
+            n_rows=dataset.interactions.n_observed,
+            distinct=True,
+            embeddings=dataset.embeddings if precomputed else None,
+            encoder=dataset.encoder.source if isinstance(dataset.encoder, Precomputed) else "",
+            pools=dataset.pools,
+            card=dataset.card,
+        ),
+        Path(path),
+    )
+
+
+def _blocks(matrix: InteractionMatrix) -> Iterator[Block]:
+    """The records of a matrix, some rows at a time."""
+    indptr, step = matrix.scores.indptr, max(1, 10**6 // max(matrix.n_llms, 1))
+    for start in range(0, matrix.n_instances, step):
+        stop = min(start + step, matrix.n_instances)
+        cells = slice(indptr[start], indptr[stop])
+        rows = np.repeat(np.arange(start, stop, dtype=np.int32), np.diff(indptr[start : stop + 1]))
+        cost = None if matrix.costs is None else matrix.costs.data[cells]
+        yield Block(rows, matrix.scores.indices[cells], matrix.scores.data[cells], cost)
 
 
 def _read_table(path: Path) -> pl.DataFrame:
@@ -143,6 +151,18 @@ def _read_embeddings(path: Path, instance_ids: IdMap) -> tuple[NDArray[np.float3
     if missing is not None:
         raise DataError(f"{path} has no vector for instance {missing!r}; encode it or remove the file")
     return vectors[[position[i] for i in instance_ids]].astype(np.float32), source
+
+
+def _read_pools(path: Path) -> pl.DataFrame:
+    table = _read_table(path)
+    require_columns(table, ("group", "pool_size", "llm_id"), path.name)
+    for column in {"benchmark", "group", "llm_id"} & set(table.columns):
+        table = text_column(table, column, path.name)
+    if not table.schema["pool_size"].is_integer() or table["pool_size"].null_count():
+        raise DataError(
+            f"pool_size is {table.schema['pool_size']} in {path.name}, not a whole number; mend that column"
+        )
+    return table
 
 
 def _read_card(path: Path) -> Mapping[str, Any]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-from recroute.errors import RouterError, UnknownNameError
+from recroute.errors import RouterError
+from recroute.registry import Registry, convert_settings
 from recroute.routers.base import Router
 
 BUILT_IN = {  # in the order of tables: bounds and baselines first
@@ -22,26 +20,17 @@ BUILT_IN = {  # in the order of tables: bounds and baselines first
     "svd": "recroute.routers.svd:SVD",
     "als": "recroute.routers.als:ALS",
 }
-ENTRY_POINTS = "recroute.routers"
-
-
-@cache
-def _places() -> dict[str, str]:
-    """Where each router lives, "module:Class"; other packages add theirs as entry points."""
-    return BUILT_IN | {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}
+REGISTRY = Registry("router", "recroute.routers", BUILT_IN)
 
 
 def router_names() -> list[str]:
     """All registered names."""
-    return list(_places())
+    return REGISTRY.names()
 
 
 def router_class(name: str) -> type[Router]:
     """The class registered as `name`; UnknownNameError with the nearest name if there is none."""
-    if name not in _places():
-        raise UnknownNameError("router", name, router_names())
-    module, _, attribute = _places()[name].partition(":")
-    found: type[Router] = getattr(import_module(module), attribute)
+    found: type[Router] = REGISTRY.get(name)
     return found
 
 
@@ -71,28 +60,7 @@ def make_router(name: str, **hyperparameters: Any) -> Router:
         name, hyperparameters = _read_configuration(Path(name), hyperparameters)
     cls = router_class(name)
     known = [f.name for f in cls.settings()]
-    types = get_type_hints(cls)
-    values = {}
-    for key, value in hyperparameters.items():
-        if key not in known:
-            raise UnknownNameError("hyperparameter", key, known, where=f" of {name}")
-        values[key] = _convert(name, key, value, types[key])
-    return cls(**values)
-
-
-def _convert(router: str, key: str, value: Any, annotation: Any) -> Any:
-    """`value` as the type its field is annotated with: int, float, bool or str, perhaps `| None`."""
-    kinds = get_args(annotation) or (annotation,)
-    optional = type(None) in kinds
-    if optional and (value is None or value == "none"):
-        return None
-    (kind,) = (k for k in kinds if k is not type(None))
-    try:
-        if kind is bool:
-            return {"true": True, "false": False}[str(value).lower()]
-        return int(str(value)) if kind is int else kind(value)
-    except (ValueError, KeyError, TypeError):
-        raise RouterError(f"{router}: {key}={value!r} is not {kind.__name__}{' or none' if optional else ''}") from None
+    return cls(**convert_settings(cls, name, "hyperparameter", known, hyperparameters, RouterError))
 
 
 def _read_configuration(path: Path, overrides: dict[str, Any]) -> tuple[str, dict[str, Any]]:

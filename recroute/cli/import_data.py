@@ -1,0 +1,70 @@
+"""recroute data import: a published layout becomes a dataset folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recroute.cli.options import JsonPath, Quiet, check_writable, console, progress_bar, settings
+from recroute.data.atomic import new_file
+from recroute.data.sources import import_dataset
+
+
+def import_data(
+    layout: Annotated[
+        str,
+        typer.Argument(
+            help="routereval, routerbench, embedllm, llmrouter, llmrouterbench, lm-eval, table, or another "
+            "package's layout."
+        ),
+    ],
+    source: Annotated[Path, typer.Argument(help="File or folder in that layout.")],
+    destination: Annotated[Path, typer.Argument(help="The new dataset folder.")],
+    columns: Annotated[
+        str | None, typer.Option("--columns", help="table: their names for ours, instance_id=qid,llm_id=model.")
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option("--scale", help="table: percent or minmax, to bring scores to 0..1.")
+    ] = None,
+    metric: Annotated[str | None, typer.Option("--metric", help="lm-eval: which metric is the score.")] = None,
+    filter_name: Annotated[str | None, typer.Option("--filter", help="lm-eval: which filter's rows to take.")] = None,
+    prices: Annotated[Path | None, typer.Option("--prices", help="llmrouter: JSON of prices per 1M tokens.")] = None,
+    more: Annotated[
+        list[str] | None, typer.Option("--set", help="Any setting of the layout as name=value; may be repeated.")
+    ] = None,
+    json_path: JsonPath = None,
+    quiet: Quiet = False,
+) -> None:
+    """Import a published layout; in streams, so that memory stays bounded. Nothing is written unless all of it is.
+
+    Example: recroute data import lm-eval lm_eval_output my_dataset --metric acc
+    """
+    check_writable(json_path)
+    named = {"columns": columns, "scale": scale, "metric": metric, "filter": filter_name, "prices": prices}
+    given = {name: value for name, value in named.items() if value is not None} | settings(more or [])
+    with progress_bar(f"importing {source.name}", quiet) as progress:
+        done = import_dataset(layout, source, destination, progress=progress, **given)
+    out = console(quiet)
+    out.print(
+        f"{done.n_instances:,} instances x {done.n_llms:,} LLMs, {done.n_records:,} records: {destination}",
+        markup=False,
+        soft_wrap=True,
+    )
+    for note in done.notes:
+        out.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
+    out.print(f"next: recroute data doctor {destination}", markup=False, soft_wrap=True)
+    if json_path is not None:
+        facts = {
+            "layout": layout,
+            "source": str(source),
+            "dataset": str(destination),
+            "n_instances": done.n_instances,
+            "n_llms": done.n_llms,
+            "n_records": done.n_records,
+            "notes": list(done.notes),
+        }
+        with new_file(json_path) as temporary:
+            temporary.write_text(json.dumps(facts, indent=1), encoding="utf8")

@@ -1,0 +1,232 @@
+"""What a dataset folder holds, with the records as a stream of blocks, and writing it in bounded memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from recroute.data.atomic import new_folder
+from recroute.data.ids import IdMap
+from recroute.errors import DataError
+
+ROWS_PER_GROUP = 1 << 20
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some records: positions in the tables of instances and LLMs, and what was observed there.
+
+    Parameters
+    ----------
+    instance_index, llm_index : int (k,)
+    score : float (k,)
+        In [0, 1]; NaN marks an answer without a score, which is left out as unobserved.
+    cost : float (k,) USD, optional
+        NaN where unknown. Either every block of a stream has costs, or none.
+    """
+
+    instance_index: NDArray[np.integer]
+    llm_index: NDArray[np.integer]
+    score: NDArray[np.floating]
+    cost: NDArray[np.floating] | None = None
+
+
+@dataclass
+class Content:
+    """A data set on its way to disk; the records flow by and are never held together.
+
+    Parameters
+    ----------
+    instances, llms : polars.DataFrame
+        As `Dataset` has them.
+    blocks : iterable of Block
+    n_rows : int
+        Rows that the blocks will hold, for progress.
+    distinct : bool
+        True where no pair can stand twice by construction; otherwise that is checked.
+    embeddings : f32 (n, d), optional
+    encoder : str
+        What made the embeddings.
+    pools : polars.DataFrame, optional
+        `group, pool_size, llm_id` and, with several benchmarks, `benchmark`.
+    card : mapping
+    notes : list of str
+        What a person has to know of this import; blocks may add to it while they flow.
+    scaling : str
+        Sentence on how scores outside [0, 1] can be brought there, for the message that refuses them.
+    """
+
+    instances: pl.DataFrame
+    llms: pl.DataFrame
+    blocks: Iterable[Block]
+    n_rows: int
+    distinct: bool = False
+    embeddings: NDArray[np.float32] | None = None
+    encoder: str = "unnamed"
+    pools: pl.DataFrame | None = None
+    card: Mapping[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    scaling: str = "mend that record"
+
+
+def write_content(content: Content, path: Path, progress: Progress | None = None) -> int:
+    """Write a dataset folder block by block; an older one of the same place is replaced whole, or not at all.
+
+    Returns
+    -------
+    The number of records written, without the unobserved.
+
+    Raises
+    ------
+    DataError
+        For ids that stand twice or are empty, a score outside [0, 1], a negative cost, a pair (instance, LLM)
+        that stands twice, and where no score is left.
+    """
+    instance_ids = _checked_ids(content.instances, "instance")
+    llm_ids = _checked_ids(content.llms, "llm")
+    with new_folder(path, marker="records.parquet") as folder:
+        stream = _checked(content, instance_ids, llm_ids, progress)
+        n_records = _write_records(stream, folder / "records.parquet", instance_ids, llm_ids)
+        if n_records == 0:
+            raise DataError(f"{content.card.get('name', path.name)} holds no score; nothing was written")
+        content.instances.write_parquet(folder / "instances.parquet", compression="zstd")
+        content.llms.write_parquet(folder / "llms.parquet", compression="zstd")
+        if content.pools is not None:
+            content.pools.write_parquet(folder / "pools.parquet", compression="zstd")
+        if content.embeddings is not None:
+            np.savez_compressed(
+                folder / "embeddings.npz",
+                instance_id=np.array(instance_ids.ids, dtype=np.str_),
+                embedding=content.embeddings,
+                encoder=np.array(content.encoder),
+            )
+        if content.card:
+            (folder / "card.json").write_text(json.dumps(dict(content.card), indent=1), encoding="utf8")
+    return n_records
+
+
+def _checked_ids(table: pl.DataFrame, kind: str) -> IdMap:
+    ids = table[f"{kind}_id"].to_list()
+    for row, value in enumerate(ids):
+        if not value:
+            raise DataError(f"{kind}_id is missing or empty in row {row} of the {kind}s; give every {kind} a name")
+    return IdMap(tuple(ids), kind=kind)
+
+
+def _checked(content: Content, instances: IdMap, llms: IdMap, progress: Progress | None) -> Iterator[Block]:
+    """The blocks without their unobserved rows, each score and cost checked, no pair twice."""
+    keys: list[NDArray[np.int64]] = []
+    done = 0
+    for block in content.blocks:
+        done += len(block.score)
+        seen = ~np.isnan(block.score)
+        cost = block.cost
+        if not seen.all():
+            cost = None if cost is None else cost[seen]
+            block = Block(block.instance_index[seen], block.llm_index[seen], block.score[seen], cost)
+        _refuse_values(block, instances, llms, content.scaling)
+        if not content.distinct:
+            keys.append(block.instance_index.astype(np.int64) * len(llms) + block.llm_index)
+        yield block
+        if progress is not None:
+            progress(done, max(content.n_rows, done))
+    _refuse_twice(keys, instances, llms)
+
+
+def _refuse_values(block: Block, instances: IdMap, llms: IdMap, scaling: str) -> None:
+    def where(bad: NDArray[np.bool_]) -> tuple[int, str]:
+        row = int(np.argmax(bad))
+        pair = f"instance {instances.ids[block.instance_index[row]]!r}, llm {llms.ids[block.llm_index[row]]!r}"
+        return row, pair
+
+    bad = ~((block.score >= 0) & (block.score <= 1))
+    if bad.any():
+        row, pair = where(bad)
+        raise DataError(f"score {block.score[row]:g} for {pair} is outside [0, 1]; {scaling}")
+    if block.cost is not None:
+        bad = (block.cost < 0) | np.isinf(block.cost)
+        if bad.any():
+            row, pair = where(bad)
+            raise DataError(f"cost {block.cost[row]:g} for {pair} is not a finite USD amount >= 0; mend it")
+
+
+def _refuse_twice(keys: list[NDArray[np.int64]], instances: IdMap, llms: IdMap) -> None:
+    total = sum(map(len, keys))
+    cells = np.empty(total, dtype=np.int64)
+    while keys:  # from the end, freeing as we go: the keys are never held twice
+        part = keys.pop()
+        cells[total - len(part) : total] = part
+        total -= len(part)
+    cells.sort()
+    twice = cells[1:][cells[1:] == cells[:-1]]
+    if len(twice):
+        row, column = divmod(int(twice[0]), len(llms))
+        raise DataError(
+            f"instance {instances.ids[row]!r} and llm {llms.ids[column]!r} stand twice "
+            f"({len(twice)} rows too many in all); keep one score for each pair"
+        )
+
+
+def _write_records(blocks: Iterator[Block], path: Path, instances: IdMap, llms: IdMap) -> int:
+    """records.parquet, ids dictionary-coded, a row group for every million rows or so."""
+    names = (pa.array(instances.ids, pa.string()), pa.array(llms.ids, pa.string()))
+    writer: pq.ParquetWriter | None = None
+    n_records = 0
+    try:
+        for block in _gathered(blocks):
+            columns = {
+                "instance_id": pa.DictionaryArray.from_arrays(block.instance_index.astype(np.int32), names[0]),
+                "llm_id": pa.DictionaryArray.from_arrays(block.llm_index.astype(np.int32), names[1]),
+                "score": pa.array(block.score.astype(np.float32)),
+            }
+            if block.cost is not None:
+                columns["cost"] = pa.array(block.cost.astype(np.float32))
+            table = pa.table(columns)
+            if writer is None:
+                writer = pq.ParquetWriter(path, table.schema, compression="zstd")
+            writer.write_table(table, row_group_size=2 * ROWS_PER_GROUP)
+            n_records += table.num_rows
+    finally:
+        if writer is not None:
+            writer.close()
+    return n_records
+
+
+def _gathered(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Small blocks joined to about a million rows, large ones cut."""
+    waiting: list[Block] = []
+    n_waiting = 0
+    for block in blocks:
+        for start in range(0, len(block.score), ROWS_PER_GROUP):
+            waiting.append(_slice(block, slice(start, start + ROWS_PER_GROUP)))
+            n_waiting += len(waiting[-1].score)
+            if n_waiting >= ROWS_PER_GROUP:
+                yield _join(waiting)
+                waiting, n_waiting = [], 0
+    if n_waiting:
+        yield _join(waiting)
+
+
+def _slice(block: Block, part: slice) -> Block:
+    cost = None if block.cost is None else block.cost[part]
+    return Block(block.instance_index[part], block.llm_index[part], block.score[part], cost)
+
+
+def _join(blocks: list[Block]) -> Block:
+    costs = [block.cost for block in blocks]
+    return Block(
+        np.concatenate([block.instance_index for block in blocks]),
+        np.concatenate([block.llm_index for block in blocks]),
+        np.concatenate([block.score for block in blocks]),
+        np.concatenate(costs) if all(cost is not None for cost in costs) else None,  # type: ignore[arg-type]
+    )

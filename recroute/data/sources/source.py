@@ -1,0 +1,142 @@
+"""What an importer is, its registry, and `import_dataset`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import polars as pl
+
+from recroute.data.atomic import check_new_folder
+from recroute.data.content import Content, Progress, write_content
+from recroute.errors import DataError
+from recroute.registry import Registry, convert_settings, field_names
+
+BUILT_IN = {
+    "routereval": "recroute.data.sources.routereval:RouterEval",
+    "routerbench": "recroute.data.sources.routerbench:RouterBench",
+    "embedllm": "recroute.data.sources.embedllm:EmbedLLM",
+    "llmrouter": "recroute.data.sources.llmrouter:LLMRouter",
+    "llmrouterbench": "recroute.data.sources.llmrouterbench:LLMRouterBench",
+    "lm-eval": "recroute.data.sources.lm_eval:LmEval",
+    "table": "recroute.data.sources.table:Table",
+}
+REGISTRY = Registry("layout", "recroute.sources", BUILT_IN)
+SPLIT_NAMES = {
+    "train": "train",
+    "val": "valid",
+    "valid": "valid",
+    "validation": "valid",
+    "dev": "valid",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A published layout. A subclass is a keyword-only dataclass whose fields are its settings.
+
+    Class attributes: `layout` (registry name), `reads` (half a line on what it takes), `card` (title, source,
+    licence and meaning of a score, for the data set's card).
+    """
+
+    layout: ClassVar[str]
+    reads: ClassVar[str]
+    card: ClassVar[dict[str, str]] = {}
+
+    def read(self, path: Path) -> Content:
+        """Open what lies at `path`. Raises DataError, one line, for anything that is not of this layout."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did: where it is, its shape, and what a person has to know of it."""
+
+    path: Path
+    n_instances: int
+    n_llms: int
+    n_records: int
+    notes: tuple[str, ...]
+
+
+def layout_names() -> list[str]:
+    """All layouts that can be imported."""
+    return REGISTRY.names()
+
+
+def make_source(layout: str, **settings: Any) -> Source:
+    """An importer by name; text is converted to the type of each setting.
+
+    >>> make_source("lm-eval", metric="acc").metric
+    'acc'
+    """
+    cls = REGISTRY.get(layout)
+    found: Source = cls(**convert_settings(cls, layout, "setting", field_names(cls), settings, DataError))
+    return found
+
+
+def import_dataset(
+    layout: str, source: str | Path, destination: str | Path, *, progress: Progress | None = None, **settings: Any
+) -> Imported:
+    """Read a published layout and write it as a dataset folder.
+
+    Parameters
+    ----------
+    layout : str
+        "routereval", "routerbench", "embedllm", "llmrouter", "llmrouterbench", "lm-eval", "table", or what
+        another package registers under the entry point group `recroute.sources`.
+    source : str or Path
+        File or folder in that layout.
+    destination : str or Path
+        The new dataset folder; an older one there is replaced whole, or not at all.
+    progress : callable, optional
+        Called with the rows done and the rows in all.
+    **settings
+        Of the layout: see its class.
+
+    Raises
+    ------
+    DataError
+        For anything in `source` that is not of this layout; nothing is written then.
+    """
+    importer = make_source(layout, **settings)
+    source, destination = Path(source), Path(destination)
+    if not source.exists():
+        raise DataError(f"nothing at {source}; name a file or folder in the {layout} layout ({importer.reads})")
+    if destination.resolve() in (source.resolve(), *source.resolve().parents):
+        raise DataError(f"{destination} holds the source itself; name another place for the data set")
+    check_new_folder(destination, marker="records.parquet")
+    try:
+        content = importer.read(source)
+        content.card = {"name": destination.name, "layout": layout, **importer.card, **content.card}
+        n_records = write_content(_usable(content), destination, progress)
+    except RecursionError:
+        raise DataError(f"{source} is nested too deeply to be data of the {layout} layout; mend it") from None
+    except MemoryError:
+        raise DataError(f"{source} asks for more memory than there is; is it damaged?") from None
+    return Imported(destination, content.instances.height, content.llms.height, n_records, tuple(content.notes))
+
+
+def _usable(content: Content) -> Content:
+    """The content with a task for every instance, no missing prompts, and a split only where it can be used."""
+    table = content.instances
+    if "task" not in table.columns or table["task"].null_count() == table.height:
+        table = table.with_columns(pl.lit("all").alias("task"))
+    for column in {"task", "benchmark", "prompt"} & set(table.columns):
+        if (n := table[column].null_count()) == table.height:
+            table = table.drop(column)
+        elif n:
+            content.notes.append(
+                f"{n} instances have no {column}; it is set to {'' if column == 'prompt' else 'none'!r}"
+            )
+            table = table.with_columns(pl.col(column).fill_null("" if column == "prompt" else "none"))
+    if "split" in table.columns:
+        parts = table["split"].cast(pl.String).str.to_lowercase().replace_strict(SPLIT_NAMES, default=None)
+        if parts.null_count() or not {"train", "test"} <= set(parts):
+            table = table.rename({"split": "source_split"})
+        else:
+            table = table.with_columns(parts.alias("split"))
+    content.instances = table
+    return content

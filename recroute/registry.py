@@ -1,0 +1,82 @@
+"""Names for classes: our own and those that other packages add by entry point, and settings given as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, get_args, get_type_hints
+
+from recroute.errors import RecrouteError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Classes by name; imported when they are first asked for.
+
+    Parameters
+    ----------
+    kind : str
+        What the names name, for messages.
+    group : str
+        Entry point group in which other packages add theirs, as "module:Class".
+    built_in : mapping of str to str
+        Our own, in the order of tables.
+    """
+
+    kind: str
+    group: str
+    built_in: Mapping[str, str]
+
+    @cached_property
+    def _places(self) -> dict[str, str]:
+        return dict(self.built_in) | {entry.name: entry.value for entry in entry_points(group=self.group)}
+
+    def names(self) -> list[str]:
+        """All registered names."""
+        return list(self._places)
+
+    def get(self, name: str) -> Any:
+        """The class registered as `name`; UnknownNameError with the nearest name if there is none."""
+        if name not in self._places:
+            raise UnknownNameError(self.kind, name, self.names())
+        module, _, attribute = self._places[name].partition(":")
+        return getattr(import_module(module), attribute)
+
+
+def convert_settings(
+    cls: type, label: str, kind: str, known: list[str], values: Mapping[str, Any], error: type[RecrouteError]
+) -> dict[str, Any]:
+    """Values for the fields of a dataclass, text converted to the type each field is annotated with.
+
+    Raises UnknownNameError for a field that is not in `known`, and `error` for a value of the wrong type.
+    """
+    types = get_type_hints(cls)
+    found = {}
+    for key, value in values.items():
+        if key not in known:
+            raise UnknownNameError(kind, key, known or ["none"], where=f" of {label}")
+        found[key] = _convert(label, key, value, types[key], error)
+    return found
+
+
+def field_names(cls: Any) -> list[str]:
+    """Names of a dataclass's fields."""
+    return [field.name for field in fields(cls)]
+
+
+def _convert(label: str, key: str, value: Any, annotation: Any, error: type[RecrouteError]) -> Any:
+    """`value` as int, float, bool, str or Path, perhaps `| None`."""
+    kinds = get_args(annotation) or (annotation,)
+    optional = type(None) in kinds
+    if optional and (value is None or value == "none"):
+        return None
+    (kind,) = (k for k in kinds if k is not type(None))
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[str(value).lower()]
+        return int(str(value)) if kind is int else kind(value)
+    except (ValueError, KeyError, TypeError):
+        raise error(f"{label}: {key}={value!r} is not {kind.__name__}{' or none' if optional else ''}") from None
