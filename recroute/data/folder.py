@@ -67,6 +67,11 @@ def read_dataset(path: str | Path) -> Dataset:
     return dataset
 
 
+def read_records(path: Path) -> pl.DataFrame:
+    """The table of records as it is on disk, unchecked."""
+    return _read_table(path / "records.parquet" if path.is_dir() else path)
+
+
 def write_dataset(dataset: Dataset, path: str | Path) -> None:
     """Write a dataset folder; an older one of the same place is replaced whole, or not at all.
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.data import Dataset
+from recroute.data import Dataset, prompt_groups
 from recroute.errors import DataError, UnknownNameError
 from recroute.splits.split import Split
 
@@ -49,7 +47,7 @@ def split_dataset(dataset: Dataset, *, kind: str | None = None, seed: int = 0) -
     if kind == "own" and not has_own:
         raise DataError(f"{dataset.name} has no split column in its instances; use --split random")
     rng = np.random.default_rng(seed)
-    group = _prompt_groups(dataset)
+    group = prompt_groups(dataset)
     note = ""
     if kind == "own":
         part = _drop_leaks(_own_parts(dataset), group)
@@ -69,15 +67,6 @@ def split_dataset(dataset: Dataset, *, kind: str | None = None, seed: int = 0) -
             )
         taken[name] = dataset.take_instances(index)
     return Split(**taken, name=kind, seed=seed, note=note)
-
-
-def _prompt_groups(dataset: Dataset) -> NDArray[np.int64]:
-    """Equal numbers for instances with the same normalised prompt, int (n,)."""
-    if dataset.prompts is None:
-        return np.arange(dataset.n_instances)
-    texts = [" ".join(unicodedata.normalize("NFKC", prompt).lower().split()) for prompt in dataset.prompts]
-    known: dict[str, int] = {}
-    return np.array([known.setdefault(text, len(known)) for text in texts], dtype=np.int64)
 
 
 def _draw_parts(

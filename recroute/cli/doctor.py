@@ -1,0 +1,69 @@
+"""recroute data doctor: what makes a matrix lie."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from recroute._version import __version__
+from recroute.cli.options import DatasetPath, JsonPath, Quiet, Seed, check_writable, console, progress_bar
+from recroute.data import write_dataset
+from recroute.data.atomic import check_new_folder, new_file
+from recroute.data.doctor import Diagnosis, diagnose_path
+
+STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
+
+
+def doctor(
+    dataset: DatasetPath,
+    fix: Annotated[
+        Path | None, typer.Option("--fix", help="Write the data set with rows in rank order put back to this folder.")
+    ] = None,
+    seed: Seed = 0,
+    json_path: JsonPath = None,
+    quiet: Quiet = False,
+) -> None:
+    """Examine a data set: row order, twins, leaks, missing cells, scales, and whether there is anything to route.
+
+    Example: recroute data doctor my_dataset --fix my_dataset_fixed
+    """
+    check_writable(json_path)
+    if fix is not None:
+        check_new_folder(fix, marker="records.parquet")
+    with progress_bar(f"examining {dataset.name}", quiet) as progress:
+        found = diagnose_path(dataset, seed=seed, progress=progress)
+    out = console(quiet)
+    out.print(_table(found))
+    if json_path is not None:
+        content = {"recroute": __version__, "command": ["recroute", *sys.argv[1:]], "seed": seed, **found.to_dict()}
+        with new_file(json_path) as temporary:
+            temporary.write_text(json.dumps(content, indent=1), encoding="utf8")
+    if fix is not None:
+        write_dataset(found.fixed(), fix)
+        out.print(f"corrected data set: {fix}", markup=False, soft_wrap=True)
+
+
+def _table(found: Diagnosis) -> Table:
+    counts = {severity: sum(f.severity == severity for f in found.findings) for severity in STYLES}
+    simulated = " (SIMULATED DATA)" if found.facts.get("simulated") else ""
+    title = f"{found.name}{simulated}: " + ", ".join(
+        f"{n} {severity}{'' if n == 1 else 's'}" for severity, n in counts.items()
+    )
+    table = Table(title=title, title_justify="left", show_lines=True)
+    table.add_column("severity")
+    table.add_column("check")
+    table.add_column("evidence", ratio=3)
+    table.add_column("mend", ratio=2)
+    for finding in found.findings:
+        style = STYLES[finding.severity]
+        table.add_row(f"[{style}]{finding.severity}[/]", finding.check, _plain(finding.evidence), _plain(finding.mend))
+    return table
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")

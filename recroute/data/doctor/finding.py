@@ -1,0 +1,56 @@
+"""What the doctor says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SEVERITIES = ("error", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with a data set, or that a person should know of it.
+
+    Parameters
+    ----------
+    check : str
+        Name of the check, such as "row_order".
+    severity : {"error", "warning", "note"}
+        An error makes results wrong, a warning may, a note does not.
+    evidence : str
+        What was measured.
+    mend : str
+        What to do about it.
+    llms, instances : tuple of str
+        Ids of those concerned, all of them.
+    values : mapping
+        The numbers behind the evidence, for machines.
+    """
+
+    check: str
+    severity: str
+    evidence: str
+    mend: str
+    llms: tuple[str, ...] = ()
+    instances: tuple[str, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "check": self.check,
+            "severity": self.severity,
+            "evidence": self.evidence,
+            "mend": self.mend,
+            "llms": list(self.llms),
+            "instances": list(self.instances),
+            "values": dict(self.values),
+        }
+
+
+def some(ids: tuple[str, ...] | list[str], n: int = 3) -> str:
+    """The first few ids, for a sentence."""
+    more = f" and {len(ids) - n:,} more" if len(ids) > n else ""
+    return ", ".join(ids[:n]) + more

@@ -1,0 +1,129 @@
+"""Prompts and embeddings that stand more than once, leak, or say nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data.dataset import Dataset
+from recroute.data.doctor.finding import Finding, some
+from recroute.data.prompts import prompt_groups
+
+PREFIX = 200  # characters that all prompts of a task share before it looks like a few-shot prefix
+MIN_PROMPTS = 5
+
+
+def check_prompts(dataset: Dataset) -> list[Finding]:
+    """Duplicate prompts, prompts on both sides of the split, shared prefixes."""
+    if dataset.prompts is None:
+        return [Finding("no_prompts", "note", "there are no prompts", "routers that read text cannot be fitted")]
+    group = prompt_groups(dataset)
+    ids = np.array(dataset.instance_ids.ids)
+    findings = []
+    double = np.bincount(group)[group] > 1
+    if double.any():
+        which = tuple(ids[double].tolist())
+        findings.append(
+            Finding(
+                "duplicate_prompts",
+                "warning",
+                f"{len(which):,} instances share their prompt with another: {some(which)}",
+                "recroute keeps them on one side of a split; other programs may not",
+                instances=which,
+            )
+        )
+    if "split" in dataset.instances.columns:
+        part = dataset.instances["split"].to_numpy()
+        leaked = np.isin(group, group[part == "test"]) & (part != "test")
+        if leaked.any():
+            which = tuple(ids[leaked].tolist())
+            findings.append(
+                Finding(
+                    "leak",
+                    "error",
+                    f"{len(which):,} instances outside test have the prompt of a test instance: {some(which)}",
+                    "--split own leaves them out; any other use of this split reads the test",
+                    instances=which,
+                )
+            )
+    return findings + _prefixes(dataset)
+
+
+def check_embeddings(dataset: Dataset) -> list[Finding]:
+    """Vectors that are zero, not unit length, or the same for different prompts."""
+    vectors = dataset.embeddings
+    if vectors is None:
+        return []
+    ids = np.array(dataset.instance_ids.ids)
+    norm = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    findings = []
+    if (norm == 0).any():
+        which = tuple(ids[norm == 0].tolist())
+        findings.append(
+            Finding(
+                "zero_embeddings",
+                "error",
+                f"{len(which):,} embeddings are all zero: {some(which)}",
+                "encode these prompts again, or remove embeddings.npz",
+                instances=which,
+            )
+        )
+    off = (np.abs(norm - 1) > 0.01) & (norm > 0)
+    if off.any():
+        findings.append(
+            Finding(
+                "embedding_length",
+                "note",
+                f"{np.count_nonzero(off):,} embeddings are not of unit length (from {norm[off].min():.3g} to "
+                f"{norm[off].max():.3g})",
+                "nothing for recroute, which compares directions; programs that take dot products need unit length",
+            )
+        )
+    shared = _shared(vectors, prompt_groups(dataset))
+    if shared.any():
+        which = tuple(ids[shared].tolist())
+        findings.append(
+            Finding(
+                "shared_embeddings",
+                "error" if shared.mean() > 0.01 else "note",
+                f"{len(which):,} instances share their embedding with another prompt: {some(which)}",
+                "the encoder has probably cut the text after a shared prefix: encode the questions without it",
+                instances=which,
+            )
+        )
+    return findings
+
+
+def _shared(vectors: NDArray[np.float32], group: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Instances whose vector also stands for another prompt, bool (n,); vectors of zero are another finding."""
+    _, same = np.unique(vectors, axis=0, return_inverse=True)
+    same = same.ravel()
+    pairs = np.unique(np.column_stack([same, group]), axis=0)
+    n_prompts = np.bincount(pairs[:, 0])
+    return (n_prompts[same] > 1) & vectors.any(axis=1)
+
+
+def _common(a: str, b: str) -> int:
+    """Number of characters that two texts begin with alike."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+def _prefixes(dataset: Dataset) -> list[Finding]:
+    prompts = np.array(dataset.prompts, dtype=object)
+    long = {}
+    for task in np.unique(dataset.tasks):
+        texts = sorted(set(prompts[dataset.tasks == task]))
+        if len(texts) >= MIN_PROMPTS and (n := _common(texts[0], texts[-1])) >= PREFIX:
+            long[str(task)] = n
+    if not long:
+        return []
+    listed = ", ".join(f"{task} {n:,}" for task, n in list(long.items())[:5])
+    return [
+        Finding(
+            "shared_prefix",
+            "warning",
+            f"all prompts of {len(long)} tasks begin with the same text (characters: {listed})",
+            "a few-shot prefix hides the question from an encoder that cuts long text: strip it before encoding",
+            values=long,
+        )
+    ]

@@ -1,0 +1,273 @@
+"""LLMs whose rows stand in another order than everybody else's.
+
+A run on W data-parallel ranks is often written rank after rank. Joined by position, such an LLM keeps its mean and
+loses its correlation with the other LLMs; a matrix with some of them looks plausible and has an oracle that is far
+too high. Under each order that could have happened, this asks how well the LLM's scores fit the others', in two ways,
+both log-likelihoods:
+
+* a linear fit on the main directions in which instances differ (difficulty first), learned from other LLMs;
+* agreement with the dozen LLMs it resembles most, as mutual information within tasks. Weak LLMs have next to no
+  difficulty in common with the rest, but most of them have near relatives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data.dataset import Dataset
+from recroute.data.doctor._order import ORDERS, Index, Order, patterns
+from recroute.data.doctor.finding import Finding, some
+from recroute.data.matrix import InteractionMatrix
+from recroute.data.means import llm_means
+
+# Log-likelihood ratios, in nats. On sound data (openllm1 and permutations of it) the first stays below 7 and the sum
+# below 42, over thousands of LLMs and all orders; orders that were really changed are mostly far above 100.
+SURE_BY_DIFFICULTY = 15.0
+SURE_IN_SUM = 50.0
+N_DIRECTIONS = 8
+N_RELATIVES, RELATIVE_DECAY = 12, 0.8
+MIN_RECORDS = 60
+MIN_FOR_DOUBT = 200
+MIN_FOR_DIRECTIONS = 400  # LLMs; below, the directions would follow single LLMs
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Reordered:
+    """An LLM (its column) and the order that its rows are in."""
+
+    llm: int
+    order: Order
+    evidence: float
+
+
+def check_row_order(dataset: Dataset) -> tuple[list[Finding], list[Reordered]]:
+    """Findings, and what `restore` needs to mend them."""
+    found, correlation, expected = find_reordered(dataset)
+    ids = dataset.llm_ids.ids
+    findings = []
+    for order in dict.fromkeys(item.order for item in found):
+        items = [item for item in found if item.order == order]
+        llms = tuple(ids[item.llm] for item in items)
+        weakest = min(item.evidence for item in items)
+        findings.append(
+            Finding(
+                "row_order",
+                "error",
+                f"{len(llms)} LLMs have rows in rank order, {order}: {some(llms)}; putting them back fits the other "
+                f"LLMs better by a log-likelihood of {weakest:.0f} or more",
+                "write the corrected data set with --fix DIR, or join the source by document id",
+                llms=llms,
+                values={
+                    "width": order.width,
+                    "by_task": order.by_task,
+                    "observed_only": order.observed_only,
+                    "evidence": {ids[item.llm]: round(item.evidence, 1) for item in items},
+                },
+            )
+        )
+    restored = {item.llm for item in found}
+    lost = [j for j in _unrelated(dataset, correlation, expected) if j not in restored]
+    if lost:
+        llms = tuple(ids[j] for j in lost)
+        findings.append(
+            Finding(
+                "unrelated_scores",
+                "warning",
+                f"{len(llms)} LLMs have a usual mean and scores that do not follow the others' (item-rest correlation "
+                f"under .1 where their neighbours in mean have {expected[lost].min():.2f} or more): {some(llms)}",
+                "look at their source: LLMs that guess (broken weights), or rows in an order that is none of the "
+                "known ones; leave them out",
+                llms=llms,
+                values={"correlation": {ids[j]: round(float(correlation[j]), 3) for j in lost}},
+            )
+        )
+    return findings, found
+
+
+def restore(dataset: Dataset, found: list[Reordered]) -> Dataset:
+    """The data set with these LLMs' rows put back where they belong."""
+    matrix = dataset.interactions
+    rows, columns = matrix.coordinates()
+    rows = rows.copy()
+    task = np.unique(dataset.tasks, return_inverse=True)[1]
+    for item in found:
+        cells = np.flatnonzero(columns == item.llm)
+        rows[cells] = item.order.true_rows(rows[cells].astype(np.int64), task)
+    shape = (matrix.n_instances, matrix.n_llms)
+    costs = None if matrix.costs is None else matrix.costs.data
+    return replace(
+        dataset, interactions=InteractionMatrix.from_coordinates(rows, columns, matrix.scores.data, shape, costs)
+    )
+
+
+def find_reordered(dataset: Dataset) -> tuple[list[Reordered], Array, Array]:
+    """LLMs in another order; item-rest correlation of every LLM, and what LLMs with such a mean have, f32 (m,)."""
+    scores = dataset.interactions.dense()
+    observed = ~np.isnan(scores)
+    raw = np.nan_to_num(scores)
+    task = np.unique(dataset.tasks, return_inverse=True)[1].astype(np.int64)
+    groups = patterns(observed)
+    fit = _Fit(raw, observed, task, groups)
+    by_difficulty, r2 = fit.evidence([fit.difficulty(half) for half in (0, 1)])
+    correlation = np.sqrt(np.maximum(r2, 0)) * fit.sign
+    enough = observed.sum(axis=0) >= MIN_RECORDS
+    sure = (by_difficulty.max(axis=0) > SURE_BY_DIFFICULTY) & enough
+    total, chosen = by_difficulty, sure
+    if dataset.n_llms >= MIN_FOR_DIRECTIONS:
+        sound = ~sure & (r2 > 0.1)
+        if np.count_nonzero(sound) >= MIN_FOR_DIRECTIONS // 2:
+            total, _ = fit.evidence([fit.directions(half, sound) for half in (0, 1)])
+    open_question = np.flatnonzero(enough & ~sure & (total.max(axis=0) > -SURE_IN_SUM))
+    if len(open_question) and dataset.n_llms >= N_RELATIVES:
+        peers = np.flatnonzero(~sure)
+        total[:, open_question] += _relatives(raw, observed, task, open_question, peers)
+        chosen = sure.copy()
+        chosen[open_question] = total[:, open_question].max(axis=0) > SURE_IN_SUM
+    best = total.argmax(axis=0)
+    found = [Reordered(int(j), ORDERS[best[j]], float(total[best[j], j])) for j in np.flatnonzero(chosen)]
+    return found, correlation, _expected(correlation, llm_means(dataset))
+
+
+class _Fit:
+    """How well each LLM's scores fit directions learned from the other half of the LLMs, under every order."""
+
+    def __init__(self, raw: Array, observed: NDArray[np.bool_], task: Index, groups: list[tuple[Index, Index]]) -> None:
+        self.raw, self.observed, self.task, self.groups = raw, observed, task, groups
+        self.n_tasks = int(task.max()) + 1
+        self.sign = np.ones(raw.shape[1], dtype=np.float32)  # of the fit on the first direction, of the last call
+
+    def difficulty(self, half: int) -> Array:
+        """Mean score of each instance over one half of the LLMs, f32 (n, 1)."""
+        part = slice(half, None, 2)
+        seen = np.maximum(self.observed[:, part].sum(axis=1, dtype=np.float32), 1)
+        mean: Array = self.raw[:, part].sum(axis=1) / seen
+        return mean[:, None]
+
+    def directions(self, half: int, sound: NDArray[np.bool_]) -> Array:
+        """The main directions of the sound LLMs of one half, f32 (n, 8)."""
+        from sklearn.utils.extmath import randomized_svd
+
+        llms = np.flatnonzero(sound)[half::2]
+        x = _centre(self.raw[:, llms], self.observed[:, llms], self.task)
+        x /= np.maximum(np.linalg.norm(x, axis=0), 1e-6)
+        found: Array = randomized_svd(x, N_DIRECTIONS, random_state=0)[0]
+        return found
+
+    def evidence(self, directions: list[Array]) -> tuple[Array, Array]:
+        """Log-likelihood ratio of each order against the present one, f32 (orders, m), and R2 as it is, f32 (m,)."""
+        m = self.raw.shape[1]
+        ratio = np.full((len(ORDERS), m), -np.inf, dtype=np.float32)
+        r2 = np.zeros(m, dtype=np.float32)
+        for rows, llms in self.groups:
+            complete = len(rows) == len(self.task)
+            for half in (0, 1):
+                own = llms[llms % 2 != half]  # judged by the other half: nobody speaks for himself
+                if len(own) == 0 or len(rows) < 3:
+                    continue
+                x = self.raw[np.ix_(rows, own)]
+                present, total = self._residual(x, rows, directions[half])
+                r2[own] = 1 - present / np.maximum(total, 1e-3)
+                self.sign[own] = np.sign(self._centred(rows, directions[half])[:, 0] @ x)
+                for i, order in enumerate(ORDERS):
+                    if complete and not order.observed_only:
+                        continue  # the same as with the observed rows only
+                    residual, _ = self._residual(x, order.true_rows(rows, self.task), directions[half])
+                    ratio[i, own] = len(rows) / 2 * np.log(present / residual)
+        return ratio, r2
+
+    def _residual(self, x: Array, rows: Index, directions: Array) -> tuple[Array, Array]:
+        """Sum of squares left when values x (k, b) at `rows` are fitted, and that about the tasks' means, f32 (b,)."""
+        member, size = self._members(rows)
+        total = (x**2).sum(axis=0) - ((member @ x) ** 2 / size[:, None]).sum(axis=0)
+        orthonormal, _ = np.linalg.qr(self._centred(rows, directions))
+        return np.maximum(total - ((orthonormal.T @ x) ** 2).sum(axis=0), 1e-3), total
+
+    def _centred(self, rows: Index, directions: Array) -> Array:
+        """Directions at `rows`, about their means in each task, f32 (k, d)."""
+        member, size = self._members(rows)
+        centred: Array = directions[rows] - member.T @ ((member @ directions[rows]) / size[:, None])
+        return centred
+
+    def _members(self, rows: Index) -> tuple[Array, Array]:
+        member = (self.task[rows] == np.arange(self.n_tasks)[:, None]).astype(np.float32)
+        return member, np.maximum(member.sum(axis=1), 1)
+
+
+def _relatives(raw: Array, observed: NDArray[np.bool_], task: Index, llms: Index, peers: Index) -> Array:
+    """Log-likelihood ratio of each order by the agreement with the nearest relatives, f32 (orders, len(llms))."""
+    solved = (raw >= 0.5).astype(np.float32)
+    present = _agreement(solved, observed, task, llms, peers, None)
+    incomplete = ~observed[:, llms].all(axis=0)
+    ratio = np.full((len(ORDERS), len(llms)), -np.inf, dtype=np.float32)
+    for i, order in enumerate(ORDERS):
+        asked = np.flatnonzero(incomplete) if not order.observed_only else np.arange(len(llms))
+        if len(asked):
+            ratio[i, asked] = _agreement(solved, observed, task, llms[asked], peers, order) - present[asked]
+    return ratio
+
+
+def _agreement(
+    solved: Array, observed: NDArray[np.bool_], task: Index, llms: Index, peers: Index, order: Order | None
+) -> Array:
+    """Log-likelihood of each LLM's answers given its task means and its relatives', up to a constant, f32 (b,)."""
+    y = np.zeros((len(task), len(llms)), dtype=np.float32)
+    seen = np.zeros_like(y)
+    for b, j in enumerate(llms):
+        rows = np.flatnonzero(observed[:, j])
+        at = rows if order is None else order.true_rows(rows, task)
+        y[at, b], seen[at, b] = solved[rows, j], 1
+    information = np.zeros((len(llms), len(peers)), dtype=np.float32)
+    alone = np.zeros(len(llms), dtype=np.float32)
+    for t in range(int(task.max()) + 1):
+        rows = np.flatnonzero(task == t)
+        y_t, seen_t = y[rows], seen[rows]
+        peer_seen = observed[np.ix_(rows, peers)].astype(np.float32)
+        peer_y = solved[np.ix_(rows, peers)] * peer_seen
+        n_seen, n_solved = seen_t.sum(axis=0), y_t.sum(axis=0)
+        alone += _xlogx(n_solved) + _xlogx(n_seen - n_solved) - _xlogx(n_seen)
+        both = y_t.T @ peer_y  # (b, rows) x (rows, peers) -> (b, peers)
+        own, other, n = y_t.T @ peer_seen, seen_t.T @ peer_y, seen_t.T @ peer_seen
+        neither = n - own - other + both
+        mutual = _xlogx(both) + _xlogx(own - both) + _xlogx(other - both) + _xlogx(neither) + _xlogx(n)
+        mutual -= _xlogx(own) + _xlogx(n - own) + _xlogx(other) + _xlogx(n - other)
+        information += np.where(both * neither >= (own - both) * (other - both), mutual, -mutual)
+    information[llms[:, None] == peers[None, :]] = 0
+    k = min(N_RELATIVES, len(peers))
+    nearest = -np.sort(-np.partition(information, -k, axis=1)[:, -k:], axis=1)
+    return alone + nearest @ (RELATIVE_DECAY ** np.arange(k, dtype=np.float32))
+
+
+def _xlogx(a: Array) -> Array:
+    result: Array = a * np.log(np.maximum(a, 1e-9))
+    return result
+
+
+def _centre(raw: Array, observed: NDArray[np.bool_], task: Index) -> Array:
+    """Scores about the LLM's mean in each task, 0 where unobserved."""
+    member = (task == np.arange(int(task.max()) + 1)[:, None]).astype(np.float32)
+    mean = (member @ raw) / np.maximum(member @ observed.astype(np.float32), 1)
+    return np.where(observed, raw - mean[task], 0)
+
+
+def _expected(correlation: Array, mean: NDArray[np.float64]) -> Array:
+    """Median correlation of the LLMs nearest in mean (an eighth of all, at least nine), f32 (m,)."""
+    m = len(mean)
+    reach = max(4, m // 16)
+    order = np.argsort(mean, kind="stable")
+    expected = np.empty(m, dtype=np.float32)
+    for place, j in enumerate(order):
+        near = order[max(0, place - reach) : place + reach + 1]
+        expected[j] = np.median(correlation[near])
+    return expected
+
+
+def _unrelated(dataset: Dataset, correlation: Array, expected: Array) -> list[int]:
+    """LLMs whose correlation is about nil where LLMs of such a mean have a clear one."""
+    n_records = np.bincount(dataset.interactions.scores.indices, minlength=dataset.n_llms)
+    gap = np.arctanh(np.clip(expected, 0, 0.99)) - np.arctanh(np.clip(correlation, -0.99, 0.99))
+    far = gap * np.sqrt(np.maximum(n_records - 3, 0)) > 6
+    return [int(j) for j in np.flatnonzero(far & (correlation < 0.1) & (expected > 0.3) & (n_records >= MIN_FOR_DOUBT))]
