@@ -7,6 +7,9 @@ from collections.abc import Iterable
 class RecrouteError(ValueError):
     """Base of all errors caused by input; the command line prints it as one line and exits with 2."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))  # one line, also where it quotes a name that is not
+
 
 class DataError(RecrouteError):
     """A data set, a table or a file is not what it has to be."""

@@ -190,7 +190,7 @@ def _write_records(blocks: Iterator[Block], path: Path, instances: IdMap, llms: 
                 "score": pa.array(block.score.astype(np.float32)),
             }
             if block.cost is not None:
-                columns["cost"] = pa.array(block.cost.astype(np.float32))
+                columns["cost"] = pa.array(block.cost.astype(np.float32), from_pandas=True)  # NaN is null
             table = pa.table(columns)
             if writer is None:
                 writer = pq.ParquetWriter(path, table.schema, compression="zstd")

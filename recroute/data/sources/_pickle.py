@@ -12,7 +12,7 @@ import pickle
 import re
 import struct
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 import polars as pl
@@ -27,8 +27,7 @@ ALLOWED = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
     ("_codecs", "encode"),  # how older protocols write bytes
-    ("builtins", "slice"),
-    ("__builtin__", "slice"),
+    *((builtins, name) for builtins in ("builtins", "__builtin__") for name in ("slice", "bytes")),
     ("pandas", "DataFrame"),
     ("pandas", "Index"),
     ("pandas", "RangeIndex"),
@@ -76,7 +75,27 @@ class _Refused(Exception):  # noqa: N818  never seen outside: load_pickle turns 
     pass
 
 
+class _Bounded:
+    """A file that refuses to read past its end: a damaged length would otherwise claim that much memory first."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.file, self.size, self.readline = file, size, file.readline
+
+    def read(self, n: int) -> bytes:
+        if n > self.size:
+            raise EOFError(f"{n} bytes are announced, the file has {self.size}")
+        return self.file.read(n)
+
+
 class _Reader(pickle._Unpickler):  # the Python one: the C one allocates whatever a damaged memo index asks for
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+
+    def load_bytearray8(self) -> None:
+        (n,) = struct.unpack("<Q", self.read(8))  # type: ignore[attr-defined]
+        self.append(bytearray(self.read(n)))  # type: ignore[attr-defined]
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ALLOWED:
             raise _Refused(f"{module}.{name}")
@@ -91,11 +110,12 @@ def load_pickle(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            return _Reader(file).load()
+            return _Reader(_Bounded(file, path.stat().st_size)).load()
     except _Refused as refused:
+        mend = "write the frame as CSV with to_csv" if str(refused).startswith("pandas") else "nothing of it was run"
         raise DataError(
             f"{path} is refused: it asks to import {refused}, and a data file needs NumPy and plain containers only; "
-            "nothing of it was run"
+            f"{mend}"
         ) from None
     except DAMAGE as error:
         raise DataError(f"{path} cannot be read as a pickle: {_line(error)}; get the file again") from None
@@ -155,6 +175,8 @@ def _dtype(record: Inert) -> np.dtype[Any]:
 def _bytes(raw: Any) -> Any:
     if isinstance(raw, Inert) and raw.name == "encode":
         return str(raw.args[0]).encode("latin1")
+    if isinstance(raw, Inert) and raw.name == "bytes":  # how older protocols write no bytes at all
+        return bytes(*(bytes(argument) for argument in raw.args[:1] if isinstance(argument, list)))
     return raw
 
 

@@ -127,6 +127,8 @@ def _read_board(name: str, file: Path) -> _Board:
                 f"{where} is {block.dtype} {block.shape}, not numbers for {len(llms)} LLMs; get the file again"
             )
         scores[clean_text(task)] = block
+    if not scores:
+        raise DataError(f"'data' in {file} holds no sub-benchmark; get the file again")
     if len(set(llms)) != len(llms):
         raise DataError(f"'model' in {file} names an LLM twice; keep one column for each")
     return _Board(name, llms, scores)
