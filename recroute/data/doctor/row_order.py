@@ -24,9 +24,10 @@ from recroute.data.matrix import InteractionMatrix
 from recroute.data.means import llm_means
 
 # Log-likelihood ratios, in nats. On sound data (openllm1 and permutations of it) the first stays below 7 and the sum
-# below 42, over thousands of LLMs and all orders; orders that were really changed are mostly far above 100.
+# below 42 (38 from 200 records on), over thousands of LLMs and all orders; orders that were really changed are mostly far above 100.
 SURE_BY_DIFFICULTY = 15.0
-SURE_IN_SUM = 50.0
+SURE_IN_SUM = 40.0
+SURE_WITH_FEW_RECORDS = 50.0
 N_DIRECTIONS = 8
 N_RELATIVES, RELATIVE_DECAY = 12, 0.8
 MIN_RECORDS = 60
@@ -126,7 +127,8 @@ def find_reordered(dataset: Dataset) -> tuple[list[Reordered], Array, Array]:
         peers = np.flatnonzero(~sure)
         total[:, open_question] += _relatives(raw, observed, task, open_question, peers)
         chosen = sure.copy()
-        chosen[open_question] = total[:, open_question].max(axis=0) > SURE_IN_SUM
+        few = observed[:, open_question].sum(axis=0) < MIN_FOR_DOUBT
+        chosen[open_question] = total[:, open_question].max(axis=0) > np.where(few, SURE_WITH_FEW_RECORDS, SURE_IN_SUM)
     best = total.argmax(axis=0)
     found = [Reordered(int(j), ORDERS[best[j]], float(total[best[j], j])) for j in np.flatnonzero(chosen)]
     return found, correlation, _expected(correlation, llm_means(dataset))
