@@ -9,13 +9,14 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from recroute.cli import doctor, import_data
+from recroute.cli import doctor, download, import_data
 from recroute.cli.options import DatasetPath, JsonPath, Quiet, console
 from recroute.data import Dataset, llm_means, read_dataset
 from recroute.data.atomic import new_file
 
 app = typer.Typer(help="Import, download, look at and examine data sets.")
 app.command("import")(import_data.import_data)
+app.command("download")(download.download)
 app.command("doctor")(doctor.doctor)
 
 

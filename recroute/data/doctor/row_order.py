@@ -24,7 +24,8 @@ from recroute.data.matrix import InteractionMatrix
 from recroute.data.means import llm_means
 
 # Log-likelihood ratios, in nats. On sound data (openllm1 and permutations of it) the first stays below 7 and the sum
-# below 42 (38 from 200 records on), over thousands of LLMs and all orders; orders that were really changed are mostly far above 100.
+# below 42 (38 from 200 records on), over thousands of LLMs and all orders; where rows were really moved it is mostly
+# far above 100.
 SURE_BY_DIFFICULTY = 15.0
 SURE_IN_SUM = 40.0
 SURE_WITH_FEW_RECORDS = 50.0

@@ -1,0 +1,67 @@
+"""recroute data download: public data sets."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from recroute.cli.options import JsonPath, Quiet, check_writable, console
+from recroute.data.atomic import new_file
+from recroute.data.download import DATASETS
+from recroute.data.download import download as fetch
+from recroute.errors import RecrouteError
+
+
+def download(
+    name: Annotated[str, typer.Argument(help=f"{', '.join(DATASETS)}.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder for the files.")],
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Only files like 'router_dataset/*'; may be repeated.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before loading gigabytes.")] = False,
+    json_path: JsonPath = None,
+    quiet: Quiet = False,
+) -> None:
+    """Load a public data set; what was loaded before is kept, what broke off goes on.
+
+    Example: recroute data download routereval --to routereval_files --only 'router_dataset/*'
+    """
+    check_writable(json_path)
+
+    def confirm(n_bytes: int) -> bool:
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            raise RecrouteError(f"{name} is {n_bytes / 1e9:.1f} GB; say --yes, or choose files with --only")
+        return typer.confirm(f"{name} is {n_bytes / 1e9:.1f} GB. Load it?")
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    hidden = quiet or not sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=hidden) as bar:
+        task = bar.add_task(f"loading {name}", total=None)
+        done = fetch(
+            name,
+            to,
+            only=only or (),
+            confirm=confirm,
+            progress=lambda received, total: bar.update(task, completed=received, total=total),
+        )
+    out = console(quiet)
+    out.print(f"{len(done.files)} files in {to}, {done.n_kept} of them were there", markup=False, soft_wrap=True)
+    out.print(f"next: recroute data import {DATASETS[name].layout} {to} DATASET", markup=False, soft_wrap=True)
+    if json_path is not None:
+        facts = {"name": name, "files": [str(file) for file in done.files], "n_kept": done.n_kept}
+        with new_file(json_path) as temporary:
+            temporary.write_text(json.dumps(facts, indent=1), encoding="utf8")
