@@ -14,7 +14,7 @@ LEVELS = (
     ("errors", "_version"),
     ("registry",),
     ("data",),
-    ("splits", "encoders", "retrieval", "metrics"),
+    ("splits", "encoders", "retrieval", "metrics", "bridges"),
     ("routers",),
     ("pools", "testing"),
     ("evaluation", "coldstart"),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from recroute.data import Dataset, Encoder, Precomputed
+from recroute.encoders.joint import JointEncoder, vectors_of
+from recroute.encoders.surface import SurfaceEncoder
 from recroute.encoders.tfidf import TfidfEncoder
 from recroute.errors import DataError, UnknownNameError
 
@@ -17,7 +21,13 @@ def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
     train : Dataset
         Only its prompts are used to fit.
     kind : {"auto", "precomputed", "tfidf"}
-        "auto" takes the vectors the data set came with, otherwise TF-IDF, otherwise None.
+        "auto" takes the vectors the data set came with and adds TF-IDF and surface features where there are
+        prompts; "tfidf" does without the vectors, "precomputed" without the prompts. Routers read the first of
+        these views unless their hyperparameter `views` says "all".
+
+    Returns
+    -------
+    Encoder, or None if "auto" finds neither vectors nor prompts.
 
     Raises
     ------
@@ -28,13 +38,30 @@ def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
     """
     if kind not in ENCODERS:
         raise UnknownNameError("encoder", kind, ENCODERS)
-    has_vectors = isinstance(train.encoder, Precomputed)
-    if kind == "precomputed" and not has_vectors:
+    vectors = _own_vectors(train.encoder)
+    if kind == "precomputed" and vectors is None:
         raise DataError(f"{train.name} has no embeddings.npz; use --encoder tfidf")
-    if has_vectors and kind != "tfidf":
-        return train.encoder
-    if train.prompts is not None:
-        return TfidfEncoder.fit(train.prompts)
-    if kind == "tfidf":
+    if kind == "tfidf" and train.prompts is None:
         raise DataError(f"{train.name} has no prompts to fit TF-IDF on; add a prompt column to instances.parquet")
-    return None
+    if vectors is not None and (kind == "precomputed" or train.prompts is None):
+        return vectors
+    if train.prompts is None:
+        return None
+    parts: list[Encoder] = [TfidfEncoder.fit(train.prompts), SurfaceEncoder.fit(train.prompts)]
+    if vectors is not None and kind == "auto":
+        parts.insert(0, vectors)
+    one = train.take_instances(np.arange(1))
+    return JointEncoder(tuple(parts), tuple(vectors_of(one, part).shape[1] for part in parts))
+
+
+def main_encoder(encoder: Encoder) -> Encoder:
+    """The first view."""
+    return encoder.parts[0] if isinstance(encoder, JointEncoder) else encoder
+
+
+def _own_vectors(encoder: Encoder | None) -> Encoder | None:
+    """The vectors a data set came with, also where views were added to them."""
+    if encoder is None:
+        return None
+    first = main_encoder(encoder)
+    return first if isinstance(first, Precomputed) else None

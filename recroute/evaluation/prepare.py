@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from recroute.data import Dataset
-from recroute.encoders import fit_encoder
+from recroute.encoders import fit_encoder, vectors_of
 from recroute.splits import Split, split_dataset
 
 
@@ -25,7 +25,5 @@ def prepare_split(dataset: Dataset, *, split: str | None = None, seed: int = 0, 
     fitted = fit_encoder(parts.train, encoder)
     if fitted is None or fitted is parts.train.encoder:
         return parts
-    train, valid, test = (
-        data.with_embeddings(fitted.encode(data.prompts or []), fitted) for data in parts.parts().values()
-    )
+    train, valid, test = (data.with_embeddings(vectors_of(data, fitted), fitted) for data in parts.parts().values())
     return replace(parts, train=train, valid=valid, test=test)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -13,17 +13,25 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset, Encoder, IdMap, llm_means
-from recroute.encoders import fit_encoder
-from recroute.errors import RouterError
+from recroute.encoders import fit_encoder, main_encoder, vectors_of
+from recroute.errors import RouterError, UnknownNameError
 from recroute.retrieval import tie_order, top_k
 
 Instances = Dataset | Sequence[str] | NDArray[np.float32]
 Scores = NDArray[np.float32]
+VIEWS = ("embedding", "all")
 
 
-def setting(default: Any, *, low: float | None = None, high: float | None = None, help: str = "") -> Any:
-    """A hyperparameter: its default, its closed range and one line of help, declared once."""
-    return field(default=default, metadata={"low": low, "high": high, "help": help})
+def setting(
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[str] | None = None,
+    help: str = "",
+) -> Any:
+    """A hyperparameter: its default, its closed range or its choices, and one line of help, declared once."""
+    return field(default=default, metadata={"low": low, "high": high, "choices": choices, "help": help})
 
 
 def fitted(*, array: bool = True) -> Any:
@@ -79,6 +87,10 @@ class Router(ABC):
             value, low, high = getattr(self, f.name), f.metadata.get("low"), f.metadata.get("high")
             if value is None:
                 continue
+            if (choices := f.metadata.get("choices")) is not None:
+                if value not in choices:
+                    raise UnknownNameError(f.name, str(value), choices, where=f" of {self.name}")
+                continue
             if (low is not None and not value >= low) or (high is not None and not value <= high):
                 limits = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
                 raise RouterError(f"{self.name}: {f.name}={value!r} has to be {limits}")
@@ -99,16 +111,20 @@ class Router(ABC):
         """Names and values of the hyperparameters."""
         return {f.name: getattr(self, f.name) for f in self.settings()}
 
-    @classmethod
-    def fitted_arrays(cls) -> list[str]:
-        """Names of the arrays that a fit sets."""
-        return [f.name for f in fields(cls) if f.metadata.get("array")]
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The arrays that `save` writes: those that a fit sets."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.metadata.get("array")}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Set what `state` gave; KeyError if an array is missing."""
+        for f in fields(self):
+            if f.metadata.get("array"):
+                setattr(self, f.name, arrays[f.name])
 
     def fit(self, train: Dataset) -> Self:
         """Fit on training instances and return self.
 
-        A router that reads text uses the data set's embeddings, and where there are none fits TF-IDF on its
-        prompts. The fit holds BLAS at one thread: the same seed gives the same router on every machine size.
+        The fit holds BLAS at one thread: the same seed gives the same router on every machine size.
 
         Raises
         ------
@@ -117,21 +133,17 @@ class Router(ABC):
         """
         if train.interactions.n_observed == 0:
             raise RouterError(f"{self.name} cannot be fitted on {train.name}: it has no records")
-        encoder = train.encoder
-        if self.needs == "text" and train.embeddings is None:
-            encoder = fit_encoder(train)
-            if encoder is None:
-                raise RouterError(
-                    f"{self.name} reads text, and {train.name} has neither prompts nor embeddings; "
-                    "add them, or use best_single or task_best"
-                )
-            train = train.with_embeddings(encoder.encode(train.prompts or []), encoder)
+        train = self._with_vectors(train)
         self.llm_ids_ = train.llm_ids
         self.llm_mean_ = llm_means(train)
-        self.encoder_ = encoder
+        self.encoder_ = train.encoder
         with threadpool_limits(limits=1, user_api="blas"):
             self._fit(train)
         return self
+
+    def _with_vectors(self, train: Dataset) -> Dataset:
+        """The training data as `_fit` wants them."""
+        return train
 
     def score(self, instances: Instances, llms: Sequence[str] | NDArray[np.integer] | None = None) -> Scores:
         """Predicted score of each LLM for each instance.
@@ -214,26 +226,11 @@ class Router(ABC):
 
     @abstractmethod
     def _fit(self, train: Dataset) -> None:
-        """Set the arrays declared with `fitted()`. `train` has embeddings if the router needs text."""
+        """Set the arrays declared with `fitted()`."""
 
     @abstractmethod
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         """Predicted scores f32 (b, len(llm_index))."""
-
-    def vectors(self, instances: Instances) -> NDArray[np.float32]:
-        """Vectors f32 (b, d) of the instances in the space the router was fitted in."""
-        if isinstance(instances, np.ndarray):
-            return np.atleast_2d(instances).astype(np.float32)
-        encoder = self.encoder_
-        assert encoder is not None  # fit sets it for every router that needs text
-        if isinstance(instances, Dataset):
-            if instances.encoder is not None and instances.encoder.name == encoder.name:
-                assert instances.embeddings is not None
-                return instances.embeddings
-            if instances.prompts is None:
-                raise RouterError(f"{self.name} reads text, and {instances.name} has no prompts to encode")
-            instances = instances.prompts
-        return encoder.encode(instances)
 
     def observed(self, instances: Instances, llm_index: NDArray[np.int64]) -> NDArray[np.float32]:
         """Observed scores f32 (b, m) of the instances, NaN where there are none."""
@@ -244,3 +241,35 @@ class Router(ABC):
             )
         names = [self.llm_ids_.ids[i] for i in llm_index]
         return instances.take_llms(instances.llm_ids.to_index(names)).interactions.dense()
+
+
+@dataclass(kw_only=True)
+class TextRouter(Router):
+    """A router that reads the prompt as a vector: in `_fit`, `train` has embeddings.
+
+    Source of the vectors: `train.encoder`, or TF-IDF fitted here if the data set carries none (`fit_encoder`).
+    """
+
+    needs: ClassVar[str] = "text"
+
+    views: str = setting("embedding", choices=VIEWS, help="read the main vectors only, or all views of the text")
+
+    def _with_vectors(self, train: Dataset) -> Dataset:
+        encoder = train.encoder if train.embeddings is not None else fit_encoder(train)
+        if encoder is None:
+            raise RouterError(
+                f"{self.name} reads text, and {train.name} has neither prompts nor embeddings; "
+                "add them, or use best_single or task_best"
+            )
+        encoder = encoder if self.views == "all" else main_encoder(encoder)
+        return train.with_embeddings(vectors_of(train, encoder), encoder)
+
+    def vectors(self, instances: Instances) -> NDArray[np.float32]:
+        """Vectors f32 (b, d) of the instances in the space the router was fitted in."""
+        encoder = self.encoder_
+        assert encoder is not None  # set by fit
+        if isinstance(instances, Dataset):
+            return vectors_of(instances, encoder)
+        if isinstance(instances, np.ndarray):
+            return np.atleast_2d(instances).astype(np.float32)
+        return encoder.encode(instances)

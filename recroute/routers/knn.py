@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.retrieval import Neighbors
-from recroute.routers.base import Instances, Router, Scores, fitted, setting
+from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 
 
 @dataclass(kw_only=True)
-class KNN(Router):
+class KNN(TextRouter):
     """Predicts the mean of the observed scores of the nearest training prompts by cosine (exact, FAISS).
 
     Where an LLM was not given one of them, its train mean stands in. With 5 neighbours and 0/1 scores only six values
@@ -25,7 +25,6 @@ class KNN(Router):
 
     name: ClassVar[str] = "knn"
     kind: ClassVar[str] = "neighbours"
-    needs: ClassVar[str] = "text"
 
     n_neighbors: int = setting(5, low=1, help="training prompts to average over")
 

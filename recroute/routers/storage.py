@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute._version import __version__
-from recroute.data import Encoder, IdMap, Precomputed
+from recroute.data import IdMap
 from recroute.data.atomic import new_folder, recover
-from recroute.encoders import TfidfEncoder
+from recroute.encoders.storage import describe_encoder, encoder_state, restore_encoder
 from recroute.errors import RouterError
 from recroute.routers.base import Router
 from recroute.routers.registry import make_router
@@ -37,17 +37,16 @@ def save_router(router: Router, path: str | Path) -> None:
         If `path` is something else than a router's folder.
     """
     router.llm_index()  # raises if not fitted
-    arrays = {attribute: getattr(router, attribute) for attribute in router.fitted_arrays()}
-    files: dict[str, Arrays] = {"arrays.npz": arrays}
+    files: dict[str, Arrays] = {"arrays.npz": router.state()}
     description: dict[str, Any] = {
         "format": FORMAT,
         "recroute": __version__,
         "name": router.name,
         "hyperparameters": router.hyperparameters(),
-        "encoder": _describe(router.encoder_),
+        "encoder": describe_encoder(router.encoder_),
     }
-    if isinstance(router.encoder_, TfidfEncoder):
-        files["encoder.npz"] = router.encoder_.state()
+    if encoder := encoder_state(router.encoder_):
+        files["encoder.npz"] = encoder
     with new_folder(Path(path), marker="router.json") as folder:
         for name, content in files.items():
             np.savez(folder / name, **content)  # type: ignore[arg-type]
@@ -82,9 +81,8 @@ def load_router(path: str | Path) -> Router:
     router = make_router(description["name"], **description["hyperparameters"])
     try:
         router.llm_ids_ = IdMap(tuple(description["llm_ids"]), kind="llm")
-        router.encoder_ = _encoder(description["encoder"], files)
-        for attribute in router.fitted_arrays():
-            setattr(router, attribute, files["arrays.npz"][attribute])
+        router.encoder_ = restore_encoder(description["encoder"], files.get("encoder.npz", {}))
+        router.restore(files["arrays.npz"])
     except KeyError as missing:
         raise RouterError(f"{path} lacks {missing}; fit the router again") from None
     return router
@@ -106,21 +104,6 @@ def _read_description(path: Path) -> dict[str, Any]:
             f"{path} was written by recroute {description.get('recroute')}; install that version or a later one"
         )
     return description
-
-
-def _describe(encoder: Encoder | None) -> dict[str, str] | None:
-    if encoder is None:
-        return None
-    source = encoder.source if isinstance(encoder, Precomputed) else ""
-    return {"kind": "precomputed" if source else "tfidf", "name": encoder.name, "source": source}
-
-
-def _encoder(description: dict[str, str] | None, files: dict[str, Arrays]) -> Encoder | None:
-    if description is None:
-        return None
-    if description["kind"] == "precomputed":
-        return Precomputed(description["source"])
-    return TfidfEncoder.from_state(files["encoder.npz"])
 
 
 def _sha256(file: Path) -> str:

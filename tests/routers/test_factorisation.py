@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recroute.routers.bridge import fit_ridge
+from recroute.bridges import fit_ridge
 from recroute.routers.factorisation import factorise, fold_in, truncated_svd
 
 RNG = np.random.default_rng(0)

@@ -1,6 +1,8 @@
-"""The bridge from prompt vectors to instance factors: ridge regression with its penalty chosen in closed form."""
+"""Ridge regression with its penalty chosen in closed form."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +10,27 @@ from numpy.typing import NDArray
 PENALTIES = np.geomspace(0.1, 1000, 13)
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RidgeBridge:
+    """Instance factors as a linear function of the prompt vector: `X @ weight + offset`, see `fit_ridge`.
+
+    Parameters
+    ----------
+    weight : f64 (d, k)
+    offset : f64 (k,)
+    """
+
+    weight: Array
+    offset: Array
+
+    @classmethod
+    def fit(cls, X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | None, seed: int) -> RidgeBridge:
+        return cls(*fit_ridge(X, Y, reg))
+
+    def __call__(self, X: NDArray[np.floating]) -> Array:
+        return X @ self.weight + self.offset  # (b, d) x (d, k) -> (b, k)
 
 
 def fit_ridge(X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | None = None) -> tuple[Array, Array]:
