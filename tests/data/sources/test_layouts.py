@@ -268,7 +268,7 @@ def test_llmrouterbench_newest_run_wins_and_null_is_unobserved(
     assert cells(data) == {("aime.test.1", "m1"): 1.0}
     assert data.prompts == ["Q1", "Q2"]
     assert data.instances["source_split"].to_list() == ["test", "test"]  # nothing to train on: no split of ours
-    assert "1 older runs were left out" in imported.notes[0]  # type: ignore[attr-defined]
+    assert "older runs left out: 1" in imported.notes[0]  # type: ignore[attr-defined]
 
 
 def lm_eval_row(doc: int, score: float, filter_name: str = "none", **more: Any) -> dict[str, Any]:
@@ -300,7 +300,7 @@ def test_lm_eval_joins_by_document_not_by_row(tmp_path: Path, imported: Callable
     scores = data.interactions.dense()
     assert data.prompts is not None
     np.testing.assert_array_equal(scores, np.float32([[q == "Q0"] * 3 for q in data.prompts]))
-    assert "metric acc_norm was taken, there are also acc" in imported.notes[0]  # type: ignore[attr-defined]
+    assert "metric acc_norm was taken, the samples also have acc" in imported.notes[0]  # type: ignore[attr-defined]
 
 
 def test_lm_eval_same_document_twice_stays_two_instances(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
