@@ -22,7 +22,7 @@ def download(
     name: Annotated[str, typer.Argument(help=f"{', '.join(DATASETS)}.")],
     to: Annotated[Path, typer.Option("--to", help="Folder for the files.")],
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="Only files like 'router_dataset/*'; may be repeated.")
+        list[str] | None, typer.Option("--only", help="Only files like 'router_dataset*'; may be repeated.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before loading gigabytes.")] = False,
     json_path: JsonPath = None,
@@ -30,7 +30,7 @@ def download(
 ) -> None:
     """Load a public data set; what was loaded before is kept, what broke off goes on.
 
-    Example: recroute data download routereval --to routereval_files --only 'router_dataset/*'
+    Example: recroute data download routereval --to routereval_files --only 'router_dataset*'
     """
     check_writable(json_path)
 

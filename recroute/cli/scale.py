@@ -26,7 +26,7 @@ from recroute.cli.options import (
 )
 from recroute.data import read_dataset
 from recroute.errors import DataError
-from recroute.report import growth_plot, growth_table, save_growth_png
+from recroute.report import growth_plot, growth_table, published_table, save_growth_png
 from recroute.routers import make_router
 
 
@@ -34,10 +34,15 @@ def scale(
     dataset: DatasetPath,
     router: RouterNames,
     pool_sizes: Annotated[
-        str, typer.Option("--pool-sizes", help="Sizes of the pools: 3,5,10,100,1000.")
-    ] = "3,5,10,100,1000",
+        str | None,
+        typer.Option("--pool-sizes", help="Sizes of the pools. Default: 3,5,10,100,1000; of own pools every size."),
+    ] = None,
     groups: Annotated[
-        str, typer.Option("--groups", help="Of all_strong, all_weak, strong_to_weak, nested.")
+        str,
+        typer.Option(
+            "--groups",
+            help="Of all_strong, all_weak, strong_to_weak, nested; or own: the pools that came with the data.",
+        ),
     ] = "all_strong,all_weak,strong_to_weak",
     pool_basis: Annotated[
         str,
@@ -46,6 +51,9 @@ def scale(
             help="Choose pools on train, or on all instances as RouterEval does (looks at test).",
         ),
     ] = "train",
+    benchmark: Annotated[
+        str | None, typer.Option("--benchmark", help="Only the instances of this benchmark, and its own pools.")
+    ] = None,
     split: SplitKind = None,
     encoder: EncoderKind = "auto",
     reference: Reference = None,
@@ -62,8 +70,11 @@ def scale(
     """
     check_writable(json_path, png)
     routers = [make_router(name) for name in router]
-    sizes = _sizes(pool_sizes)
-    data = read_dataset(dataset).take_covered(min_coverage)
+    sizes = None if pool_sizes is None else _sizes(pool_sizes)
+    data = read_dataset(dataset)
+    if benchmark is not None:
+        data = data.take_benchmark(benchmark)
+    data = data.take_covered(min_coverage)
     with progress_bar(f"routing in growing pools of {data.name}", quiet) as progress:
         found = evaluation.scale(
             data,
@@ -78,7 +89,10 @@ def scale(
             progress=progress,
         )
     out = console(quiet)
-    out.print(growth_table(found), growth_table(found, "best_single_ratio"), growth_plot(found.rows))
+    out.print(growth_table(found), growth_table(found, "best_single_ratio"))
+    if found.info["published"]:
+        out.print(published_table(found))
+    out.print(growth_plot(found.rows))
     if png is not None:
         simulated = " (simulated data)" if found.info["dataset"]["simulated"] else ""
         save_growth_png(found.rows, png, title=f"{data.name}{simulated}: {data.n_llms:,} LLMs")

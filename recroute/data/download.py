@@ -93,7 +93,7 @@ def download(
     to : str or Path
         Folder; made if it is not there.
     only : list of str
-        Patterns such as "router_dataset/*"; default: every file.
+        Patterns such as "router_dataset*"; default: every file.
     confirm : callable, optional
         Asked with the number of bytes if they are a gigabyte or more.
     progress : callable, optional

@@ -13,10 +13,11 @@ from recroute.data.dataset import Dataset
 def prompt_groups(dataset: Dataset) -> NDArray[np.int64]:
     """Equal numbers for instances with the same normalised prompt, int (n,); all different where there is no text.
 
-    Prompts are compared after Unicode normalisation (NFKC), lower-casing and collapsing white space.
+    Prompts are compared after Unicode normalisation (NFKC), lower-casing and collapsing white space. An empty prompt
+    is an unknown one and equals no other.
     """
     if dataset.prompts is None:
         return np.arange(dataset.n_instances)
     texts = [" ".join(unicodedata.normalize("NFKC", prompt).lower().split()) for prompt in dataset.prompts]
-    known: dict[str, int] = {}
-    return np.array([known.setdefault(text, len(known)) for text in texts], dtype=np.int64)
+    known: dict[str | int, int] = {}
+    return np.array([known.setdefault(text or row, len(known)) for row, text in enumerate(texts)], dtype=np.int64)

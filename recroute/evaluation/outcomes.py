@@ -49,11 +49,14 @@ def pool_outcomes(
     for router in routers:
         fitted = replace(router, seed=split.seed).fit(train)
         predicted = fitted.score(test)
+        expected = fitted.expected_score(scores)
+        # a router that chooses by chance predicts one draw; its distribution follows from the observed scores
+        known = predicted if expected is None else np.nan_to_num(scores, nan=-np.inf)
         outcomes[router.label] = Outcome.of(
             scores,
             fitted.choose(predicted, everyone)[:, 0],
-            chosen=fitted.expected_score(scores),
-            entropy=entropy_bits(fitted.distribution(predicted)),
+            chosen=expected,
+            entropy=entropy_bits(fitted.distribution(known)),
             train_best=train_best,
             best_single=best_single,
             instance_id=np.array(test.instance_ids.ids),

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from recroute.data import Dataset
-from recroute.errors import DataError, RouterError
+from recroute.errors import DataError, RouterError, UnknownNameError
 from recroute.evaluation.bootstrap import N_RESAMPLES
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.outcomes import pool_outcomes
 from recroute.evaluation.prepare import prepare_split
+from recroute.evaluation.published import published_beside
 from recroute.evaluation.reference import reference_scores
 from recroute.evaluation.summarise import Cell, summarise
-from recroute.pools import ROUTEREVAL_GROUPS, Pool, largest_pool, make_pools
+from recroute.pools import GROUPS, OWN, ROUTEREVAL_GROUPS, Pool, largest_pool, make_pools, own_pools
 from recroute.routers import Router, make_router
 from recroute.splits import Split, split_dataset
 
@@ -26,6 +27,7 @@ MIX_SHARES = (0.25, 0.5, 0.75)
 POOL_SIZES = (3, 5, 10, 100, 1000)
 
 Progress = Callable[[int, int], None]
+PoolsOf = Callable[[Split], list[Pool]]
 
 
 def evaluate(
@@ -79,7 +81,7 @@ def scale(
     dataset: Dataset,
     routers: Iterable[Router | str],
     *,
-    pool_sizes: Sequence[int] = POOL_SIZES,
+    pool_sizes: Sequence[int] | None = None,
     groups: Sequence[str] = ROUTEREVAL_GROUPS,
     pool_basis: str = "train",
     split: str | None = None,
@@ -97,41 +99,72 @@ def scale(
 
     Parameters
     ----------
-    pool_sizes : list of int
-        Sizes beyond what every group can take become that largest size, once.
+    pool_sizes : list of int, optional
+        Sizes beyond what every group can take become that largest size, once. Default: 3, 5, 10, 100 and 1000.
     groups : list of str
-        See `make_pools`.
+        See `make_pools`. Or "own" alone: the pools that came with the data, which keep their groups and sizes
+        (`pool_sizes` restricts them), see `own_pools`.
     pool_basis : {"train", "all"}
         The instances that pools are chosen on; "all" is RouterEval's choice and looks at test.
 
-    The other parameters, the result and the errors are those of `evaluate`.
+    The other parameters, the result and the errors are those of `evaluate`. Where RouterEval published baselines for
+    the same benchmark, groups and pool size, `info["published"]` has them.
     """
     if pool_basis not in ("train", "all"):
         raise DataError(f"pool basis {pool_basis!r} is neither train nor all")
-    if not pool_sizes or not groups:
+    if (pool_sizes is not None and not pool_sizes) or not groups:
         raise DataError("scale needs at least one pool size and one group")
     mixes = [make_router("oracle_mix", p=p) for p in MIX_SHARES]
     chosen, notes = _usable(dataset, [*routers, *BASELINES, *mixes])
+    if OWN in groups:
+        pools_of, more_notes = _own(dataset, groups, pool_sizes)
+    else:
+        pools_of, more_notes = _selected(dataset, groups, pool_sizes or POOL_SIZES, pool_basis, split, seeds)
+    notes += more_notes
+    found = _run(dataset, chosen, notes, pools_of, split, encoder, reference, seeds, n_resamples, progress)
+    return replace(found, info={**found.info, "published": published_beside(dataset, found.rows)})
+
+
+def _own(dataset: Dataset, groups: Sequence[str], sizes: Sequence[int] | None) -> tuple[PoolsOf, list[str]]:
+    """The pools that came with the data, the same for every seed, and what to know of them."""
+    if others := [group for group in groups if group != OWN]:
+        raise DataError(f"the group own brings groups of its own; run {', '.join(others)} apart from it")
+    pools = own_pools(dataset, sizes)
+    notes = ["pools are those that came with the data; RouterEval chose its own on all instances, test among them"]
+    if missing := sorted(set(sizes or ()) - {pool.size for pool in pools}):
+        notes.append(f"{dataset.name} has no pools of size {', '.join(map(str, missing))}")
+    return lambda parts: pools, notes
+
+
+def _selected(
+    dataset: Dataset,
+    groups: Sequence[str],
+    sizes: Sequence[int],
+    pool_basis: str,
+    split: str | None,
+    seeds: Sequence[int],
+) -> tuple[PoolsOf, list[str]]:
+    """Pools that `make_pools` chooses for each seed, and what to know of them."""
+    notes = []
+    for group in groups:
+        if group not in GROUPS:
+            raise UnknownNameError("group", group, (*GROUPS, OWN))
     if pool_basis == "all":
         notes.append("pools were chosen on all instances, test among them, as RouterEval does")
     # One limit for all seeds and groups: the curves of all have the same points.
     bases = (split_dataset(dataset, kind=split, seed=s).train if pool_basis == "train" else dataset for s in seeds)
     limit = min(largest_pool(basis, groups) for basis in bases)
-    if (largest := max(pool_sizes)) > limit:
+    if (largest := max(sizes)) > limit:
         notes.append(f"pool size {largest} is more than the {limit} LLMs every group can take: {limit} stands for it")
-    sizes = sorted({min(size, limit) for size in pool_sizes})
-
-    def growing(data: Split) -> list[Pool]:
-        return make_pools(data.train if pool_basis == "train" else dataset, groups, sizes, data.seed)
-
-    return _run(dataset, chosen, notes, growing, split, encoder, reference, seeds, n_resamples, progress)
+    kept = sorted({min(size, limit) for size in sizes})
+    return lambda parts: make_pools(parts.train if pool_basis == "train" else dataset, groups, kept, parts.seed), notes
 
 
 def _run(
     dataset: Dataset,
     routers: list[Router],
     notes: list[str],
-    pools_of: Callable[[Split], list[Pool]],
+    pools_of: PoolsOf,
     split: str | None,
     encoder: str,
     reference: str | None,

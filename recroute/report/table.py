@@ -56,6 +56,29 @@ def metric_table(evaluation: Evaluation) -> Table:
     return table
 
 
+def published_table(evaluation: Evaluation) -> Table:
+    """RouterEval's published baselines, and the same routers of this run beside them.
+
+    The evaluation has to hold some (`info["published"]`).
+    """
+    published = evaluation.info["published"]
+    rows = evaluation.rows.filter(
+        pl.col("seed").is_null(), *(pl.col(key) == published[key] for key in ("metric", "group", "pool_size"))
+    )
+    table = Table(
+        title=f"V_B published for {published['benchmark']}, m = {published['pool_size']}, mean of the three groups",
+        caption=f"{published['source']}; published rows are not computed here",
+        title_justify="left",
+        caption_justify="left",
+    )
+    for head in ("published router", "published", "here", "called here"):
+        table.add_column(head, justify="right" if head in ("published", "here") else "left", no_wrap=True)
+    for row in published["rows"]:
+        here = row["here"]
+        table.add_row(row["router"], f"{row['value']:.2f}", _cell(rows.filter(router=here or "")), here or "-")
+    return table
+
+
 def main_group(rows: pl.DataFrame) -> str:
     """The group to show first: the mean over groups if there is one."""
     groups = rows["group"].unique(maintain_order=True).to_list()

@@ -187,7 +187,10 @@ class Router(ABC):
         return top_k(predicted, k, tie_order(self.llm_mean_[llm_index]))
 
     def distribution(self, predicted: Scores) -> NDArray[np.float64]:
-        """The router's own distribution over the pool, f64 (b, m): softmax of the predicted scores."""
+        """The router's own distribution over the pool, f64 (b, m): softmax of the predicted scores.
+
+        Evaluation gives a router with an `expected_score` the observed scores instead, -inf where unobserved.
+        """
         shifted = np.exp(predicted.astype(np.float64) - predicted.max(axis=1, keepdims=True))
         share: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
         return share

@@ -1,5 +1,6 @@
 """The command line as a person and a program see it: output, exit codes, one line for every mistake."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -90,6 +91,23 @@ def test_evaluate_and_scale_write_json_and_print_tables(
     assert (tmp_path / "g.png").stat().st_size > 10_000
 
 
+def test_scale_on_own_pools(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = planted_dataset()
+    groups = {"all_strong": [1, 2, 3, 4, 5], "all_weak": [0, 1, 2, 3, 4], "strong_to_weak": [0, 2, 3, 4, 5]}
+    members = [("arc", group, 5, f"llm-{i}") for group, index in groups.items() for i in index]
+    pools = pl.DataFrame(members, schema=["benchmark", "group", "pool_size", "llm_id"], orient="row")
+    named = data.instances.with_columns(pl.lit("arc").alias("benchmark"))
+    write_dataset(dataclasses.replace(data, instances=named, pools=pools), tmp_path / "arc")
+    common = ["--router", "svd", "--groups", "own", "--json", str(tmp_path / "f.json")]
+    assert run(["scale", str(tmp_path / "arc"), *common, "--benchmark", "arc"]) == 0
+    out = capsys.readouterr().out
+    assert "V_B published for arc" in out
+    assert "pools are those that came with the data" in out
+    result = json.loads((tmp_path / "f.json").read_text())
+    assert {row["group"] for row in result["rows"]} == {*groups, "mean"}
+    assert result["published"]["benchmark"] == "arc"
+
+
 def test_fit_writes_what_it_fitted_as_json(folder: Path, tmp_path: Path) -> None:
     places = ["--out", str(tmp_path / "r"), "--json", str(tmp_path / "f.json")]
     assert run(["fit", str(folder), "--router", "svd", "--set", "n_factors=2", *places]) == 0
@@ -178,6 +196,9 @@ def test_usage_errors_are_one_line(
     assert "no prompt" in refused(capsys, "route", router)
     assert "--pool-sizes" in refused(capsys, "scale", folder, "--router", "svd", "--pool-sizes", "3,x")
     assert "did you mean 'nested'" in refused(capsys, "scale", folder, "--router", "svd", "--groups", "nestd")
+    assert "did you mean 'own'" in refused(capsys, "scale", folder, "--router", "svd", "--groups", "owm")
+    assert "came without pools" in refused(capsys, "scale", folder, "--router", "svd", "--groups", "own")
+    assert "unknown benchmark 'arc'" in refused(capsys, "scale", folder, "--router", "svd", "--benchmark", "arc")
     assert "neither train nor all" in refused(capsys, "scale", folder, "--router", "svd", "--pool-basis", "test")
     assert "name=value" in refused(capsys, "fit", folder, "--router", "svd", "--set", "3", "--out", tmp_path / "r")
     assert "does not exist" in refused(capsys, "evaluate", folder, "--router", "svd", "--json", tmp_path / "no" / "f")

@@ -186,3 +186,13 @@ def test_unobserved_choices_are_reported_and_never_count_as_zero() -> None:
         np.nanmean(parts.test.interactions.dense()[:, best]), abs=1e-7
     )
     assert any("nobody evaluated" in note for note in found.notes)
+
+
+def test_entropy_of_a_router_that_chooses_by_chance_is_that_of_its_distribution(data: Dataset) -> None:
+    scores = prepare_split(data).test.interactions.dense().astype(float)
+    shares = np.where(scores.sum(axis=1, keepdims=True) > 0, scores, 1)
+    shares = 0.25 * shares / shares.sum(axis=1, keepdims=True) + 0.75 / data.n_llms
+    expected = -(shares * np.log2(shares)).sum(axis=1).mean()
+    found = evaluate(data, [make_router("oracle_mix", p=0.25)], **FAST)
+    assert found.value("oracle_mix(p=0.25)", "selection_entropy") == pytest.approx(expected, abs=1e-6)
+    assert found.value("random", "selection_entropy") == pytest.approx(np.log2(data.n_llms))

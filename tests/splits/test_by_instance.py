@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recroute.data import Dataset
+from recroute.data import Dataset, prompt_groups
 from recroute.errors import RecrouteError
 from recroute.splits import split_dataset
 
@@ -87,3 +87,9 @@ def test_part_sizes_hold_for_any_number(n: int) -> None:
     data = dataset([f"p{i}" for i in range(n)], ["t"] * n)
     n_test = [split_dataset(data, seed=seed).test.n_instances for seed in range(200)]
     assert abs(np.mean(n_test) - n / 10) < 0.15
+
+
+def test_instances_without_a_prompt_do_not_count_as_repeats() -> None:
+    assert prompt_groups(dataset(["", "same", "", "Same "], ["t"] * 4)).tolist() == [0, 1, 2, 1]
+    parts = split_dataset(dataset([""] * 20, ["t"] * 20))
+    assert [data.n_instances for data in parts.parts().values()] == [16, 2, 2]

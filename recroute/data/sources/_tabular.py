@@ -102,8 +102,13 @@ def long_content(tables: Sequence[LongTable], scale: str | None = None) -> Conte
     )
 
 
-def wide_content(table: LongTable, llm_columns: Sequence[str], scale: str | None = None) -> Content:
-    """The content of a wide table: a row per instance, a column of scores per LLM, costs in `<llm>|total_cost`."""
+def wide_content(
+    table: LongTable, llm_columns: Sequence[str], scale: str | None = None, leave_out: str = ""
+) -> Content:
+    """The content of a wide table: a row per instance, a column of scores per LLM, costs in `<llm>|total_cost`.
+
+    `leave_out` is how a person can leave out a column that is no LLM, for the message about one.
+    """
     _require(table, ("instance_id",))
     names = table.frame.collect_schema().names()
     kept = ["instance_id", *(column for column in INSTANCE_COLUMNS if column in names)]
@@ -114,7 +119,7 @@ def wide_content(table: LongTable, llm_columns: Sequence[str], scale: str | None
     return Content(
         instances=instances,
         llms=pl.DataFrame({"llm_id": list(llm_columns)}, schema={"llm_id": pl.String}),
-        blocks=_wide_blocks(table, llm_columns, costs, scaling),
+        blocks=_wide_blocks(table, llm_columns, costs, scaling, leave_out),
         n_rows=instances.height * len(llm_columns),
         distinct=True,
         scaling="scale with --scale percent or --scale minmax, or mend that record",
@@ -177,11 +182,11 @@ def _long_blocks(
 
 
 def _wide_blocks(
-    table: LongTable, llms: Sequence[str], costs: Mapping[str, str], scaling: tuple[float, float]
+    table: LongTable, llms: Sequence[str], costs: Mapping[str, str], scaling: tuple[float, float], leave_out: str
 ) -> Iterator[Block]:
     first = 0
     for batch in _batches(table, [*llms, *costs.values()], rows=max(1, BATCH // max(len(llms), 1))):
-        scores = np.stack([_numbers(batch[llm], table.path, first) for llm in llms], axis=1)  # (rows, LLMs)
+        scores = np.stack([_numbers(batch[llm], table.path, first, leave_out) for llm in llms], axis=1)  # (rows, LLMs)
         cost = None
         if costs:
             unknown = np.full(batch.height, np.nan)
@@ -198,7 +203,7 @@ def _batches(table: LongTable, columns: Sequence[str], rows: int = BATCH) -> Ite
         yield from table.frame.select(columns).collect_batches(chunk_size=rows, maintain_order=True)
 
 
-def _numbers(column: pl.Series, path: Path, first: int) -> NDArray[np.float64]:
+def _numbers(column: pl.Series, path: Path, first: int, leave_out: str = "") -> NDArray[np.float64]:
     """The column as f64, NaN where it is missing; text that is no number raises DataError."""
     if column.dtype == pl.String:
         column = column.str.strip_chars()
@@ -208,6 +213,7 @@ def _numbers(column: pl.Series, path: Path, first: int) -> NDArray[np.float64]:
             row = int(wrong.arg_max() or 0)
             raise DataError(
                 f"{column.name} {column[row]!r} in {path.name}, row {first + row} is not a number; mend that row"
+                + (f", or leave the column out with {leave_out}{column.name}" if leave_out else "")
             )
     elif column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
         numbers = column.cast(pl.Float64)

@@ -72,6 +72,8 @@ class LLMRouter(Source):
         if by_text:
             content.notes.append("embedding_id does not tell the queries apart: they were told apart by their text")
         if llms is not None:
+            if without := [llm for llm in content.llms["llm_id"] if llm not in set(llms["llm_id"])]:
+                content.notes.append(f"no price for {len(without)} of {content.llms.height} LLMs, {without[0]} first")
             content.llms = content.llms.join(llms, on="llm_id", how="left", maintain_order="left")
         return content
 
@@ -152,4 +154,4 @@ def _size(value: Any) -> float | None:
     found = SIZE.search(str(value))
     if found is None or not re.fullmatch(r"\d+(\.\d+)?", found[1]):
         return None
-    return float(found[1]) * (1.0 if found[2].upper() == "B" else 1e-3)
+    return float(found[1]) / (1 if found[2].upper() == "B" else 1000)

@@ -61,7 +61,7 @@ class LLMRouterBench(Source):
             table = table.drop("cost")
         content = long_content([LongTable(path, table.lazy())])
         if older:
-            content.notes.append(f"{older} older runs were left out: of each dataset, split and LLM the newest stands")
+            content.notes.append(f"older runs left out: {older}; of each dataset, split and LLM the newest stands")
         return content
 
 

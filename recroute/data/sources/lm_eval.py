@@ -56,7 +56,6 @@ class LmEval(Source):
         "title": "lm-evaluation-harness samples",
         "source": "EleutherAI/lm-evaluation-harness, logged samples",
         "licence": "that of the benchmarks",
-        "score": "the metric named in the notes of the import",
     }
 
     metric: str | None = None
@@ -68,22 +67,24 @@ class LmEval(Source):
             raise DataError(f"{path} has no samples_<task>_<date>.jsonl; run lm_eval with --log_samples")
         notes: list[str] = []
         runs = _newest(files, notes)
-        rows = []
+        rows, meaning = [], dict[str, list[str]]()
         for task in dict.fromkeys(run.task for run in runs):
-            rows += self._task([run for run in runs if run.task == task], notes)
+            rows += self._task([run for run in runs if run.task == task], notes, meaning)
         table = pl.DataFrame(rows, schema=SCHEMA, orient="row")
         content = long_content([LongTable(path, table.lazy())])
         content.notes[:0] = notes
+        content.card = {"score": "; ".join(f"{score}: {', '.join(tasks)}" for score, tasks in meaning.items())}
         return content
 
-    def _task(self, runs: list[_Run], notes: list[str]) -> list[tuple[Any, ...]]:
-        """The rows of one task, of all its LLMs."""
+    def _task(self, runs: list[_Run], notes: list[str], meaning: dict[str, list[str]]) -> list[tuple[Any, ...]]:
+        """The rows of one task, of all its LLMs; `meaning` learns what its score is."""
         for run in runs:
             run.samples = [_sample(row, f"{run.file}, line {line}") for line, row in json_lines(run.file)]
         task, samples = runs[0].task, [sample for run in runs for sample in run.samples]
         chosen = _choose("filter", self.filter, {s.filter for s in samples}, FILTERS, task, notes)
         samples = [sample for sample in samples if sample.filter == chosen]
         metric = _choose("metric", self.metric, {m for s in samples for m in s.metrics}, METRICS, task, notes)
+        meaning.setdefault(metric if chosen == "none" else f"{metric} after {chosen}", []).append(task)
         identify = _Identity(task, runs, chosen)
         rows = []
         for run in runs:
@@ -229,7 +230,7 @@ def _choose(
     chosen = next((name for name in order if name in names), names[0])
     if len(names) > 1:
         others = ", ".join(name for name in names if name != chosen)
-        notes.append(f"{task}: {kind} {chosen} was taken, there are also {others[:200]} (--{kind})")
+        notes.append(f"{task}: {kind} {chosen} was taken, the samples also have {others[:200]} (--{kind})")
     return chosen
 
 

@@ -53,6 +53,12 @@ class RouterEval(Source):
                 content.notes.append(f"the whole matrix was imported; for RouterEval's own pools import {place}")
             return content
         if not pools:
+            archives = sorted(path.rglob("*.zip")) if path.is_dir() else [path] if path.suffix == ".zip" else []
+            if archives:  # as the hub has them
+                raise DataError(
+                    f"{archives[0]} is still packed; unpack it with python -m zipfile -e {archives[0]} "
+                    f"{archives[0].parent}, then import {archives[0].parent}"
+                )
             raise DataError(f"{path} holds neither leaderboard_score/*.pkl nor *{SUFFIX}; name RouterEval's folder")
         if self.embedding is not None:
             raise DataError(f"embedding {self.embedding!r}: files named *{SUFFIX} hold one embedding; leave it out")

@@ -128,10 +128,9 @@ def _usable(content: Content) -> Content:
         if (n := table[column].null_count()) == table.height:
             table = table.drop(column)
         elif n:
-            content.notes.append(
-                f"{n} instances have no {column}; it is set to {'' if column == 'prompt' else 'none'!r}"
-            )
-            table = table.with_columns(pl.col(column).fill_null("" if column == "prompt" else "none"))
+            filled = "" if column == "prompt" else "none"
+            content.notes.append(f"no {column} in {n:,} of {table.height:,} instances: it is {filled!r} there")
+            table = table.with_columns(pl.col(column).fill_null(filled))
     if "split" in table.columns:
         parts = table["split"].cast(pl.String).str.to_lowercase().replace_strict(SPLIT_NAMES, default=None)
         if parts.null_count() or not {"train", "test"} <= set(parts):

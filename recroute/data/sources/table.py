@@ -62,7 +62,7 @@ class Table(Source):
             llms = [name for name in names if name not in taken and not name.endswith(COST_SUFFIXES)]
             if not llms:
                 raise DataError(f"{path.name} is neither long (llm_id, score) nor has it a column for an LLM")
-            content = wide_content(table, llms, self.scale)
+            content = wide_content(table, llms, self.scale, leave_out="--set ignore=")
         content.card = {"title": f"imported from {path.name}"}
         return content
 

@@ -1,8 +1,9 @@
 """Each published layout, in small."""
 
+import csv
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,17 @@ def cells(dataset: Dataset) -> dict[tuple[str, str], float]:
     ids, llms = dataset.instance_ids.ids, dataset.llm_ids.ids
     scores = dataset.interactions.scores.data
     return {(ids[i], llms[j]): float(s) for i, j, s in zip(rows, columns, scores, strict=True)}
+
+
+def write_table(frame: pl.DataFrame, file: Path) -> None:
+    write: dict[str, Callable[[Path], object]] = {
+        ".csv": frame.write_csv,
+        ".tsv": lambda path: frame.write_csv(path, separator="\t"),
+        ".parquet": frame.write_parquet,
+        ".jsonl": frame.write_ndjson,
+        ".ndjson": frame.write_ndjson,
+    }
+    write.get(file.suffix, frame.write_ipc)(file)
 
 
 @pytest.fixture
@@ -53,15 +65,45 @@ def test_long_table_keeps_three_states_costs_and_ids(tmp_path: Path, imported: C
 def test_wide_table_in_every_format(tmp_path: Path, imported: Callable[..., Dataset], suffix: str) -> None:
     frame = pl.DataFrame({"instance_id": ["q1", "q2"], "task": ["t", "t"], "a": [1.0, None], "b": [0.0, 0.5]})
     file = tmp_path / f"wide{suffix}"
-    write = {
-        ".csv": frame.write_csv,
-        ".tsv": lambda path: frame.write_csv(path, separator="\t"),
-        ".parquet": frame.write_parquet,
-        ".jsonl": frame.write_ndjson,
-        ".arrow": frame.write_ipc,
-    }
-    write[suffix](file)
+    write_table(frame, file)
     assert cells(imported("table", file)) == {("q1", "a"): 1.0, ("q1", "b"): 0.0, ("q2", "b"): 0.5}
+
+
+LONG = {"qid": ["007", "007", "8"], "model": ["b", "a", "b"], "score": [0.0, 25.0, 100.0], "cost": [0.5, None, 0.25]}
+MORE = {"prompt": ["Why?", "Why?", "How?"], "kind": ["x", "x", "y"], "split": ["train", "train", "test"]}
+PRICES = {
+    "family": ["B", "A", "B"],
+    "n_params_b": [7, 70, 7],
+    "price_in": [0.1, 1.0, 0.1],
+    "price_out": [0.2, 2.0, 0.2],
+}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".arrow", ".feather", ".ipc"])
+def test_long_table_in_every_format_keeps_all_it_says(
+    tmp_path: Path, imported: Callable[..., Dataset], suffix: str
+) -> None:
+    file = tmp_path / f"long{suffix}"
+    write_table(pl.DataFrame(LONG | MORE | PRICES), file)
+    data = imported("table", file, columns="instance_id=qid, llm_id=model, task=kind", scale="percent")
+    assert cells(data) == {("007", "b"): 0.0, ("007", "a"): 0.25, ("8", "b"): 1.0}
+    assert data.instances.rows(named=True) == [
+        {"instance_id": "007", "prompt": "Why?", "task": "x", "split": "train"},
+        {"instance_id": "8", "prompt": "How?", "task": "y", "split": "test"},
+    ]
+    assert data.llms.rows() == [("b", "B", 7.0, 0.1, 0.2), ("a", "A", 70.0, 1.0, 2.0)]
+    assert data.interactions.costs is not None
+    np.testing.assert_array_equal(data.interactions.costs.data, np.float32([0.5, NAN, 0.25]))
+
+
+def test_wide_table_is_scaled_as_a_whole_with_costs_beside_it(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
+    (tmp_path / "w.tsv").write_text("q\ta\tb\tb|cost\tnote\nq1\t10\t30\t0.5\tfine\nq2\t\t20\t\tlate\n")
+    data = imported("table", tmp_path / "w.tsv", columns="instance_id=q", scale="minmax", ignore="note")
+    assert cells(data) == {("q1", "a"): 0.0, ("q1", "b"): 1.0, ("q2", "b"): 0.5}
+    assert data.interactions.costs is not None
+    np.testing.assert_array_equal(data.interactions.costs.data, np.float32([NAN, 0.5, NAN]))
+    with pytest.raises(DataError, match=r"note 'fine' in w.tsv, row 0 is not a number.*with --set ignore=note"):
+        imported("table", tmp_path / "w.tsv", columns="instance_id=q", scale="minmax")
 
 
 @pytest.mark.parametrize(("scale", "expected"), [("percent", [0.5, 0.8]), ("minmax", [0.0, 1.0])])
@@ -145,6 +187,13 @@ def test_pools_that_disagree_are_refused(tmp_path: Path) -> None:
         import_dataset("routereval", tmp_path, tmp_path / "imported")
 
 
+def test_a_packed_router_dataset_is_named_with_the_way_to_unpack_it(tmp_path: Path) -> None:
+    (tmp_path / "router_dataset.zip").write_bytes(b"PK")
+    for source in (tmp_path, tmp_path / "router_dataset.zip"):
+        with pytest.raises(DataError, match=r"router_dataset.zip is still packed; unpack it with python -m zipfile -e"):
+            import_dataset("routereval", source, tmp_path.parent / "imported")
+
+
 def test_leaderboards_are_joined_by_llm_name(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
     for folder in ("leaderboard_score", "leaderboard_prompt", "leaderboard_embed/leaderboard_old_embed"):
         (tmp_path / folder).mkdir(parents=True)
@@ -208,6 +257,14 @@ def test_embedllm_keeps_its_split_and_finds_model_names(tmp_path: Path, imported
     assert data.tasks.tolist() == ["math", "math", "code"]
 
 
+def test_embedllm_without_names_and_categories(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
+    (tmp_path / "train.csv").write_text("prompt_id,prompt,model_id,category_id,label\n7,Q,3,12,1\n7,Q,4,12,0\n")
+    data = imported("embedllm", tmp_path / "train.csv")
+    assert cells(data) == {("7", "3"): 1.0, ("7", "4"): 0.0}
+    assert data.tasks.tolist() == ["12"]
+    assert data.instances["source_split"].to_list() == ["train"]  # one part alone is no split
+
+
 def test_embedllm_instance_in_two_parts_is_refused(tmp_path: Path) -> None:
     for part in ("train", "test"):
         (tmp_path / f"{part}.csv").write_text("prompt_id,prompt,model_id,category,label\n1,Q,0,math,1\n")
@@ -243,6 +300,21 @@ def test_llmrouter_reads_odd_line_ends_prices_and_splits(tmp_path: Path, importe
     assert data.interactions.costs.data[~np.isnan(data.interactions.costs.data)] == pytest.approx([cost, cost])
 
 
+def test_llmrouter_takes_prices_from_a_named_file(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
+    tokens = {"input_tokens": 2_000_000, "output_tokens": 1_000_000}
+    rows = [llmrouter_row("one", llm, 1, embedding_id=0, **tokens) for llm in ("a", "b")]
+    (tmp_path / "r.jsonl").write_text("".join(rows))
+    prices = {"a": {"size": "350M", "input_price": 0.1, "output_price": 0.3}, "c": {"input_price": 1}}
+    (tmp_path / "p.json").write_text(json.dumps(prices))
+    data = imported("llmrouter", tmp_path / "r.jsonl", prices=str(tmp_path / "p.json"))
+    assert data.interactions.costs is not None
+    np.testing.assert_array_equal(data.interactions.costs.data, np.float32([2 * 0.1 + 1 * 0.3, NAN]))
+    assert data.llms.select("llm_id", "n_params_b", "price_in").rows() == [("a", 0.35, 0.1), ("b", None, None)]
+    assert imported.notes == ("no price for 1 of 2 LLMs, b first",)  # type: ignore[attr-defined]
+    with pytest.raises(DataError, match="no prices at"):
+        imported("llmrouter", tmp_path / "r.jsonl", prices=str(tmp_path / "q.json"))
+
+
 def test_llmrouter_queries_are_told_apart_by_text_if_ids_mix_them(
     tmp_path: Path, imported: Callable[..., Dataset]
 ) -> None:
@@ -268,7 +340,7 @@ def test_llmrouterbench_newest_run_wins_and_null_is_unobserved(
     assert cells(data) == {("aime.test.1", "m1"): 1.0}
     assert data.prompts == ["Q1", "Q2"]
     assert data.instances["source_split"].to_list() == ["test", "test"]  # nothing to train on: no split of ours
-    assert "1 older runs were left out" in imported.notes[0]  # type: ignore[attr-defined]
+    assert "older runs left out: 1" in imported.notes[0]  # type: ignore[attr-defined]
 
 
 def lm_eval_row(doc: int, score: float, filter_name: str = "none", **more: Any) -> dict[str, Any]:
@@ -300,7 +372,8 @@ def test_lm_eval_joins_by_document_not_by_row(tmp_path: Path, imported: Callable
     scores = data.interactions.dense()
     assert data.prompts is not None
     np.testing.assert_array_equal(scores, np.float32([[q == "Q0"] * 3 for q in data.prompts]))
-    assert "metric acc_norm was taken, there are also acc" in imported.notes[0]  # type: ignore[attr-defined]
+    assert data.card["score"] == "acc_norm: arc_easy"
+    assert "metric acc_norm was taken, the samples also have acc" in imported.notes[0]  # type: ignore[attr-defined]
 
 
 def test_lm_eval_same_document_twice_stays_two_instances(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
@@ -317,6 +390,7 @@ def test_lm_eval_filters_metrics_and_runs(tmp_path: Path, imported: Callable[...
     assert list(cells(imported("lm-eval", tmp_path)).values()) == [0.75]
     assert imported.notes[0] == "one ran arc_easy 2 times: the run of 2025-01-01T00-00-00.0 stands"  # type: ignore[attr-defined]
     assert list(cells(imported("lm-eval", tmp_path, filter="strict-match", metric="acc")).values()) == [0.75]
+    assert read_dataset(tmp_path / "imported").card["score"] == "acc after strict-match: arc_easy"
     with pytest.raises(DataError, match=r"metric 'bleu' is not in the samples of arc_easy; there: acc, acc_norm"):
         imported("lm-eval", tmp_path, metric="bleu")
 
@@ -418,3 +492,84 @@ def test_published_samples(
     assert (data.n_instances, data.n_llms) == shape
     assert data.interactions.n_observed == n_records
     assert all(data.prompts or [None])
+
+
+SAMPLES = {
+    "embedllm": "formats/embedllm",
+    "llmrouter": "formats/llmrouter_routing.jsonl",
+    "llmrouterbench": "formats/llmrouterbench",
+    "lm-eval": "formats/lm_eval",
+    "routerbench": "formats/routerbench_mbpp_25.csv",
+}
+
+
+def published_rows(layout: str, place: Path) -> Iterator[tuple[str, str, float, float | None, str]]:
+    """Instance, LLM, score, cost and task, read with csv and json alone."""
+    if layout == "embedllm":
+        for part in ("train", "val", "test"):
+            with (place / f"{part}.csv").open(newline="") as file:
+                for row in csv.DictReader(file):
+                    yield row["prompt_id"], row["model_name"], float(row["label"]), None, row["category"]
+    elif layout == "routerbench":
+        with place.open(newline="") as file:
+            for row in csv.DictReader(file):
+                for llm in (name.removesuffix("|total_cost") for name in row if name.endswith("|total_cost")):
+                    cost = float(row[f"{llm}|total_cost"])
+                    yield row["sample_id"], llm, float(row[llm]), cost, row["eval_name"]
+    elif layout == "llmrouter":
+        for line in place.read_text().split("\n")[:-1]:
+            row = json.loads(line)
+            instance = f"{row['task_name']}.{row['embedding_id']}"
+            yield instance, row["model_name"], row["performance"], None, row["task_name"]
+    elif layout == "llmrouterbench":
+        for run in map(json.loads, (path.read_text() for path in place.rglob("*.json"))):
+            for row in run["records"]:
+                instance = f"{run['dataset_name']}.{run['split']}.{row['index']}"
+                yield instance, run["model_name"], row["score"], row["cost"], run["dataset_name"]
+    else:
+        for path in place.rglob("samples_*.jsonl"):
+            (results,) = path.parent.glob("results_*.json")
+            for row in map(json.loads, path.read_text().split("\n")[:-1]):
+                if row["filter"] == "flexible-extract":
+                    llm = json.loads(results.read_text())["model_name"]
+                    yield f"gsm8k.{row['doc_hash'][:16]}", llm, row["exact_match"], None, "gsm8k"
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("layout", SAMPLES)
+def test_every_published_row_survives(real: Path, imported: Callable[..., Dataset], layout: str) -> None:
+    data = imported(layout, real / SAMPLES[layout])
+    rows = list(published_rows(layout, real / SAMPLES[layout]))
+    assert len(rows) == data.interactions.n_observed
+    assert cells(data) == {(instance, llm): float(np.float32(score)) for instance, llm, score, _, _ in rows}
+    assert dict(zip(data.instance_ids, data.tasks, strict=True)) == {row[0]: row[4] for row in rows}
+    costs = {(instance, llm): cost for instance, llm, _, cost, _ in rows if cost is not None}
+    assert (data.interactions.costs is not None) == bool(costs)
+    if data.interactions.costs is not None:
+        pairs = zip(cells(data), data.interactions.costs.data, strict=True)
+        assert {pair: float(cost) for pair, cost in pairs} == pytest.approx(costs, rel=1e-6)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("layout", "place"),
+    [*SAMPLES.items(), ("routereval", "routereval_layout"), ("routereval", "routereval_layout/router_dataset")],
+)
+def test_the_native_folder_changes_nothing(
+    real: Path, tmp_path: Path, imported: Callable[..., Dataset], layout: str, place: str
+) -> None:
+    data = imported(layout, real / place)
+    write_dataset(data, tmp_path / "again")
+    again = read_dataset(tmp_path / "again")
+    assert cells(again) == cells(data)
+    assert (data.interactions.costs is None) == (again.interactions.costs is None)
+    if data.interactions.costs is not None and again.interactions.costs is not None:
+        np.testing.assert_array_equal(data.interactions.costs.data, again.interactions.costs.data)
+    assert data.instances.equals(again.instances)
+    assert data.llms.equals(again.llms)
+    assert (data.embeddings is None) == (again.embeddings is None)
+    if data.embeddings is not None:
+        np.testing.assert_array_equal(data.embeddings, again.embeddings)
+        assert data.encoder == again.encoder
+    assert (data.pools is None and again.pools is None) or data.pools.equals(again.pools)  # type: ignore[union-attr,arg-type]
+    assert (again.name, dict(again.card)) == (data.name, dict(data.card))
