@@ -19,6 +19,8 @@ BUILT_IN = {  # in the order of tables: bounds and baselines first
     "knn": "recroute.routers.knn:KNN",
     "svd": "recroute.routers.svd:SVD",
     "als": "recroute.routers.als:ALS",
+    "ridge": "recroute.routers.ridge:Ridge",
+    "hierarchy": "recroute.routers.hierarchy:Hierarchy",
 }
 REGISTRY = Registry("router", "recroute.routers", BUILT_IN)
 

@@ -41,3 +41,11 @@ class TestALS(RouterContract):
 def test_no_router_is_without_a_contract_test() -> None:
     tested = {cls.router for cls in RouterContract.__subclasses__() if cls.__module__ == __name__}
     assert tested == set(router_names())
+
+
+class TestRidge(RouterContract):
+    router = "ridge"
+
+
+class TestHierarchy(RouterContract):
+    router = "hierarchy"

@@ -1,0 +1,106 @@
+"""LLM mean, then predicted task, then text, each level shrunk to the one above by its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.bridges.evidence import Kernel, eigen_kernels, fit_evidence
+from recroute.data import Dataset
+from recroute.routers.base import VIEWS, Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.factorisation import factorise, truncated_svd
+from recroute.routers.text_views import TextViews, fit_text_views, once
+
+Array = NDArray[np.float64]
+# From an LLM's mean alone (the model of pure noise) over its tasks to the text: shares of the prior variance.
+LEVELS: tuple[dict[str, float], ...] = (
+    {"task": 1.0},
+    {"text": 1.0},
+    {"near": 1.0},
+    {"task": 0.8, "text": 0.2},
+    {"task": 0.8, "near": 0.2},
+    {"task": 0.5, "text": 0.5},
+    {"task": 0.5, "near": 0.5},
+)
+FILL_FACTORS = 8  # of the model that stands in for unobserved cells
+
+
+@dataclass(kw_only=True)
+class Hierarchy(TextRouter):
+    """Predicts `mean[l] + difficulty(x) + f(x) . v[l]`, all that depends on the text x shrunk by its evidence.
+
+    What the LLMs' means and each prompt's mean leave of the scores is rotated to its principal components, strongest
+    first; every component is one target of `fit_evidence` over three views of the prompt: its task (known in train,
+    predicted by logistic regression for a new prompt), its vectors as they stand, and Gaussian nearness to training
+    prompts. A component of noise is predicted as 0, whatever the number of LLMs, so text that says nothing leaves
+    the LLM means, and a task structure in a large pool is found from all LLMs together. Unobserved cells are filled by
+    the low-rank model of `factorise` first.
+    """
+
+    name: ClassVar[str] = "hierarchy"
+    kind: ClassVar[str] = "shrinkage"
+
+    views: str = setting("all", choices=VIEWS, help="read the main vectors only, or all views of the text")
+    n_factors: int = setting(60, low=1, help="components of the interaction that are kept")
+
+    bias_: Array = fitted()
+    llm_factors_: Array = fitted()
+    views_: TextViews = fitted(array=False)
+    weights_: dict[str, Array] = fitted(array=False)
+    offset_: Array = fitted()
+
+    def _fit(self, train: Dataset) -> None:
+        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))
+        train = train.take_instances(seen)
+        assert train.embeddings is not None
+        vectors, tasks = train.embeddings, train.tasks
+        scores = self._complete(train)
+        self.bias_ = scores.mean(axis=0)
+        residual = scores - self.bias_
+        difficulty = residual.mean(axis=1, keepdims=True)  # of the prompt: tells nothing about which LLM to take
+        left, right = truncated_svd(residual - difficulty, self.n_factors, self.seed)
+        length = np.linalg.norm(right, axis=0)
+        targets = np.column_stack([difficulty, left * length])  # (n, 1 + k)
+        prepared = once(lambda: self._prepare(vectors, tasks), vectors, tasks, np.array([self.seed]))
+        self.views_, features, kernels = prepared
+        centre = targets.mean(axis=0)
+        self.weights_ = fit_evidence(kernels, features, targets - centre)
+        self.offset_ = centre
+        factors = right / np.where(length > 0, length, 1)
+        self.llm_factors_ = np.column_stack([np.ones(len(self.bias_)), factors])  # (m, 1 + k)
+
+    def _prepare(
+        self, vectors: NDArray[np.float32], tasks: NDArray[np.str_]
+    ) -> tuple[TextViews, dict[str, Array], list[Kernel]]:
+        """What depends on the prompts only."""
+        views, known = fit_text_views(vectors, tasks, self.seed)
+        features = views(vectors, known)
+        return views, features, eigen_kernels(features, LEVELS)
+
+    def _complete(self, train: Dataset) -> Array:
+        scores: Array = train.interactions.dense().astype(np.float64)
+        missing = np.isnan(scores)
+        if missing.any():
+            mean, left, right = factorise(scores, FILL_FACTORS, self.seed)
+            scores[missing] = np.clip(mean + left @ right.T, 0, 1)[missing]
+        return scores
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        views = self.views_(self.vectors(instances))
+        factors = self.offset_ + sum(features @ self.weights_[name] for name, features in views.items())  # (b, 1 + k)
+        predicted = self.bias_[llm_index] + factors @ self.llm_factors_[llm_index].T  # (b, 1 + k) x (1 + k, m)
+        return np.asarray(predicted, dtype=np.float32)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        weights = {f"weights.{name}": array for name, array in self.weights_.items()}
+        return super().state() | weights | {f"views.{name}": array for name, array in vars(self.views_).items()}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        super().restore(arrays)
+        prefix = "weights."
+        self.weights_ = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+        self.views_ = TextViews(**{f.name: arrays[f"views.{f.name}"] for f in fields(TextViews)})

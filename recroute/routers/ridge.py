@@ -1,0 +1,41 @@
+"""LLM mean plus ridge regression of the residual on the text, one penalty for all LLMs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.bridges import fit_ridge
+from recroute.data import Dataset
+from recroute.routers.base import VIEWS, Instances, Scores, TextRouter, fitted, setting
+
+Array = NDArray[np.float64]
+
+
+@dataclass(kw_only=True)
+class Ridge(TextRouter):
+    """Predicts `mean[l] + (x - mean x) . w[l]`, shrunk to the LLM's mean by a penalty chosen by leave-one-out.
+
+    An unobserved cell counts as the LLM's mean: it pulls the LLM towards it, as the penalty does.
+    """
+
+    name: ClassVar[str] = "ridge"
+    kind: ClassVar[str] = "shrinkage"
+
+    views: str = setting("all", choices=VIEWS, help="read the main vectors only, or all views of the text")
+    reg: float | None = setting(None, low=0, help="penalty; none: chosen by leave-one-out")
+
+    weight_: Array = fitted()
+    offset_: Array = fitted()
+
+    def _fit(self, train: Dataset) -> None:
+        assert train.embeddings is not None
+        residual = np.nan_to_num(train.interactions.dense() - self.llm_mean_)
+        self.weight_, self.offset_ = fit_ridge(train.embeddings, residual, self.reg)
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        residual = self.vectors(instances) @ self.weight_[:, llm_index] + self.offset_[llm_index]  # (b, d) x (d, m)
+        return np.asarray(self.llm_mean_[llm_index] + residual, dtype=np.float32)

@@ -1,0 +1,133 @@
+"""Views of a prompt for the hierarchy: its predicted task, its text as it stands, and nearness to known prompts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+N_LANDMARKS = 300
+INVERSE_PENALTY = 10.0  # of the task classifier; on unit vectors anything from 3 to 30 does the same
+KEPT = 4
+
+
+@dataclass(frozen=True)
+class TextViews:
+    """How a vector becomes views, each centred and of mean squared length 1 on the training prompts.
+
+    Parameters
+    ----------
+    centre : f64 (d,)
+        Mean training vector.
+    scale : f64 (4,)
+        Of the vector, and of the views "text", "near" and "task".
+    task_weight, task_offset : f64 (d, t), f64 (t,)
+        Logistic regression of the task; t is 0 where there is only one.
+    task_centre : f64 (t,)
+        Share of each task in train.
+    landmarks : f64 (r, d)
+        Training vectors.
+    near_map, near_centre : f64 (r, q), f64 (q,)
+        From kernel values to features, and their mean.
+    """
+
+    centre: Array
+    scale: Array
+    task_weight: Array
+    task_offset: Array
+    task_centre: Array
+    landmarks: Array
+    near_map: Array
+    near_centre: Array
+
+    def task_shares(self, X: NDArray[np.floating]) -> Array:
+        """Probability of each task, f64 (b, t)."""
+        logit = (X - self.centre) @ self.task_weight + self.task_offset
+        share = np.exp(logit - logit.max(axis=1, keepdims=True, initial=-np.inf))
+        return np.asarray(share / share.sum(axis=1, keepdims=True).clip(min=1e-300))
+
+    def __call__(self, X: NDArray[np.floating], task: Array | None = None) -> dict[str, Array]:
+        """Features of vectors float (b, d); `task` f64 (b, t) where the tasks are known, else they are predicted."""
+        centred = np.asarray(X, dtype=np.float64) - self.centre
+        kernel = _gauss(centred / self.scale[0], self.landmarks)
+        views = {
+            "text": centred / self.scale[1],
+            "near": (kernel @ self.near_map - self.near_centre) / self.scale[2],
+        }
+        if len(self.task_offset):
+            shares = self.task_shares(X) if task is None else task
+            views["task"] = (shares - self.task_centre) / self.scale[3]
+        return views
+
+
+def fit_text_views(X: NDArray[np.floating], tasks: NDArray[np.str_], seed: int) -> tuple[TextViews, Array]:
+    """Views of training vectors float (n, d) with their tasks str (n,), and the tasks as f64 (n, t)."""
+    centre = X.mean(axis=0, dtype=np.float64)
+    centred = X - centre
+    length = max(_length(centred), 1e-12)
+    names, code = np.unique(tasks, return_inverse=True)
+    one_hot = np.eye(len(names))[code] if len(names) > 1 else np.zeros((len(X), 0))
+    weight, offset = _fit_tasks(centred, code, len(names))
+    chosen = np.sort(np.random.default_rng([seed, 5]).permutation(len(X))[:N_LANDMARKS])
+    landmarks = centred[chosen] / length
+    value, vectors = np.linalg.eigh(_gauss(landmarks, landmarks))
+    kept = value > 1e-8 * value[-1]
+    near_map = vectors[:, kept] / np.sqrt(value[kept])  # Nystroem: features whose inner products are the kernel
+    near = _gauss(centred / length, landmarks) @ near_map
+    scale = [length, length, _length(near - near.mean(axis=0)), _length(one_hot - one_hot.mean(axis=0))]
+    views = TextViews(
+        centre=centre,
+        scale=np.maximum(scale, 1e-12),
+        task_weight=weight,
+        task_offset=offset,
+        task_centre=one_hot.mean(axis=0),
+        landmarks=landmarks,
+        near_map=near_map,
+        near_centre=near.mean(axis=0),
+    )
+    return views, one_hot
+
+
+def _fit_tasks(centred: Array, code: NDArray[np.int64], n_tasks: int) -> tuple[Array, Array]:
+    if n_tasks < 2:
+        return np.zeros((centred.shape[1], 0)), np.zeros(0)
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=INVERSE_PENALTY, tol=1e-3, max_iter=1000).fit(centred, code)
+    if n_tasks == 2:  # scikit-learn then keeps the second class's log odds only
+        return np.column_stack([np.zeros(len(model.coef_.T)), model.coef_[0]]), np.array([0.0, model.intercept_[0]])
+    return model.coef_.T.copy(), model.intercept_.copy()
+
+
+def _length(features: Array) -> float:
+    return float(np.sqrt((features**2).sum(axis=1).mean())) if features.size else 1.0
+
+
+def _gauss(X: Array, landmarks: Array) -> Array:
+    """Gaussian kernel f64 (b, r) of vectors whose mean squared length is 1, of width 1."""
+    squared = (X**2).sum(axis=1)[:, None] + (landmarks**2).sum(axis=1) - 2 * X @ landmarks.T
+    return np.asarray(np.exp(-squared.clip(min=0) / 2))
+
+
+_kept: OrderedDict[str, Any] = OrderedDict()
+
+
+def once(make: Callable[[], Any], *arrays: NDArray[Any]) -> Any:
+    """`make()`, remembered for the last few contents of `arrays`: growing pools share their prompts."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    key = digest.hexdigest()
+    if key not in _kept:
+        _kept[key] = make()
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    _kept.move_to_end(key)
+    return _kept[key]
