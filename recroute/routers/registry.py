@@ -21,6 +21,8 @@ BUILT_IN = {  # in the order of tables: bounds and baselines first
     "als": "recroute.routers.als:ALS",
     "ridge": "recroute.routers.ridge:Ridge",
     "hierarchy": "recroute.routers.hierarchy:Hierarchy",
+    "blend": "recroute.routers.blend:Blend",
+    "guarded": "recroute.routers.guarded:Guarded",
 }
 REGISTRY = Registry("router", "recroute.routers", BUILT_IN)
 
@@ -42,7 +44,8 @@ def make_router(name: str, **hyperparameters: Any) -> Router:
     Parameters
     ----------
     name : str
-        A registered name, or the path of a TOML file with the key `router` and hyperparameters.
+        A registered name, perhaps with hyperparameters as tables write them, `knn(n_neighbors=100)`, or the path of
+        a TOML file with the key `router` and hyperparameters.
     **hyperparameters
         Values for the router's fields; text is converted to the field's type.
 
@@ -57,12 +60,32 @@ def make_router(name: str, **hyperparameters: Any) -> Router:
     --------
     >>> make_router("knn", n_neighbors="100").n_neighbors
     100
+    >>> make_router("knn(n_neighbors=100,views=all)").label
+    'knn(views=all,n_neighbors=100)'
     """
-    if name.endswith(".toml"):
+    if name.endswith(")"):
+        name, hyperparameters = _read_label(name, hyperparameters)
+    elif name.endswith(".toml"):
         name, hyperparameters = _read_configuration(Path(name), hyperparameters)
     cls = router_class(name)
     known = [f.name for f in cls.settings()]
     return cls(**convert_settings(cls, name, "hyperparameter", known, hyperparameters, RouterError))
+
+
+def _read_label(label: str, overrides: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Name and hyperparameters of `name(key=value,...)`; a value may itself be such a label."""
+    name, _, inner = label[:-1].partition("(")
+    found: dict[str, Any] = {}
+    depth, start = 0, 0
+    for i, sign in enumerate(inner + ","):
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and depth == 0:
+            key, equals, value = inner[start:i].partition("=")
+            if not equals:
+                raise RouterError(f"router {label!r}: {inner[start:i]!r} is not of the form name=value")
+            found[key.strip()] = value.strip()
+            start = i + 1
+    return name.strip(), found | overrides
 
 
 def _read_configuration(path: Path, overrides: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -49,3 +49,11 @@ class TestRidge(RouterContract):
 
 class TestHierarchy(RouterContract):
     router = "hierarchy"
+
+
+class TestBlend(RouterContract):
+    router = "blend"
+
+
+class TestGuarded(RouterContract):
+    router = "guarded"

@@ -1,0 +1,82 @@
+"""Any router, held at the best single LLM unless the evidence for another is strong enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data import Dataset
+from recroute.retrieval import tie_order
+from recroute.routers.base import Instances, Scores, fitted, setting
+from recroute.routers.parts import Composite, out_of_fold
+
+Array = NDArray[np.float64]
+# In standard errors of a mean over all prompts: a prompt has few neighbours, so useful values reach far above 2.
+Z = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, np.inf)
+
+
+@dataclass(kw_only=True)
+class Guarded(Composite):
+    """The router's predictions, but no LLM above the best single one that is not ahead by z standard errors.
+
+    On training prompts that the router was not fitted on, each LLM's standard error is the root mean squared
+    difference between its predicted and its observed advantage over the best single LLM, divided by the root of their
+    number. z is the value of `Z` whose choices there gain most over the best single LLM, less one standard error of
+    that gain; it is infinite, and the router is the best single LLM, where no other z gains anything. LLMs that do not
+    pass are held at the best single LLM's score, and ties go to the higher train mean.
+    """
+
+    name: ClassVar[str] = "guarded"
+    kind: ClassVar[str] = "composite"
+
+    router: str = setting("knn", help="the router to guard")
+
+    z_: Array = fitted()
+    best_: NDArray[np.int64] = fitted()
+    error_: Array = fitted()
+
+    def part_names(self) -> Sequence[str]:
+        return [self.router]
+
+    def _fit(self, train: Dataset) -> None:
+        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))
+        train = train.take_instances(seen)
+        parts = self.make_parts()
+        scores = train.interactions.dense()
+        predicted = out_of_fold(parts, train, self.n_folds, self.seed)[0]
+        best = int(tie_order(self.llm_mean_)[0])
+        ahead, really_ahead = predicted - predicted[:, [best]], scores - scores[:, [best]]
+        known = ~np.isnan(really_ahead)
+        n = known.sum(axis=0)
+        squared = np.where(known, (ahead - really_ahead) ** 2, 0).sum(axis=0, dtype=np.float64)
+        self.error_ = np.sqrt(squared) / np.maximum(n, 1)
+        self.error_[n == 0] = np.inf  # never evaluated beside the best single LLM: no evidence
+        self.best_ = np.array([best])
+        self.z_ = np.array([self._choose_z(predicted, scores, best)])
+        self.parts_ = [part.fit(train) for part in parts]
+
+    def _choose_z(self, predicted: NDArray[np.float32], scores: NDArray[np.float32], best: int) -> float:
+        everyone, rows = np.arange(len(self.error_)), np.arange(len(scores))
+        worth = []
+        for z in Z:
+            held = self._hold(predicted, predicted[:, [best]], self.error_ * z if z < np.inf else np.inf)
+            gain = (scores[rows, self.choose(held, everyone)[:, 0]] - scores[:, best]).astype(np.float64)
+            gain = gain[~np.isnan(gain)]
+            worth.append(gain.mean() - gain.std() / np.sqrt(len(gain)) if len(gain) else 0.0)
+        # the last of equals: the strictest
+        return Z[len(Z) - 1 - int(np.argmax(worth[::-1]))]
+
+    @staticmethod
+    def _hold(predicted: Scores, of_best: Scores, margin: Array | float) -> Scores:
+        """Predictions f32 (b, m), those that are ahead by no more than the margin held at the best single LLM's."""
+        return np.where(predicted - of_best > margin, predicted, np.minimum(predicted, of_best))
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        (part,), (z,) = self.parts_, self.z_
+        of_best = part.score(instances, self.best_)
+        margin = self.error_[llm_index] * z if z < np.inf else np.inf
+        return self._hold(part.score(instances, llm_index), of_best, margin)

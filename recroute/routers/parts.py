@@ -1,0 +1,74 @@
+"""What routers made of other routers share: their parts, fits on folds, and persistence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data import Dataset, prompt_groups
+from recroute.encoders import main_encoder
+from recroute.routers.base import VIEWS, Router, TextRouter, fitted, setting
+from recroute.routers.registry import make_router
+
+
+@dataclass(kw_only=True)
+class Composite(TextRouter):
+    """A router with other routers inside, fitted on the same data."""
+
+    views: str = setting("all", choices=VIEWS, help="what the parts may read")
+    n_folds: int = setting(4, low=2, high=20, help="folds of the training prompts that parts are compared on")
+
+    parts_: list[Router] = fitted(array=False)
+
+    def part_names(self) -> Sequence[str]:
+        """Names of the parts, as `make_router` reads them."""
+        raise NotImplementedError
+
+    def make_parts(self) -> list[Router]:
+        """The parts, not fitted."""
+        return [replace(make_router(name), seed=self.seed) for name in self.part_names()]
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        arrays = super().state()
+        for i, part in enumerate(self.parts_):
+            arrays |= {f"part{i}.{name}": array for name, array in part.state().items()}
+        return arrays
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        super().restore(arrays)
+        self.parts_ = self.make_parts()
+        for i, part in enumerate(self.parts_):
+            prefix = f"part{i}."
+            part.llm_ids_ = self.llm_ids_
+            encoder = self.encoder_
+            narrow = isinstance(part, TextRouter) and part.views != "all"
+            part.encoder_ = main_encoder(encoder) if encoder is not None and narrow else encoder
+            part.restore({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
+
+
+def out_of_fold(parts: Sequence[Router], train: Dataset, n_folds: int, seed: int) -> NDArray[np.float32]:
+    """What each part predicts for training prompts it was not fitted on, f32 (p, n, m).
+
+    Prompts that occur twice are in one fold, and tasks are spread evenly over the folds.
+    """
+    fold = draw_folds(train, n_folds, seed)
+    predicted = np.empty((len(parts), train.n_instances, train.n_llms), dtype=np.float32)
+    for f in range(fold.max() + 1):
+        inside, outside = np.flatnonzero(fold == f), np.flatnonzero(fold != f)
+        rest, held_out = train.take_instances(outside), train.take_instances(inside)
+        for i, part in enumerate(parts):
+            predicted[i, inside] = replace(part).fit(rest).score(held_out)
+    return predicted
+
+
+def draw_folds(train: Dataset, n_folds: int, seed: int) -> NDArray[np.int64]:
+    """Fold of each instance, int (n,): groups of equal prompts, dealt out task by task in random order."""
+    _, first, group = np.unique(prompt_groups(train), return_index=True, return_inverse=True)
+    order = np.lexsort((np.random.default_rng([seed, 7]).random(len(first)), train.tasks[first]))
+    of_group = np.empty(len(first), dtype=np.int64)
+    of_group[order] = np.arange(len(first)) % min(n_folds, len(first))
+    return of_group[group]
