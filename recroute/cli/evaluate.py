@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import recroute.evaluation as evaluation
 from recroute.cli.options import (
+    Baseline,
     DatasetPath,
     EncoderKind,
     JsonPath,
@@ -13,6 +14,7 @@ from recroute.cli.options import (
     RouterNames,
     Seed,
     Seeds,
+    Shuffle,
     SplitKind,
     check_writable,
     console,
@@ -30,6 +32,8 @@ def evaluate(
     split: SplitKind = None,
     encoder: EncoderKind = "auto",
     reference: Reference = None,
+    baseline: Baseline = "best_single",
+    shuffle: Shuffle = None,
     min_coverage: MinCoverage = 0.0,
     seed: Seed = 0,
     seeds: Seeds = 1,
@@ -50,6 +54,8 @@ def evaluate(
             split=split,
             encoder=encoder,
             reference=reference,
+            baseline=baseline,
+            shuffle=shuffle,
             seeds=range(seed, seed + seeds),
             progress=progress,
         )

@@ -40,6 +40,13 @@ Reference = Annotated[
     str | None,
     typer.Option("--reference", help="Reference for V_R: a number, a RouterEval benchmark or an LLM id."),
 ]
+Baseline = Annotated[
+    str, typer.Option("--baseline", help="Compare every router with this one, paired, with Holm's correction.")
+]
+Shuffle = Annotated[
+    str | None,
+    typer.Option("--shuffle", help="A control. text: every training prompt gets the text of another one."),
+]
 MinCoverage = Annotated[
     float,
     typer.Option("--min-coverage", min=0, max=1, help="Keep LLMs evaluated on at least this share of the instances."),
@@ -74,7 +81,9 @@ def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int], None]
 
 
 def finish(evaluation: Evaluation, json_path: Path | None, out: Console) -> None:
-    """Print the notes, write the JSON, and end with 130 if the run was interrupted."""
+    """Print comparisons and notes, write the JSON, and end with 130 if the run was interrupted."""
+    for line in evaluation.sentences():
+        out.print(line, markup=False)
     for note in evaluation.notes:
         out.print(f"note: {note}", style="yellow", markup=False)
     if json_path is not None:

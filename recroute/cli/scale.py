@@ -9,6 +9,7 @@ import typer
 
 import recroute.evaluation as evaluation
 from recroute.cli.options import (
+    Baseline,
     DatasetPath,
     EncoderKind,
     JsonPath,
@@ -18,6 +19,7 @@ from recroute.cli.options import (
     RouterNames,
     Seed,
     Seeds,
+    Shuffle,
     SplitKind,
     check_writable,
     console,
@@ -57,6 +59,8 @@ def scale(
     split: SplitKind = None,
     encoder: EncoderKind = "auto",
     reference: Reference = None,
+    baseline: Baseline = "best_single",
+    shuffle: Shuffle = None,
     min_coverage: MinCoverage = 0.0,
     seed: Seed = 0,
     seeds: Seeds = 1,
@@ -85,6 +89,8 @@ def scale(
             split=split,
             encoder=encoder,
             reference=reference,
+            baseline=baseline,
+            shuffle=shuffle,
             seeds=range(seed, seed + seeds),
             progress=progress,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import polars as pl
 
 from recroute._version import __version__
 from recroute.data.atomic import new_file
+from recroute.evaluation.compare import COMPARISON_COLUMNS, sentence
 
 COLUMNS = {
     "router": pl.String,
@@ -34,14 +35,18 @@ class Evaluation:
     ----------
     rows : polars.DataFrame
         `router, group, pool_size, seed, metric, value, ci_low, ci_high, n_instances`. `seed` is null when
-        pooled over seeds; `group` "mean" is the mean of the groups; `pool_size` is null for the slope.
+        pooled over seeds; `group` "mean" is the mean of the groups; `pool_size` is null for the slope and for the mean
+        over sizes.
     info : mapping
         `dataset` (name, shape, split), `seed`, `seeds`, `notes` (lines a reader should know) and `complete`
         (False if the run was interrupted).
+    comparisons : polars.DataFrame
+        Paired differences to a baseline, pooled over seeds, see `recroute.evaluation.compare.comparisons`.
     """
 
     rows: pl.DataFrame
     info: Mapping[str, Any]
+    comparisons: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=COMPARISON_COLUMNS))
 
     @property
     def notes(self) -> list[str]:
@@ -63,6 +68,18 @@ class Evaluation:
             )
         return float(found["value"][0])
 
+    def sentences(self, metric: str = "mean_score") -> list[str]:
+        """What can be said of each router against the baseline; bounds are left out.
+
+        The mean over groups and pool sizes is compared where there are several.
+        """
+        found = self.comparisons.filter(~pl.col("router").str.contains(r"^(oracle|random|best_single)"), metric=metric)
+        if "mean" in found["group"]:
+            found = found.filter(group="mean")
+        if found["pool_size"].has_nulls():
+            found = found.filter(pl.col("pool_size").is_null())
+        return [sentence(row) for row in found.iter_rows(named=True)]
+
     def to_pandas(self) -> Any:
         """The rows as a pandas frame (pandas has to be installed)."""
         return self.rows.to_pandas()
@@ -78,7 +95,8 @@ class Evaluation:
         rest = {key: value for key, value in self.info.items() if key not in head}
         # NaN is no JSON: a value that does not exist is null
         rows = self.rows.with_columns(pl.col("value", "ci_low", "ci_high").fill_nan(None))
-        return {**head, **rest, "rows": rows.to_dicts()}
+        pairs = self.comparisons.with_columns(pl.lit(None, dtype=pl.Int64).alias("seed"))
+        return {**head, **rest, "rows": rows.to_dicts() + pairs.to_dicts()}
 
     def write_json(self, path: str | Path, command: list[str] | None = None) -> None:
         """Write the result JSON, whole or not at all."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,8 @@ def evaluate(
     split: str | None = None,
     encoder: str = "auto",
     reference: str | None = None,
+    baseline: str = "best_single",
+    shuffle: str | None = None,
     seeds: Sequence[int] = (0,),
     n_resamples: int = N_RESAMPLES,
     progress: Progress | None = None,
@@ -53,6 +56,11 @@ def evaluate(
         See `prepare_split`.
     reference : str, optional
         See `reference_scores`.
+    baseline : str
+        Router that all others are compared with, paired, in `Evaluation.comparisons`; added if it is not there.
+    shuffle : {"text"}, optional
+        A control: every training prompt gets the text of another one, so that text says nothing. A router that
+        shrinks what it cannot tell falls back to the best single LLM; one below it was fitted to noise.
     seeds : list of int
         Each seed draws its own split (a split that the data set brings stays) and seeds the routers.
     n_resamples : int
@@ -73,8 +81,9 @@ def evaluate(
     def whole(data: Split) -> list[Pool]:
         return [Pool("all", dataset.n_llms, np.arange(dataset.n_llms))]
 
-    chosen, notes = _usable(dataset, [*routers, *BASELINES])
-    return _run(dataset, chosen, notes, whole, split, encoder, reference, seeds, n_resamples, progress)
+    chosen, notes = _usable(dataset, [*routers, *BASELINES, baseline])
+    prepare = partial(prepare_split, dataset, split=split, encoder=encoder, shuffle=shuffle)
+    return _run(dataset, chosen, notes, whole, prepare, reference, baseline, seeds, n_resamples, progress)
 
 
 def scale(
@@ -87,6 +96,8 @@ def scale(
     split: str | None = None,
     encoder: str = "auto",
     reference: str | None = None,
+    baseline: str = "best_single",
+    shuffle: str | None = None,
     seeds: Sequence[int] = (0,),
     n_resamples: int = N_RESAMPLES,
     progress: Progress | None = None,
@@ -115,13 +126,14 @@ def scale(
     if (pool_sizes is not None and not pool_sizes) or not groups:
         raise DataError("scale needs at least one pool size and one group")
     mixes = [make_router("oracle_mix", p=p) for p in MIX_SHARES]
-    chosen, notes = _usable(dataset, [*routers, *BASELINES, *mixes])
+    chosen, notes = _usable(dataset, [*routers, *BASELINES, baseline, *mixes])
+    prepare = partial(prepare_split, dataset, split=split, encoder=encoder, shuffle=shuffle)
     if OWN in groups:
         pools_of, more_notes = _own(dataset, groups, pool_sizes)
     else:
         pools_of, more_notes = _selected(dataset, groups, pool_sizes or POOL_SIZES, pool_basis, split, seeds)
     notes += more_notes
-    found = _run(dataset, chosen, notes, pools_of, split, encoder, reference, seeds, n_resamples, progress)
+    found = _run(dataset, chosen, notes, pools_of, prepare, reference, baseline, seeds, n_resamples, progress)
     return replace(found, info={**found.info, "published": published_beside(dataset, found.rows)})
 
 
@@ -165,9 +177,9 @@ def _run(
     routers: list[Router],
     notes: list[str],
     pools_of: PoolsOf,
-    split: str | None,
-    encoder: str,
+    prepare: Callable[..., Split],
     reference: str | None,
+    baseline: str,
     seeds: Sequence[int],
     n_resamples: int,
     progress: Progress | None,
@@ -178,7 +190,7 @@ def _run(
     parts: Split | None = None
     try:
         for i, seed in enumerate(seeds):
-            parts = prepare_split(dataset, split=split, seed=seed, encoder=encoder)
+            parts = prepare(seed=seed)
             against = reference_scores(parts.test, reference)
             pools = pools_of(parts)
             for j, pool in enumerate(pools):
@@ -194,10 +206,11 @@ def _run(
     assert parts is not None
     if parts.note:
         notes.append(parts.note)
+    baseline = make_router(baseline).label
     try:
-        rows, more_notes = summarise(cells, seeds[0], n_resamples)
+        rows, pairs, more_notes = summarise(cells, seeds[0], n_resamples, baseline)
     except KeyboardInterrupt:  # minutes of fitting are not thrown away for seconds of resampling
-        rows, more_notes = summarise(cells, seeds[0], n_resamples)
+        rows, pairs, more_notes = summarise(cells, seeds[0], n_resamples, baseline)
     info = {
         "dataset": _describe(dataset, parts),
         "seed": seeds[0],
@@ -205,7 +218,7 @@ def _run(
         "notes": [*notes, *more_notes],
         "complete": complete,
     }
-    return Evaluation(rows, info)
+    return Evaluation(rows, info, pairs)
 
 
 def _usable(dataset: Dataset, wanted: Iterable[Router | str]) -> tuple[list[Router], list[str]]:

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.evaluation.bootstrap import Bootstrap, interval
+from recroute.evaluation.compare import COMPARED, comparisons
 from recroute.evaluation.evaluation import COLUMNS
 from recroute.metrics import METRICS, Outcome
 
@@ -39,8 +40,10 @@ class Estimate:
 Key = tuple[str, str, int | None, str]  # router, group, pool size, metric
 
 
-def summarise(cells: list[Cell], seed: int, n_resamples: int) -> tuple[pl.DataFrame, list[str]]:
-    """Rows of an Evaluation and notes on choices that nobody evaluated.
+def summarise(
+    cells: list[Cell], seed: int, n_resamples: int, baseline: str | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
+    """Rows of an Evaluation, comparisons against the baseline, and notes on choices that nobody evaluated.
 
     Only pools that every seed finished are pooled, so an interrupted run does not mix seeds.
     """
@@ -57,17 +60,21 @@ def summarise(cells: list[Cell], seed: int, n_resamples: int) -> tuple[pl.DataFr
                 estimate = Estimate(float(metric(outcome, None)[0]), metric(outcome, weights))
                 by_seed.setdefault((router, cell.group, cell.pool_size, name), {})[cell.seed] = estimate
     by_seed = {key: found for key, found in by_seed.items() if not np.isnan([e.value for e in found.values()]).all()}
-    by_seed = _with_slope(_with_group_mean(by_seed))
+    by_seed = _with_curve(_with_group_mean(by_seed))
     rows: list[dict[str, Any]] = []
+    pooled: dict[Key, tuple[float, Array]] = {}
     for key, found in by_seed.items():
         router, group, size, metric_name = key
         n = n_instances.get((group, size)) or max(n_instances.values())
         head = {"router": router, "group": group, "pool_size": size, "metric": metric_name, "n_instances": n}
         if len(found) == len(seeds):
-            rows.append(head | _row(None, _pooled(bootstrap, found)))
+            estimate = _pooled(bootstrap, found)
+            pooled[key] = (estimate.value, estimate.replicates)
+            rows.append(head | _row(None, estimate))
         if len(seeds) > 1:
             rows.extend(head | _row(s, estimate) for s, estimate in found.items())
-    return pl.DataFrame(rows, schema=COLUMNS), _notes(cells)
+    pairs = comparisons(pooled, baseline or "", max(n_instances.values()))
+    return pl.DataFrame(rows, schema=COLUMNS), pairs, _notes(cells)
 
 
 def _test_ids(cells: Iterable[Cell], seed: int) -> NDArray[np.str_]:
@@ -104,28 +111,33 @@ def _average(members: list[dict[int, Estimate]]) -> dict[int, Estimate]:
     }
 
 
-def _with_slope(by_seed: dict[Key, dict[int, Estimate]]) -> dict[Key, dict[int, Estimate]]:
-    """Adds the metric "slope": least-squares slope of mu on log2 of the pool size."""
-    curves: dict[Key, dict[int, dict[int, Estimate]]] = {}
+def _with_curve(by_seed: dict[Key, dict[int, Estimate]]) -> dict[Key, dict[int, Estimate]]:
+    """Adds what sums up a curve: the mean over pool sizes, and "slope", that of mu on log2 of the pool size."""
+    curves: dict[tuple[str, str, str], dict[int, dict[int, Estimate]]] = {}
     for (router, group, size, metric), found in by_seed.items():
-        if metric == "mean_score" and size is not None:
-            curves.setdefault((router, group, None, "slope"), {})[size] = found
+        if metric in COMPARED and size is not None:
+            curves.setdefault((router, group, metric), {})[size] = found
     n_sizes = max((len(curve) for curve in curves.values()), default=0)
-    slopes = {key: _slope(curve) for key, curve in curves.items() if len(curve) == n_sizes > 1}
-    return {**by_seed, **{key: found for key, found in slopes.items() if found}}
+    more: dict[Key, dict[int, Estimate]] = {}
+    for (router, group, metric), curve in curves.items():
+        if len(curve) == n_sizes > 1:
+            x = np.log2(sorted(curve))
+            more[router, group, None, metric] = _combined(curve, np.full(n_sizes, 1 / n_sizes))
+            if metric == "mean_score":
+                more[router, group, None, "slope"] = _combined(curve, (x - x.mean()) / ((x - x.mean()) ** 2).sum())
+    return {**by_seed, **{key: found for key, found in more.items() if found}}
 
 
-def _slope(curve: dict[int, dict[int, Estimate]]) -> dict[int, Estimate]:
-    sizes = sorted(curve)
-    x = np.log2(sizes)
-    x = (x - x.mean()) / ((x - x.mean()) ** 2).sum()  # slope = x . y
-    shared = [seed for seed in curve[sizes[0]] if all(seed in curve[size] for size in sizes)]
+def _combined(curve: dict[int, dict[int, Estimate]], weight: Array) -> dict[int, Estimate]:
+    """A weighted sum over sizes, smallest first, for each seed that has all of them."""
+    points = [curve[size] for size in sorted(curve)]
     return {
         seed: Estimate(
-            float(x @ [curve[size][seed].value for size in sizes]),
-            x @ np.stack([curve[size][seed].replicates for size in sizes]),
+            float(weight @ [point[seed].value for point in points]),
+            weight @ np.stack([point[seed].replicates for point in points]),
         )
-        for seed in shared
+        for seed in points[0]
+        if all(seed in point for point in points)
     }
 
 

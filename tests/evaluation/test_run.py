@@ -113,7 +113,10 @@ def test_the_json_has_the_agreed_keys(grown: Evaluation, tmp_path: Path) -> None
     result = json.loads((tmp_path / "run.json").read_text())
     assert {"recroute", "command", "dataset", "seed", "rows"} <= set(result)
     keys = {"router", "group", "pool_size", "seed", "metric", "value", "ci_low", "ci_high", "n_instances"}
-    assert all(set(row) == keys for row in result["rows"])
+    compared = [row for row in result["rows"] if "baseline" in row]
+    assert all(set(row) == keys for row in result["rows"] if "baseline" not in row)
+    assert compared
+    assert all(set(row) == keys | {"baseline", "p_value", "p_holm"} for row in compared)
     assert result["dataset"]["simulated"] is True
 
 

@@ -1,0 +1,120 @@
+"""Routers against a baseline: paired differences, Holm's correction, and a sentence for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recroute.evaluation.bootstrap import interval
+
+Array = NDArray[np.float64]
+COMPARED = ("mean_score", "best_single_ratio", "lift")
+LEVEL = 0.05
+COMPARISON_COLUMNS = {
+    "router": pl.String,
+    "baseline": pl.String,
+    "group": pl.String,
+    "pool_size": pl.Int64,
+    "metric": pl.String,
+    "value": pl.Float64,
+    "ci_low": pl.Float64,
+    "ci_high": pl.Float64,
+    "p_value": pl.Float64,
+    "p_holm": pl.Float64,
+    "n_instances": pl.Int64,
+}
+
+
+def two_sided_p(replicates: Array) -> float:
+    """p of "no difference" from bootstrap replicates f64 (b,) of a difference: twice the smaller tail.
+
+    The observed data count as one more replicate, so p is never 0: its least value is 2 / (b + 1).
+
+    >>> two_sided_p(np.array([0.1, 0.2, 0.3]))
+    0.5
+    """
+    known = replicates[~np.isnan(replicates)]
+    tail = min(int((known <= 0).sum()), int((known >= 0).sum()))
+    return min(1.0, 2 * (tail + 1) / (len(known) + 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction for as many comparisons.
+
+    Source: Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 1979.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    found = [0.0] * len(p_values)
+    reached = 0.0
+    for rank, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        reached = max(reached, min(1.0, (len(p_values) - rank) * p_values[i]))
+        found[i] = round(reached, 12)
+    return found
+
+
+def comparisons(
+    estimates: Mapping[tuple[str, str, int | None, str], tuple[float, Array]], baseline: str, n_instances: int
+) -> pl.DataFrame:
+    """Rows `router minus baseline`, for every group, pool size and metric of `COMPARED`.
+
+    Parameters
+    ----------
+    estimates : dict of (router, group, pool size, metric) to (value, replicates f64 (b,))
+        Pooled over seeds; the replicates of all routers come from the same resamples.
+    baseline : str
+        Label of a router.
+    n_instances : int
+
+    Returns
+    -------
+    polars.DataFrame with `COMPARISON_COLUMNS`; p_holm is corrected for the routers compared in that group, size and
+    metric.
+    """
+    rows: list[dict[str, Any]] = []
+    families: dict[tuple[str, int | None, str], list[int]] = {}
+    for (router, group, size, metric), (value, replicates) in estimates.items():
+        against = estimates.get((baseline, group, size, metric))
+        if metric not in COMPARED or router == baseline or against is None:
+            continue
+        difference = replicates - against[1]
+        low, high = interval(difference)
+        families.setdefault((group, size, metric), []).append(len(rows))
+        rows.append(
+            {
+                "router": router,
+                "baseline": baseline,
+                "group": group,
+                "pool_size": size,
+                "metric": metric,
+                "value": value - against[0],
+                "ci_low": low,
+                "ci_high": high,
+                "p_value": two_sided_p(difference),
+                "n_instances": n_instances,
+            }
+        )
+    for members in families.values():
+        for i, p in zip(members, holm([rows[i]["p_value"] for i in members]), strict=True):
+            rows[i]["p_holm"] = p
+    return pl.DataFrame(rows, schema=COMPARISON_COLUMNS)
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """A comparison row in words, in points (hundredths of the score).
+
+    >>> row = {"router": "auto", "baseline": "knn", "value": 0.019, "ci_low": 0.012, "ci_high": 0.026, "p_holm": 0.004}
+    >>> sentence(row)
+    'auto beats knn by 1.9 points [1.2, 2.6]'
+    """
+    size, low, high = 100 * row["value"], 100 * row["ci_low"], 100 * row["ci_high"]
+    if row["p_holm"] >= LEVEL:
+        return f"{row['router']} cannot be told from {row['baseline']}: {size:+.1f} points [{low:.1f}, {high:.1f}]"
+    if size > 0:
+        return f"{row['router']} beats {row['baseline']} by {size:.1f} points [{low:.1f}, {high:.1f}]"
+    return f"{row['router']} is behind {row['baseline']} by {-size:.1f} points [{-high:.1f}, {-low:.1f}]"

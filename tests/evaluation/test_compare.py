@@ -1,0 +1,67 @@
+"""Paired comparisons: arithmetic, and what they say where the truth is known."""
+
+import numpy as np
+import pytest
+
+from recroute.data import Dataset
+from recroute.evaluation import evaluate
+from recroute.evaluation.compare import comparisons, holm, sentence, two_sided_p
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == [0.03, 0.06, 0.06, 0.02]
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_p_is_the_smaller_tail_doubled() -> None:
+    assert two_sided_p(np.array([-1.0, 1, 1, 1, 1, 1, 1, 1, 1])) == pytest.approx(2 * 2 / 10)
+    assert two_sided_p(np.array([np.nan, 1.0, 1.0, 1.0])) == pytest.approx(2 * 1 / 4)
+    assert two_sided_p(np.zeros(9)) == 1
+
+
+def test_differences_are_paired_and_corrected_within_a_family() -> None:
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=999)  # what all routers share cancels in a paired difference
+    estimates = {
+        ("base", "g", 3, "lift"): (0.0, common),
+        ("a", "g", 3, "lift"): (0.5, common + 0.5),
+        ("b", "g", 3, "lift"): (0.0, common + rng.normal(size=999)),
+        ("a", "g", 3, "regret"): (1.0, common),
+    }
+    rows = comparisons(estimates, "base", 10).to_dicts()
+    assert [(row["router"], row["metric"]) for row in rows] == [("a", "lift"), ("b", "lift")]
+    assert rows[0]["ci_low"] == pytest.approx(0.5)
+    assert rows[0]["p_holm"] == pytest.approx(2 * 2 / 1000)
+    assert rows[1]["p_holm"] > 0.05
+
+
+@pytest.mark.parametrize(
+    ("value", "p", "said"),
+    [
+        (0.02, 0.01, "a beats b by 2.0 points [1.0, 3.0]"),
+        (-0.02, 0.01, "a is behind b by 2.0 points [-3.0, -1.0]"),
+        (0.02, 0.2, "a cannot be told from b: +2.0 points [1.0, 3.0]"),
+    ],
+)
+def test_sentences(value: float, p: float, said: str) -> None:
+    row = {"router": "a", "baseline": "b", "value": value, "ci_low": 0.01, "ci_high": 0.03, "p_holm": p}
+    assert sentence(row) == said
+
+
+def test_a_router_that_reads_the_prompt_beats_the_best_single_llm(planted: Dataset) -> None:
+    found = evaluate(planted, ["svd"], seeds=(0, 1))
+    assert any(line.startswith("svd beats best_single by") for line in found.sentences())
+    assert found.comparisons["baseline"].unique().to_list() == ["best_single"]
+
+
+def test_with_shuffled_texts_it_does_not(planted: Dataset) -> None:
+    found = evaluate(planted, ["svd", "hierarchy"], seeds=(0, 1), shuffle="text")
+    assert any("has the text of another one" in note for note in found.notes)
+    assert not any(line.startswith(("svd beats", "hierarchy beats")) for line in found.sentences())
+
+
+def test_routers_are_compared_with_the_baseline_that_was_named(planted: Dataset) -> None:
+    found = evaluate(planted, ["svd"], baseline="knn(n_neighbors=9)", seeds=(0,))
+    assert found.comparisons["baseline"].unique().to_list() == ["knn(n_neighbors=9)"]
+    assert "svd" in found.comparisons["router"].to_list()
