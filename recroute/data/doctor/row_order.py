@@ -36,6 +36,7 @@ N_DIRECTIONS = 8
 N_RELATIVES, RELATIVE_DECAY = 12, 0.8
 MIN_RECORDS = 60
 MIN_FOR_DOUBT = 200
+MIN_OF_EACH = 20  # successes and failures: one success correlates with nothing
 MIN_FOR_DIRECTIONS = 400  # LLMs; below, the directions would follow single LLMs
 Array = NDArray[np.float32]
 
@@ -312,7 +313,10 @@ def _expected(correlation: Array, mean: NDArray[np.float64]) -> Array:
 
 def _unrelated(dataset: Dataset, correlation: Array, expected: Array) -> list[int]:
     """LLMs whose correlation is about nil where LLMs of such a mean have a clear one."""
-    n_records = np.bincount(dataset.interactions.scores.indices, minlength=dataset.n_llms)
+    scores = dataset.interactions.scores
+    n_records = np.bincount(scores.indices, minlength=dataset.n_llms)
+    mean = np.bincount(scores.indices, scores.data, minlength=dataset.n_llms) / np.maximum(n_records, 1)
     gap = np.arctanh(np.clip(expected, 0, 0.99)) - np.arctanh(np.clip(correlation, -0.99, 0.99))
-    far = gap * np.sqrt(np.maximum(n_records - 3, 0)) > 6
-    return [int(j) for j in np.flatnonzero(far & (correlation < 0.1) & (expected > 0.3) & (n_records >= MIN_FOR_DOUBT))]
+    far = (gap * np.sqrt(np.maximum(n_records - 3, 0)) > 6) & (correlation < 0.1) & (expected > 0.3)
+    telling = (n_records >= MIN_FOR_DOUBT) & (n_records * np.minimum(mean, 1 - mean) >= MIN_OF_EACH)
+    return np.flatnonzero(far & telling).tolist()

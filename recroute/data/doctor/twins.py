@@ -115,7 +115,8 @@ def _rest(raw: NDArray[np.float32], seen: NDArray[np.float32], task: NDArray[np.
     count = np.maximum(member @ seen, 1)  # (t, m)
 
     def centred(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return seen * (values - ((member @ (values * seen)) / count)[task])
+        result: NDArray[np.float32] = seen * (values - ((member @ (values * seen)) / count)[task])
+        return result
 
     mean = raw.sum(axis=1, keepdims=True) / np.maximum(seen.sum(axis=1, keepdims=True), 1)
     difficulty, rest = centred(np.broadcast_to(mean, raw.shape)), centred(raw)
