@@ -173,7 +173,9 @@ def find_reordered(dataset: Dataset) -> Examined:
         chosen = sure.copy()
         few = observed[:, open_question].sum(axis=0) < MIN_FOR_DOUBT
         chosen[open_question] = total[:, open_question].max(axis=0) > np.where(few, SURE_WITH_FEW_RECORDS, SURE_IN_SUM)
-    best = total.argmax(axis=0)
+    # Where an LLM fails at most of a task the two readings of its missing rows can be as likely; the usual one stands.
+    unusual = np.array([[0.0 if order.observed_only else SURE_IN_ORDER] for order in ORDERS], dtype=np.float32)
+    best = (total - unusual).argmax(axis=0)
     found = [Reordered(int(j), ORDERS[best[j]], float(total[best[j], j])) for j in np.flatnonzero(chosen)]
     return Examined(found, correlation, _expected(correlation, llm_means(dataset)), total.max(axis=0))
 
