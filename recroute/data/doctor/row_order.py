@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from recroute.data.dataset import Dataset
 from recroute.data.doctor._order import ORDERS, Index, Order, patterns
+from recroute.data.doctor._relatives import N_RELATIVES, relatives_evidence
 from recroute.data.doctor.finding import Finding, llm_s, some
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.means import llm_means
@@ -33,7 +34,6 @@ SURE_WITH_FEW_RECORDS = 50.0
 # rows were moved and were not found (3%, all with one or two tasks), none did.
 SURE_IN_ORDER = 10.0
 N_DIRECTIONS = 8
-N_RELATIVES, RELATIVE_DECAY = 12, 0.8
 MIN_RECORDS = 60
 MIN_FOR_DOUBT = 200
 MIN_OF_EACH = 20  # successes and failures: one success correlates with nothing
@@ -169,7 +169,7 @@ def find_reordered(dataset: Dataset) -> Examined:
     open_question = np.flatnonzero(enough & ~sure & (total.max(axis=0) > -SURE_IN_SUM))
     if len(open_question) and dataset.n_llms >= N_RELATIVES:
         peers = np.flatnonzero(~sure)
-        total[:, open_question] += _relatives(raw, observed, task, open_question, peers)
+        total[:, open_question] += relatives_evidence(raw, observed, task, open_question, peers)
         chosen = sure.copy()
         few = observed[:, open_question].sum(axis=0) < MIN_FOR_DOUBT
         chosen[open_question] = total[:, open_question].max(axis=0) > np.where(few, SURE_WITH_FEW_RECORDS, SURE_IN_SUM)
@@ -243,55 +243,6 @@ class _Fit:
     def _members(self, rows: Index) -> tuple[Array, Array]:
         member = (self.task[rows] == np.arange(self.n_tasks)[:, None]).astype(np.float32)
         return member, np.maximum(member.sum(axis=1), 1)
-
-
-def _relatives(raw: Array, observed: NDArray[np.bool_], task: Index, llms: Index, peers: Index) -> Array:
-    """Log-likelihood ratio of each order by the agreement with the nearest relatives, f32 (orders, len(llms))."""
-    solved = (raw >= 0.5).astype(np.float32)
-    present = _agreement(solved, observed, task, llms, peers, None)
-    incomplete = ~observed[:, llms].all(axis=0)
-    ratio = np.full((len(ORDERS), len(llms)), -np.inf, dtype=np.float32)
-    for i, order in enumerate(ORDERS):
-        asked = np.flatnonzero(incomplete) if not order.observed_only else np.arange(len(llms))
-        if len(asked):
-            ratio[i, asked] = _agreement(solved, observed, task, llms[asked], peers, order) - present[asked]
-    return ratio
-
-
-def _agreement(
-    solved: Array, observed: NDArray[np.bool_], task: Index, llms: Index, peers: Index, order: Order | None
-) -> Array:
-    """Log-likelihood of each LLM's answers given its task means and its relatives', up to a constant, f32 (b,)."""
-    y = np.zeros((len(task), len(llms)), dtype=np.float32)
-    seen = np.zeros_like(y)
-    for b, j in enumerate(llms):
-        rows = np.flatnonzero(observed[:, j])
-        at = rows if order is None else order.true_rows(rows, task)
-        y[at, b], seen[at, b] = solved[rows, j], 1
-    information = np.zeros((len(llms), len(peers)), dtype=np.float32)
-    alone = np.zeros(len(llms), dtype=np.float32)
-    for t in range(int(task.max()) + 1):
-        rows = np.flatnonzero(task == t)
-        y_t, seen_t = y[rows], seen[rows]
-        peer_seen = observed[np.ix_(rows, peers)].astype(np.float32)
-        peer_y = solved[np.ix_(rows, peers)] * peer_seen
-        n_seen, n_solved = seen_t.sum(axis=0), y_t.sum(axis=0)
-        alone += _xlogx(n_solved) + _xlogx(n_seen - n_solved) - _xlogx(n_seen)
-        both = y_t.T @ peer_y  # (b, rows) x (rows, peers) -> (b, peers)
-        own, other, n = y_t.T @ peer_seen, seen_t.T @ peer_y, seen_t.T @ peer_seen
-        neither = n - own - other + both
-        mutual = _xlogx(both) + _xlogx(own - both) + _xlogx(other - both) + _xlogx(neither) + _xlogx(n)
-        mutual -= _xlogx(own) + _xlogx(n - own) + _xlogx(other) + _xlogx(n - other)
-        information += np.where(both * neither >= (own - both) * (other - both), mutual, -mutual)
-    information[llms[:, None] == peers[None, :]] = 0
-    k = min(N_RELATIVES, len(peers))
-    nearest = -np.sort(-np.partition(information, -k, axis=1)[:, -k:], axis=1)
-    return alone + nearest @ (RELATIVE_DECAY ** np.arange(k, dtype=np.float32))
-
-
-def _xlogx(a: Array) -> Array:
-    result: Array = a * np.log(np.maximum(a, 1e-9))
-    return result
 
 
 def _centre(raw: Array, observed: NDArray[np.bool_], task: Index) -> Array:
