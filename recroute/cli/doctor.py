@@ -54,14 +54,15 @@ def _table(found: Diagnosis) -> Table:
     title = f"{found.name}{simulated}: " + ", ".join(
         f"{n} {severity}{'' if n == 1 else 's'}" for severity, n in counts.items()
     )
-    table = Table(title=title, title_justify="left", show_lines=True)
-    table.add_column("severity")
-    table.add_column("check")
-    table.add_column("evidence", ratio=3)
-    table.add_column("mend", ratio=2)
+    table = Table(title=title, title_justify="left", show_lines=True, show_header=False, expand=True)
+    table.add_column("severity and check", no_wrap=True)
+    table.add_column("evidence and mend", ratio=1)
     for finding in found.findings:
         style = STYLES[finding.severity]
-        table.add_row(f"[{style}]{finding.severity}[/]", finding.check, _plain(finding.evidence), _plain(finding.mend))
+        table.add_row(
+            f"[{style}]{finding.severity}[/]\n{finding.check}",
+            f"{_plain(finding.evidence)}\n[italic]-> {_plain(finding.mend)}[/]",
+        )
     return table
 
 

@@ -31,7 +31,6 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         recover(path)
-    shutil.rmtree(_previous(path), ignore_errors=True)
 
 
 def check_new_folder(path: Path, marker: str) -> None:
@@ -42,9 +41,12 @@ def check_new_folder(path: Path, marker: str) -> None:
 
 
 def recover(path: Path) -> None:
-    """Put the old folder back if a crash left it between two names."""
-    if _previous(path).exists() and not path.exists():
-        _previous(path).rename(path)
+    """Finish what was left between two names: put the old folder back, or remove it if the new one is in its place."""
+    previous = _previous(path)
+    if previous.exists() and path.exists():
+        shutil.rmtree(previous, ignore_errors=True)
+    elif previous.exists():
+        previous.rename(path)
 
 
 def _previous(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """The downloader against a server on this machine that breaks off, refuses and lies."""
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from recroute.cli.app import run
-from recroute.data import download as module
+from recroute.data import hub as module
 from recroute.data.download import download
 from recroute.errors import DataError, RecrouteError, UnknownNameError
 
@@ -28,7 +29,9 @@ class Hub:
         self.ignore_range = False
         self.listing: bytes | None = None
         self.status: dict[str, int] = {}
-        self.redirect = False
+        self.next_host = ""  # of the second page of the listing
+        self.redirect: str | None = None
+        self.busy: list[int] = []  # what the next requests for content are answered with
         self.requests: list[tuple[str, str | None, str | None]] = []
 
     @staticmethod
@@ -53,9 +56,11 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
             name = path.partition("/resolve/main/")[2] or path.partition("/cdn/")[2]
             if (status := state.status.get(name)) is not None:
                 return self.send_error(status)
+            if state.busy and "/resolve/" in path:
+                return self.send_error(state.busy.pop(0))
             if state.redirect and "/cdn/" not in path:
                 self.send_response(302)
-                self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/cdn/{name}")  # type: ignore[attr-defined]
+                self.send_header("Location", f"http://{state.redirect}:{self.server.server_port}/cdn/{name}")  # type: ignore[attr-defined]
                 return self.end_headers()
             return self.content(state.files[name])
 
@@ -65,7 +70,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
             body = state.listing if state.listing is not None else json.dumps(page).encode()
             self.send_response(state.status.get("listing", 200))
             if "cursor" not in query and len(entries) > 1:
-                self.send_header("Link", f'<{self.path}&cursor=2>; rel="next"')
+                host = f"http://{state.next_host}:{self.server.server_port}" if state.next_host else ""  # type: ignore[attr-defined]
+                self.send_header("Link", f'<{host}{self.path}&cursor=2>; rel="next"')
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -81,7 +87,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
             self.send_header("Content-Length", str(len(body) - start))
             self.end_headers()
             stop = len(body) if not state.break_after else start + state.break_after.pop(0)
-            self.wfile.write(body[start:stop])
+            with contextlib.suppress(ConnectionError):  # who does not like the answer hangs up
+                self.wfile.write(body[start:stop])
 
         def log_message(self, *arguments: Any) -> None:
             pass
@@ -204,14 +211,53 @@ def test_listed_paths_stay_in_the_folder(hub: Hub, tmp_path: Path, path: str) ->
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize(("host", "token"), [("localhost", None), ("127.0.0.1", "Bearer secret")])
 def test_redirect_is_followed_and_the_token_stays_at_home(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, token: str | None
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    hub.redirect = host
+    download("embedllm", tmp_path)
+    assert {request[2] for request in hub.requests if "/cdn/" not in request[0]} == {"Bearer secret"}
+    assert {request[2] for request in hub.requests if "/cdn/" in request[0]} == {token}
+
+
+def test_token_does_not_follow_the_listing_to_another_host(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "secret")
-    hub.redirect = True
+    hub.next_host = "localhost"
     download("embedllm", tmp_path)
-    assert {request[2] for request in hub.requests if "/cdn/" not in request[0]} == {"Bearer secret"}
-    assert {request[2] for request in hub.requests if "/cdn/" in request[0]} == {None}
+    listings = [request[2] for request in hub.requests if "/tree/main" in request[0]]
+    assert listings == ["Bearer secret", None]
+
+
+def test_busy_server_is_asked_again_also_in_the_middle(hub: Hub, tmp_path: Path) -> None:
+    hub.break_after, hub.busy = [100_000], [429]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/large.bin.part").write_bytes(LARGE[:5000])
+    hub.busy += [503]
+    download("embedllm", tmp_path, only=["data/*"])
+    assert [request[1] for request in loads(hub)] == ["bytes=5000-"] * 3 + ["bytes=105000-"]
+    assert (tmp_path / "data/large.bin").read_bytes() == LARGE
+
+
+def test_tries_that_get_far_do_not_count(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MUCH", 50_000)
+    hub.break_after = [60_000] * 12
+    download("embedllm", tmp_path, only=["data/*"])
+    assert (tmp_path / "data/large.bin").read_bytes() == LARGE
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_full_disk_is_one_line(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/large.bin.part").symlink_to("/dev/full")
+    assert run(["data", "download", "embedllm", "--to", str(tmp_path), "--only", "data/*"]) == 2
+    error = capsys.readouterr().err
+    assert "large.bin.part cannot be written: No space left on device; make room" in error
+    assert error.count("\n") == 1
+    assert len(loads(hub)) == 1  # not tried again
 
 
 def test_interruption_keeps_the_part(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,8 +291,10 @@ def test_too_little_disk(hub: Hub, tmp_path: Path) -> None:
 def test_unknown_names(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnknownNameError, match=r"did you mean 'routerbench'"):
         download("routerbenhc", tmp_path)
-    with pytest.raises(DataError, match=r"no file of RZ412/EmbedLLM is called \*\.pkl; there: data/large\.bin, README"):
-        download("embedllm", tmp_path, only=["*.pkl"])
+    with pytest.raises(
+        DataError, match=r"no file of RZ412/EmbedLLM is called \*\.pkl; there: data/large\.bin, README\.md$"
+    ):
+        download("embedllm", tmp_path, only=["README.md", "*.pkl"])
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(RecrouteError, match=r"cannot be reached: .*refused; check the connection"):
         download("embedllm", tmp_path)

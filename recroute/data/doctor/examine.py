@@ -9,6 +9,7 @@ from typing import Any
 
 from recroute.data.content import Progress
 from recroute.data.dataset import Dataset
+from recroute.data.doctor.constant import check_constant
 from recroute.data.doctor.finding import SEVERITIES, Finding
 from recroute.data.doctor.headroom import check_headroom
 from recroute.data.doctor.missing import check_instances, check_missing
@@ -79,6 +80,7 @@ def diagnose(dataset: Dataset, *, seed: int = 0, progress: Progress | None = Non
         check_missing,
         check_instances,
         row_order,
+        check_constant,
         check_twins,
         lambda data: check_headroom(data, seed),
     ]

@@ -54,3 +54,8 @@ def some(ids: tuple[str, ...] | list[str], n: int = 3) -> str:
     """The first few ids, for a sentence."""
     more = f" and {len(ids) - n:,} more" if len(ids) > n else ""
     return ", ".join(ids[:n]) + more
+
+
+def llm_s(n: int, one: str, many: str) -> str:
+    """ "1 LLM has" or "5 LLMs have"."""
+    return f"{n:,} LLM {one}" if n == 1 else f"{n:,} LLMs {many}"

@@ -89,14 +89,14 @@ def check_headroom(dataset: Dataset, seed: int) -> list[Finding]:
     values = {"pools": [_as_values(row) for row in table]}
     real = {row.kind for row in told if row.excess > CLEAR}
     if not real:
-        text = f"nothing to route: LLMs that differ in ability alone would show as much ({shown})"
-        mend = (
-            "use the best single LLM; a router has nothing to gain but by chance, unless prompts tell more than tasks"
-        )
-        return [Finding("headroom", "error", text, mend, values=values)]
+        text = f"no sign of anything to route: LLMs that differ in ability alone would show as much ({shown})"
+        mend = "expect no better than the best single LLM, unless prompts tell more than tasks"
+        if dataset.interactions.costs is not None:
+            mend += "; what there is to route for is cost"
+        return [Finding("headroom", "warning", text, mend, values=values)]
     text, mend = f"there is something to route: more than luck ({shown})", "nothing to do"
     if "oracle" not in real:
-        text = f"some LLMs are better at some tasks; beyond that the oracle's headroom is what luck makes ({shown})"
+        text = f"some LLMs are better at some tasks; beyond that the oracle has no more than luck makes ({shown})"
         mend = "expect about the gain of the best LLM per task"
     return [Finding("headroom", "note", text, mend, values=values)]
 

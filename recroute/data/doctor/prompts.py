@@ -82,16 +82,27 @@ def check_embeddings(dataset: Dataset) -> list[Finding]:
     shared = _shared(vectors, prompt_groups(dataset))
     if shared.any():
         which = tuple(ids[shared].tolist())
+        share = f"{shared.mean():.1%} of all, " if shared.mean() > 0.01 else ""
         findings.append(
             Finding(
                 "shared_embeddings",
-                "error" if shared.mean() > 0.01 else "note",
-                f"{len(which):,} instances share their embedding with another prompt: {some(which)}",
-                "the encoder has probably cut the text after a shared prefix: encode the questions without it",
+                "error" if shared.mean() > 0.1 else "warning" if shared.mean() > 0.01 else "note",
+                f"{len(which):,} instances share their embedding with another prompt ({share}{_length(dataset, shared)}"
+                f"): {some(which)}",
+                "no router can tell them apart by it: encode with a longer window, or without what the prompts begin "
+                "with alike",
                 instances=which,
             )
         )
     return findings
+
+
+def _length(dataset: Dataset, shared: NDArray[np.bool_]) -> str:
+    """How long the prompts are, for the encoder has probably cut them."""
+    if dataset.prompts is None:
+        return "no text"
+    length = np.array([len(prompt) for prompt in dataset.prompts])
+    return f"median length {np.median(length[shared]):,.0f} characters, of all prompts {np.median(length):,.0f}"
 
 
 def _shared(vectors: NDArray[np.float32], group: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -117,12 +128,12 @@ def _prefixes(dataset: Dataset) -> list[Finding]:
             long[str(task)] = n
     if not long:
         return []
-    listed = ", ".join(f"{task} {n:,}" for task, n in list(long.items())[:5])
+    listed = some([f"{task} {n:,}" for task, n in long.items()], 5)
     return [
         Finding(
             "shared_prefix",
             "warning",
-            f"all prompts of {len(long)} tasks begin with the same text (characters: {listed})",
+            f"all prompts of a task begin with the same text (characters: {listed})",
             "a few-shot prefix hides the question from an encoder that cuts long text: strip it before encoding",
             values=long,
         )

@@ -96,7 +96,7 @@ def _inverted_tasks(dataset: Dataset) -> list[Finding]:
             found[str(name)] = round(r, 3)
     if not found:
         return []
-    text = f"in {len(found)} tasks LLMs do the worse the better they are elsewhere: {some(list(found))}"
+    text = f"LLMs do the worse the better they are elsewhere in: {some(list(found))}"
     mend = "check whether 0 and 1 are swapped there"
     return [Finding("inverted_scores", "warning", text, mend, values=found)]
 

@@ -1,4 +1,4 @@
-"""LLMs that say nothing, and LLMs that are another one under a new name."""
+"""LLMs that are another one under a new name, or close to it."""
 
 from __future__ import annotations
 
@@ -9,45 +9,38 @@ from recroute.data.dataset import Dataset
 from recroute.data.doctor.finding import Finding, some
 
 MIN_COMMON = 50  # records that two LLMs have to share to be compared
+MIN_CHANCE = (
+    20.0  # answers that two unrelated LLMs with these means would differ in: two that solve nothing tell nothing
+)
 NEAR = 0.02  # mean squared difference: 2% of 0/1 answers differ
 SHARE_OF_CHANCE = 0.1  # and no more than a tenth of what two unrelated LLMs with these means would differ by
-RELATED = 0.6  # correlation of what is left when instance and LLM means are taken off
+RELATED = 0.5  # correlation of what task and difficulty leave of the scores
+CLEAR = 6.0  # standard errors: there are millions of pairs
 BLOCK = 512
 Flags = NDArray[np.bool_]
 
 
 def check_twins(dataset: Dataset) -> list[Finding]:
-    """Constant, identical, nearly identical and related LLMs."""
+    """Identical, nearly identical and related LLMs."""
+    if dataset.n_llms < 2:
+        return []
     scores = dataset.interactions.dense()
     observed = ~np.isnan(scores)
-    constant = np.nanmax(scores, axis=0, initial=-1) == np.nanmin(scores, axis=0, initial=2)
-    constant &= observed.sum(axis=0) >= 2
     ids = np.array(dataset.llm_ids.ids)
     findings = []
-    if constant.any():
-        llms = tuple(ids[constant].tolist())
-        findings.append(
-            Finding(
-                "constant_llm",
-                "warning",
-                f"{len(llms)} LLMs have the same score on every instance: {some(llms)}",
-                "leave them out: nothing can be learned of them",
-                llms=llms,
-            )
-        )
-    if dataset.n_llms < 2:
-        return findings
-    identical, near, related = _adjacent(scores, observed, ~constant)
+    identical, near, related = _adjacent(scores, observed, np.unique(dataset.tasks, return_inverse=True)[1])
     order = np.argsort(-np.nan_to_num(scores).sum(axis=0), kind="stable")
-    counts = {"n_llms": dataset.n_llms, "n_constant": int(constant.sum())}
     texts = {
         "identical_llms": (identical, "warning", "have the very scores of another LLM"),
         "near_identical_llms": (near, "warning", f"differ from another LLM in at most {NEAR:.0%} of the answers"),
-        "related_llms": (related, "note", "are close relatives of another LLM (merges, fine-tunes, other sizes)"),
+        "related_llms": (
+            related,
+            "note",
+            "answer much like another LLM (merges, fine-tunes, other sizes, the same trouble with a format)",
+        ),
     }
     for check, (adjacent, severity, text) in texts.items():
         groups = leader_groups(adjacent, order)
-        counts[f"n_distinct_{check}"] = len(groups)
         large = sorted((group for group in groups if len(group) > 1), key=len, reverse=True)
         doubles = tuple(ids[j] for group in large for j in group[1:])
         if doubles:
@@ -83,29 +76,50 @@ def leader_groups(adjacent: Flags, order: NDArray[np.integer]) -> list[list[int]
     return list(groups.values())
 
 
-def _adjacent(scores: NDArray[np.float32], observed: Flags, varies: Flags) -> tuple[Flags, Flags, Flags]:
+def _adjacent(scores: NDArray[np.float32], observed: Flags, task: NDArray[np.integer]) -> tuple[Flags, Flags, Flags]:
     """Which pairs are identical, nearly identical, and related, bool (m, m) each."""
     seen = observed.astype(np.float32)
     raw = np.nan_to_num(scores)
     square = raw**2
-    instance_mean = raw.sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-    rest = np.where(observed, raw - instance_mean[:, None], 0)
-    rest -= seen * (rest.sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
+    rest = _rest(raw, seen, task)
     rest_square = rest**2
-    m = int(np.size(varies))
+    m = scores.shape[1]
     identical, near, related = (np.zeros((m, m), dtype=bool) for _ in range(3))
     for start in range(0, m, BLOCK):
-        part = slice(start, start + BLOCK)
-        common = seen[:, part].T @ seen  # (b, m), as all below
+        part, later = slice(start, start + BLOCK), slice(start, m)  # the other triangle is its mirror image
+        common = seen[:, part].T @ seen[:, later]  # (b, m - start), as all below
         n = np.maximum(common, 1)
-        cross = raw[:, part].T @ raw
-        own, other = square[:, part].T @ seen, seen[:, part].T @ square
-        distance = np.maximum(own + other - 2 * cross, 0) / n
-        mean_own, mean_other = (raw[:, part].T @ seen) / n, (seen[:, part].T @ raw) / n
-        chance = np.maximum((own + other) / n - 2 * mean_own * mean_other, 1e-9)
-        comparable = (common >= MIN_COMMON) & varies[part, None] & varies[None, :]
-        identical[part] = comparable & (distance < 1e-6) & (chance > 0.02)
-        near[part] = comparable & (distance <= NEAR) & (distance <= SHARE_OF_CHANCE * chance)
-        norm = np.sqrt(np.maximum((rest_square[:, part].T @ seen) * (seen[:, part].T @ rest_square), 1e-12))
-        related[part] = comparable & (rest[:, part].T @ rest >= RELATED * norm)
+        own, other = square[:, part].T @ seen[:, later], seen[:, part].T @ square[:, later]
+        difference = np.maximum(own + other - 2 * raw[:, part].T @ raw[:, later], 0)
+        total_own, total_other = raw[:, part].T @ seen[:, later], seen[:, part].T @ raw[:, later]
+        by_chance = own + other - 2 * total_own * total_other / n
+        telling = (common >= MIN_COMMON) & (by_chance >= MIN_CHANCE)
+        norm = (rest_square[:, part].T @ seen[:, later]) * (seen[:, part].T @ rest_square[:, later])
+        correlation = (rest[:, part].T @ rest[:, later]) / np.sqrt(np.maximum(norm, 1e-9))
+        z = np.arctanh(np.clip(correlation, -0.9999, 0.9999)) * np.sqrt(np.maximum(common - 3, 0))
+        for found, pairs in (
+            (identical, telling & (difference < 1e-6 * n)),
+            (near, telling & (difference <= NEAR * n) & (difference <= SHARE_OF_CHANCE * by_chance)),
+            (related, telling & (correlation >= RELATED) & (z > CLEAR)),
+        ):
+            found[part, later], found[later, part] = pairs, pairs.T
     return identical, near, related
+
+
+def _rest(raw: NDArray[np.float32], seen: NDArray[np.float32], task: NDArray[np.integer]) -> NDArray[np.float32]:
+    """What is left of each LLM's scores when its mean in each task and its slope on difficulty are taken off.
+
+    With the difficulty left in, all weak LLMs would look alike; with the tasks, all LLMs that fail at one.
+    """
+    member = (task == np.arange(int(task.max()) + 1)[:, None]).astype(np.float32)
+    count = np.maximum(member @ seen, 1)  # (t, m)
+
+    def centred(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        result: NDArray[np.float32] = seen * (values - ((member @ (values * seen)) / count)[task])
+        return result
+
+    mean = raw.sum(axis=1, keepdims=True) / np.maximum(seen.sum(axis=1, keepdims=True), 1)
+    difficulty, rest = centred(np.broadcast_to(mean, raw.shape)), centred(raw)
+    slope = (rest * difficulty).sum(axis=0) / np.maximum((difficulty**2).sum(axis=0), 1e-6)
+    left: NDArray[np.float32] = rest - slope * difficulty
+    return left
