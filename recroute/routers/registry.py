@@ -19,6 +19,11 @@ BUILT_IN = {  # in the order of tables: bounds and baselines first
     "knn": "recroute.routers.knn:KNN",
     "svd": "recroute.routers.svd:SVD",
     "als": "recroute.routers.als:ALS",
+    "bpr": "recroute.routers.bpr:BPR",
+    "lmf": "recroute.routers.lmf:LMF",
+    "item_knn": "recroute.routers.item_knn:ItemKNN",
+    "lightfm": "recroute.routers.lightfm:LightFM",
+    "ease": "recroute.routers.ease:EASE",
 }
 REGISTRY = Registry("router", "recroute.routers", BUILT_IN)
 
