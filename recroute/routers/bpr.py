@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recroute.data import Dataset
 from recroute.routers.base import setting
 from recroute.routers.factors import Array, FactorRouter
-from recroute.routers.residual import calibrate
+from recroute.routers.residual import by_id, calibrate
 from recroute.routers.three_states import to_preferences
 
 
@@ -34,7 +34,8 @@ class BPR(FactorRouter):
     n_epochs: int = setting(50, low=1, help="passes over the preferred cells")
 
     def _factorise(self, train: Dataset) -> tuple[Array, Array, Array]:
-        coded = to_preferences(train.interactions)
+        order = by_id(train)
+        coded = to_preferences(train.interactions.take_llms(order))
         better = sp.csr_matrix(coded > 0)
         rng = np.random.default_rng(self.seed)
         U = self._start(rng, np.diff(better.indptr) > 0)
@@ -43,6 +44,7 @@ class BPR(FactorRouter):
         seed = int(rng.integers(2**31))
         if better.nnz:
             descend(coded, U, V, self.n_epochs, self.learning_rate, self.factor_reg, seed)
+        V[order] = V.copy()
         return calibrate(train, U.astype(np.float64), V.astype(np.float64))
 
     def _start(self, rng: np.random.Generator, preferred: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -11,12 +11,13 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from recroute.data import Dataset, IdMap, InteractionMatrix
 from recroute.errors import RouterError
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.llm_features import LLMFeatures
-from recroute.routers.residual import common_scale, residual_scores
+from recroute.routers.residual import by_id, common_scale, residual_scores
 from recroute.routers.three_states import to_outcomes, to_preferences
 
 Array = NDArray[np.float64]
@@ -43,11 +44,11 @@ class LightFM(TextRouter):
     kind: ClassVar[str] = "features"
     takes_unseen_llms: ClassVar[bool] = True
 
-    loss: str = setting("logistic", choices=LOSSES, help="logistic: each answer for itself; warp, bpr: rank")
+    loss: str = setting("warp", choices=LOSSES, help="warp, bpr: rank; logistic: each answer for itself")
     n_factors: int = setting(8, low=1, help="factors, beside the biases")
     n_components: int = setting(32, low=1, help="principal components of the prompt vectors")
     learning_rate: float = setting(0.05, low=0, help="step of the gradient (AdaGrad)")
-    n_epochs: int = setting(10, low=1, help="passes over the records")
+    n_epochs: int = setting(5, low=1, help="passes over the records")
 
     center_: NDArray[np.float32] = fitted()  # (d,), the mean prompt
     weight_: NDArray[np.float32] = fitted()  # (d, k + 1), from prompt vector to factors and bias
@@ -85,9 +86,11 @@ class LightFM(TextRouter):
         `text` f64 (n, c) and `of_llm` f32 (m, f + 3) are the features beside the constant and the identity.
         """
         n, m = train.n_instances, train.n_llms
+        order = by_id(train)
+        of_llm, interactions = of_llm[order], train.interactions.take_llms(order)
         instance_features = sp.csr_matrix(np.column_stack([np.ones(n), text]).astype(np.float32))
         llm_features = sp.hstack([sp.identity(m, dtype=np.float32), sp.csr_matrix(of_llm)], format="csr")
-        coded = (to_outcomes if self.loss == "logistic" else to_preferences)(train.interactions).tocoo()
+        coded = (to_outcomes if self.loss == "logistic" else to_preferences)(interactions).tocoo()
         cells = (coded.row, coded.col % m)  # successes, then failures; of preferences there is one column each
         value = np.where(coded.col < m, 1, -1).astype(np.float32) if self.loss == "logistic" else coded.data
         weight = sp.coo_matrix((coded.data, cells), shape=(n, m)) if self.loss == "logistic" else None
@@ -103,7 +106,9 @@ class LightFM(TextRouter):
             num_threads=1,
         )
         instance = np.column_stack([model.user_embeddings, model.user_biases]).astype(np.float64)
-        return instance, np.column_stack([model.item_embeddings, model.item_biases]).astype(np.float64)
+        llm = np.column_stack([model.item_embeddings, model.item_biases]).astype(np.float64)
+        llm[order] = llm[:m].copy()
+        return instance, llm
 
     def _to_scores(self, train: Dataset, instance: Array, llm: Array) -> tuple[Array, Array]:
         """Scale and shift f64 (k + 1,) that bring LLM factors of a ranking loss to the scale of scores.
@@ -157,10 +162,11 @@ class LightFM(TextRouter):
         instance = (self.vectors(instances) - self.center_) @ self.weight_ + self.offset_  # (b, d) x (d, k + 1)
         return self._predict(instance, self.llm_factors_[llm_index])
 
-    def _predict(self, instance: NDArray[np.float32], llm: NDArray[np.float32]) -> Scores:
-        """Scores f32 (b, m) of factors and biases f32 (b, k + 1), f32 (m, k + 1)."""
-        product = instance[:, :-1] @ llm[:, :-1].T + instance[:, -1:] + llm[:, -1]
-        return (1 / (1 + np.exp(-product)) if self.loss == "logistic" else product).astype(np.float32)
+    def _predict(self, instance: NDArray[np.floating], llm: NDArray[np.floating]) -> Scores:
+        """Scores f32 (b, m) of factors and biases float (b, k + 1), float (m, k + 1)."""
+        product = instance[:, :-1] @ llm[:, :-1].T + instance[:, -1:] + llm[:, -1]  # (b, k) x (k, m)
+        predicted: Scores = (expit(product) if self.loss == "logistic" else product).astype(np.float32)
+        return predicted
 
 
 def principal_directions(X: Array, n_components: int) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from recroute.data import Dataset
 from recroute.routers.base import setting
 from recroute.routers.factors import Array, FactorRouter
-from recroute.routers.residual import calibrate
+from recroute.routers.residual import by_id, calibrate
 from recroute.routers.three_states import to_outcomes
 
 
@@ -28,10 +28,10 @@ class LMF(FactorRouter):
 
     name: ClassVar[str] = "lmf"
 
-    n_factors: int = setting(8, low=1, help="factors, beside the biases")
+    n_factors: int = setting(16, low=1, help="factors, beside the biases")
     alpha: float = setting(1.0, low=0, help="weight of an observed outcome against 1 for a sampled negative")
     learning_rate: float = setting(1.0, low=0, help="step of the gradient (AdaGrad)")
-    factor_reg: float = setting(0.6, low=0, help="penalty on the factors")
+    factor_reg: float = setting(0.05, low=0, help="penalty on the factors")
     n_epochs: int = setting(30, low=1, help="passes over the outcomes")
 
     def _factorise(self, train: Dataset) -> tuple[Array, Array, Array]:
@@ -45,8 +45,9 @@ class LMF(FactorRouter):
             num_threads=1,
             random_state=self.seed,
         )
-        model.fit(to_outcomes(train.interactions, self.alpha), show_progress=False)
-        # the last two columns are the biases: the LLM's beside a 1 for the instance, then the other way round
-        factors = model.item_factors.astype(np.float64)
-        contrast = factors[: train.n_llms] - factors[train.n_llms :]  # (m, k + 2)
+        order = by_id(train)
+        model.fit(to_outcomes(train.interactions.take_llms(order), self.alpha), show_progress=False)
+        factors = model.item_factors.astype(np.float64)  # (2m, k + 2), the last two columns are biases
+        contrast = np.empty((train.n_llms, factors.shape[1]))
+        contrast[order] = factors[: train.n_llms] - factors[train.n_llms :]
         return calibrate(train, model.user_factors.astype(np.float64), contrast)

@@ -10,6 +10,15 @@ from recroute.data import Dataset, llm_means
 Array = NDArray[np.float64]
 
 
+def by_id(train: Dataset) -> NDArray[np.int64]:
+    """Positions int (m,) of the LLMs in alphabetical order of their ids.
+
+    For models that start from random factors and draw cells at random: in this order their result does not depend
+    on the order in which the LLMs came.
+    """
+    return np.argsort(np.array(train.llm_ids.ids), kind="stable")
+
+
 def residual_scores(train: Dataset) -> tuple[Array, Array, Array]:
     """Split scores into LLM mean, instance difficulty and residual: `score[i,l] = mean[l] + ease[i] + residual[i,l]`.
 

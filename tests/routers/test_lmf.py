@@ -17,7 +17,7 @@ def test_graded_scores_weigh_success_against_failure() -> None:
     graded = InteractionMatrix.from_dense(0.3 + 0.4 * data.interactions.dense())
     data = type(data)("graded", graded, data.instances, data.llms)
     predicted, scores = make_router("lmf").fit(data).score(data), graded.dense()
-    assert predicted[scores > 0.5].mean() > predicted[scores < 0.5].mean() + 0.2
+    assert predicted[scores > 0.5].mean() > predicted[scores < 0.5].mean() + 0.05
     assert predicted.mean() == pytest.approx(float(scores.mean()), abs=0.02)
 
 
@@ -28,4 +28,4 @@ def test_what_is_unobserved_is_not_taken_for_a_failure() -> None:
     data = type(data)("half", InteractionMatrix.from_dense(block), data.instances, data.llms)
     predicted = make_router("lmf").fit(data).score(data)
     translate = data.tasks == "translate"
-    assert predicted[translate, 4].mean() > predicted[translate][:, [0, 2, 3, 5]].mean() + 0.3
+    assert predicted[translate, 4].mean() > predicted[translate][:, [0, 2, 3, 5]].mean() + 0.15
