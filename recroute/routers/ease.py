@@ -36,7 +36,7 @@ class EASE(TextRouter):
 
     reg: float | None = setting(None, low=0, help="penalty of the regression on text; none: by leave-one-out")
     smoothing: float = setting(0.5, low=0, high=1, help="share of an LLM's prediction that the other LLMs make")
-    llm_reg: float = setting(100.0, low=0, help="penalty on the weights between LLMs")
+    llm_reg: float = setting(10.0, low=0, help="penalty on the weights between LLMs")
 
     center_: NDArray[np.float32] = fitted()
     weight_: NDArray[np.float32] = fitted()

@@ -31,7 +31,7 @@ class ItemKNN(TextRouter):
     name: ClassVar[str] = "item_knn"
     kind: ClassVar[str] = "neighbours"
 
-    n_neighbors: int = setting(50, low=1, help="training prompts to average over")
+    n_neighbors: int = setting(100, low=1, help="training prompts to average over")
     n_similar: int = setting(20, low=1, help="LLMs to average over, itself among them")
 
     vectors_: NDArray[np.float32] = fitted()
