@@ -103,4 +103,6 @@ def choose_penalty(X: Array, Y: Array) -> float:
     rows = np.flatnonzero(~np.isnan(Y[:, columns[0]]))
     if len(rows) < 2:
         return float(PENALTIES[-1])
-    return float(RidgeCV(PENALTIES, fit_intercept=False).fit(X[rows], Y[np.ix_(rows, columns)]).alpha_)
+    return float(
+        RidgeCV(PENALTIES, fit_intercept=False, gcv_mode="eigen").fit(X[rows], Y[np.ix_(rows, columns)]).alpha_
+    )
