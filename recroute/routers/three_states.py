@@ -1,9 +1,11 @@
-"""Three states as implicit wants them: the one place where scores become confidences."""
+"""Three states as implicit and lightfm want them: the one place where scores become confidences and preferences."""
 
 import numpy as np
 import scipy.sparse as sp
 
 from recroute.data import InteractionMatrix
+
+EQUAL = 1e-6  # scores that differ by less are the same, up to rounding of their mean
 
 
 def to_confidence(interactions: InteractionMatrix, alpha: float) -> sp.csr_matrix:
@@ -35,3 +37,65 @@ def to_confidence(interactions: InteractionMatrix, alpha: float) -> sp.csr_matri
     coded = sp.csr_matrix((signed, scores.indices.copy(), scores.indptr.copy()), shape=scores.shape)
     coded.eliminate_zeros()
     return coded
+
+
+def to_outcomes(interactions: InteractionMatrix, alpha: float = 1.0) -> sp.csr_matrix:
+    """Each LLM twice, as its success and as its failure, for losses that know only "happened" and a weight.
+
+    A score s becomes `alpha * s` in the LLM's success column and `alpha * (1 - s)` in its failure column; a weight
+    of 0 is not stored. An unobserved cell is in neither: a negative sampled there pulls success and failure alike.
+
+    Parameters
+    ----------
+    interactions : InteractionMatrix (n, m)
+    alpha : float
+        Weight of an observed answer.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix f32 (n, 2m)
+        Columns 0..m-1 are successes, m..2m-1 failures; without stored zeros.
+
+    Examples
+    --------
+    >>> scores = InteractionMatrix.from_dense([[1.0, 0.0, float("nan"), 0.75]])
+    >>> to_outcomes(scores, alpha=4.0).toarray()
+    array([[4., 0., 0., 3., 0., 4., 0., 1.]], dtype=float32)
+    """
+    scores = interactions.scores
+    failures = sp.csr_matrix((1 - scores.data, scores.indices, scores.indptr), shape=scores.shape)
+    coded = sp.csr_matrix(sp.hstack([scores, failures], format="csr") * np.float32(alpha))
+    coded.eliminate_zeros()
+    coded.sort_indices()
+    return coded
+
+
+def to_preferences(interactions: InteractionMatrix) -> sp.csr_matrix:
+    """What losses that rank want: LLMs that did better than the instance's mean over those that did worse.
+
+    Such a loss reads a stored positive as "preferred" and samples its opponents from the cells that are *not*
+    stored. So a score above the mean of its instance's observed scores is stored as 1, one below it is not stored,
+    and what must not be an opponent is stored as -1: unobserved cells, and scores equal to the mean. An instance
+    whose observed scores are all equal says nothing about which LLM is better and is -1 throughout.
+
+    Parameters
+    ----------
+    interactions : InteractionMatrix (n, m)
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix f32 (n, m)
+
+    Examples
+    --------
+    >>> scores = InteractionMatrix.from_dense([[1.0, 0.0, float("nan")], [0.5, 0.5, 0.5]])
+    >>> to_preferences(scores).toarray()
+    array([[ 1.,  0., -1.],
+           [-1., -1., -1.]], dtype=float32)
+    """
+    block = interactions.dense()
+    n_observed = np.diff(interactions.scores.indptr)
+    mean = np.nansum(block, axis=1, dtype=np.float64) / np.maximum(n_observed, 1)
+    surplus = np.nan_to_num(block - mean[:, None])
+    coded = np.where(surplus > EQUAL, 1, np.where(surplus < -EQUAL, 0, -1))
+    return sp.csr_matrix(coded.astype(np.float32))

@@ -38,6 +38,26 @@ class TestALS(RouterContract):
     router = "als"
 
 
+class TestBPR(RouterContract):
+    router = "bpr"
+
+
+class TestLMF(RouterContract):
+    router = "lmf"
+
+
+class TestItemKNN(RouterContract):
+    router = "item_knn"
+
+
+class TestLightFM(RouterContract):
+    router = "lightfm"
+
+
+class TestEASE(RouterContract):
+    router = "ease"
+
+
 def test_no_router_is_without_a_contract_test() -> None:
     tested = {cls.router for cls in RouterContract.__subclasses__() if cls.__module__ == __name__}
     assert tested == set(router_names())

@@ -103,7 +103,7 @@ def test_task_best_falls_back_to_the_means_for_an_unknown_task(planted: Dataset)
     np.testing.assert_allclose(router.score(other), np.tile(router.llm_mean_, (planted.n_instances, 1)), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["svd", "als", "knn"])
+@pytest.mark.parametrize("name", ["svd", "als", "knn", "bpr", "lmf", "item_knn", "lightfm", "ease"])
 def test_the_fit_does_not_depend_on_the_number_of_threads(name: str, planted: Dataset) -> None:
     results = []
     for threads in (1, 2):
@@ -112,7 +112,7 @@ def test_the_fit_does_not_depend_on_the_number_of_threads(name: str, planted: Da
     np.testing.assert_array_equal(*results)
 
 
-@pytest.mark.parametrize("name", ["svd", "als", "knn"])
+@pytest.mark.parametrize("name", ["svd", "als", "knn", "bpr", "lmf", "item_knn", "lightfm", "ease"])
 def test_a_raw_prompt_is_routed_by_its_text(name: str, planted: Dataset) -> None:
     router = make_router(name).fit(planted)
     chosen = router.rank(["please translate the sentence number 7", "compile the program number 1"]).names

@@ -1,0 +1,108 @@
+"""Linear model from text to LLMs in closed form, smoothed by the weights between LLMs (EASE)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.bridges.ridge import PENALTIES
+from recroute.data import Dataset
+from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.residual import residual_scores
+
+Array = NDArray[np.float64]
+
+
+@dataclass(kw_only=True)
+class EASE(TextRouter):
+    """Ridge regression of every LLM's scores on the prompt vector, then EASE's weights among LLMs on the result.
+
+    ``predicted[x] = mean + (x - center) @ W ((1 - smoothing) I + smoothing B)``
+
+    W regresses the deviations from the LLM means: the instances' ease and the residual of `residual_scores`, each
+    for itself, so that an LLM left out of a hard task is not taken for a strong one; without unobserved cells that
+    is the plain ridge regression of the scores. B is EASE's matrix of the training deviations: it predicts each LLM
+    from all others, with a zero diagonal, so that the smoothing replaces a share of what the text says of an LLM by
+    what it says of the others. An unobserved cell takes no part in W; in B, where an exact fit would cost an inverse
+    for every LLM, it counts as what mean and ease let expect.
+    Source: Steck, Embarrassingly shallow autoencoders for sparse data, WWW 2019.
+    """
+
+    name: ClassVar[str] = "ease"
+    kind: ClassVar[str] = "linear"
+
+    reg: float | None = setting(None, low=0, help="penalty of the regression on text; none: by leave-one-out")
+    smoothing: float = setting(0.5, low=0, high=1, help="share of an LLM's prediction that the other LLMs make")
+    llm_reg: float = setting(10.0, low=0, help="penalty on the weights between LLMs")
+
+    center_: NDArray[np.float32] = fitted()
+    weight_: NDArray[np.float32] = fitted()
+
+    def _fit(self, train: Dataset) -> None:
+        assert train.embeddings is not None
+        _, ease, residual = residual_scores(train)
+        self.center_ = train.embeddings.mean(axis=0)
+        X = (train.embeddings - self.center_).astype(np.float64)
+        reg = self.reg if self.reg is not None else choose_penalty(X, residual)
+        weight = regress(X, ease[:, None], reg) + regress(X, residual, reg)  # (d, m)
+        if self.smoothing > 0:
+            # with the ease in it: residuals of an instance sum to 0, so all others would predict each trivially
+            deviation = ease[:, None] + np.nan_to_num(residual)
+            weight = (1 - self.smoothing) * weight + self.smoothing * weight @ llm_weights(deviation, self.llm_reg)
+        self.weight_ = weight.astype(np.float32)
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        surplus = (self.vectors(instances) - self.center_) @ self.weight_[:, llm_index]  # (b, d) x (d, m)
+        return (self.llm_mean_[llm_index] + surplus).astype(np.float32)
+
+
+def llm_weights(deviation: Array, reg: float) -> Array:
+    """EASE: weights f64 (m, m) with zero diagonal that predict each column of `deviation` f64 (n, m) from the others.
+
+    Ridge regression with penalty `reg` under that constraint, in closed form.
+    """
+    precision = np.linalg.inv(deviation.T @ deviation + max(reg, 1e-6) * np.eye(deviation.shape[1]))
+    weights: Array = -precision / np.diag(precision)
+    np.fill_diagonal(weights, 0)
+    return weights
+
+
+def regress(X: Array, Y: Array, reg: float) -> Array:
+    """Ridge regression without intercept of each column of Y f64 (n, m) on X f64 (n, d), over its observed rows.
+
+    Exact, and one Gram matrix for all columns that are observed in the same rows: an LLM left out of a task shares
+    its matrix with all that were. Cells missing at random cost a matrix for every LLM.
+
+    Returns
+    -------
+    f64 (d, m)
+    """
+    weight = np.zeros((X.shape[1], Y.shape[1]))
+    for columns in same_rows(Y):
+        rows = np.flatnonzero(~np.isnan(Y[:, columns[0]]))
+        gram = X[rows].T @ X[rows] + max(reg, 1e-6) * np.eye(X.shape[1])
+        weight[:, columns] = np.linalg.solve(gram, X[rows].T @ Y[np.ix_(rows, columns)])
+    return weight
+
+
+def same_rows(Y: Array) -> list[NDArray[np.int64]]:
+    """Columns of Y in groups that are observed (not NaN) in the same rows, the largest group first."""
+    packed = np.packbits(~np.isnan(Y), axis=0)
+    _, group, size = np.unique(packed, axis=1, return_inverse=True, return_counts=True)
+    return [np.flatnonzero(group.ravel() == g) for g in np.argsort(-size, kind="stable")]
+
+
+def choose_penalty(X: Array, Y: Array) -> float:
+    """The one of `PENALTIES` with the least leave-one-out error on the largest group of `same_rows`."""
+    from sklearn.linear_model import RidgeCV
+
+    columns = same_rows(Y)[0]
+    rows = np.flatnonzero(~np.isnan(Y[:, columns[0]]))
+    if len(rows) < 2:
+        return float(PENALTIES[-1])
+    return float(
+        RidgeCV(PENALTIES, fit_intercept=False, gcv_mode="eigen").fit(X[rows], Y[np.ix_(rows, columns)]).alpha_
+    )

@@ -1,0 +1,86 @@
+"""Neighbouring prompts, averaged over similar LLMs (the library implicit)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from recroute.data import Dataset
+from recroute.retrieval import Neighbors
+from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.residual import residual_scores
+
+
+@dataclass(kw_only=True)
+class ItemKNN(TextRouter):
+    """Item-item collaborative filtering for a prompt without scores: its neighbours in text lend it theirs.
+
+    ``predicted[x,l] = mean[l] + mean over neighbours i of x of (ease[i] + sum over l' of w[l,l'] residual[i,l'])``
+
+    `residual_scores` gives mean, ease and residual; an unobserved residual is 0, that is, the LLM does as well as
+    its mean and the instance let expect. The weights w are the cosines of the LLMs' residuals over the training
+    instances, from implicit's ItemItemRecommender: the most similar LLMs, itself with cosine 1 among them, negative
+    cosines left out, scaled to sum to 1. With one similar LLM this is kNN on residuals.
+    Source: Sarwar et al., Item-based collaborative filtering recommendation algorithms, WWW 2001.
+    """
+
+    name: ClassVar[str] = "item_knn"
+    kind: ClassVar[str] = "neighbours"
+
+    n_neighbors: int = setting(100, low=1, help="training prompts to average over")
+    n_similar: int = setting(20, low=1, help="LLMs to average over, itself among them")
+
+    vectors_: NDArray[np.float32] = fitted()
+    surplus_: NDArray[np.float32] = fitted()
+
+    def _fit(self, train: Dataset) -> None:
+        assert train.embeddings is not None
+        _, ease, residual = residual_scores(train)
+        known = np.nan_to_num(residual)
+        smooth = known @ similar_llms(known, self.n_similar).T  # (n, m) x (m, m)
+        self.vectors_ = train.embeddings
+        self.surplus_ = (ease[:, None] + smooth).astype(np.float32)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._neighbors = Neighbors(self.vectors_)
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        if not hasattr(self, "_neighbors"):
+            self._prepare()
+        near, _ = self._neighbors.search(self.vectors(instances), self.n_neighbors)  # (b, k)
+        b, k = near.shape
+        share = np.full(b * k, 1 / k, dtype=np.float32)
+        chosen = sp.csr_matrix((share, near.ravel(), np.arange(0, b * k + 1, k)), shape=(b, len(self.vectors_)))
+        surplus = chosen @ self.surplus_[:, llm_index]  # (b, n) x (n, m)
+        predicted: Scores = (self.llm_mean_[llm_index] + surplus).astype(np.float32)
+        return predicted
+
+
+def similar_llms(residual: NDArray[np.float64], n_similar: int) -> sp.csr_matrix:
+    """Weights of the most similar LLMs for each LLM.
+
+    Parameters
+    ----------
+    residual : f64 (n, m)
+        0 where unobserved.
+    n_similar : int
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix f64 (m, m)
+        Not negative, at most `n_similar` in a row, rows sum to 1; an LLM without residuals has only itself.
+    """
+    from implicit.nearest_neighbours import ItemItemRecommender
+
+    length = np.linalg.norm(residual, axis=0)
+    unit = sp.csr_matrix(residual / np.where(length > 0, length, 1))
+    # any number of threads gives the same sums: each LLM is one thread's
+    model = ItemItemRecommender(K=n_similar, num_threads=1)
+    model.fit(unit, show_progress=False)
+    cosine = model.similarity.astype(np.float64).maximum(0) + sp.diags((length == 0).astype(np.float64))
+    return sp.csr_matrix(sp.diags(1 / np.asarray(cosine.sum(axis=1)).ravel()) @ cosine)

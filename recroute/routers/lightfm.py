@@ -1,0 +1,190 @@
+"""Factors of features on both sides, for unseen prompts and unseen LLMs (the library lightfm)."""
+
+from __future__ import annotations
+
+import warnings
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from recroute.data import Dataset, IdMap, InteractionMatrix
+from recroute.errors import RouterError
+from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.llm_features import LLMFeatures
+from recroute.routers.residual import by_id, common_scale, residual_scores
+from recroute.routers.three_states import to_outcomes, to_preferences
+
+Array = NDArray[np.float64]
+LOSSES = ("logistic", "warp", "bpr")
+
+
+@dataclass(kw_only=True)
+class LightFM(TextRouter):
+    """Instance and LLM are sums of the embeddings of their features; the prediction is their product plus biases.
+
+    Features of an instance are a constant and the principal components of its prompt vector, signed as they are;
+    of an LLM its identity, family, and the logarithms of parameters and prices (`LLMFeatures`). So a new prompt
+    needs no bridge, and an unseen LLM (`add_llms`) is the average identity plus what its metadata say.
+
+    The logistic loss reads observed cells only, a graded score as so much success and so much failure, and the
+    prediction is the probability. WARP and BPR rank what did better than the instance's mean over what did worse
+    (`to_preferences`: an unobserved cell is no opponent); LLM means then stand for the biases and the products get
+    one common scale by least squares. The fit runs on one thread, because lightfm's threads write to the same
+    embeddings without locks. Scoring is plain NumPy.
+    Source: Kula, Metadata embeddings for user and item cold-start recommendations, CBRecSys 2015.
+    """
+
+    name: ClassVar[str] = "lightfm"
+    kind: ClassVar[str] = "features"
+    takes_unseen_llms: ClassVar[bool] = True
+
+    loss: str = setting("warp", choices=LOSSES, help="warp, bpr: rank; logistic: each answer for itself")
+    n_factors: int = setting(8, low=1, help="factors, beside the biases")
+    n_components: int = setting(32, low=1, help="principal components of the prompt vectors")
+    learning_rate: float = setting(0.05, low=0, help="step of the gradient (AdaGrad)")
+    n_epochs: int = setting(5, low=1, help="passes over the records")
+
+    center_: NDArray[np.float32] = fitted()  # (d,), the mean prompt
+    weight_: NDArray[np.float32] = fitted()  # (d, k + 1), from prompt vector to factors and bias
+    offset_: NDArray[np.float32] = fitted()  # (k + 1,), factors and bias of the mean prompt
+    llm_factors_: NDArray[np.float32] = fitted()  # (m, k + 1)
+    unseen_: NDArray[np.float32] = fitted()  # (k + 1,), an LLM of which nothing is known
+    feature_: NDArray[np.float32] = fitted()  # (f + 3, k + 1), what an LLM's features add to it
+    families_: NDArray[np.str_] = fitted()
+    number_center_: Array = fitted()
+    number_spread_: Array = fitted()
+
+    def _fit(self, train: Dataset) -> None:
+        assert train.embeddings is not None
+        self.center_ = train.embeddings.mean(axis=0)
+        X = (train.embeddings - self.center_).astype(np.float64)
+        directions = principal_directions(X, self.n_components)
+        features = LLMFeatures.fit(train.llms)
+        self.families_, self.number_center_, self.number_spread_ = features.families, features.center, features.spread
+        instance, llm = self._embed(train, X @ directions, features(train.llms))
+        identity, feature = llm[: train.n_llms], llm[train.n_llms :]
+        weight, offset = directions @ instance[1:], instance[0]  # the first feature is the constant
+        seen, unseen = identity + features(train.llms) @ feature, identity.mean(axis=0)  # (m, k + 1), (k + 1,)
+        if self.loss != "logistic":
+            scale, shift = self._to_scores(train, X @ weight, seen)
+            weight, offset, feature = weight * (np.arange(len(scale)) < self.n_factors), 0 * offset, feature * scale
+            seen, unseen = seen * scale + shift, unseen * scale + shift
+            seen[:, -1] = self.llm_mean_
+        self.weight_, self.offset_ = weight.astype(np.float32), offset.astype(np.float32)
+        self.llm_factors_, self.unseen_ = seen.astype(np.float32), unseen.astype(np.float32)
+        self.feature_ = feature.astype(np.float32)
+
+    def _embed(self, train: Dataset, text: Array, of_llm: NDArray[np.float32]) -> tuple[Array, Array]:
+        """Embeddings and biases of features from lightfm: instances' f64 (1 + c, k + 1), LLMs' f64 (m + f + 3, k + 1).
+
+        `text` f64 (n, c) and `of_llm` f32 (m, f + 3) are the features beside the constant and the identity.
+        """
+        n, m = train.n_instances, train.n_llms
+        order = by_id(train)
+        of_llm, interactions = of_llm[order], train.interactions.take_llms(order)
+        instance_features = sp.csr_matrix(np.column_stack([np.ones(n), text]).astype(np.float32))
+        llm_features = sp.hstack([sp.identity(m, dtype=np.float32), sp.csr_matrix(of_llm)], format="csr")
+        coded = (to_outcomes if self.loss == "logistic" else to_preferences)(interactions).tocoo()
+        cells = (coded.row, coded.col % m)  # successes, then failures; of preferences there is one column each
+        value = np.where(coded.col < m, 1, -1).astype(np.float32) if self.loss == "logistic" else coded.data
+        weight = sp.coo_matrix((coded.data, cells), shape=(n, m)) if self.loss == "logistic" else None
+        model = _library()(
+            no_components=self.n_factors, loss=self.loss, learning_rate=self.learning_rate, random_state=self.seed
+        )
+        model.fit(
+            sp.coo_matrix((value, cells), shape=(n, m)),
+            user_features=instance_features,
+            item_features=llm_features,
+            sample_weight=weight,
+            epochs=self.n_epochs,
+            num_threads=1,
+        )
+        instance = np.column_stack([model.user_embeddings, model.user_biases]).astype(np.float64)
+        llm = np.column_stack([model.item_embeddings, model.item_biases]).astype(np.float64)
+        llm[order] = llm[:m].copy()
+        return instance, llm
+
+    def _to_scores(self, train: Dataset, instance: Array, llm: Array) -> tuple[Array, Array]:
+        """Scale and shift f64 (k + 1,) that bring LLM factors of a ranking loss to the scale of scores.
+
+        Factors are centred and get one scale, the least-squares one of the observed residuals on the products with
+        the centred instance factors f64 (n, k + 1); the bias becomes the LLM mean as a linear function of it.
+        """
+        _, _, residual = residual_scores(train)
+        mean = llm.mean(axis=0)
+        factors = llm[:, :-1] - mean[:-1]
+        scale = np.full(len(mean), common_scale(residual, instance[:, :-1], factors))
+        spread = ((llm[:, -1] - mean[-1]) ** 2).sum()
+        scale[-1] = ((llm[:, -1] - mean[-1]) * self.llm_mean_).sum() / max(spread, 1e-12)
+        shift = -mean * scale
+        shift[-1] += self.llm_mean_.mean()
+        return scale, shift
+
+    def add_llms(self, interactions: InteractionMatrix | None, llm_table: pl.DataFrame) -> Self:
+        """The router with more LLMs, placed by their metadata; this one stays as it is.
+
+        Parameters
+        ----------
+        interactions : InteractionMatrix, optional
+            Without records: lightfm's features of an LLM are its metadata, its scores would need a new fit.
+        llm_table : polars.DataFrame
+            `llm_id` and, if known, `family, n_params_b, price_in, price_out`.
+
+        Raises
+        ------
+        RouterError
+            If the router is not fitted, or there are records.
+        DataError
+            If an LLM is known already.
+        """
+        self.llm_index()  # raises if not fitted
+        if interactions is not None and interactions.n_observed:
+            raise RouterError(
+                f"lightfm places an unseen LLM by its metadata and cannot read its {interactions.n_observed} records; "
+                "pass none, or fit anew with them"
+            )
+        features = LLMFeatures(self.families_, self.number_center_, self.number_spread_)(llm_table)
+        new = self.unseen_ + features @ self.feature_  # (m', f + 3) x (f + 3, k + 1)
+        grown = copy(self)
+        grown.llm_ids_ = IdMap((*self.llm_ids_, *llm_table["llm_id"].to_list()), kind="llm")
+        grown.llm_factors_ = np.vstack([self.llm_factors_, new]).astype(np.float32)
+        at_mean = self._predict(self.offset_[None, :], new)[0]  # the score on the mean prompt stands in for the mean
+        grown.llm_mean_ = np.concatenate([self.llm_mean_, at_mean])
+        return grown
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        instance = (self.vectors(instances) - self.center_) @ self.weight_ + self.offset_  # (b, d) x (d, k + 1)
+        return self._predict(instance, self.llm_factors_[llm_index])
+
+    def _predict(self, instance: NDArray[np.floating], llm: NDArray[np.floating]) -> Scores:
+        """Scores f32 (b, m) of factors and biases float (b, k + 1), float (m, k + 1)."""
+        product = instance[:, :-1] @ llm[:, :-1].T + instance[:, -1:] + llm[:, -1]  # (b, k) x (k, m)
+        predicted: Scores = (expit(product) if self.loss == "logistic" else product).astype(np.float32)
+        return predicted
+
+
+def principal_directions(X: Array, n_components: int) -> Array:
+    """Directions f64 (d, c) of the most variance of centred X f64 (n, d), scaled so that features `X @ directions`
+    have length 1 in the root mean square: lightfm's steps expect features of about that size."""
+    value, Q = np.linalg.eigh(X.T @ X)
+    value, Q = value[::-1][:n_components], Q[:, ::-1][:, :n_components]
+    Q = Q * np.sign(Q[np.abs(Q).argmax(axis=0), np.arange(Q.shape[1])])  # the sign is arbitrary: largest positive
+    directions: Array = Q * np.sqrt(len(X) / max(value.sum(), 1e-12))
+    return directions
+
+
+def _library() -> Any:
+    """lightfm's class, or one line that says how to install it."""
+    with warnings.catch_warnings():  # built without OpenMP it warns, and one thread is all that is used here
+        warnings.filterwarnings("ignore", message="LightFM was compiled without OpenMP")
+        try:
+            from lightfm import LightFM as Model
+        except ImportError:
+            raise RouterError("lightfm is not installed; pip install 'recroute[lightfm]'") from None
+    return Model
