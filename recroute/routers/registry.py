@@ -19,6 +19,10 @@ BUILT_IN = {  # in the order of tables: bounds and baselines first
     "knn": "recroute.routers.knn:KNN",
     "svd": "recroute.routers.svd:SVD",
     "als": "recroute.routers.als:ALS",
+    "irt": "recroute.routers.irt:IRT",
+    "embedllm": "recroute.routers.embedllm:EmbedLLM",
+    "kmeans": "recroute.routers.kmeans:KMeans",
+    "bradley_terry": "recroute.routers.bradley_terry:BradleyTerry",
 }
 REGISTRY = Registry("router", "recroute.routers", BUILT_IN)
 

@@ -38,6 +38,22 @@ class TestALS(RouterContract):
     router = "als"
 
 
+class TestIRT(RouterContract):
+    router = "irt"
+
+
+class TestEmbedLLM(RouterContract):
+    router = "embedllm"
+
+
+class TestKMeans(RouterContract):
+    router = "kmeans"
+
+
+class TestBradleyTerry(RouterContract):
+    router = "bradley_terry"
+
+
 def test_no_router_is_without_a_contract_test() -> None:
     tested = {cls.router for cls in RouterContract.__subclasses__() if cls.__module__ == __name__}
     assert tested == set(router_names())
