@@ -120,10 +120,7 @@ class EmbedLLM(Router):
         d, m = cells.X.shape[1], len(bias)
         k = min(self.n_factors, m, d)
         if np.isinf(noise):
-            base = Penalty(np.zeros(m), bias)
-            start = pack([np.zeros((d, 0)), np.zeros((m, 0)), np.zeros(0), bias])
-            c = minimise(lambda flat: objective(flat, cells, base, 0), start, self.n_epochs)
-            return [np.zeros((d, k)), np.zeros((m, k)), np.zeros(k), c]
+            return [np.zeros((d, k)), np.zeros((m, k)), np.zeros(k), bias]
         variance = (noise * cells.X.std()) ** 2
         penalty = Penalty(variance * cells.observed.sum(axis=0) * p * (1 - p) + 1e-6, bias)
         curvature = float((cells.observed @ (p * (1 - p))).sum() / cells.observed.sum())

@@ -123,7 +123,7 @@ class IRT(Router):
         difficulty = _difficulty_precision(cells, bias)
         start = pack([np.zeros(cells.X.shape[1]), bias])
         base = Prior(0, difficulty, bias)
-        start = minimise(lambda flat: objective(flat, cells, base, 0), start, self.n_epochs)
+        start = minimise(lambda flat: objective(flat, cells, base, 0), start, self.n_epochs, 1e-9)
         *_, b, c = unpack(start, _shapes(cells, 0), cells.X.dtype)
         _, residual = cell_loss(c - (cells.X @ b)[:, None], cells)
         # the gradient at "no text": its largest singular value is the penalty that keeps the factors at zero

@@ -54,7 +54,7 @@ class Cells:
         return cls(vectors - centre, np.nan_to_num(block), observed, fold[group]), centre
 
     def take(self, rows: Array) -> Cells:
-        """The instances at `rows`, bool (n,)."""
+        """The instances at `rows`, a mask bool (n,) or positions."""
         return Cells(self.X[rows], self.S[rows], self.observed[rows], self.fold[rows])
 
     def take_llms(self, llm_index: NDArray[np.integer]) -> Cells:
@@ -106,13 +106,17 @@ def pack(parts: Sequence[Array]) -> Array:
     return np.concatenate([np.ravel(part) for part in parts]).astype(np.float64)
 
 
-def minimise(objective: Objective, start: Array, n_epochs: int) -> Array:
-    """Minimum of a smooth function by L-BFGS on one thread, f64 like `start`."""
+def minimise(objective: Objective, start: Array, n_epochs: int, tolerance: float = 1e-6) -> Array:
+    """Minimum of a smooth function by L-BFGS on one thread, f64 like `start`; `tolerance` is relative."""
     from scipy.optimize import minimize
 
     with threadpool_limits(limits=1, user_api="blas"):  # the import above may have loaded a BLAS of its own
         found = minimize(
-            objective, start, jac=True, method="L-BFGS-B", options={"maxiter": n_epochs, "ftol": 1e-6, "gtol": 1e-4}
+            objective,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": n_epochs, "ftol": tolerance, "gtol": 1e-4},
         )
     best: Array = found.x
     return best
