@@ -6,6 +6,7 @@ from recroute.data.folder import read_dataset, write_dataset
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.means import llm_means, task_means
+from recroute.data.pairs import dataset_from_pairs
 from recroute.data.prompts import prompt_groups
 from recroute.data.records import Records
 
@@ -16,6 +17,7 @@ __all__ = [
     "InteractionMatrix",
     "Precomputed",
     "Records",
+    "dataset_from_pairs",
     "llm_means",
     "prompt_groups",
     "read_dataset",

@@ -38,6 +38,22 @@ class TestALS(RouterContract):
     router = "als"
 
 
+class TestIRT(RouterContract):
+    router = "irt"
+
+
+class TestEmbedLLM(RouterContract):
+    router = "embedllm"
+
+
+class TestKMeans(RouterContract):
+    router = "kmeans"
+
+
+class TestBradleyTerry(RouterContract):
+    router = "bradley_terry"
+
+
 class TestBPR(RouterContract):
     router = "bpr"
 

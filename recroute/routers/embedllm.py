@@ -1,0 +1,140 @@
+"""EmbedLLM: an LLM vector times the projected prompt vector, element by element, under a linear head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data import Dataset
+from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.logistic import (
+    NO_TEXT,
+    Array,
+    Cells,
+    cell_loss,
+    cross_validate,
+    logit,
+    minimise,
+    pack,
+    relative_errors,
+    sigmoid,
+    unpack,
+)
+
+NOISES = (NO_TEXT, 8.0, 4.0, 2.0, 1.0, 0.5)  # candidates for noise
+BIAS_PRECISION = 1.0  # of the prior on an LLM's bias around the log odds of its mean
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """What the noise costs: weight f (m,) on the squared slopes of each LLM, and the mean f (m,) of the biases."""
+
+    slope: Array
+    bias: Array
+
+
+def objective(flat: Array, cells: Cells, penalty: Penalty, n_factors: int) -> tuple[float, Array]:
+    """Logistic loss under noisy prompt vectors, and its gradient.
+
+    Parameters
+    ----------
+    flat : f64 (d*k + m*k + k + m,)
+        Projection P (d, k), LLM vectors E (m, k), head w (k,), LLM biases c (m,), one after the other.
+    cells : Cells
+    penalty : Penalty
+    n_factors : int
+    """
+    X, dtype = cells.X, cells.X.dtype
+    P, E, w, c = unpack(flat, _shapes(cells, n_factors), dtype)
+    slope_weight, away = penalty.slope.astype(dtype), c - penalty.bias.astype(dtype)
+    H = X @ P  # (n, d) x (d, k) -> (n, k)
+    V = E * w  # (m, k)
+    loss, residual = cell_loss(H @ V.T + c, cells)
+    slopes = P @ V.T  # (d, m): what a change of the prompt vector does to each LLM's logit
+    cost = slopes * slope_weight
+    total = loss.sum(dtype=np.float64) + ((slopes * cost).sum() + BIAS_PRECISION * (away**2).sum()) / 2
+    by_v = residual.T @ H + cost.T @ P  # (m, k)
+    by_p = X.T @ (residual @ V) + cost @ V  # (d, k)
+    gradient = (by_p, by_v * w, (by_v * E).sum(axis=0), residual.sum(axis=0) + BIAS_PRECISION * away)
+    return float(total), pack(gradient)
+
+
+def _shapes(cells: Cells, n_factors: int) -> list[tuple[int, ...]]:
+    d, m = cells.X.shape[1], cells.S.shape[1]
+    return [(d, n_factors), (m, n_factors), (n_factors,), (m,)]
+
+
+@dataclass(kw_only=True)
+class EmbedLLM(TextRouter):
+    """Predicts `sigmoid(w . (P x * e[l]) + c[l])`: projected prompt P x times LLM vector e, a linear head w, a bias c.
+
+    Every LLM has `n_factors` numbers that say how it answers to the directions of the projection. As in the
+    source the fit sees prompt vectors with Gaussian noise on them; here the noise is integrated out to second
+    order, which is a penalty on the squared slopes of the logits, `P diag(w) e[l]`, weighted by the LLM's records
+    and uncertainty. Minimised by L-BFGS over the observed cells; a graded score is a soft label.
+
+    What differs from `irt`: there is no difficulty, so what a prompt does to all LLMs alike takes up one of the
+    factors. And the penalty is on the product of the factors, not on each: it is a ridge regression of given
+    rank, where `irt`'s priors penalise the nuclear norm and let the data choose the rank below the limit.
+    Source: EmbedLLM, arXiv 2410.02223.
+    """
+
+    name: ClassVar[str] = "embedllm"
+    kind: ClassVar[str] = "factors"
+
+    n_factors: int = setting(4, low=1, help="width of an LLM's vector")
+    noise: float | None = setting(
+        None, low=0, help="noise on a prompt vector's entries, in their standard deviations; none: chosen on train"
+    )
+    n_epochs: int = setting(40, low=1, help="steps of L-BFGS, at most")
+
+    centre_: NDArray[np.float32] = fitted()
+    projection_: NDArray[np.float32] = fitted()
+    llm_factors_: NDArray[np.float32] = fitted()
+    head_: NDArray[np.float32] = fitted()
+    bias_: NDArray[np.float32] = fitted()
+
+    def _fit(self, train: Dataset) -> None:
+        cells, self.centre_ = Cells.of(train, self.vectors(train), self.seed)
+        noise = self.noise
+        if noise is None:
+            noise = cross_validate(NOISES, cells, self._held_out_errors)
+        parts = self._train(cells, noise)
+        self.projection_, self.llm_factors_, self.head_, self.bias_ = (p.astype(np.float32) for p in parts)
+
+    def _held_out_errors(self, fit: Cells, held: Cells) -> Array:
+        errors = []
+        for noise in NOISES:
+            P, E, w, c = self._train(fit, noise)
+            errors.append(relative_errors(sigmoid((held.X @ P * w) @ E.T + c), held))
+        return np.array(errors)
+
+    def _train(self, cells: Cells, noise: float) -> list[Array]:
+        """P, E, w, c for one strength of noise: a closed form for unit steps around the biases, then L-BFGS."""
+        bias = logit(self.llm_mean_)
+        p = sigmoid(bias)
+        d, m = cells.X.shape[1], len(bias)
+        k = min(self.n_factors, m, d)
+        if np.isinf(noise):
+            return [np.zeros((d, k)), np.zeros((m, k)), np.zeros(k), bias]
+        variance = (noise * cells.X.std()) ** 2
+        penalty = Penalty(variance * cells.observed.sum(axis=0) * p * (1 - p) + 1e-6, bias)
+        curvature = float((cells.observed @ (p * (1 - p))).sum() / cells.observed.sum())
+        X = cells.X.astype(np.float64)
+        _, residual = cell_loss(bias, cells)
+        gram = X.T @ X * curvature + penalty.slope.mean() * np.eye(d)
+        slopes = np.linalg.solve(gram, -X.T @ residual)  # (d, m)
+        root = np.linalg.cholesky(gram)  # in this metric the truncation loses least of the fit
+        left, value, right = np.linalg.svd(root.T @ slopes, full_matrices=False)
+        P = np.linalg.solve(root.T, left[:, :k])
+        size = np.sqrt(value[:k]) + 1e-3
+        flat = pack([P * size, right[:k].T * size, np.ones(k), bias])
+        flat = minimise(lambda flat: objective(flat, cells, penalty, k), flat, self.n_epochs)
+        return unpack(flat, _shapes(cells, k), cells.X.dtype)
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        projected = (self.vectors(instances) - self.centre_) @ self.projection_ * self.head_  # (b, k)
+        return sigmoid(projected @ self.llm_factors_[llm_index].T + self.bias_[llm_index]).astype(np.float32)

@@ -1,0 +1,144 @@
+"""Mean score of each LLM in the prompt's cluster: UniRoute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from recroute.data import Dataset
+from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.logistic import is_clear
+
+N_CLUSTERS = (4, 8, 16, 32, 64)  # candidates for n_clusters
+STRENGTHS = (np.inf, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0)  # candidates for strength, the most cautious first
+
+Array = NDArray[Any]
+
+
+@dataclass(kw_only=True)
+class KMeans(TextRouter):
+    """Predicts an LLM's mean plus what it scored beyond that in the prompt's cluster, shrunk by the evidence.
+
+    The prompt vectors are clustered by k-means. A score is an LLM's mean (standardised, `llm_means`), plus the
+    prompt's ease (what all LLMs share there), plus a rest; the mean of the rest over an LLM's n records in a
+    cluster is its feature there, times n / (n + strength), and the ease is treated likewise. With strength 0
+    and every cell observed these are UniRoute's features, the plain means per cluster. Number of clusters and
+    strength are those with the least squared error when each training instance is left out of its cluster's
+    mean, which has a closed form. Where that is not clearly better than the LLMs' means, these stand alone.
+    Source: UniRoute, arXiv 2502.08773.
+    """
+
+    name: ClassVar[str] = "kmeans"
+    kind: ClassVar[str] = "clusters"
+
+    n_clusters: int | None = setting(None, low=1, help="clusters of prompts; none: chosen on train by leave-one-out")
+    strength: float | None = setting(
+        None, low=0, help="records that the LLM's mean counts for in a cluster; none: chosen on train by leave-one-out"
+    )
+
+    centres_: NDArray[np.float32] = fitted()
+    feature_: NDArray[np.float32] = fitted()
+
+    def _fit(self, train: Dataset) -> None:
+        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))
+        X = self.vectors(train)[seen]
+        block = train.interactions.take_instances(seen).dense()
+        observed = (~np.isnan(block)).astype(np.float32)
+        rest = np.where(observed > 0, block - self.llm_mean_.astype(np.float32), 0)
+        ease = rest.sum(axis=1, keepdims=True) / observed.sum(axis=1, keepdims=True)  # (n, 1)
+        rest = (rest - ease) * observed
+        n_distinct = len(np.unique(X, axis=0))
+        numbers = N_CLUSTERS if self.n_clusters is None else (self.n_clusters,)
+        strengths = STRENGTHS if self.strength is None else (self.strength,)
+        found = []
+        for n_clusters in sorted({min(number, n_distinct) for number in numbers}):
+            centres, label = cluster(X, n_clusters, self.seed)
+            strength, error = choose_strength(label, rest, observed, strengths)
+            found.append((error.sum(), centres, label, strength, error))
+        _, centres, label, strength, error = min(found, key=lambda each: each[0])
+        if self.strength is None and not is_clear((rest**2).sum(axis=1) - error):
+            strength = np.inf
+        ones = np.ones_like(ease)
+        shared, _ = choose_strength(label, ease, ones, STRENGTHS)
+        feature = shrunk_means(label, rest, observed, strength, len(centres))
+        feature += shrunk_means(label, ease, ones, shared, len(centres))
+        self.centres_ = centres
+        self.feature_ = (self.llm_mean_ + feature).astype(np.float32)
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        return self.feature_[nearest(self.vectors(instances), self.centres_)][:, llm_index]
+
+
+def cluster(X: NDArray[np.float32], n_clusters: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Centres f32 (c, d) and the nearest centre of each row, int (n,), by k-means on one thread."""
+    from sklearn.cluster import KMeans as Lloyd
+
+    with threadpool_limits(limits=1):  # several threads would sum the centres in no fixed order
+        found = Lloyd(n_clusters, n_init=3, random_state=seed).fit(X)
+    centres = found.cluster_centers_.astype(np.float32)
+    return centres, nearest(X, centres)
+
+
+def nearest(X: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Index of the nearest of `centres` f32 (c, d) for each row of X f32 (b, d), int (b,)."""
+    found: NDArray[np.int64] = np.argmin((centres**2).sum(axis=1) - 2 * X @ centres.T, axis=1)
+    return found
+
+
+def totals(label: NDArray[np.int64], values: Array, n_clusters: int) -> Array:
+    """Sum of the rows of `values` (n, m) in each cluster, f64 (c, m)."""
+    import scipy.sparse as sp
+
+    member = sp.csr_matrix((np.ones(len(label)), (label, np.arange(len(label)))), shape=(n_clusters, len(label)))
+    found: Array = member @ values.astype(np.float64)
+    return found
+
+
+def shrunk_means(label: NDArray[np.int64], values: Array, observed: Array, strength: float, n_clusters: int) -> Array:
+    """Mean of the observed values in each cluster times n / (n + strength), f64 (c, m).
+
+    Parameters
+    ----------
+    label : int (n,)
+        Cluster of each row.
+    values : float (n, m)
+        0 where unobserved.
+    observed : float (n, m)
+    strength : float
+    n_clusters : int
+    """
+    found: Array = totals(label, values, n_clusters) / np.maximum(totals(label, observed, n_clusters) + strength, 1e-9)
+    return found
+
+
+def choose_strength(
+    label: NDArray[np.int64], values: Array, observed: Array, strengths: Sequence[float]
+) -> tuple[float, Array]:
+    """The strength whose shrunk means predict each row best from the other rows of its cluster, and the errors.
+
+    Parameters
+    ----------
+    label : int (n,)
+    values, observed : float (n, m)
+        As in `shrunk_means`.
+    strengths : list of float
+        The first of equally good ones is taken.
+
+    Returns
+    -------
+    strength, sum of squared errors over the observed cells of each row f64 (n,)
+    """
+    n_clusters = int(label.max()) + 1
+    others = totals(label, values, n_clusters)[label] - values  # (n, m): the row itself left out
+    count = totals(label, observed, n_clusters)[label] - observed
+    errors = []
+    for strength in strengths:
+        predicted = others / np.maximum(count + strength, 1e-9)
+        errors.append((((values - predicted) * observed) ** 2).sum(axis=1))
+    best = int(np.argmin([error.sum() for error in errors]))
+    return float(strengths[best]), errors[best]

@@ -1,0 +1,165 @@
+"""What the logistic routers share: observed cells in blocks, their loss, the minimiser, inner cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from recroute.data import Dataset, prompt_groups
+
+Array = NDArray[Any]
+Objective = Callable[[Array], tuple[float, Array]]
+
+N_FOLDS = 3
+N_STANDARD_ERRORS = 2.0
+NO_TEXT = np.inf  # the candidate that gives the text no weight at all
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Training instances that have a record, with their centred vectors.
+
+    Parameters
+    ----------
+    X : float (n, d)
+        Prompt vectors less their mean over the instances.
+    S : float (n, m)
+        Scores, 0 where unobserved.
+    observed : float (n, m)
+        1 where observed, else 0.
+    fold : int (n,)
+        Fold of the inner cross-validation; instances with the same prompt share one.
+    """
+
+    X: Array
+    S: Array
+    observed: Array
+    fold: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, train: Dataset, vectors: NDArray[np.float32], seed: int) -> tuple[Cells, NDArray[np.float32]]:
+        """The cells of `train` and the mean vector f32 (d,) that was taken off."""
+        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))
+        block = train.interactions.take_instances(seen).dense()
+        vectors = vectors[seen]
+        centre = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        _, group = np.unique(prompt_groups(train)[seen], return_inverse=True)
+        fold = np.random.default_rng(seed).permutation(group.max() + 1) % N_FOLDS
+        observed = (~np.isnan(block)).astype(np.float32)
+        return cls(vectors - centre, np.nan_to_num(block), observed, fold[group]), centre
+
+    def take(self, rows: Array) -> Cells:
+        """The instances at `rows`, a mask bool (n,) or positions."""
+        return Cells(self.X[rows], self.S[rows], self.observed[rows], self.fold[rows])
+
+    def take_llms(self, llm_index: NDArray[np.integer]) -> Cells:
+        """The LLMs at `llm_index`, and the instances that have a record of them."""
+        S, observed = self.S[:, llm_index], self.observed[:, llm_index]
+        return Cells(self.X, S, observed, self.fold).take(np.flatnonzero(observed.any(axis=1)))
+
+
+def cell_loss(Z: Array, cells: Cells) -> tuple[Array, Array]:
+    """Logistic loss of each observed cell, with a graded score as a soft label.
+
+    Parameters
+    ----------
+    Z : float (n, m)
+        Logits.
+    cells : Cells
+
+    Returns
+    -------
+    loss float (n, m), its derivative by the logit float (n, m); both 0 where unobserved
+    """
+    small = np.exp(-np.abs(Z))  # no overflow, whatever the logit
+    loss = (np.maximum(Z, 0) + np.log1p(small) - cells.S * Z) * cells.observed
+    residual = (np.where(Z >= 0, 1, small) / (1 + small) - cells.S) * cells.observed
+    return loss, residual
+
+
+def sigmoid(Z: Array) -> Array:
+    """The logistic function, without overflow."""
+    return 0.5 * (1 + np.tanh(0.5 * Z))
+
+
+def logit(p: Array) -> Array:
+    """Log odds of probabilities, held 1% away from 0 and 1."""
+    p = np.clip(p, 0.01, 0.99)
+    found: Array = np.log(p / (1 - p))
+    return found
+
+
+def unpack(flat: Array, shapes: Sequence[tuple[int, ...]], dtype: Any) -> list[Array]:
+    """The parts of a flat parameter vector, in the number type of the data."""
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    parts = np.split(flat.astype(dtype, copy=False), ends[:-1])
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def pack(parts: Sequence[Array]) -> Array:
+    """One flat f64 vector of all parts."""
+    return np.concatenate([np.ravel(part) for part in parts]).astype(np.float64)
+
+
+def minimise(objective: Objective, start: Array, n_epochs: int, tolerance: float = 1e-6) -> Array:
+    """Minimum of a smooth function by L-BFGS on one thread, f64 like `start`; `tolerance` is relative."""
+    from scipy.optimize import minimize
+
+    with threadpool_limits(limits=1, user_api="blas"):  # the import above may have loaded a BLAS of its own
+        found = minimize(
+            objective,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": n_epochs, "ftol": tolerance, "gtol": 1e-4},
+        )
+    best: Array = found.x
+    return best
+
+
+def relative_errors(predicted: Array, cells: Cells) -> Array:
+    """Squared error of each row after the row's mean error is taken off, f64 (n,).
+
+    What moves all LLMs alike does not change the choice, so it does not count.
+    """
+    error = (predicted - cells.S) * cells.observed
+    error = error - cells.observed * (error.sum(axis=1) / cells.observed.sum(axis=1))[:, None]
+    found: Array = (error**2).sum(axis=1, dtype=np.float64)
+    return found
+
+
+def cross_validate(
+    candidates: Sequence[float], cells: Cells, held_out_errors: Callable[[Cells, Cells], Array]
+) -> float:
+    """The candidate that predicts unseen instances best, if it is clearly better than the first.
+
+    Clearly is `is_clear` of the gain on the same instances: text that says nothing leaves the LLMs' means alone.
+
+    Parameters
+    ----------
+    candidates : list of float
+        The first gives the text no weight; it also stands where there is nothing to validate on.
+    cells : Cells
+    held_out_errors : callable (fit, held) -> float (n_candidates, n_held)
+        Fits every candidate on the first cells and returns its error on each row of the second.
+    """
+    if len(np.unique(cells.fold)) == 1:
+        return float(candidates[0])
+    errors = []
+    for fold in range(N_FOLDS):
+        held = cells.fold == fold
+        if held.any():
+            errors.append(held_out_errors(cells.take(~held), cells.take(held)))
+    error = np.concatenate(errors, axis=1)
+    best = int(np.argmin(error.sum(axis=1)))
+    return float(candidates[best if is_clear(error[0] - error[best]) else 0])
+
+
+def is_clear(gain: Array) -> bool:
+    """Whether the mean gain f (n,) over n instances is beyond two of its standard errors."""
+    return bool(gain.mean() > N_STANDARD_ERRORS * gain.std() / np.sqrt(len(gain)))
