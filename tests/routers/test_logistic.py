@@ -93,8 +93,9 @@ def test_the_number_of_threads_changes_nothing(name: str) -> None:
     for n_threads in (1, 2):
         with threadpool_limits(limits=n_threads):
             fits.append(make_router(name, seed=4).fit(data))
-    for attribute in fits[0].fitted_arrays():
-        np.testing.assert_array_equal(getattr(fits[0], attribute), getattr(fits[1], attribute))
+    one, two = (router.state() for router in fits)
+    for attribute in one:
+        np.testing.assert_array_equal(one[attribute], two[attribute])
 
 
 @pytest.mark.parametrize("name", ROUTERS)
