@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.bridges.spectrum import Array
+from recroute.errors import RouterError
 
 N_HIDDEN = 64
-REG = 1.0
+PENALTIES = (10.0, 100.0, 300.0)  # a batch of 200 rows weighs them against the sum of its squared errors
 MAX_EPOCHS = 300
 PATIENCE = 15
 HELD_OUT = 8  # one row of so many
@@ -40,9 +41,14 @@ class MLPBridge:
     def fit(cls, X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | None, seed: int) -> MLPBridge:
         """Fit on prompt vectors float (n, d) and instance factors float (n, k).
 
-        An eighth of the rows, drawn by seed, is held out. The network of the epoch with the least error there is
-        kept, and its deviation from the mean factors is multiplied by the share in [0, 1] that fits them best, so
-        text that says nothing gives about the mean. `reg` is the penalty on the squared weights, by default `REG`.
+        An eighth of the rows, drawn by seed, is held out. The network of the penalty on the squared weights (`reg`, or
+        one of `PENALTIES`) and of the epoch with the least error there is kept, and its deviation from the mean
+        factors is multiplied by the share in [0, 1] that fits them best: text that says nothing gives about the mean.
+
+        Raises
+        ------
+        RouterError
+            If `reg` is so large that the weights overflow.
         """
         rows, target = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
         x_mean, y_mean = rows.mean(axis=0), target.mean(axis=0)
@@ -52,9 +58,9 @@ class MLPBridge:
         n_held = max(len(X) // HELD_OUT, 1)
         held, kept = order[:n_held], np.sort(order[n_held:] if len(X) > 1 else order)
         Z, T = (rows - x_mean) / x_scale, (target - y_mean) / y_scale
-        hidden_weight, hidden_offset, weight, offset = _stopped_early(
-            Z[kept], T[kept], Z[held], T[held], REG if reg is None else reg, seed
-        )
+        penalties = PENALTIES if reg is None else (reg,)
+        trials = [_stopped_early(Z[kept], T[kept], Z[held], T[held], penalty, seed) for penalty in penalties]
+        _, (hidden_weight, hidden_offset, weight, offset) = min(trials, key=lambda trial: trial[0])
         found = _forward(Z[held], (hidden_weight, hidden_offset, weight, offset))
         share = float(np.clip((found * T[held]).sum() / max(float((found**2).sum()), 1e-12), 0, 1))
         hidden_weight = hidden_weight / x_scale
@@ -76,8 +82,8 @@ def _forward(X: NDArray[np.floating], layers: Layers) -> Array:
     return found
 
 
-def _stopped_early(X: Array, Y: Array, X_held: Array, Y_held: Array, reg: float, seed: int) -> Layers:
-    """Layers after the epoch with the least squared error on the held-out rows."""
+def _stopped_early(X: Array, Y: Array, X_held: Array, Y_held: Array, reg: float, seed: int) -> tuple[float, Layers]:
+    """The least squared error on the held-out rows, and the layers after the epoch that had it."""
     from sklearn.neural_network import MLPRegressor
 
     network: Any = MLPRegressor(hidden_layer_sizes=(N_HIDDEN,), alpha=reg, random_state=seed)
@@ -91,5 +97,6 @@ def _stopped_early(X: Array, Y: Array, X_held: Array, Y_held: Array, reg: float,
             least, best, since = error, tuple(layer.copy() for layer in layers), 0
         elif (since := since + 1) == PATIENCE:
             break
-    assert best is not None  # the first epoch has a finite error
-    return best
+    if best is None:
+        raise RouterError(f"bridge mlp cannot be fitted with reg={reg:g}; choose a smaller penalty, 100 for example")
+    return least, best

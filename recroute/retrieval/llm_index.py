@@ -45,6 +45,7 @@ class LLMIndex:
         self._seed = seed
         self._vectors = np.column_stack([bias, factors]).astype(np.float64)
         self._mean = np.asarray(llm_mean, dtype=np.float64)
+        self._order = tie_order(self._mean)
         self._longest: float
         self._shift: Array
         self._radius: float
@@ -62,6 +63,7 @@ class LLMIndex:
         new = np.column_stack([bias, factors]).astype(np.float64)
         self._vectors = np.vstack([self._vectors, new])
         self._mean = np.append(self._mean, llm_mean)
+        self._order = tie_order(self._mean)
         self._longest = max(self._longest, _longest(new))
         if self._kind in ("hnsw", "ivf") and _longest(new - self._shift) > self._radius:
             self._build()
@@ -106,9 +108,10 @@ class LLMIndex:
         return index, score
 
     def _exact(self, factors: Array, k: int, pool: Index | None) -> tuple[Index, NDArray[np.float32]]:
-        vectors, mean = (self._vectors, self._mean) if pool is None else (self._vectors[pool], self._mean[pool])
+        vectors = self._vectors if pool is None else self._vectors[pool]
         predicted = (vectors[:, 0] + factors @ vectors[:, 1:].T).astype(np.float32)  # (b, d) x (d, p) -> (b, p)
-        best = top_k(predicted, k, tie_order(mean)).astype(np.int64)
+        order = self._order if pool is None else tie_order(self._mean[pool])
+        best = top_k(predicted, k, order).astype(np.int64)
         return best if pool is None else pool[best], np.take_along_axis(predicted, best, axis=1)
 
     def _predict(self, factors: Array, found: Index) -> NDArray[np.float32]:

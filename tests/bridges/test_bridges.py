@@ -122,6 +122,12 @@ def test_every_bridge_serves_every_factorisation_and_survives_the_disk(
     assert scores[np.arange(len(scores)), chosen].mean() > scores.mean() + 0.15
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_penalty_that_overflows_is_refused() -> None:
+    with pytest.raises(RecrouteError, match="smaller penalty"):
+        fit_bridge("mlp", *rows(40), reg=np.inf, seed=0)
+
+
 def test_an_unknown_bridge_is_refused() -> None:
     with pytest.raises(RecrouteError, match="did you mean"):
         fit_bridge("kernle", *rows(10), reg=None, seed=0)
