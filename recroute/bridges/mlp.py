@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.bridges.spectrum import Array
-from recroute.errors import RouterError
 
 N_HIDDEN = 64
 PENALTIES = (10.0, 100.0, 300.0)  # a batch of 200 rows weighs them against the sum of its squared errors
+MAX_PENALTY = 1e6  # sklearn takes no infinite one
 MAX_EPOCHS = 300
 PATIENCE = 15
 HELD_OUT = 8  # one row of so many
@@ -44,11 +44,6 @@ class MLPBridge:
         An eighth of the rows, drawn by seed, is held out. The network of the penalty on the squared weights (`reg`, or
         one of `PENALTIES`) and of the epoch with the least error there is kept, and its deviation from the mean
         factors is multiplied by the share in [0, 1] that fits them best: text that says nothing gives about the mean.
-
-        Raises
-        ------
-        RouterError
-            If `reg` is so large that the weights overflow.
         """
         rows, target = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
         x_mean, y_mean = rows.mean(axis=0), target.mean(axis=0)
@@ -86,7 +81,7 @@ def _stopped_early(X: Array, Y: Array, X_held: Array, Y_held: Array, reg: float,
     """The least squared error on the held-out rows, and the layers after the epoch that had it."""
     from sklearn.neural_network import MLPRegressor
 
-    network: Any = MLPRegressor(hidden_layer_sizes=(N_HIDDEN,), alpha=reg, random_state=seed)
+    network: Any = MLPRegressor(hidden_layer_sizes=(N_HIDDEN,), alpha=min(reg, MAX_PENALTY), random_state=seed)
     target = Y[:, 0] if Y.shape[1] == 1 else Y  # sklearn warns of a single column
     least, best, since = np.inf, None, 0
     for _ in range(MAX_EPOCHS):
@@ -97,6 +92,5 @@ def _stopped_early(X: Array, Y: Array, X_held: Array, Y_held: Array, reg: float,
             least, best, since = error, tuple(layer.copy() for layer in layers), 0
         elif (since := since + 1) == PATIENCE:
             break
-    if best is None:
-        raise RouterError(f"bridge mlp cannot be fitted with reg={reg:g}; choose a smaller penalty, 100 for example")
+    assert best is not None  # the first epoch has a finite error
     return least, best

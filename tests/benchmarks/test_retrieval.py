@@ -58,8 +58,8 @@ def test_flat_against_numpy(m: int, d: int) -> None:
 
     one, half, many = both(queries[:1], None, repeats), both(queries[:1], pool, repeats), both(queries, None, 5)
     print(
-        f"\n{m} LLMs, {d} factors, microseconds a prompt, flat / NumPy: {one}, half as pool {half}, 256 at once {many}; "
-        f"product and argpartition {microseconds(partition, repeats):.0f}"
+        f"\n{m} LLMs, {d} factors, microseconds a prompt, flat / NumPy: {one}, half as pool {half}, "
+        f"256 at once {many}; product and argpartition {microseconds(partition, repeats):.0f}"
     )
 
 

@@ -89,11 +89,11 @@ def test_text_that_says_nothing_does_not_hurt(kind: str) -> None:
     assert np.mean(errors) < 1.02
 
 
-@pytest.mark.parametrize("kind", ["ridge", "kernel", "neighbors"])
+@pytest.mark.parametrize("kind", BRIDGES)
 def test_an_infinite_penalty_gives_the_mean(kind: str) -> None:
     X, Y = rows(50)
     found = fit_bridge(kind, X, Y, reg=np.inf, seed=0)(X)
-    np.testing.assert_allclose(found, np.tile(Y.mean(axis=0), (50, 1)))
+    np.testing.assert_allclose(found, np.tile(Y.mean(axis=0), (50, 1)), atol=0.1 if kind == "mlp" else 1e-9)
 
 
 @pytest.mark.parametrize("kind", BRIDGES)
@@ -120,12 +120,6 @@ def test_every_bridge_serves_every_factorisation_and_survives_the_disk(
     chosen = fitted.rank(split.test).llm_index[:, 0]
     scores = split.test.interactions.dense()
     assert scores[np.arange(len(scores)), chosen].mean() > scores.mean() + 0.15
-
-
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_penalty_that_overflows_is_refused() -> None:
-    with pytest.raises(RecrouteError, match="smaller penalty"):
-        fit_bridge("mlp", *rows(40), reg=np.inf, seed=0)
 
 
 def test_an_unknown_bridge_is_refused() -> None:
