@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from recroute.errors import UnknownNameError
 
 Array = NDArray[np.float64]
-BRIDGES = ("ridge",)
+BRIDGES = ("ridge", "kernel", "neighbors", "mlp")
 
 
 class Bridge(Protocol):
@@ -26,7 +26,7 @@ def fit_bridge(kind: str, X: NDArray[np.floating], Y: NDArray[np.floating], *, r
 
     Parameters
     ----------
-    kind : {"ridge"}
+    kind : {"ridge", "kernel", "neighbors", "mlp"}
     X : float (n, d)
         Prompt vectors.
     Y : float (n, k)
@@ -46,9 +46,12 @@ def fit_bridge(kind: str, X: NDArray[np.floating], Y: NDArray[np.floating], *, r
 
 def bridge_class(kind: str) -> Any:
     """The class of a bridge, whose fields are its arrays; UnknownNameError if there is none."""
+    from recroute.bridges.kernel import KernelBridge
+    from recroute.bridges.mlp import MLPBridge
+    from recroute.bridges.neighbors import NeighborsBridge
     from recroute.bridges.ridge import RidgeBridge
 
-    classes = {"ridge": RidgeBridge}
+    classes = {"ridge": RidgeBridge, "kernel": KernelBridge, "neighbors": NeighborsBridge, "mlp": MLPBridge}
     if kind not in classes:
         raise UnknownNameError("bridge", kind, BRIDGES)
     return classes[kind]

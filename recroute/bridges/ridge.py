@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-PENALTIES = np.geomspace(0.1, 1000, 13)
-
-Array = NDArray[np.float64]
+from recroute.bridges.spectrum import PENALTIES, Array, Latest, Spectrum
 
 
 @dataclass(frozen=True)
@@ -45,25 +43,19 @@ def fit_ridge(X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | Non
         by the squared error summed over them.
     reg : float, optional
         Penalty on the squared weights. Default: the one of `PENALTIES` with the least leave-one-out error,
-        which ridge regression has in closed form: residual / (1 - leverage).
+        which ridge regression has in closed form.
 
     Returns
     -------
     weight f64 (d, k), offset f64 (k,) : prediction = X @ weight + offset
     """
-    X, Y = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
-    x_mean, y_mean = X.mean(axis=0), Y.mean(axis=0)
-    Xc, Yc = X - x_mean, Y - y_mean
-    value, Q = np.linalg.eigh(Xc.T @ Xc)  # (d,), (d, d): the same penalty costs one division in this basis
-    value = value.clip(min=0)
-    basis = Xc @ Q  # (n, d), orthogonal columns of squared length `value`
-    target = basis.T @ Yc  # (d, k)
+    rows, target = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
+    x_mean, y_mean = rows.mean(axis=0), target.mean(axis=0)
+    spectrum = _spectrum(rows)
     if reg is None:
-        errors = []
-        for penalty in PENALTIES:
-            leverage = 1 / len(X) + (basis**2) @ (1 / (value + penalty))
-            residual = Yc - basis @ (target / (value + penalty)[:, None])
-            errors.append(((residual / (1 - leverage).clip(min=1e-6)[:, None]) ** 2).sum())
-        reg = float(PENALTIES[int(np.argmin(errors))])
-    weight = Q @ (target / (value + reg)[:, None])
+        reg = float(PENALTIES[int(np.argmin(spectrum.errors(target - y_mean)))])
+    weight = spectrum.weight(target - y_mean, reg)
     return weight, y_mean - x_mean @ weight
+
+
+_spectrum = Latest(lambda X: Spectrum.of(X - X.mean(axis=0)), max_cells=1 << 23)

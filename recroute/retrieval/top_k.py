@@ -33,5 +33,16 @@ def top_k(predicted: NDArray[np.float32], k: int, order: NDArray[np.int64]) -> N
     array([[1]], dtype=int32)
     """
     ordered = predicted[:, order]  # ties now resolve by position
-    best = ordered.argmax(axis=1)[:, None] if k == 1 else np.argsort(-ordered, axis=1, kind="stable")[:, :k]
-    return order[best].astype(np.int32)
+    if k == 1:
+        first: NDArray[np.int32] = order[ordered.argmax(axis=1)[:, None]].astype(np.int32)
+        return first
+    if k < ordered.shape[1]:  # a sort of all would cost more than everything else
+        last = -np.partition(-ordered, k - 1, axis=1)[:, [k - 1]]
+        above, equal = ordered > last, ordered == last
+        kept = above | (equal & (equal.cumsum(axis=1) <= k - above.sum(axis=1, keepdims=True)))
+        columns = np.nonzero(kept)[1].reshape(len(ordered), k)
+    else:
+        columns = np.broadcast_to(np.arange(k), ordered.shape)
+    best = np.argsort(-np.take_along_axis(ordered, columns, axis=1), axis=1, kind="stable")
+    chosen: NDArray[np.int32] = order[np.take_along_axis(columns, best, axis=1)].astype(np.int32)
+    return chosen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -13,9 +13,16 @@ from numpy.typing import NDArray
 from recroute.bridges import BRIDGES, Bridge, fit_bridge
 from recroute.bridges.bridge import bridge_class
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.retrieval import LLMIndex
+from recroute.retrieval.llm_index import KINDS
+from recroute.routers.base import Instances, Ranking, Scores, TextRouter, fitted, setting
 
 Array = NDArray[np.float64]
+
+# Measured: from 1,000 LLMs FAISS is faster than a matrix product and a sort. Its selector looks at every LLM, so a
+# pool that is a small part of them is ranked without it; and k has to be few among many.
+INDEX_FROM = 1000
+INDEX_SHARE = 0.1
 
 
 @dataclass(kw_only=True)
@@ -25,12 +32,17 @@ class FactorRouter(TextRouter):
     A subclass factorises the interactions in `_factorise`; f is the bridge, fitted to the instance factors of the
     training prompts. Factors are rotated so that the LLM factors are orthonormal: a unit of error in an instance
     factor is then a unit of error in the scores, which is what the bridge has to keep small.
+
+    `rank` searches large pools with FAISS: an LLM is the vector [bias, v] and an instance the query [1, f(x)], so
+    that the predicted score is one inner product. With `index` "flat" or "exact" it names what the scores say;
+    "hnsw" and "ivf" are for 100,000 LLMs and more and may miss some, see `LLMIndex`.
     """
 
     kind: ClassVar[str] = "factors"
 
     bridge: str = setting("ridge", choices=BRIDGES, help="from prompt vector to instance factors")
     reg: float | None = setting(None, low=0, help="penalty of the bridge; none: chosen by leave-one-out")
+    index: str = setting("flat", choices=KINDS, help="search among many LLMs; hnsw and ivf are approximate")
 
     bias_: Array = fitted()
     llm_factors_: Array = fitted()
@@ -49,14 +61,33 @@ class FactorRouter(TextRouter):
         self.bias_ = bias
         self.llm_factors_ = Q
         self.bridge_ = fit_bridge(self.bridge, train.embeddings, instance_factors @ R.T, reg=self.reg, seed=self.seed)
+        vars(self).pop("_llm_index", None)  # of an earlier fit
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         factors = self.bridge_(self.vectors(instances))
         predicted = self.bias_[llm_index] + factors @ self.llm_factors_[llm_index].T  # (b, k) x (k, m)
         return predicted.astype(np.float32)
 
+    def rank(
+        self, instances: Instances, k: int = 1, llms: Sequence[str] | NDArray[np.integer] | None = None
+    ) -> Ranking:
+        pool = self.llm_index(llms)
+        large = len(pool) >= max(INDEX_FROM, INDEX_SHARE * len(self.bias_))
+        linear = type(self)._score is FactorRouter._score  # a subclass may predict more than an inner product
+        if self.index == "exact" or not (large and linear and 1 <= k <= INDEX_SHARE * len(pool)):
+            return super().rank(instances, k, llms)
+        factors = self.bridge_(self.vectors(instances))
+        best, predicted = self._index().search(factors, k, None if llms is None else pool)
+        return Ranking(best.astype(np.int32), predicted, self.llm_ids_)
+
+    def _index(self) -> LLMIndex:
+        """Built when it is first needed: it holds nothing that the fitted arrays do not say."""
+        if not hasattr(self, "_llm_index"):
+            self._llm_index = LLMIndex(self.bias_, self.llm_factors_, self.llm_mean_, self.index, self.seed)
+        return self._llm_index
+
     def state(self) -> dict[str, NDArray[Any]]:
-        arrays = {f"bridge.{name}": array for name, array in vars(self.bridge_).items()}
+        arrays = {f"bridge.{f.name}": getattr(self.bridge_, f.name) for f in fields(bridge_class(self.bridge))}
         return super().state() | arrays
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -1,0 +1,95 @@
+"""Kernel ridge regression with its width and penalty chosen in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.bridges.spectrum import PENALTIES, Array, Latest, Spectrum
+
+WIDTHS = (0.5, 1.0, 2.0)  # in units of the typical distance; far above it the kernel is a linear one
+EXACT_LIMIT = 2000  # up to here every training prompt is a landmark
+N_LANDMARKS = 1000
+JITTER = 1e-9  # repeated prompts make the kernel matrix singular
+
+
+@dataclass(frozen=True)
+class KernelBridge:
+    """Instance factors as a weighted sum of Gaussian kernels: `gaussian(X, landmarks, width) @ weight + offset`.
+
+    Every training prompt is a landmark; above `EXACT_LIMIT` of them `N_LANDMARKS` are drawn by seed (Nystroem).
+    Source: Williams and Seeger, Using the Nystroem method to speed up kernel machines, NeurIPS 2000.
+
+    Parameters
+    ----------
+    landmarks : float (p, d)
+    weight : f64 (p, k)
+    offset : f64 (k,)
+    width : f64 ()
+    """
+
+    landmarks: NDArray[np.floating]
+    weight: Array
+    offset: Array
+    width: Array
+
+    @classmethod
+    def fit(cls, X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | None, seed: int) -> KernelBridge:
+        """Fit on prompt vectors float (n, d) and instance factors float (n, k).
+
+        Width and, unless `reg` is given, penalty are those with the least leave-one-out error; the largest penalty
+        is infinite and gives the mean factors. Landmarks are not drawn again for the row that is left out.
+        """
+        rows, target = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
+        mean = target.mean(axis=0)
+        penalties = PENALTIES if reg is None else np.array([float(reg)])
+        if len(X) <= EXACT_LIMIT:
+            landmarks, candidates = X, _exact(rows)
+        else:
+            drawn = np.sort(np.random.default_rng(seed).choice(len(X), N_LANDMARKS, replace=False))
+            landmarks, candidates = X[drawn], _candidates(rows, rows[drawn])
+        errors = np.array([one.spectrum.errors(target - mean, penalties) for one in candidates])
+        best, chosen = np.unravel_index(int(errors.argmin()), errors.shape)
+        one = candidates[best]
+        weight = one.spectrum.weight(target - mean, float(penalties[chosen]))
+        return cls(np.array(landmarks), weight, mean - one.mean @ weight, np.array(one.width))
+
+    def __call__(self, X: NDArray[np.floating]) -> Array:
+        rows, landmarks = np.asarray(X, dtype=np.float64), np.asarray(self.landmarks, dtype=np.float64)
+        return gaussian(rows, landmarks, float(self.width)) @ self.weight + self.offset  # (b, p) x (p, k) -> (b, k)
+
+
+def gaussian(X: Array, Z: Array, width: float) -> Array:
+    """exp(-|x - z|^2 / (2 width^2)), f64 (b, p), for the rows of f64 (b, d) and f64 (p, d)."""
+    squared = (X**2).sum(axis=1)[:, None] + (Z**2).sum(axis=1) - 2 * X @ Z.T
+    kernel: Array = np.exp(-squared.clip(min=0) / (2 * width**2))
+    return kernel
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """One width: the mean f64 (p,) of its features, and their spectrum."""
+
+    width: float
+    mean: Array
+    spectrum: Spectrum
+
+
+def _candidates(X: Array, landmarks: Array) -> list[_Candidate]:
+    typical = max(float(np.sqrt(2 * X.var(axis=0).sum())), 1e-6)  # root mean squared distance of two rows
+    return [_candidate(X, landmarks, scale * typical) for scale in WIDTHS]
+
+
+def _candidate(X: Array, landmarks: Array, width: float) -> _Candidate:
+    """Ridge regression on `kernel @ inv(root).T` is kernel ridge, because root @ root.T = kernel of the landmarks."""
+    kernel = gaussian(X, landmarks, width)
+    root = np.linalg.cholesky(gaussian(landmarks, landmarks, width) + JITTER * np.eye(len(landmarks)))
+    features = np.linalg.solve(root, kernel.T).T  # (n, p)
+    spectrum = Spectrum.of(features - features.mean(axis=0))
+    axes = np.linalg.solve(root.T, spectrum.axes)  # from the kernel instead of the features
+    return _Candidate(width, kernel.mean(axis=0), Spectrum(axes, spectrum.basis, spectrum.value))
+
+
+_exact = Latest(lambda X: _candidates(X, X), max_cells=1 << 20)

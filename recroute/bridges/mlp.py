@@ -1,0 +1,96 @@
+"""A small network, stopped early on held-out prompts and shrunk to what it proved there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.bridges.spectrum import Array
+
+N_HIDDEN = 64
+PENALTIES = (10.0, 100.0, 300.0)  # a batch of 200 rows weighs them against the sum of its squared errors
+MAX_PENALTY = 1e6  # sklearn takes no infinite one
+MAX_EPOCHS = 300
+PATIENCE = 15
+HELD_OUT = 8  # one row of so many
+
+Layers = tuple[Array, Array, Array, Array]
+
+
+@dataclass(frozen=True)
+class MLPBridge:
+    """Instance factors by one hidden layer: `relu(X @ hidden_weight + hidden_offset) @ weight + offset`.
+
+    Parameters
+    ----------
+    hidden_weight : f64 (d, h)
+    hidden_offset : f64 (h,)
+    weight : f64 (h, k)
+    offset : f64 (k,)
+    """
+
+    hidden_weight: Array
+    hidden_offset: Array
+    weight: Array
+    offset: Array
+
+    @classmethod
+    def fit(cls, X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | None, seed: int) -> MLPBridge:
+        """Fit on prompt vectors float (n, d) and instance factors float (n, k).
+
+        An eighth of the rows, drawn by seed, is held out. The network of the penalty on the squared weights (`reg`, or
+        one of `PENALTIES`) and of the epoch with the least error there is kept, and its deviation from the mean
+        factors is multiplied by the share in [0, 1] that fits them best: text that says nothing gives about the mean.
+        """
+        rows, target = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
+        x_mean, y_mean = rows.mean(axis=0), target.mean(axis=0)
+        # one scale for all columns: their proportions are the user's, and the scores'
+        x_scale, y_scale = (max(float(np.sqrt(A.var(axis=0).mean())), 1e-12) for A in (rows, target))
+        order = np.random.default_rng(seed).permutation(len(X))
+        n_held = max(len(X) // HELD_OUT, 1)
+        held, kept = order[:n_held], np.sort(order[n_held:] if len(X) > 1 else order)
+        Z, T = (rows - x_mean) / x_scale, (target - y_mean) / y_scale
+        penalties = PENALTIES if reg is None else (reg,)
+        trials = [_stopped_early(Z[kept], T[kept], Z[held], T[held], penalty, seed) for penalty in penalties]
+        _, (hidden_weight, hidden_offset, weight, offset) = min(trials, key=lambda trial: trial[0])
+        found = _forward(Z[held], (hidden_weight, hidden_offset, weight, offset))
+        share = float(np.clip((found * T[held]).sum() / max(float((found**2).sum()), 1e-12), 0, 1))
+        hidden_weight = hidden_weight / x_scale
+        return cls(
+            hidden_weight,
+            hidden_offset - x_mean @ hidden_weight,
+            weight * share * y_scale,
+            offset * share * y_scale + y_mean,
+        )
+
+    def __call__(self, X: NDArray[np.floating]) -> Array:
+        return _forward(X, (self.hidden_weight, self.hidden_offset, self.weight, self.offset))
+
+
+def _forward(X: NDArray[np.floating], layers: Layers) -> Array:
+    hidden_weight, hidden_offset, weight, offset = layers
+    hidden = (X @ hidden_weight + hidden_offset).clip(min=0)  # (b, d) x (d, h)
+    found: Array = hidden @ weight + offset  # (b, h) x (h, k) -> (b, k)
+    return found
+
+
+def _stopped_early(X: Array, Y: Array, X_held: Array, Y_held: Array, reg: float, seed: int) -> tuple[float, Layers]:
+    """The least squared error on the held-out rows, and the layers after the epoch that had it."""
+    from sklearn.neural_network import MLPRegressor
+
+    network: Any = MLPRegressor(hidden_layer_sizes=(N_HIDDEN,), alpha=min(reg, MAX_PENALTY), random_state=seed)
+    target = Y[:, 0] if Y.shape[1] == 1 else Y  # sklearn warns of a single column
+    least, best, since = np.inf, None, 0
+    for _ in range(MAX_EPOCHS):
+        network.partial_fit(X, target)  # one epoch
+        layers = (network.coefs_[0], network.intercepts_[0], network.coefs_[1], network.intercepts_[1])
+        error = float(((_forward(X_held, layers) - Y_held) ** 2).sum())
+        if error < least:
+            least, best, since = error, tuple(layer.copy() for layer in layers), 0
+        elif (since := since + 1) == PATIENCE:
+            break
+    assert best is not None  # the first epoch has a finite error
+    return least, best
