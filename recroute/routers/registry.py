@@ -17,6 +17,10 @@ BUILT_IN = {  # in the order of tables: bounds and baselines first
     "best_single": "recroute.routers.best_single:BestSingle",
     "task_best": "recroute.routers.task_best:TaskBest",
     "knn": "recroute.routers.knn:KNN",
+    "linear": "recroute.routers.linear:Linear",
+    "mlp": "recroute.routers.mlp:MLP",
+    "cluster": "recroute.routers.cluster:Cluster",
+    "mlc": "recroute.routers.mlc:MLC",
     "svd": "recroute.routers.svd:SVD",
     "als": "recroute.routers.als:ALS",
 }
