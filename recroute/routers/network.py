@@ -28,8 +28,9 @@ def fit_network(
 ) -> Layers:
     """Minimise the binary cross-entropy of the observed cells with Adam.
 
-    The output layer starts at zero, so that the fit does not depend on the order of the LLMs; hidden layers start
-    uniform within 1 / sqrt(inputs), as PyTorch's do. Every observed cell has the same weight, an unobserved one none.
+    With hidden layers every layer starts uniform within 1 / sqrt(inputs), as PyTorch's do. Without them the loss is
+    convex and the start is zero, so that no LLM depends on another. Every observed cell has the same weight, an
+    unobserved one none.
 
     Parameters
     ----------
@@ -50,20 +51,19 @@ def fit_network(
     -------
     weight f32 (inputs, outputs) and offset f32 (outputs,) of each layer
     """
-    rng = np.random.default_rng(seed)
-    sizes = [X.shape[1], *hidden]
+    rng, order_rng = (np.random.default_rng([seed, stream]) for stream in (0, 1))
+    sizes = [X.shape[1], *hidden, scores.shape[1]]
     layers: Layers = []
     for n_in, n_out in pairwise(sizes):
-        reach = n_in**-0.5
+        reach = n_in**-0.5 if hidden else 0.0
         weight = rng.uniform(-reach, reach, (n_in, n_out)).astype(np.float32)
         layers.append((weight, rng.uniform(-reach, reach, n_out).astype(np.float32)))
-    n_llms = scores.shape[1]
-    layers.append((np.zeros((sizes[-1], n_llms), dtype=np.float32), np.zeros(n_llms, dtype=np.float32)))
     without_record = np.isnan(scores).all(axis=0)
+    layers[-1][0][:, without_record] = 0
     layers[-1][1][without_record] = log_odds(means[without_record])  # no gradient ever moves these
     adam = _Adam([array for layer in layers for array in layer], learning_rate)
     for _ in range(n_epochs):
-        order = rng.permutation(len(X))
+        order = order_rng.permutation(len(X))
         for start in range(0, len(X), batch_size):
             batch = order[start : start + batch_size]
             adam.step(_gradients(layers, X[batch], scores[batch]))
