@@ -66,3 +66,13 @@ class Cluster(Router):
         member = mixture.predict(self.vectors(instances).astype(np.float64))  # (b,)
         predicted: Scores = self.cluster_mean_[member][:, llm_index]
         return predicted
+
+    def distribution(self, predicted: Scores) -> NDArray[np.float64]:
+        """All of it on the best LLM of the cluster, f64 (b, m).
+
+        RouterEval spreads it over the clusters' best LLMs by the mixture's responsibilities, which in the hundreds of
+        dimensions of a prompt vector are 0 and 1 to four decimals.
+        """
+        shares = np.zeros(predicted.shape)
+        shares[np.arange(len(predicted)), predicted.argmax(axis=1)] = 1
+        return shares

@@ -16,6 +16,10 @@ def test_on_complete_data_it_chooses_the_best_llm_of_the_cluster_as_routereval_d
     scores = parts.train.interactions.dense()
     best = np.array([scores[member == k].mean(axis=0).argmax() for k in range(3)])
     np.testing.assert_array_equal(router.rank(parts.test).llm_index[:, 0], best[mixture.predict(new)])
+    np.testing.assert_allclose(
+        mixture.predict_proba(new).max(axis=1), 1, atol=1e-4
+    )  # why `distribution` is all or none
+    assert router.distribution(router.score(parts.test)).max(axis=1).tolist() == [1] * parts.test.n_instances
 
 
 def test_unobserved_cells_do_not_count_and_the_llm_mean_stands_in_for_an_empty_cluster() -> None:
