@@ -223,18 +223,23 @@ def _run(
 
 def _usable(dataset: Dataset, wanted: Iterable[Router | str]) -> tuple[list[Router], list[str]]:
     """The routers that can be fitted on the data set, each label once, and a line for those that cannot."""
-    has_text = dataset.prompts is not None or dataset.embeddings is not None
+    lacking = {}  # what a router may need and the data set does not have
+    if dataset.prompts is None:
+        lacking["prompts"] = "no prompts"
+        if dataset.embeddings is None:
+            lacking["text"] = "neither prompts nor embeddings"
     routers: dict[str, Router] = {}
-    refused: dict[str, None] = {}
+    refused: dict[str, list[str]] = {}
     for item in wanted:
         router = make_router(item) if isinstance(item, str) else replace(item)
-        if router.needs == "text" and not has_text:
-            refused[router.label] = None
+        if router.needs in lacking:
+            refused.setdefault(lacking[router.needs], []).append(router.label)
         else:
             routers.setdefault(router.label, router)
-    notes = []
-    if refused:
-        notes.append(f"left out, because {dataset.name} has neither prompts nor embeddings: {', '.join(refused)}")
+    notes = [
+        f"left out, because {dataset.name} has {reason}: {', '.join(dict.fromkeys(labels))}"
+        for reason, labels in refused.items()
+    ]
     if not routers:
         raise RouterError(f"none of the routers can be fitted on {dataset.name}")
     return list(routers.values()), notes

@@ -67,8 +67,8 @@ class Router(ABC):
     """Base of all routers. A subclass declares its hyperparameters as fields and fills in `_fit` and `_score`.
 
     Class attributes: `name` (registry name), `kind` (one word for the registry's table), `needs` (what of an
-    instance it reads: "text", "task" or "scores") and `takes_unseen_llms`. The arrays that `_fit` sets are
-    declared with `fitted()`; their names end in an underscore, and `save` writes them.
+    instance it reads: "text" by its vector, "prompts" themselves, "task" or "scores") and `takes_unseen_llms`. The
+    arrays that `_fit` sets are declared with `fitted()`; their names end in an underscore, and `save` writes them.
     """
 
     name: ClassVar[str]
@@ -226,6 +226,12 @@ class Router(ABC):
         from recroute.routers.storage import load_router
 
         return load_router(path)
+
+    def write_files(self, folder: Path) -> None:  # noqa: B027
+        """Write into the router's folder what arrays cannot hold; nothing by default. `save` adds the hashes."""
+
+    def read_files(self, folder: Path) -> None:  # noqa: B027
+        """Read what `write_files` wrote, after `load` has checked the hashes and set the arrays."""
 
     @abstractmethod
     def _fit(self, train: Dataset) -> None:

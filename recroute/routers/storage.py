@@ -26,8 +26,8 @@ Arrays = dict[str, NDArray[Any]]
 def save_router(router: Router, path: str | Path) -> None:
     """Write a fitted router as a folder; an older router of the same place is replaced whole, or not at all.
 
-    The folder holds `router.json` (name, version, hyperparameters, encoder, LLM ids, SHA-256 of each array
-    file), `arrays.npz` and, for a text encoder of ours, `encoder.npz`.
+    The folder holds `router.json` (name, version, hyperparameters, encoder, LLM ids, SHA-256 of each other file),
+    `arrays.npz`, for a text encoder of ours `encoder.npz`, and what the router's `write_files` adds.
 
     Raises
     ------
@@ -50,7 +50,8 @@ def save_router(router: Router, path: str | Path) -> None:
     with new_folder(Path(path), marker="router.json") as folder:
         for name, content in files.items():
             np.savez(folder / name, **content)  # type: ignore[arg-type]
-        description["sha256"] = {name: _sha256(folder / name) for name in files}
+        router.write_files(folder)
+        description["sha256"] = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
         description["llm_ids"] = list(router.llm_ids_)
         (folder / "router.json").write_text(json.dumps(description, indent=1), encoding="utf8")
 
@@ -73,6 +74,8 @@ def load_router(path: str | Path) -> Router:
             raise RouterError(
                 f"{file} is missing or damaged (its SHA-256 differs from router.json); fit the router again"
             )
+        if name not in ("arrays.npz", "encoder.npz"):
+            continue  # the router's own, read below
         try:
             with np.load(file, allow_pickle=False) as content:
                 files[name] = dict(content)
@@ -85,6 +88,7 @@ def load_router(path: str | Path) -> Router:
         router.restore(files["arrays.npz"])
     except KeyError as missing:
         raise RouterError(f"{path} lacks {missing}; fit the router again") from None
+    router.read_files(path)
     return router
 
 
@@ -107,4 +111,5 @@ def _read_description(path: Path) -> dict[str, Any]:
 
 
 def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

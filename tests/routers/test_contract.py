@@ -1,6 +1,11 @@
 """Every registered router keeps the contract."""
 
-from recroute.routers import router_names
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from recroute.routers import Router, make_router, router_names
 from recroute.testing import RouterContract
 
 
@@ -28,6 +33,32 @@ class TestTaskBest(RouterContract):
 
 class TestKNN(RouterContract):
     router = "knn"
+
+
+class TestLinear(RouterContract):
+    router = "linear"
+
+
+class TestMLP(RouterContract):
+    router = "mlp"
+
+
+class TestCluster(RouterContract):
+    router = "cluster"
+
+
+@pytest.mark.skipif(find_spec("transformers") is None, reason="needs the extra: pip install 'recroute[text]'")
+class TestMLC(RouterContract):
+    router = "mlc"
+
+    @pytest.fixture(autouse=True)
+    def _with_encoder(self, tiny_encoder: Path) -> None:
+        self.encoder = tiny_encoder
+
+    def make(self) -> Router:
+        return make_router(
+            "mlc", encoder_path=self.encoder, n_epochs=6, learning_rate=0.005, batch_size=16, n_warmup=10
+        )
 
 
 class TestSVD(RouterContract):

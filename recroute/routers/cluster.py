@@ -1,0 +1,78 @@
+"""Mean score of each LLM in the prompt's cluster: RouterEval's C-RoBERTa."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from recroute.data import Dataset
+from recroute.routers.base import Instances, Router, Scores, fitted, setting
+
+
+@dataclass(kw_only=True)
+class Cluster(Router):
+    """Predicts the LLM's mean score over the training prompts of the prompt's most likely Gaussian.
+
+    The clusters are a Gaussian mixture with full covariances on the prompt vectors (scikit-learn's defaults). Only
+    observed cells enter a mean, and where an LLM has none in the cluster, its train mean stands in. The fit runs on
+    one thread, because the threads of the starting k-means sum in no fixed order.
+    Source: RouterEval, arXiv 2503.10657 (C-RoBERTa; there on RoBERTa's vectors).
+    """
+
+    name: ClassVar[str] = "cluster"
+    kind: ClassVar[str] = "neighbours"
+    needs: ClassVar[str] = "text"
+
+    n_clusters: int = setting(3, low=1, help="Gaussians of the mixture")
+
+    share_: NDArray[np.float64] = fitted()
+    center_: NDArray[np.float64] = fitted()
+    precision_: NDArray[np.float64] = fitted()
+    cluster_mean_: NDArray[np.float32] = fitted()
+
+    def _fit(self, train: Dataset) -> None:
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture
+
+        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))  # instances with a record
+        vectors = self.vectors(train)[seen].astype(np.float64)
+        k = min(self.n_clusters, len(seen))
+        mixture = GaussianMixture(k, random_state=self.seed)
+        with threadpool_limits(limits=1), warnings.catch_warnings():
+            # fewer distinct prompts than clusters leave some empty, which get the train means
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            member = mixture.fit_predict(vectors)
+        self.share_, self.center_ = mixture.weights_, mixture.means_
+        self.precision_ = mixture.precisions_cholesky_
+        scores = train.interactions.take_instances(seen).scores
+        chosen = sp.csr_matrix((np.ones(len(seen)), (member, np.arange(len(seen)))), shape=(k, len(seen)))
+        ones = sp.csr_matrix((np.ones(scores.nnz), scores.indices, scores.indptr), shape=scores.shape)
+        total = (chosen @ scores.astype(np.float64)).toarray()  # (k, n) x (n, m) -> (k, m)
+        count = (chosen @ ones).toarray()
+        self.cluster_mean_ = np.where(count > 0, total / np.maximum(count, 1), self.llm_mean_).astype(np.float32)
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        from sklearn.mixture import GaussianMixture
+
+        mixture = GaussianMixture(len(self.share_))
+        mixture.weights_, mixture.means_ = self.share_, self.center_
+        mixture.precisions_cholesky_ = self.precision_
+        member = mixture.predict(self.vectors(instances).astype(np.float64))  # (b,)
+        predicted: Scores = self.cluster_mean_[member][:, llm_index]
+        return predicted
+
+    def distribution(self, predicted: Scores) -> NDArray[np.float64]:
+        """All of it on the best LLM of the cluster, f64 (b, m).
+
+        RouterEval spreads it over the clusters' best LLMs by the mixture's responsibilities, which in the hundreds of
+        dimensions of a prompt vector are 0 and 1 to four decimals.
+        """
+        shares = np.zeros(predicted.shape)
+        shares[np.arange(len(predicted)), predicted.argmax(axis=1)] = 1
+        return shares

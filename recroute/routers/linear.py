@@ -1,0 +1,58 @@
+"""A linear layer from the prompt vector to each LLM's score: RouterEval's LinearR."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data import Dataset
+from recroute.routers.base import Instances, Router, Scores, fitted, setting
+from recroute.routers.network import fit_network, log_odds_shares, predict
+
+
+@dataclass(kw_only=True)
+class Linear(Router):
+    """Predicts `sigmoid(x . w[l] + b[l])` from the prompt vector x, one logistic regression for each LLM.
+
+    What RouterEval calls linear regression is one linear layer under a sigmoid, trained on binary cross-entropy for
+    10 passes over single instances at a step of 0.01: too few to overfit, which is all the shrinkage it has. Its
+    published commands leave the optimiser to a default that they do not show; Adam without weight decay is taken
+    here. Only observed cells enter the loss (`fit_network`). Larger batches are faster and want a larger step.
+    Source: RouterEval, arXiv 2503.10657 (LinearR).
+    """
+
+    name: ClassVar[str] = "linear"
+    kind: ClassVar[str] = "regression"
+    needs: ClassVar[str] = "text"
+
+    learning_rate: float = setting(0.01, low=1e-6, high=1, help="step of Adam")
+    n_epochs: int = setting(10, low=1, help="passes over the training instances")
+    batch_size: int = setting(1, low=1, help="instances in a step")
+
+    weight_: NDArray[np.float32] = fitted()
+    offset_: NDArray[np.float32] = fitted()
+
+    def _fit(self, train: Dataset) -> None:
+        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))  # instances with a record
+        layers = fit_network(
+            self.vectors(train)[seen],
+            train.interactions.take_instances(seen).dense(),
+            self.llm_mean_,
+            hidden=(),
+            learning_rate=self.learning_rate,
+            n_epochs=self.n_epochs,
+            batch_size=self.batch_size,
+            seed=self.seed,
+        )
+        self.weight_, self.offset_ = layers[0]
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        layer = (self.weight_[:, llm_index], self.offset_[llm_index])
+        return predict([layer], self.vectors(instances)).astype(np.float32)
+
+    def distribution(self, predicted: Scores) -> NDArray[np.float64]:
+        """Softmax of the log-odds, f64 (b, m): RouterEval's distribution for this router."""
+        return log_odds_shares(predicted)

@@ -1,0 +1,171 @@
+"""A transformer fine-tuned to predict which LLMs answer a prompt: RouterEval's MLC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data import Dataset
+from recroute.errors import RouterError
+from recroute.routers.base import Instances, Router, Scores, setting
+from recroute.routers.network import log_odds
+
+WEIGHT_DECAY, CLIP = 0.01, 1.0
+
+
+@dataclass(kw_only=True)
+class MLC(Router):
+    """Predicts every LLM's probability of success by a multi-label classifier on the prompt itself.
+
+    The encoder in `encoder_path` (RouterEval: roberta-base) gets a head with one output for each LLM, and all of it
+    is trained on the binary cross-entropy of the observed cells: AdamW with decay 0.01, gradients clipped at 1, a step
+    that rises linearly for `n_warmup` steps and falls linearly to 0, RouterEval's settings. The head's last layer
+    starts at zero, so that the fit does not depend on the order of the LLMs. Nothing is downloaded. It runs on a GPU
+    if there is one. Not deterministic across machines: PyTorch's sums depend on the number of threads and the
+    device; the same seed on the same machine gives the same router. Needs the extra `text`.
+    Source: RouterEval, arXiv 2503.10657 (MLC).
+    """
+
+    name: ClassVar[str] = "mlc"
+    kind: ClassVar[str] = "fine-tuned"
+    needs: ClassVar[str] = "prompts"
+
+    encoder_path: str | None = setting(None, help="folder of a Hugging Face encoder on disk")
+    n_epochs: int = setting(10, low=1, help="passes over the training prompts")
+    learning_rate: float = setting(5e-5, low=1e-8, high=1, help="largest step of AdamW")
+    batch_size: int = setting(10, low=1, help="prompts in a step")
+    max_length: int = setting(512, low=4, help="tokens of a prompt that are read")
+    n_warmup: int = setting(500, low=0, help="steps until the largest step")
+
+    def _fit(self, train: Dataset) -> None:
+        torch, transformers = _libraries()
+        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))  # instances with a record
+        prompts = self._prompts(train.take_instances(seen))
+        scores = train.interactions.take_instances(seen).dense()
+        with torch.random.fork_rng(), _quiet(transformers):
+            torch.manual_seed(self.seed)
+            self._load(self._encoder_folder(), num_labels=train.n_llms)
+            head = [layer for layer in self._model.modules() if isinstance(layer, torch.nn.Linear)][-1]
+            torch.nn.init.zeros_(head.weight)
+            torch.nn.init.zeros_(head.bias)
+            without_record = np.isnan(scores).all(axis=0)
+            start = np.where(without_record, log_odds(self.llm_mean_), 0)  # no gradient ever moves those
+            head.bias.data += torch.from_numpy(start).to(head.bias)
+            self._train(torch, transformers, prompts, scores)
+
+    def _train(self, torch: Any, transformers: Any, prompts: list[str], scores: NDArray[np.float32]) -> None:
+        model = self._model.to("cuda" if torch.cuda.is_available() else "cpu").train()
+        matrices = [p for p in model.parameters() if p.ndim > 1]
+        others = [p for p in model.parameters() if p.ndim <= 1]  # offsets and norms are not decayed
+        groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
+        optimiser = torch.optim.AdamW(groups, lr=self.learning_rate)
+        n_steps = self.n_epochs * -(-len(prompts) // self.batch_size)
+        schedule = transformers.get_linear_schedule_with_warmup(optimiser, self.n_warmup, n_steps)
+        rng = np.random.default_rng(self.seed)
+        for _ in range(self.n_epochs):
+            order = rng.permutation(len(prompts))
+            for first in range(0, len(prompts), self.batch_size):
+                batch = order[first : first + self.batch_size]
+                logits = self._logits([prompts[i] for i in batch])  # (b, m)
+                target = torch.from_numpy(scores[batch]).to(logits.device)
+                observed = (~target.isnan()).float()
+                loss = torch.nn.functional.binary_cross_entropy_with_logits(
+                    logits, target.nan_to_num(), weight=observed, reduction="mean"
+                )
+                optimiser.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+                optimiser.step()
+                schedule.step()
+        model.eval()
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        torch, _ = _libraries()
+        prompts = self._prompts(instances)
+        predicted = np.empty((len(prompts), len(llm_index)), dtype=np.float32)
+        with torch.inference_mode():
+            for first in range(0, len(prompts), self.batch_size):
+                rows = slice(first, first + self.batch_size)
+                predicted[rows] = torch.sigmoid(self._logits(prompts[rows])).cpu().numpy()[:, llm_index]
+        return predicted
+
+    def _logits(self, prompts: list[str]) -> Any:
+        """Log-odds of success, a tensor (b, m)."""
+        limit = min(self.max_length, self._tokenizer.model_max_length)
+        tokens = self._tokenizer(prompts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+        return self._model(**tokens.to(self._model.device)).logits
+
+    def _prompts(self, instances: Instances) -> list[str]:
+        if isinstance(instances, np.ndarray):
+            raise RouterError(
+                "mlc reads the prompt itself and cannot use vectors; give prompts or a data set with them"
+            )
+        found: Sequence[str] | None = instances.prompts if isinstance(instances, Dataset) else instances
+        if found is None:
+            name = instances.name if isinstance(instances, Dataset) else ""
+            raise RouterError(f"mlc reads prompts, and {name} has none; add a prompt column to instances.parquet")
+        return list(found)
+
+    def _encoder_folder(self) -> Path:
+        if self.encoder_path is None:
+            raise RouterError("mlc needs an encoder to fine-tune; set encoder_path to a Hugging Face folder on disk")
+        return Path(self.encoder_path)
+
+    def _load(self, folder: Path, **options: Any) -> None:
+        """Set the model and the tokenizer, from this folder and nowhere else."""
+        _, transformers = _libraries()
+        if not (folder / "config.json").is_file():
+            raise RouterError(f"no Hugging Face encoder at {folder} (config.json is missing); save one there first")
+        try:
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            self._model = transformers.AutoModelForSequenceClassification.from_pretrained(
+                folder, local_files_only=True, **options
+            ).eval()
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise RouterError(f"the encoder at {folder} cannot be read: {reason}; save it again") from None
+
+    def write_files(self, folder: Path) -> None:
+        """Weights as safetensors, their configuration, and the tokenizer."""
+        _, transformers = _libraries()
+        with _quiet(transformers):
+            self._model.save_pretrained(folder)
+            self._tokenizer.save_pretrained(folder)
+
+    def read_files(self, folder: Path) -> None:
+        """What `write_files` wrote."""
+        _, transformers = _libraries()
+        with _quiet(transformers):
+            self._load(folder, use_safetensors=True)
+
+
+def _libraries() -> tuple[Any, Any]:
+    try:
+        import torch
+        import transformers
+    except ImportError:
+        raise RouterError(
+            "mlc fine-tunes a transformer, and transformers is not here: pip install 'recroute[text]'"
+        ) from None
+    return torch, transformers
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Without transformers' progress bars and its notes on a head that is new on purpose."""
+    log = transformers.utils.logging
+    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(verbosity)
+        if bars:
+            log.enable_progress_bar()
