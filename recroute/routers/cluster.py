@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Router, Scores, fitted, setting
+from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 
 
 @dataclass(kw_only=True)
-class Cluster(Router):
+class Cluster(TextRouter):
     """Predicts the LLM's mean score over the training prompts of the prompt's most likely Gaussian.
 
     The clusters are a Gaussian mixture with full covariances on the prompt vectors (scikit-learn's defaults). Only
@@ -27,7 +27,6 @@ class Cluster(Router):
 
     name: ClassVar[str] = "cluster"
     kind: ClassVar[str] = "neighbours"
-    needs: ClassVar[str] = "text"
 
     n_clusters: int = setting(3, low=1, help="Gaussians of the mixture")
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.bridges.ridge import PENALTIES
+from recroute.bridges.spectrum import PENALTIES
 from recroute.data import Dataset
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.residual import residual_scores
@@ -96,13 +96,13 @@ def same_rows(Y: Array) -> list[NDArray[np.int64]]:
 
 
 def choose_penalty(X: Array, Y: Array) -> float:
-    """The one of `PENALTIES` with the least leave-one-out error on the largest group of `same_rows`."""
+    """The finite one of `PENALTIES` with the least leave-one-out error on the largest group of `same_rows`."""
     from sklearn.linear_model import RidgeCV
 
     columns = same_rows(Y)[0]
     rows = np.flatnonzero(~np.isnan(Y[:, columns[0]]))
     if len(rows) < 2:
-        return float(PENALTIES[-1])
+        return float(PENALTIES[-2])
     return float(
-        RidgeCV(PENALTIES, fit_intercept=False, gcv_mode="eigen").fit(X[rows], Y[np.ix_(rows, columns)]).alpha_
+        RidgeCV(PENALTIES[:-1], fit_intercept=False, gcv_mode="eigen").fit(X[rows], Y[np.ix_(rows, columns)]).alpha_
     )

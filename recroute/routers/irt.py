@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.bridges.ridge import PENALTIES
+from recroute.bridges.spectrum import PENALTIES
 from recroute.data import Dataset
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.logistic import (
@@ -159,5 +159,5 @@ def _difficulty_precision(cells: Cells, bias: Array) -> float:
     if len(deviation) < 3:
         return float(len(bias))
     size = max(float((cells.X**2).sum(axis=1).mean()), 1e-12)
-    ridge = RidgeCV(alphas=PENALTIES * size).fit(cells.X.astype(np.float64), deviation)
+    ridge = RidgeCV(alphas=PENALTIES[:-1] * size).fit(cells.X.astype(np.float64), deviation)
     return float(ridge.alpha_ * (cells.observed @ (p * (1 - p))).mean())

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Router, Scores, fitted, setting
+from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.network import fit_network, log_odds_shares, predict
 
 
 @dataclass(kw_only=True)
-class Linear(Router):
+class Linear(TextRouter):
     """Predicts `sigmoid(x . w[l] + b[l])` from the prompt vector x, one logistic regression for each LLM.
 
     What RouterEval calls linear regression is one linear layer under a sigmoid, trained on binary cross-entropy for
@@ -26,7 +26,6 @@ class Linear(Router):
 
     name: ClassVar[str] = "linear"
     kind: ClassVar[str] = "regression"
-    needs: ClassVar[str] = "text"
 
     learning_rate: float = setting(0.01, low=1e-6, high=1, help="step of Adam")
     n_epochs: int = setting(10, low=1, help="passes over the training instances")

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Router, Scores, fitted, setting
+from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.network import fit_network, log_odds_shares, predict
 
 
 @dataclass(kw_only=True)
-class MLP(Router):
+class MLP(TextRouter):
     """Predicts each LLM's probability of success by a network whose hidden layer all LLMs share.
 
     The loss is the binary cross-entropy of the observed cells (`fit_network`). RouterEval trains 100 passes over
@@ -27,7 +27,6 @@ class MLP(Router):
 
     name: ClassVar[str] = "mlp"
     kind: ClassVar[str] = "regression"
-    needs: ClassVar[str] = "text"
 
     n_hidden: int = setting(256, low=1, help="units of the hidden layer")
     learning_rate: float = setting(0.0004, low=1e-6, high=1, help="step of Adam")
