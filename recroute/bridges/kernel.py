@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.bridges.spectrum import PENALTIES, Array, Latest, Spectrum
+from recroute.bridges.spectrum import PENALTIES, Array, Spectrum
+from recroute.memo import Memo
 
 WIDTHS = (0.5, 1.0, 2.0)  # in units of the typical distance; far above it the kernel is a linear one
 EXACT_LIMIT = 2000  # up to here every training prompt is a landmark
@@ -92,4 +93,4 @@ def _candidate(X: Array, landmarks: Array, width: float) -> _Candidate:
     return _Candidate(width, kernel.mean(axis=0), Spectrum(axes, spectrum.basis, spectrum.value))
 
 
-_exact = Latest(lambda X: _candidates(X, X), max_cells=1 << 20)
+_exact = Memo(lambda X: _candidates(X, X), max_cells=1 << 20)

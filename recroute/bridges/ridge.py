@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.bridges.spectrum import PENALTIES, Array, Latest, Spectrum
+from recroute.bridges.spectrum import PENALTIES, Array, Spectrum
+from recroute.memo import Memo
 
 
 @dataclass(frozen=True)
@@ -58,4 +59,4 @@ def fit_ridge(X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | Non
     return weight, y_mean - x_mean @ weight
 
 
-_spectrum = Latest(lambda X: Spectrum.of(X - X.mean(axis=0)), max_cells=1 << 23)
+_spectrum = Memo(lambda X: Spectrum.of(X - X.mean(axis=0)), max_cells=1 << 23)

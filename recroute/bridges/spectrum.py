@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +12,6 @@ PENALTIES = np.append(np.geomspace(0.1, 1000, 13), np.inf)
 ROWS_AT_ONCE = 4096
 
 Array = NDArray[np.float64]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,29 +59,3 @@ class Spectrum:
             residual = Y[rows, None, :] - (basis @ weight).reshape(len(basis), len(penalties), k)
             errors += ((residual / (1 - leverage).clip(min=1e-6)[:, :, None]) ** 2).sum(axis=(0, 2))
         return errors
-
-
-class Latest(Generic[T]):
-    """Remembers what was computed from the latest X: every pool and every router is fitted on the same prompts.
-
-    Parameters
-    ----------
-    compute : callable
-        A pure function of X.
-    max_cells : int
-        An X of more cells is not kept, so that memory stays bounded.
-    """
-
-    def __init__(self, compute: Callable[[Array], T], max_cells: int) -> None:
-        self._compute = compute
-        self._max_cells = max_cells
-        self._kept: tuple[Array, T] | None = None
-
-    def __call__(self, X: Array) -> T:
-        kept = self._kept  # read once: another thread may replace it
-        if kept is not None and np.array_equal(kept[0], X):
-            return kept[1]
-        found = self._compute(X)
-        if X.size <= self._max_cells:
-            self._kept = (X.copy(), found)
-        return found

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from recroute.bridges.evidence import Kernel, eigen_kernels, fit_evidence
 from recroute.data import Dataset
+from recroute.memo import Memo
 from recroute.routers.base import VIEWS, Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.factorisation import factorise, truncated_svd
-from recroute.routers.text_views import TextViews, fit_text_views, once
+from recroute.routers.text_views import TextViews, fit_text_views
 
 Array = NDArray[np.float64]
 # From an LLM's mean alone (the model of pure noise) over its tasks to the text: shares of the prior variance.
@@ -57,7 +58,6 @@ class Hierarchy(TextRouter):
         seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))
         train = train.take_instances(seen)
         assert train.embeddings is not None
-        vectors, tasks = train.embeddings, train.tasks
         scores = self._complete(train)
         self.bias_ = scores.mean(axis=0)
         residual = scores - self.bias_
@@ -65,21 +65,12 @@ class Hierarchy(TextRouter):
         left, right = truncated_svd(residual - difficulty, self.n_factors, self.seed)
         length = np.linalg.norm(right, axis=0)
         targets = np.column_stack([difficulty, left * length])  # (n, 1 + k)
-        prepared = once(lambda: self._prepare(vectors, tasks), vectors, tasks, np.array([self.seed]))
-        self.views_, features, kernels = prepared
+        self.views_, features, kernels = _prepare(train.embeddings, train.tasks, np.array(self.seed))
         centre = targets.mean(axis=0)
         self.weights_ = fit_evidence(kernels, features, targets - centre)
         self.offset_ = centre
         factors = right / np.where(length > 0, length, 1)
         self.llm_factors_ = np.column_stack([np.ones(len(self.bias_)), factors])  # (m, 1 + k)
-
-    def _prepare(
-        self, vectors: NDArray[np.float32], tasks: NDArray[np.str_]
-    ) -> tuple[TextViews, dict[str, Array], list[Kernel]]:
-        """What depends on the prompts only."""
-        views, known = fit_text_views(vectors, tasks, self.seed)
-        features = views(vectors, known)
-        return views, features, eigen_kernels(features, LEVELS)
 
     def _complete(self, train: Dataset) -> Array:
         scores: Array = train.interactions.dense().astype(np.float64)
@@ -104,3 +95,15 @@ class Hierarchy(TextRouter):
         prefix = "weights."
         self.weights_ = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
         self.views_ = TextViews(**{f.name: arrays[f"views.{f.name}"] for f in fields(TextViews)})
+
+
+def _views_and_kernels(
+    vectors: NDArray[np.float32], tasks: NDArray[np.str_], seed: NDArray[np.int64]
+) -> tuple[TextViews, dict[str, Array], list[Kernel]]:
+    """What depends on the prompts only."""
+    views, known = fit_text_views(vectors, tasks, int(seed))
+    features = views(vectors, known)
+    return views, features, eigen_kernels(features, LEVELS)
+
+
+_prepare = Memo(_views_and_kernels, max_cells=1 << 24)

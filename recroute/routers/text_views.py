@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +10,6 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 N_LANDMARKS = 300
 INVERSE_PENALTY = 10.0  # of the task classifier; on unit vectors anything from 3 to 30 does the same
-KEPT = 4
 
 
 @dataclass(frozen=True)
@@ -113,21 +108,3 @@ def _gauss(X: Array, landmarks: Array) -> Array:
     """Gaussian kernel f64 (b, r) of vectors whose mean squared length is 1, of width 1."""
     squared = (X**2).sum(axis=1)[:, None] + (landmarks**2).sum(axis=1) - 2 * X @ landmarks.T
     return np.asarray(np.exp(-squared.clip(min=0) / 2))
-
-
-_kept: OrderedDict[str, Any] = OrderedDict()
-
-
-def once(make: Callable[[], Any], *arrays: NDArray[Any]) -> Any:
-    """`make()`, remembered for the last few contents of `arrays`: growing pools share their prompts."""
-    digest = hashlib.blake2b(digest_size=16)
-    for array in arrays:
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    key = digest.hexdigest()
-    if key not in _kept:
-        _kept[key] = make()
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)
-    _kept.move_to_end(key)
-    return _kept[key]

@@ -10,7 +10,7 @@ from recroute.bridges import BRIDGES, fit_bridge, fit_ridge
 from recroute.bridges.bridge import bridge_class
 from recroute.bridges.kernel import KernelBridge, gaussian
 from recroute.bridges.neighbors import NeighborsBridge, left_out_errors
-from recroute.bridges.spectrum import PENALTIES, Latest, Spectrum
+from recroute.bridges.spectrum import PENALTIES, Spectrum
 from recroute.data import Dataset
 from recroute.errors import RecrouteError
 from recroute.retrieval import Neighbors
@@ -138,23 +138,6 @@ def test_leave_one_out_in_closed_form_equals_brute_force() -> None:
             weight, offset = fit_ridge(X[rest], Y[rest], penalty)
             expected += float(((X[i] @ weight + offset - Y[i]) ** 2).sum())
         assert found == pytest.approx(expected, rel=1e-6)
-
-
-def test_the_latest_prompts_are_remembered_by_content() -> None:
-    calls = []
-
-    def compute(X: np.ndarray) -> float:
-        calls.append(1)
-        return float(X.sum())
-
-    latest = Latest(compute, max_cells=4)
-    X = np.ones((2, 2))
-    assert [latest(X), latest(X.copy())] == [4, 4]
-    assert len(calls) == 1
-    X[0, 0] = 3  # the caller may write into its own array
-    assert latest(X) == 6
-    assert [latest(np.ones((3, 2))), latest(np.ones((3, 2)))] == [6, 6]  # too large to be kept
-    assert len(calls) == 4
 
 
 def test_kernel_equals_a_dense_solve() -> None:
