@@ -80,3 +80,19 @@ def _convert(label: str, key: str, value: Any, annotation: Any, error: type[Recr
         return int(str(value)) if kind is int else kind(value)
     except (ValueError, KeyError, TypeError):
         raise error(f"{label}: {key}={value!r} is not {kind.__name__}{' or none' if optional else ''}") from None
+
+
+def split_outside(text: str, sign: str) -> list[str]:
+    """The parts of `text` between signs that stand outside of brackets.
+
+    >>> split_outside("svd + knn(n_neighbors=9) + guarded(router=svd + als)", "+")
+    ['svd', 'knn(n_neighbors=9)', 'guarded(router=svd + als)']
+    """
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "(") - (letter == ")")
+        if letter == sign and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts]

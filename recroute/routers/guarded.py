@@ -25,15 +25,18 @@ class Guarded(Composite):
 
     On training prompts that the router was not fitted on, each LLM's standard error is the root mean squared
     difference between its predicted and its observed advantage over the best single LLM, divided by the root of their
-    number. z is the value of `Z` whose choices there gain most over the best single LLM, less one standard error of
-    that gain; it is infinite, and the router is the best single LLM, where no other z gains anything. LLMs that do not
-    pass are held at the best single LLM's score, and ties go to the higher train mean.
+    number. z is the value of `Z` whose choices there gain most over the best single LLM, less `caution` standard
+    errors of that gain; it is infinite, and the router is the best single LLM, where no other z gains anything. LLMs
+    that do not pass are held at the best single LLM's score, and ties go to the higher train mean.
     """
 
     name: ClassVar[str] = "guarded"
     kind: ClassVar[str] = "composite"
 
     router: str = setting("knn", help="the router to guard")
+    caution: float = setting(
+        1.0, low=0, help="standard errors that the gain of leaving the best single LLM must exceed"
+    )
 
     z_: Array = fitted()
     best_: NDArray[np.int64] = fitted()
@@ -47,7 +50,7 @@ class Guarded(Composite):
         train = train.take_instances(seen)
         parts = self.make_parts()
         scores = train.interactions.dense()
-        predicted = out_of_fold(parts, train, self.n_folds, self.seed)[0]
+        predicted = self._combine(out_of_fold(parts, train, self.n_folds, self.seed), train)
         best = int(tie_order(self.llm_mean_)[0])
         ahead, really_ahead = predicted - predicted[:, [best]], scores - scores[:, [best]]
         known = ~np.isnan(really_ahead)
@@ -66,7 +69,7 @@ class Guarded(Composite):
             held = self._hold(predicted, predicted[:, [best]], self.error_ * z if z < np.inf else np.inf)
             gain = (scores[rows, self.choose(held, everyone)[:, 0]] - scores[:, best]).astype(np.float64)
             gain = gain[~np.isnan(gain)]
-            worth.append(gain.mean() - gain.std() / np.sqrt(len(gain)) if len(gain) else 0.0)
+            worth.append(gain.mean() - self.caution * gain.std() / np.sqrt(len(gain)) if len(gain) else 0.0)
         # the last of equals: the strictest
         return Z[len(Z) - 1 - int(np.argmax(worth[::-1]))]
 
@@ -76,7 +79,15 @@ class Guarded(Composite):
         return np.where(predicted - of_best > margin, predicted, np.minimum(predicted, of_best))
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        (part,), (z,) = self.parts_, self.z_
-        of_best = part.score(instances, self.best_)
-        margin = self.error_[llm_index] * z if z < np.inf else np.inf
-        return self._hold(part.score(instances, llm_index), of_best, margin)
+        predicted = self._part_scores(instances, np.append(self.best_, llm_index))
+        margin = self.error_[llm_index] * self.z_ if np.isfinite(self.z_).all() else np.inf
+        return self._hold(predicted[:, 1:], predicted[:, :1], margin)
+
+    def _combine(self, predicted: NDArray[np.float32], train: Dataset) -> Scores:
+        """One prediction f32 (n, m) of those of all parts f32 (p, n, m), on prompts they were not fitted on."""
+        (only,) = predicted
+        return np.asarray(only)
+
+    def _part_scores(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        """What the parts predict together, f32 (b, m)."""
+        return self.parts_[0].score(instances, llm_index)

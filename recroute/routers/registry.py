@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recroute.errors import RouterError
-from recroute.registry import Registry, convert_settings
+from recroute.registry import Registry, convert_settings, split_outside
 from recroute.routers.base import Router
 
 BUILT_IN = {  # in the order of tables: bounds and baselines first
@@ -23,19 +23,19 @@ BUILT_IN = {  # in the order of tables: bounds and baselines first
     "mlc": "recroute.routers.mlc:MLC",
     "svd": "recroute.routers.svd:SVD",
     "als": "recroute.routers.als:ALS",
-    "irt": "recroute.routers.irt:IRT",
-    "embedllm": "recroute.routers.embedllm:EmbedLLM",
-    "kmeans": "recroute.routers.kmeans:KMeans",
-    "bradley_terry": "recroute.routers.bradley_terry:BradleyTerry",
     "bpr": "recroute.routers.bpr:BPR",
     "lmf": "recroute.routers.lmf:LMF",
     "item_knn": "recroute.routers.item_knn:ItemKNN",
     "lightfm": "recroute.routers.lightfm:LightFM",
     "ease": "recroute.routers.ease:EASE",
+    "irt": "recroute.routers.irt:IRT",
+    "embedllm": "recroute.routers.embedllm:EmbedLLM",
+    "kmeans": "recroute.routers.kmeans:KMeans",
+    "bradley_terry": "recroute.routers.bradley_terry:BradleyTerry",
     "ridge": "recroute.routers.ridge:Ridge",
     "hierarchy": "recroute.routers.hierarchy:Hierarchy",
-    "blend": "recroute.routers.blend:Blend",
     "guarded": "recroute.routers.guarded:Guarded",
+    "auto": "recroute.routers.auto:Auto",
 }
 REGISTRY = Registry("router", "recroute.routers", BUILT_IN)
 
@@ -89,15 +89,11 @@ def _read_label(label: str, overrides: dict[str, Any]) -> tuple[str, dict[str, A
     """Name and hyperparameters of `name(key=value,...)`; a value may itself be such a label."""
     name, _, inner = label[:-1].partition("(")
     found: dict[str, Any] = {}
-    depth, start = 0, 0
-    for i, sign in enumerate(inner + ","):
-        depth += (sign == "(") - (sign == ")")
-        if sign == "," and depth == 0:
-            key, equals, value = inner[start:i].partition("=")
-            if not equals:
-                raise RouterError(f"router {label!r}: {inner[start:i]!r} is not of the form name=value")
-            found[key.strip()] = value.strip()
-            start = i + 1
+    for item in split_outside(inner, ",") if inner else []:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise RouterError(f"router {label!r}: {item!r} is not of the form name=value")
+        found[key.strip()] = value.strip()
     return name.strip(), found | overrides
 
 

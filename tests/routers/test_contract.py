@@ -118,8 +118,8 @@ class TestHierarchy(RouterContract):
     router = "hierarchy"
 
 
-class TestBlend(RouterContract):
-    router = "blend"
+class TestAuto(RouterContract):
+    router = "auto"
 
 
 class TestGuarded(RouterContract):

@@ -1,0 +1,73 @@
+"""What to take without asking: routers blended by their evidence, held at the best single LLM where it is thin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data import Dataset
+from recroute.registry import split_outside
+from recroute.routers.base import Instances, Scores, fitted, setting
+from recroute.routers.guarded import Guarded
+
+Array = NDArray[np.float64]
+
+
+@dataclass(kw_only=True)
+class Auto(Guarded):
+    """A weighted mean of the predictions of several routers (stacking), guarded as `guarded` does.
+
+    The weights are at least 0, sum to 1 and have the least squared error on training prompts that the parts were not
+    fitted on, where both scores and predictions are taken less their mean over the prompt's LLMs: how hard a prompt
+    is tells nothing about which LLM to take. There are as many weights as parts, whatever the number of LLMs, so they
+    cannot be fitted to noise where LLMs are many and prompts few; with `best_single` among the parts, parts that
+    predict nothing get no weight. The guard is chosen on the same prompts.
+    Source: Breiman, Stacked regressions, Machine Learning 1996.
+    """
+
+    name: ClassVar[str] = "auto"
+
+    router: str = setting("best_single + hierarchy + knn(n_neighbors=100,views=all)", help="routers, joined by +")
+
+    weight_: Array = fitted()
+
+    def part_names(self) -> Sequence[str]:
+        return split_outside(self.router, "+")
+
+    def _combine(self, predicted: NDArray[np.float32], train: Dataset) -> Scores:
+        self.weight_ = stacking_weights(predicted, train.interactions.dense())
+        combined: Scores = np.tensordot(self.weight_.astype(np.float32), predicted, axes=1)  # (p,) x (p, n, m)
+        return combined
+
+    def _part_scores(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        used = [(weight, part) for weight, part in zip(self.weight_, self.parts_, strict=True) if weight > 0]
+        return np.sum([np.float32(w) * part.score(instances, llm_index) for w, part in used], axis=0, dtype=np.float32)
+
+
+def stacking_weights(predicted: NDArray[np.float32], scores: NDArray[np.float32]) -> Array:
+    """Weights f64 (p,), at least 0 and of sum 1, of predictions f32 (p, n, m) for scores f32 (n, m), NaN unobserved."""
+    from scipy.optimize import nnls
+
+    observed = ~np.isnan(scores)
+    count = observed.sum(axis=1, keepdims=True)
+
+    def centred(block: NDArray[np.float32]) -> Array:
+        """Observed cells less their row's mean, as f64 (cells,)."""
+        cells = np.where(observed, block, 0).astype(np.float64)
+        cells -= np.where(observed, cells.sum(axis=1, keepdims=True) / count, 0)
+        return np.asarray(cells[observed])
+
+    columns = np.stack([centred(block) for block in predicted])  # (p, cells)
+    gram, product = columns @ columns.T, columns @ centred(scores)
+    value, basis = np.linalg.eigh(gram)
+    root = np.sqrt(value.clip(min=1e-9 * max(value[-1], 1e-12)))
+    # A'A = gram and A'b = product, and one row of large weight that makes the weights sum to 1
+    heavy = 1e3 * root[-1]
+    A = np.vstack([root[:, None] * basis.T, np.full((1, len(gram)), heavy)])
+    b = np.concatenate([(basis.T @ product) / root, [heavy]])
+    weight, _ = nnls(A, b)
+    return np.asarray(weight / weight.sum())
