@@ -45,7 +45,7 @@ class Auto(Guarded):
 
     def _part_scores(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         used = [(weight, part) for weight, part in zip(self.weight_, self.parts_, strict=True) if weight > 0]
-        return np.sum([np.float32(w) * part.score(instances, llm_index) for w, part in used], axis=0, dtype=np.float32)
+        return np.asarray(np.sum([np.float32(w) * part.score(instances, llm_index) for w, part in used], axis=0))
 
 
 def stacking_weights(predicted: NDArray[np.float32], scores: NDArray[np.float32]) -> Array:

@@ -50,27 +50,29 @@ class Guarded(Composite):
         train = train.take_instances(seen)
         parts = self.make_parts()
         scores = train.interactions.dense()
-        predicted = self._combine(out_of_fold(parts, train, self.n_folds, self.seed), train)
-        best = int(tie_order(self.llm_mean_)[0])
-        ahead, really_ahead = predicted - predicted[:, [best]], scores - scores[:, [best]]
+        of_parts, best = out_of_fold(parts, train, self.n_folds, self.seed)
+        predicted = self._combine(of_parts, train)
+        rows = np.arange(len(scores))
+        ahead = predicted - predicted[rows, best][:, None]
+        really_ahead = scores - scores[rows, best][:, None]
         known = ~np.isnan(really_ahead)
         n = known.sum(axis=0)
         squared = np.where(known, (ahead - really_ahead) ** 2, 0).sum(axis=0, dtype=np.float64)
         self.error_ = np.sqrt(squared) / np.maximum(n, 1)
         self.error_[n == 0] = np.inf  # never evaluated beside the best single LLM: no evidence
-        self.best_ = np.array([best])
-        self.z_ = np.array([self._choose_z(predicted, scores, best)])
+        self.best_ = tie_order(self.llm_mean_)[:1]
+        self.z_ = np.array([self._choose_z(ahead, really_ahead)])
         self.parts_ = [part.fit(train) for part in parts]
 
-    def _choose_z(self, predicted: NDArray[np.float32], scores: NDArray[np.float32], best: int) -> float:
-        everyone, rows = np.arange(len(self.error_)), np.arange(len(scores))
-        worth = []
+    def _choose_z(self, ahead: Scores, really_ahead: Scores) -> float:
+        """The z of most worth, the strictest among equals, from predicted and observed advantages f32 (n, m)."""
+        rows, worth = np.arange(len(ahead)), []
         for z in Z:
-            held = self._hold(predicted, predicted[:, [best]], self.error_ * z if z < np.inf else np.inf)
-            gain = (scores[rows, self.choose(held, everyone)[:, 0]] - scores[:, best]).astype(np.float64)
+            passes = ahead > self.error_ * z if z < np.inf else np.zeros(ahead.shape, dtype=bool)
+            choice = np.where(passes, ahead, -np.inf).argmax(axis=1)
+            gain = np.where(passes.any(axis=1), really_ahead[rows, choice], 0).astype(np.float64)
             gain = gain[~np.isnan(gain)]
             worth.append(gain.mean() - self.caution * gain.std() / np.sqrt(len(gain)) if len(gain) else 0.0)
-        # the last of equals: the strictest
         return Z[len(Z) - 1 - int(np.argmax(worth[::-1]))]
 
     @staticmethod

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.data import Dataset, prompt_groups
+from recroute.data import Dataset, llm_means, prompt_groups
 from recroute.encoders import main_encoder
+from recroute.retrieval import tie_order
 from recroute.routers.base import VIEWS, Router, TextRouter, fitted, setting
 from recroute.routers.registry import make_router
 
@@ -50,19 +51,29 @@ class Composite(TextRouter):
             part.restore({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
 
 
-def out_of_fold(parts: Sequence[Router], train: Dataset, n_folds: int, seed: int) -> NDArray[np.float32]:
-    """What each part predicts for training prompts it was not fitted on, f32 (p, n, m).
+def out_of_fold(
+    parts: Sequence[Router], train: Dataset, n_folds: int, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """What each part predicts for training prompts it was not fitted on.
 
     Prompts that occur twice are in one fold, and tasks are spread evenly over the folds.
+
+    Returns
+    -------
+    predicted f32 (p, n, m), best int (n,)
+        `best` is the best single LLM of the prompts that the prediction was fitted on: chosen on the prompt itself,
+        among many LLMs, it would look better than it is.
     """
     fold = draw_folds(train, n_folds, seed)
     predicted = np.empty((len(parts), train.n_instances, train.n_llms), dtype=np.float32)
+    best = np.empty(train.n_instances, dtype=np.int64)
     for f in range(fold.max() + 1):
         inside, outside = np.flatnonzero(fold == f), np.flatnonzero(fold != f)
         rest, held_out = train.take_instances(outside), train.take_instances(inside)
+        best[inside] = tie_order(llm_means(rest))[0]
         for i, part in enumerate(parts):
             predicted[i, inside] = replace(part).fit(rest).score(held_out)
-    return predicted
+    return predicted, best
 
 
 def draw_folds(train: Dataset, n_folds: int, seed: int) -> NDArray[np.int64]:
