@@ -56,8 +56,9 @@ def fit_evidence(kernels: Sequence[Kernel], views: Mapping[str, Array], targets:
     """Weights of a Gaussian process regression of each target, averaged over kernels by their evidence.
 
     Every target y is given the models y ~ N(0, noise * (I + signal * K)) for every kernel K and every ratio in
-    `SIGNAL`, and the model of pure noise. Their marginal likelihoods, with the noise integrated out, are the weights
-    of an average of their predictions (Bayesian model averaging). So a target that the views do not tell is shrunk to
+    `SIGNAL`, and the model of pure noise, which has half of the prior probability. Their marginal likelihoods, with
+    the noise integrated out, times the priors are the weights of an average of their predictions (Bayesian model
+    averaging). So a target that the views do not tell is shrunk to
     0 however many features there are, and one that a single view tells is left to that view.
     Source: MacKay, Bayesian interpolation, Neural Computation 1992 (the evidence); Hoeting et al., Bayesian model
     averaging, Statistical Science 1999.
@@ -76,7 +77,8 @@ def fit_evidence(kernels: Sequence[Kernel], views: Mapping[str, Array], targets:
     """
     n, total = len(targets), (targets**2).sum(axis=0)
     products = {name: X.T @ targets for name, X in views.items()}  # (p, n) x (n, k) -> (p, k), once for all kernels
-    parts, evidence = [], [np.zeros((1, targets.shape[1]))]
+    # before the data are seen, pure noise is as likely as all models of a signal together
+    parts, evidence = [], [np.full((1, targets.shape[1]), np.log(max(len(kernels) * len(SIGNAL), 1)))]
     for kernel in kernels:
         product = np.vstack([np.sqrt(share) * products[name] for name, share in kernel.weight.items()])
         projected = (kernel.basis.T @ product) / np.sqrt(kernel.value)[:, None]  # targets in the kernel's basis (r, k)

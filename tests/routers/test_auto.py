@@ -1,0 +1,107 @@
+"""auto and guarded: weights and thresholds from prompts that the parts were not fitted on."""
+
+import numpy as np
+import pytest
+
+from recroute.data import Dataset
+from recroute.errors import RecrouteError
+from recroute.evaluation import evaluate, prepare_split
+from recroute.routers import make_router
+from recroute.routers.auto import stacking_weights
+from recroute.routers.parts import draw_folds, out_of_fold
+from recroute.testing import planted_dataset
+
+
+def test_stacking_finds_planted_weights() -> None:
+    rng = np.random.default_rng(0)
+    predicted = rng.random((3, 200, 10)).astype(np.float32)
+    scores = (0.7 * predicted[0] + 0.3 * predicted[2] + 0.01 * rng.normal(size=(200, 10))).astype(np.float32)
+    scores[rng.random(scores.shape) < 0.3] = np.nan
+    np.testing.assert_allclose(stacking_weights(predicted, scores), [0.7, 0, 0.3], atol=0.01)
+
+
+def test_stacking_is_the_least_squares_point_of_the_simplex() -> None:
+    rng = np.random.default_rng(1)
+    predicted = rng.random((2, 50, 4)).astype(np.float32)
+    scores = rng.random((50, 4)).astype(np.float32)
+    weight = stacking_weights(predicted, scores)
+    centred = [block - block.mean(axis=1, keepdims=True) for block in (*predicted, scores)]
+    errors = [((a * centred[0] + (1 - a) * centred[1] - centred[2]) ** 2).sum() for a in np.linspace(0, 1, 1001)]
+    assert weight.sum() == pytest.approx(1)
+    assert weight[0] == pytest.approx(np.argmin(errors) / 1000, abs=2e-3)
+
+
+def test_how_hard_a_prompt_is_does_not_choose_the_weights() -> None:
+    rng = np.random.default_rng(2)
+    predicted = rng.random((2, 100, 5)).astype(np.float32)
+    scores = predicted[0].copy()
+    difficulty = 10 * rng.random((100, 1)).astype(np.float32)
+    np.testing.assert_allclose(stacking_weights(predicted, scores + difficulty), [1, 0], atol=1e-4)
+
+
+def test_folds_keep_equal_prompts_together_and_spread_the_tasks(planted: Dataset) -> None:
+    twice = planted.take_instances(np.concatenate([np.arange(240), np.arange(30)]))
+    fold = draw_folds(twice, 4, seed=0)
+    np.testing.assert_array_equal(fold[:30], fold[240:])
+    counts = np.array(
+        [np.bincount(fold[:240][planted.tasks == task], minlength=4) for task in np.unique(planted.tasks)]
+    )
+    assert counts.min() == counts.max() == 20
+
+
+def test_no_part_has_seen_the_prompts_it_predicts(planted: Dataset) -> None:
+    """A memory of the training prompts, one nearest neighbour, is no better out of fold than on new ones."""
+    data = prepare_split(planted_dataset(noise=0.3), seed=0).train
+    part = make_router("knn", n_neighbors=1)
+    predicted, best = out_of_fold([part], data, 4, seed=0)
+    scores = data.interactions.dense()
+    assert ((part.fit(data).score(data) - scores) ** 2).mean() < 0.05
+    assert ((predicted[0] - scores) ** 2).mean() > 0.3
+    assert best.shape == (data.n_instances,)
+
+
+def test_a_guard_leaves_a_good_router_alone(planted: Dataset) -> None:
+    parts = prepare_split(planted, seed=0)
+    guarded = make_router("guarded", router="svd").fit(parts.train)
+    assert np.isfinite(guarded.z_).all()
+    free = make_router("svd").fit(parts.train).rank(parts.test).llm_index[:, 0]
+    kept = guarded.rank(parts.test).llm_index[:, 0]
+    assert (planted.interactions.dense()[0].shape[0], (free % 3 == kept % 3).mean()) == (6, 1.0)
+
+
+def test_a_guard_stops_a_router_that_knows_nothing() -> None:
+    """With foreign texts the five nearest neighbours are below the best single LLM; guarded, they are not."""
+    data = planted_dataset(n_instances=600, n_llms=12, noise=0.2)
+    found = evaluate(data, ["guarded", "auto"], seeds=range(3), shuffle="text")
+    assert found.value("knn", "lift") < -0.01
+    assert found.value("guarded", "lift") > -0.01
+    assert found.value("auto", "lift") > -0.01
+
+
+def test_a_guarded_pool_without_the_best_single_llm_still_routes(planted: Dataset) -> None:
+    router = make_router("guarded", router="svd").fit(planted)
+    others = np.setdiff1d(np.arange(6), router.best_)
+    assert set(router.rank(planted, llms=others).llm_index.ravel()) <= set(others.tolist())
+
+
+def test_an_infinite_guard_is_the_best_single_llm() -> None:
+    data = planted_dataset()
+    router = make_router("guarded", router="svd").fit(data)
+    router.z_ = np.array([np.inf])
+    assert set(router.rank(data).llm_index.ravel().tolist()) == set(router.best_.tolist())
+
+
+def test_parts_can_be_named_with_their_settings(planted: Dataset) -> None:
+    router = make_router("auto(router=best_single + guarded(router=knn(n_neighbors=9)) + svd(n_factors=2))")
+    assert [part.label for part in router.make_parts()] == [
+        "best_single",
+        "guarded(router=knn(n_neighbors=9))",
+        "svd(n_factors=2)",
+    ]
+    assert router.fit(planted).weight_.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("name", "said"), [("auto(router=knn + nothing)", "nothing"), ("auto(knn)", "name=value")])
+def test_a_part_that_does_not_exist_is_one_clear_line(planted: Dataset, name: str, said: str) -> None:
+    with pytest.raises(RecrouteError, match=said):
+        make_router(name).fit(planted)
