@@ -16,7 +16,7 @@ from recroute.report import growth_plot, growth_table, save_growth_png
 from recroute.routers import make_router
 
 POOL_SIZES = (3, 5, 10, 30, 100, 200)
-ROUTERS = ("svd", "als")
+ROUTERS = ("auto", "svd", "als")
 
 
 def demo(
@@ -27,7 +27,7 @@ def demo(
     json_path: JsonPath = None,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate 200 LLMs and 2,000 prompts, fit factorisation routers, and draw quality against pool size.
+    """Simulate 200 LLMs and 2,000 prompts, fit routers, and draw quality against pool size.
 
     Example: recroute demo --out recroute-demo
     """
@@ -48,13 +48,13 @@ def demo(
     save_growth_png(found.rows, out / "growth.png", title="SIMULATED DATA: routing quality as the pool grows")
 
     parts = prepare_split(data, seed=seed)
-    router = make_router("svd", seed=seed).fit(parts.train)
+    router = make_router("auto", seed=seed).fit(parts.train)
     router.save(out / "router")
     first = parts.test.take_instances(np.array([0]))
     prompt = (first.prompts or [""])[0]
     choice = router.rank([prompt])
     screen.print(
-        f"The fitted svd router sends the test prompt\n  {prompt!r}\nto {choice.names[0][0]} "
+        f"The fitted auto router sends the test prompt\n  {prompt!r}\nto {choice.names[0][0]} "
         f"(predicted score {choice.predicted_score[0, 0]:.2f}; simulated).",
         markup=False,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import recroute.evaluation as evaluation
 from recroute.cli.options import (
+    DEFAULT_ROUTERS,
     Baseline,
     DatasetPath,
     EncoderKind,
@@ -28,7 +29,7 @@ from recroute.routers import make_router
 
 def evaluate(
     dataset: DatasetPath,
-    router: RouterNames,
+    router: RouterNames = DEFAULT_ROUTERS,
     split: SplitKind = None,
     encoder: EncoderKind = "auto",
     reference: Reference = None,

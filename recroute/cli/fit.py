@@ -17,8 +17,8 @@ from recroute.routers import make_router
 
 def fit(
     dataset: DatasetPath,
-    router: Annotated[str, typer.Option("--router", help="Registry name or saved configuration (TOML).")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the fitted router.")],
+    router: Annotated[str, typer.Option("--router", help="Registry name or saved configuration (TOML).")] = "auto",
     chosen_settings: Annotated[
         list[str] | None, typer.Option("--set", help="Hyperparameter as name=value; may be repeated.")
     ] = None,

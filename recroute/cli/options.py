@@ -23,8 +23,12 @@ from recroute.errors import RecrouteError
 from recroute.evaluation import Evaluation
 
 DatasetPath = Annotated[Path, typer.Argument(help="A dataset folder, or a records file (parquet, csv, jsonl).")]
+DEFAULT_ROUTERS = ["auto"]
 RouterNames = Annotated[
-    list[str], typer.Option("--router", help="Registry name or saved configuration (TOML); may be repeated.")
+    list[str],
+    typer.Option(
+        "--router", help="Registry name, perhaps as 'knn(n_neighbors=100)', or saved TOML; repeated. Default: auto."
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of the split and of the routers.")]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds, counted up from --seed.")]

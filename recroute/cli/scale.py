@@ -9,6 +9,7 @@ import typer
 
 import recroute.evaluation as evaluation
 from recroute.cli.options import (
+    DEFAULT_ROUTERS,
     Baseline,
     DatasetPath,
     EncoderKind,
@@ -34,7 +35,7 @@ from recroute.routers import make_router
 
 def scale(
     dataset: DatasetPath,
-    router: RouterNames,
+    router: RouterNames = DEFAULT_ROUTERS,
     pool_sizes: Annotated[
         str | None,
         typer.Option("--pool-sizes", help="Sizes of the pools. Default: 3,5,10,100,1000; of own pools every size."),
