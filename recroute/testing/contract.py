@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset
 from recroute.errors import RecrouteError
@@ -26,6 +27,7 @@ class RouterContract:
 
     router: str
     better_than_random = True
+    any_number_of_threads = True
 
     @cached_property
     def split(self) -> Split:
@@ -53,6 +55,15 @@ class RouterContract:
 
     def test_same_seed_gives_the_same_scores(self) -> None:
         np.testing.assert_array_equal(self.fitted().score(self.split.test), self.fitted().score(self.split.test))
+
+    def test_the_number_of_threads_changes_nothing(self) -> None:
+        if not self.any_number_of_threads:
+            pytest.skip("the router's docstring says why not")
+        found = []
+        for n_threads in (1, 2):
+            with threadpool_limits(limits=n_threads):
+                found.append(self.fitted().score(self.split.test))
+        np.testing.assert_array_equal(found[0], found[1])
 
     def test_scoring_changes_nothing(self) -> None:
         router = self.fitted()
