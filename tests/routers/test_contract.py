@@ -49,7 +49,7 @@ class TestCluster(RouterContract):
 
 @pytest.mark.skipif(find_spec("transformers") is None, reason="needs the extra: pip install 'recroute[text]'")
 class TestMLC(RouterContract):
-    router = "mlc"
+    router, any_number_of_threads = "mlc", False
 
     @pytest.fixture(autouse=True)
     def _with_encoder(self, tiny_encoder: Path) -> None:
