@@ -69,11 +69,11 @@ class Evaluation:
         return float(found["value"][0])
 
     def sentences(self, metric: str = "mean_score") -> list[str]:
-        """What can be said of each router against the baseline; bounds are left out.
+        """What can be said of each router against the baseline.
 
         The mean over groups and pool sizes is compared where there are several.
         """
-        found = self.comparisons.filter(~pl.col("router").str.contains(r"^(oracle|random|best_single)"), metric=metric)
+        found = self.comparisons.filter(metric=metric)
         if "mean" in found["group"]:
             found = found.filter(group="mean")
         if found["pool_size"].has_nulls():

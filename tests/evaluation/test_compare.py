@@ -14,10 +14,13 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
 
 
-def test_p_is_the_smaller_tail_doubled() -> None:
-    assert two_sided_p(np.array([-1.0, 1, 1, 1, 1, 1, 1, 1, 1])) == pytest.approx(2 * 2 / 10)
-    assert two_sided_p(np.array([np.nan, 1.0, 1.0, 1.0])) == pytest.approx(2 * 1 / 4)
-    assert two_sided_p(np.zeros(9)) == 1
+def test_p_is_that_of_a_normal_test() -> None:
+    replicates = np.array([-1.0, 1.0, np.nan])  # standard deviation 1
+    assert two_sided_p(1.959964, replicates) == pytest.approx(0.05, abs=1e-6)
+    assert two_sided_p(-2.575829, replicates) == pytest.approx(0.01, abs=1e-6)
+    assert two_sided_p(0, replicates) == 1
+    assert two_sided_p(0, np.zeros(9)) == 1
+    assert two_sided_p(0.1, np.full(9, 0.1)) == 0
 
 
 def test_differences_are_paired_and_corrected_within_a_family() -> None:
@@ -32,8 +35,17 @@ def test_differences_are_paired_and_corrected_within_a_family() -> None:
     rows = comparisons(estimates, "base", 10).to_dicts()
     assert [(row["router"], row["metric"]) for row in rows] == [("a", "lift"), ("b", "lift")]
     assert rows[0]["ci_low"] == pytest.approx(0.5)
-    assert rows[0]["p_holm"] == pytest.approx(2 * 2 / 1000)
-    assert rows[1]["p_holm"] > 0.05
+    assert rows[0]["p_holm"] == 0  # the difference is the same in every resample
+    assert rows[1]["p_holm"] == rows[1]["p_value"] == 1
+
+
+def test_bounds_are_not_compared_and_do_not_count_in_the_correction() -> None:
+    rng = np.random.default_rng(1)
+    routers = ("base", "a", "oracle", "oracle_mix(p=0.5)", "random")
+    estimates = {(name, "g", 3, "lift"): (0.1 * i, rng.normal(size=99)) for i, name in enumerate(routers)}
+    (row,) = comparisons(estimates, "base", 10).to_dicts()
+    assert row["router"] == "a"
+    assert row["p_holm"] == pytest.approx(row["p_value"])
 
 
 @pytest.mark.parametrize(
