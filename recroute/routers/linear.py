@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
-from recroute.routers.network import fit_network, log_odds_shares, predict
+from recroute.routers.network import Layers, fit_network, log_odds_shares, predict
 
 
 @dataclass(kw_only=True)
@@ -35,18 +36,21 @@ class Linear(TextRouter):
     offset_: NDArray[np.float32] = fitted()
 
     def _fit(self, train: Dataset) -> None:
+        ((self.weight_, self.offset_),) = self._train(train, hidden=())
+
+    def _train(self, train: Dataset, hidden: Sequence[int]) -> Layers:
+        """The layers of a network with `hidden` units, see `fit_network`."""
         seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))  # instances with a record
-        layers = fit_network(
+        return fit_network(
             self.vectors(train)[seen],
             train.interactions.take_instances(seen).dense(),
             self.llm_mean_,
-            hidden=(),
+            hidden,
             learning_rate=self.learning_rate,
             n_epochs=self.n_epochs,
             batch_size=self.batch_size,
             seed=self.seed,
         )
-        self.weight_, self.offset_ = layers[0]
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         layer = (self.weight_[:, llm_index], self.offset_[llm_index])

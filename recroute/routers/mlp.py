@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
-from recroute.routers.network import fit_network, log_odds_shares, predict
+from recroute.routers.base import Instances, Scores, fitted, setting
+from recroute.routers.linear import Linear
+from recroute.routers.network import predict
 
 
 @dataclass(kw_only=True)
-class MLP(TextRouter):
+class MLP(Linear):
     """Predicts each LLM's probability of success by a network whose hidden layer all LLMs share.
 
     The loss is the binary cross-entropy of the observed cells (`fit_network`). RouterEval trains 100 passes over
@@ -26,7 +27,6 @@ class MLP(TextRouter):
     """
 
     name: ClassVar[str] = "mlp"
-    kind: ClassVar[str] = "regression"
 
     n_hidden: int = setting(256, low=1, help="units of the hidden layer")
     learning_rate: float = setting(0.0004, low=1e-6, high=1, help="step of Adam")
@@ -35,21 +35,9 @@ class MLP(TextRouter):
 
     hidden_weight_: NDArray[np.float32] = fitted()
     hidden_offset_: NDArray[np.float32] = fitted()
-    weight_: NDArray[np.float32] = fitted()
-    offset_: NDArray[np.float32] = fitted()
 
     def _fit(self, train: Dataset) -> None:
-        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))  # instances with a record
-        layers = fit_network(
-            self.vectors(train)[seen],
-            train.interactions.take_instances(seen).dense(),
-            self.llm_mean_,
-            hidden=(self.n_hidden,),
-            learning_rate=self.learning_rate,
-            n_epochs=self.n_epochs,
-            batch_size=self.batch_size,
-            seed=self.seed,
-        )
+        layers = self._train(train, hidden=(self.n_hidden,))
         (self.hidden_weight_, self.hidden_offset_), (self.weight_, self.offset_) = layers
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
@@ -58,7 +46,3 @@ class MLP(TextRouter):
             (self.weight_[:, llm_index], self.offset_[llm_index]),
         ]
         return predict(layers, self.vectors(instances)).astype(np.float32)
-
-    def distribution(self, predicted: Scores) -> NDArray[np.float64]:
-        """Softmax of the log-odds, f64 (b, m): RouterEval's distribution for this router."""
-        return log_odds_shares(predicted)
