@@ -77,8 +77,8 @@ def _facts(evaluation: Evaluation) -> str:
     data, n_seeds = evaluation.info["dataset"], len(evaluation.info["seeds"])
     shape = f"{data['n_instances']:,} instances x {data['n_llms']:,} LLMs; " if "n_instances" in data else ""
     test = f"{data['n_test']:,} test instances x " if "n_test" in data else ""
-    what = "Verdict: mean over groups and pool sizes where there are several; "
-    return f"{shape}{test}{n_seeds} seed{'s' * (n_seeds != 1)}; 95% bootstrap intervals. {what}1 point is 0.01 of the score."
+    what = "Verdict: mean over groups and pool sizes where there are several; 1 point is 0.01 of the score."
+    return f"{shape}{test}{n_seeds} seed{'s' * (n_seeds != 1)}; 95% bootstrap intervals. {what}"
 
 
 def _listed(lines: list[str]) -> str:
@@ -101,7 +101,8 @@ def _figures(evaluation: Evaluation) -> Iterator[str]:
         title = f"{TITLES.get(metric, metric.replace('_', ' '))}, group {group}"
         marked = "SIMULATED DATA: " if evaluation.info["dataset"].get("simulated") else ""
         axes = plot_evaluation(evaluation, metric, group=group, title=marked + title)
-        yield f"<figure>{inline_svg(axes.figure, f'figure{number}', title)}<figcaption>{_caption(metric)}</figcaption></figure>"
+        picture = inline_svg(axes.figure, f"figure{number}", title)
+        yield f"<figure>{picture}<figcaption>{_caption(metric)}</figcaption></figure>"
 
 
 def _caption(metric: str) -> str:
@@ -139,7 +140,8 @@ def _published(evaluation: Evaluation) -> Iterator[str]:
     if not published:
         return
     yield "<h2>Published beside it</h2>"
-    yield f'<p class="caption">{escape(published["source"])}: V_B at m = {published["pool_size"]}; not computed here.</p>'
+    told = f"{published['source']}: V_B at m = {published['pool_size']}; not computed here."
+    yield f'<p class="caption">{escape(told)}</p>'
     yield fact_table({f"{row['router']} ({row['here'] or 'not here'})": row["value"] for row in published["rows"]})
 
 

@@ -92,7 +92,7 @@ def metrics_html(evaluation: Evaluation, group: str) -> str:
     rows = _pooled(evaluation).filter(pl.col("pool_size").is_not_null(), group=group)
     metrics = rows["metric"].unique(maintain_order=True).to_list()
     of = _lookup(rows)
-    body = [
+    body: list[list[str | Number]] = [
         [router, Number(size, form=",d"), *(of.get((router, name, size), Number(None)).bare() for name in metrics)]
         for size in sorted(rows["pool_size"].unique().to_list())
         for router in _routers(rows.filter(pool_size=size))
@@ -104,7 +104,7 @@ def metrics_html(evaluation: Evaluation, group: str) -> str:
 def comparison_html(evaluation: Evaluation, metric: str = "mean_score") -> str:
     """Paired differences to the baseline, the mean over groups and sizes as well as each of them."""
     found = evaluation.comparisons.filter(metric=metric)
-    body = [
+    body: list[list[str | Number]] = [
         [
             row["router"],
             row["baseline"],

@@ -173,6 +173,6 @@ def _label_ends(ax: Any, curves: list[Curve], routers: list[str]) -> None:
             fontsize=8.5,
             color=_colour(position),
             fontweight="bold" if position is not None else "normal",
-            arrowprops={"arrowstyle": "-", "color": _colour(position), "lw": 0.5, "alpha": 0.6, "shrinkA": 0},
+            arrowprops={"arrowstyle": "-", "color": _colour(position), "lw": 0.5, "alpha": 0.6, "shrinkA": 0, "relpos": (0, 0.5)},
             annotation_clip=False,
         )
