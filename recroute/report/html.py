@@ -111,7 +111,10 @@ def _caption(metric: str) -> str:
             "effective_p: the share p at which a router that takes the oracle's choice with probability p, "
             "and a uniform one otherwise, scores as much. 0 is random, 1 the oracle."
         )
-    return "Routers in colour with their 95% band; bounds, baselines and r_o(p) (oracle_mix) in grey."
+    return (
+        "Routers in colour, with their 95% intervals where there are few (the tables have all); "
+        "bounds, baselines and r_o(p) (oracle_mix) in grey."
+    )
 
 
 def _tables(evaluation: Evaluation) -> Iterator[str]:

@@ -24,6 +24,8 @@ GREYS = {
     "oracle_mix": "-.",
     "reference": (0, (9, 2, 2, 2)),
 }
+LEADER = {"arrowstyle": "-", "lw": 0.5, "alpha": 0.6, "shrinkA": 0, "relpos": (0, 0.5)}
+MOST_BANDS = 6  # more of them on top of each other tell nothing
 LINE = 0.165  # inches between two labels
 
 
@@ -74,6 +76,8 @@ def plot_growth(
 ) -> Any:
     """A metric against the pool size: routers in colour with their 95% band, bounds and baselines in grey.
 
+    Beyond six routers the bands are left out.
+
     Parameters
     ----------
     rows : polars.DataFrame
@@ -102,7 +106,7 @@ def plot_growth(
         ax = Figure(figsize=(8.5, max(4.8, LINE * len(curves) + 1)), layout="constrained").subplots()
     routers = [curve.router for curve in curves if not curve.is_bound]
     for curve in curves:
-        _draw(ax, curve, None if curve.is_bound else routers.index(curve.router))
+        _draw(ax, curve, None if curve.is_bound else routers.index(curve.router), band=len(routers) <= MOST_BANDS)
     sizes = sorted({size for curve in curves for size, *_ in curve.points})
     ax.set_xscale("log", base=2)
     ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
@@ -140,12 +144,13 @@ def _colour(position: int | None) -> str:
     return "0.45" if position is None else COLOURS[position % len(COLOURS)]
 
 
-def _draw(ax: Any, curve: Curve, position: int | None) -> None:
+def _draw(ax: Any, curve: Curve, position: int | None, band: bool) -> None:
     size, value, low, high = zip(*curve.points, strict=True)
     if position is None:
         ax.plot(size, value, color=_colour(None), lw=1.2, ls=GREYS[kind(curve.router)])
         return
-    ax.fill_between(size, low, high, color=_colour(position), alpha=0.13, lw=0)
+    if band:
+        ax.fill_between(size, low, high, color=_colour(position), alpha=0.13, lw=0)
     look = {"marker": MARKERS[position % len(MARKERS)], "ls": DASHES[position // len(COLOURS) % len(DASHES)]}
     ax.plot(size, value, color=_colour(position), lw=2, ms=5, **look)
 
@@ -173,6 +178,6 @@ def _label_ends(ax: Any, curves: list[Curve], routers: list[str]) -> None:
             fontsize=8.5,
             color=_colour(position),
             fontweight="bold" if position is not None else "normal",
-            arrowprops={"arrowstyle": "-", "color": _colour(position), "lw": 0.5, "alpha": 0.6, "shrinkA": 0, "relpos": (0, 0.5)},
+            arrowprops={"color": _colour(position), **LEADER},
             annotation_clip=False,
         )
