@@ -10,6 +10,7 @@ import polars as pl
 
 from recroute.errors import DataError
 from recroute.evaluation import Evaluation
+from recroute.report.curves import is_bound
 
 # What the scores and the split come from. Other files, such as vectors, may differ: that is a comparison worth making.
 DATA_FILES = ("records", "instances", "llms", "pools")
@@ -38,6 +39,7 @@ def combine(runs: Mapping[str, Evaluation]) -> Evaluation:
     pairs = pl.concat([_renamed(run.comparisons, name, names) for name, run in runs.items()]).unique(
         ["router", "baseline", "group", "pool_size", "metric"], keep="first", maintain_order=True
     )
+    notes += [f"routers of {name}: {', '.join(_shown(name, run, names))}" for name, run in runs.items()]
     own = [f"{name}: {note}" for name, run in runs.items() for note in run.notes]
     notes += ["differences, p values and Holm's correction are those of each run by itself", *own]
     info = {
@@ -110,6 +112,12 @@ def _new_names(runs: Mapping[str, Evaluation]) -> dict[tuple[str, str], str]:
         same = all(_agree(a, b) for (_, a), (_, b) in pairwise(owners))
         names.update({(name, router): router if same else f"{router} [{name}]" for name, _ in owners})
     return names
+
+
+def _shown(run_name: str, run: Evaluation, names: Mapping[tuple[str, str], str]) -> list[str]:
+    """Routers of a run, bounds and baselines left out, as the combined tables call them."""
+    routers = run.rows["router"].unique(maintain_order=True).to_list()
+    return [names[run_name, router] for router in routers if not is_bound(router)]
 
 
 def _agree(left: pl.DataFrame, right: pl.DataFrame) -> bool:

@@ -121,21 +121,31 @@ def _tables(evaluation: Evaluation) -> Iterator[str]:
     rows = evaluation.rows.filter(pl.col("seed").is_null(), pl.col("pool_size").is_not_null())
     yield "<h2>Tables</h2>"
     yield '<p class="caption">A click on a head sorts. Small numbers are 95% intervals.</p>'
-    for group in rows["group"].unique(maintain_order=True).to_list()[::-1]:
+    groups = rows["group"].unique(maintain_order=True).to_list()
+    for group in sorted(groups, key=lambda name: name != "mean"):
         present = set(rows.filter(group=group)["metric"])
         for metric in TABLES if group == main_group(rows) else TABLES[:1]:
             if metric in present:
                 yield growth_html(evaluation, metric, group)
     if not rows.is_empty():
-        yield metrics_html(evaluation, main_group(rows))
-    if not evaluation.comparisons.is_empty():
+        yield from metrics_html(evaluation, main_group(rows))
+    if "mean_score" in evaluation.comparisons["metric"]:
         yield "<h2>Paired comparisons</h2>"
         yield (
             '<p class="caption">Both routers on the same resampled instances; p is two-sided, Holm corrects it for the '
             "routers compared in that group and pool size.</p>"
         )
-        yield comparison_html(evaluation)
+        yield from _comparisons(evaluation.comparisons.filter(metric="mean_score"))
     yield from _published(evaluation)
+
+
+def _comparisons(found: pl.DataFrame) -> Iterator[str]:
+    """The group that the verdict is about; the others one click away."""
+    is_main = pl.col("group") == main_group(found)
+    yield comparison_html(found.filter(is_main))
+    others = found.filter(~is_main)
+    if not others.is_empty():
+        yield f"<details><summary>The other groups</summary>{comparison_html(others)}</details>"
 
 
 def _published(evaluation: Evaluation) -> Iterator[str]:

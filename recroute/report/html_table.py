@@ -14,6 +14,7 @@ from recroute.evaluation import Evaluation
 from recroute.report.curves import is_bound
 from recroute.report.table import HEADS
 
+METRICS_ABREAST = 10  # columns of a table that fit a printed page
 FORMATS = {"slope": "+.4f", "lift": "+.3f"}
 
 
@@ -87,23 +88,29 @@ def growth_html(evaluation: Evaluation, metric: str, group: str) -> str:
     return html_table(heads, body, caption=f"{HEADS.get(metric, metric.replace('_', ' '))}, group {group}")
 
 
-def metrics_html(evaluation: Evaluation, group: str) -> str:
-    """Every metric of every router and pool size of a group, without intervals."""
+def metrics_html(evaluation: Evaluation, group: str) -> list[str]:
+    """Every metric of every router and pool size of a group, without intervals, in tables that fit a page."""
     rows = _pooled(evaluation).filter(pl.col("pool_size").is_not_null(), group=group)
-    metrics = rows["metric"].unique(maintain_order=True).to_list()
+    # Oracle and random are rows already: as metrics they say the same of every router.
+    metrics = [name for name in rows["metric"].unique(maintain_order=True) if name not in ("oracle", "random")]
     of = _lookup(rows)
-    body: list[list[str | Number]] = [
-        [router, Number(size, form=",d"), *(of.get((router, name, size), Number(None)).bare() for name in metrics)]
-        for size in sorted(rows["pool_size"].unique().to_list())
-        for router in _routers(rows.filter(pool_size=size))
-    ]
-    heads = ["router", "m", *(HEADS.get(name, name.replace("_", " ")) for name in metrics)]
-    return html_table(heads, body, caption=f"all metrics, group {group}")
+    tables = []
+    for start in range(0, len(metrics), METRICS_ABREAST):
+        part = metrics[start : start + METRICS_ABREAST]
+        body: list[list[str | Number]] = [
+            [router, Number(size, form=",d"), *(of.get((router, name, size), Number(None)).bare() for name in part)]
+            for size in sorted(rows["pool_size"].unique().to_list())
+            for router in _routers(rows.filter(pool_size=size))
+        ]
+        heads = ["router", "m", *(HEADS.get(name, name.replace("_", " ")) for name in part)]
+        tables.append(html_table(heads, body, caption=f"all metrics, group {group}"))
+    return tables
 
 
-def comparison_html(evaluation: Evaluation, metric: str = "mean_score") -> str:
-    """Paired differences to the baseline, the mean over groups and sizes as well as each of them."""
-    found = evaluation.comparisons.filter(metric=metric)
+def comparison_html(found: pl.DataFrame) -> str:
+    """Paired differences to a baseline: rows of `Evaluation.comparisons` of one metric."""
+    # The mean over sizes, which the verdict tells, comes first.
+    found = found.sort(pl.col("pool_size").is_not_null(), maintain_order=True)
     body: list[list[str | Number]] = [
         [
             row["router"],

@@ -72,6 +72,7 @@ def test_another_split_of_the_same_shape_is_refused(svd: Evaluation) -> None:
 
 def test_other_vectors_are_a_note(svd: Evaluation) -> None:
     found = combine({"one": svd, "two": run("svd", embeddings_npz="d" * 64)})
+    assert "routers of one: svd, knn" in found.notes
     assert "the runs differ in embeddings.npz" in found.notes
 
 
