@@ -16,14 +16,14 @@ from recroute.evaluation.evaluation import Evaluation
 RESULT, CONFIG, ENVIRONMENT, CHOICES = "result.json", "config.json", "environment.json", "choices.parquet"
 
 
-def write_run(evaluation: Evaluation, path: Path, config: Mapping[str, Any] | None = None) -> None:
+def write_run(evaluation: Evaluation, path: str | Path, config: Mapping[str, Any] | None = None) -> None:
     """Write a run folder, whole or not at all; an older run of the same place is replaced.
 
     Parameters
     ----------
     evaluation : Evaluation
         An interrupted one is written too: `complete` in its result is false.
-    path : Path
+    path : str or Path
     config : mapping, optional
         What the run was asked to do, every option with its value. The routers' hyperparameters are added.
 
@@ -34,7 +34,7 @@ def write_run(evaluation: Evaluation, path: Path, config: Mapping[str, Any] | No
     """
     info = evaluation.info
     asked = {"options": dict(config or {}), "seeds": info["seeds"], "routers": info.get("routers", {})}
-    with new_folder(path, marker=RESULT) as folder:
+    with new_folder(Path(path), marker=RESULT) as folder:
         _write(folder / CONFIG, asked)
         _write(folder / ENVIRONMENT, info.get("environment", {}))
         if evaluation.choices is not None:
@@ -42,7 +42,7 @@ def write_run(evaluation: Evaluation, path: Path, config: Mapping[str, Any] | No
         evaluation.write_json(folder / RESULT)
 
 
-def read_run(path: Path) -> Evaluation:
+def read_run(path: str | Path) -> Evaluation:
     """Read a run folder, or a result JSON alone, which has no per-instance choices.
 
     Raises
@@ -50,6 +50,7 @@ def read_run(path: Path) -> Evaluation:
     DataError
         If there is none, or it is damaged.
     """
+    path = Path(path)
     recover(path)
     result = path / RESULT if path.is_dir() else path
     if not result.is_file():

@@ -24,10 +24,10 @@ FIGURES = ("mean_score", "effective_p")
 TABLES = ("mean_score", "best_single_ratio", "effective_p")
 
 
-def write_html(evaluation: Evaluation, path: Path) -> None:
+def write_html(evaluation: Evaluation, path: str | Path) -> None:
     """Write the report, whole or not at all."""
     page = html_page(evaluation)
-    with new_file(path) as temporary:
+    with new_file(Path(path)) as temporary:
         temporary.write_text(page, encoding="utf8")
 
 
