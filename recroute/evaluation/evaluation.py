@@ -56,6 +56,11 @@ class Evaluation:
     def notes(self) -> list[str]:
         return list(self.info["notes"])
 
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds in the table: all that were asked for, unless the run was interrupted."""
+        return [int(seed) for seed in self.info.get("splits") or self.info["seeds"]]
+
     def value(self, router: str, metric: str, *, pool_size: int | None = None, group: str | None = None) -> float:
         """The pooled value of one metric; KeyError unless exactly one row fits.
 

@@ -74,9 +74,7 @@ def check_comparable(name: str, run: Evaluation, other_name: str, other: Evaluat
         if key in left and key in right and left[key] != right[key]:
             raise DataError(f"{where}: {key} is {left[key]!r} in one and {right[key]!r} in the other")
     splits, other_splits = run.info.get("splits"), other.info.get("splits")
-    seeds, other_seeds = (
-        sorted(map(int, s)) if s else sorted(r.info["seeds"]) for s, r in ((splits, run), (other_splits, other))
-    )
+    seeds, other_seeds = sorted(run.seeds), sorted(other.seeds)
     if seeds != other_seeds:
         raise DataError(f"{where}: seeds are {seeds} in one and {other_seeds} in the other; each seed is a split")
     if splits and other_splits:

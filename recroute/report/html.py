@@ -74,7 +74,7 @@ def _head(evaluation: Evaluation, level: int = 1) -> Iterator[str]:
 
 
 def _facts(evaluation: Evaluation) -> str:
-    data, n_seeds = evaluation.info["dataset"], len(evaluation.info["seeds"])
+    data, n_seeds = evaluation.info["dataset"], len(evaluation.seeds)
     shape = f"{data['n_instances']:,} instances x {data['n_llms']:,} LLMs; " if "n_instances" in data else ""
     test = f"{data['n_test']:,} test instances x " if "n_test" in data else ""
     what = "Verdict: mean over groups and pool sizes where there are several; 1 point is 0.01 of the score."
@@ -166,7 +166,7 @@ def _origin(evaluation: Evaluation) -> Iterator[str]:
         if command:
             yield f"<p>{escape(run)}</p><pre><code>{escape(shlex.join(map(str, command)))}</code></pre>"
     facts = {key.replace("_", " "): value for key, value in info["dataset"].items() if key != "sha256"}
-    facts |= {"seeds": ", ".join(map(str, info["seeds"])), "test set": info.get("test_use", "not recorded")}
+    facts |= {"seeds": ", ".join(map(str, evaluation.seeds)), "test set": info.get("test_use", "not recorded")}
     yield fact_table(facts)
     for title, key in (("Versions", "environment"), ("SHA-256 of each seed's split", "splits")):
         yield f"<h3>{title}</h3>{fact_table(info[key]) if info.get(key) else '<p>not recorded</p>'}"

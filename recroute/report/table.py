@@ -89,7 +89,7 @@ def main_group(rows: pl.DataFrame) -> str:
 
 def _router_table(evaluation: Evaluation, title: str) -> Table:
     """A table with one row a router: marked if simulated, n, seeds and intervals named below."""
-    info, n_seeds = evaluation.info["dataset"], len(evaluation.info["seeds"])
+    info, n_seeds = evaluation.info["dataset"], len(evaluation.seeds)
     table = Table(
         title=f"{'SIMULATED DATA: ' if info['simulated'] else ''}{title}",
         caption=f"n = {info['n_test']} test instances x {n_seeds} seed{'s' * (n_seeds > 1)}, 95% bootstrap intervals",

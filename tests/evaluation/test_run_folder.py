@@ -104,6 +104,7 @@ def test_an_interrupted_run_keeps_choices_and_splits_of_what_was_finished() -> N
     assert set(found.choices.select("seed", "pool_size").unique().iter_rows()) == {(0, 3), (0, 6), (1, 3)}
     assert list(found.info["splits"]) == ["0", "1"]
     assert found.info["complete"] is False
+    assert found.seeds == [0, 1]
 
 
 def test_digests_see_the_split_the_llms_and_the_files(tmp_path: Path) -> None:
