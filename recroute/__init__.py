@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     )
     from recroute.data.sources import simulate
     from recroute.errors import RecrouteError
-    from recroute.evaluation import Evaluation, evaluate, prepare_split, scale
+    from recroute.evaluation import Evaluation, evaluate, prepare_split, read_run, scale, write_run
     from recroute.pools import make_pools
-    from recroute.report import plot_growth
+    from recroute.report import plot_growth, write_html
     from recroute.routers import Ranking, Router, load_router, make_router, router_names
     from recroute.splits import Split, split_dataset
 
@@ -43,9 +43,9 @@ _HOMES = {
     ),
     "recroute.data.sources": ("simulate",),
     "recroute.errors": ("RecrouteError",),
-    "recroute.evaluation": ("Evaluation", "evaluate", "prepare_split", "scale"),
+    "recroute.evaluation": ("Evaluation", "evaluate", "prepare_split", "read_run", "scale", "write_run"),
     "recroute.pools": ("make_pools",),
-    "recroute.report": ("plot_growth",),
+    "recroute.report": ("plot_growth", "write_html"),
     "recroute.routers": ("Ranking", "Router", "load_router", "make_router", "router_names"),
     "recroute.splits": ("Split", "split_dataset"),
 }
@@ -70,11 +70,14 @@ __all__ = [
     "plot_growth",
     "prepare_split",
     "read_dataset",
+    "read_run",
     "router_names",
     "scale",
     "simulate",
     "split_dataset",
     "write_dataset",
+    "write_html",
+    "write_run",
 ]
 
 

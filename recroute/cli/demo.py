@@ -8,7 +8,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from recroute.cli.options import JsonPath, Quiet, Seed, console, finish, progress_bar
+from recroute.cli.options import JsonPath, Quiet, Seed, conclude, console, progress_bar
+from recroute.cli.outputs import Outputs, with_origin
 from recroute.data import write_dataset
 from recroute.data.sources import simulate
 from recroute.evaluation import prepare_split, scale
@@ -60,4 +61,5 @@ def demo(
     )
     screen.print(f'Try: recroute route {out / "router"} "your prompt" --top-k 3', markup=False)
     screen.print(f"Written to {out}: dataset/, router/, growth.png (all simulated)", markup=False)
-    finish(found, json_path, screen)
+    Outputs(json=json_path).write(with_origin(found, {}))
+    conclude(found, screen)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typer
+
 import recroute.evaluation as evaluation
 from recroute.cli.options import (
     DEFAULT_ROUTERS,
@@ -17,17 +19,18 @@ from recroute.cli.options import (
     Seeds,
     Shuffle,
     SplitKind,
-    check_writable,
+    conclude,
     console,
-    finish,
     progress_bar,
 )
+from recroute.cli.outputs import CsvPath, HtmlPath, Outputs, PngPath, RunPath, file_digests, with_origin
 from recroute.data import read_dataset
 from recroute.report.table import metric_table
 from recroute.routers import make_router
 
 
 def evaluate(
+    context: typer.Context,
     dataset: DatasetPath,
     router: RouterNames = DEFAULT_ROUTERS,
     split: SplitKind = None,
@@ -39,14 +42,20 @@ def evaluate(
     seed: Seed = 0,
     seeds: Seeds = 1,
     json_path: JsonPath = None,
+    out: RunPath = None,
+    html: HtmlPath = None,
+    png: PngPath = None,
+    csv: CsvPath = None,
     quiet: Quiet = False,
 ) -> None:
     """Top-1 routing quality with all LLMs as the pool, beside the baselines.
 
     Example: recroute evaluate my_dataset --router svd --router als --seeds 5
     """
-    check_writable(json_path)
+    outputs = Outputs(json=json_path, run=out, html=html, png=png, csv=csv)
+    outputs.check()
     routers = [make_router(name) for name in router]
+    digests = file_digests(dataset)
     data = read_dataset(dataset).take_covered(min_coverage)
     with progress_bar(f"evaluating on {data.name}", quiet) as progress:
         found = evaluation.evaluate(
@@ -60,6 +69,7 @@ def evaluate(
             seeds=range(seed, seed + seeds),
             progress=progress,
         )
-    out = console(quiet)
-    out.print(metric_table(found))
-    finish(found, json_path, out)
+    screen = console(quiet)
+    screen.print(metric_table(found))
+    outputs.write(with_origin(found, digests), context.params)
+    conclude(found, screen)

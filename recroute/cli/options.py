@@ -84,14 +84,12 @@ def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int], None]
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def finish(evaluation: Evaluation, json_path: Path | None, out: Console) -> None:
-    """Print comparisons and notes, write the JSON, and end with 130 if the run was interrupted."""
+def conclude(evaluation: Evaluation, out: Console) -> None:
+    """Print comparisons and notes, and end with 130 if the run was interrupted."""
     for line in evaluation.sentences():
         out.print(line, markup=False)
     for note in evaluation.notes:
         out.print(f"note: {note}", style="yellow", markup=False)
-    if json_path is not None:
-        evaluation.write_json(json_path, command=["recroute", *sys.argv[1:]])
     if not evaluation.info["complete"]:
         raise typer.Exit(130)  # as a shell reports Ctrl-C
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,18 +21,19 @@ from recroute.cli.options import (
     Seeds,
     Shuffle,
     SplitKind,
-    check_writable,
+    conclude,
     console,
-    finish,
     progress_bar,
 )
+from recroute.cli.outputs import CsvPath, HtmlPath, Outputs, PngPath, RunPath, file_digests, with_origin
 from recroute.data import read_dataset
 from recroute.errors import DataError
-from recroute.report import growth_plot, growth_table, published_table, save_growth_png
+from recroute.report import growth_plot, growth_table, published_table
 from recroute.routers import make_router
 
 
 def scale(
+    context: typer.Context,
     dataset: DatasetPath,
     router: RouterNames = DEFAULT_ROUTERS,
     pool_sizes: Annotated[
@@ -66,16 +66,21 @@ def scale(
     seed: Seed = 0,
     seeds: Seeds = 1,
     json_path: JsonPath = None,
-    png: Annotated[Path | None, typer.Option("--png", help="Save the curve as a picture.")] = None,
+    out: RunPath = None,
+    html: HtmlPath = None,
+    png: PngPath = None,
+    csv: CsvPath = None,
     quiet: Quiet = False,
 ) -> None:
     """Top-1 routing quality as the pool grows, beside oracle, r_o(p), random, best single, kNN and task known.
 
     Example: recroute scale my_dataset --router svd --pool-sizes 3,10,100 --seeds 5 --png growth.png
     """
-    check_writable(json_path, png)
+    outputs = Outputs(json=json_path, run=out, html=html, png=png, csv=csv)
+    outputs.check()
     routers = [make_router(name) for name in router]
     sizes = None if pool_sizes is None else _sizes(pool_sizes)
+    digests = file_digests(dataset)
     data = read_dataset(dataset)
     if benchmark is not None:
         data = data.take_benchmark(benchmark)
@@ -95,15 +100,13 @@ def scale(
             seeds=range(seed, seed + seeds),
             progress=progress,
         )
-    out = console(quiet)
-    out.print(growth_table(found), growth_table(found, "best_single_ratio"))
+    screen = console(quiet)
+    screen.print(growth_table(found), growth_table(found, "best_single_ratio"))
     if found.info["published"]:
-        out.print(published_table(found))
-    out.print(growth_plot(found.rows))
-    if png is not None:
-        simulated = " (simulated data)" if found.info["dataset"]["simulated"] else ""
-        save_growth_png(found.rows, png, title=f"{data.name}{simulated}: {data.n_llms:,} LLMs")
-    finish(found, json_path, out)
+        screen.print(published_table(found))
+    screen.print(growth_plot(found.rows))
+    outputs.write(with_origin(found, digests), context.params)
+    conclude(found, screen)
 
 
 def _sizes(text: str) -> list[int]:

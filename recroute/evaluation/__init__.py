@@ -4,5 +4,6 @@ from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.prepare import prepare_split
 from recroute.evaluation.reference import REFERENCE_SCORES
 from recroute.evaluation.run import evaluate, scale
+from recroute.evaluation.run_folder import read_run, write_run
 
-__all__ = ["REFERENCE_SCORES", "Evaluation", "evaluate", "prepare_split", "scale"]
+__all__ = ["REFERENCE_SCORES", "Evaluation", "evaluate", "prepare_split", "read_run", "scale", "write_run"]

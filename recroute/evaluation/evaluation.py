@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +43,23 @@ class Evaluation:
         (False if the run was interrupted).
     comparisons : polars.DataFrame
         Paired differences to a baseline, pooled over seeds, see `recroute.evaluation.compare.comparisons`.
+    choices : polars.DataFrame, optional
+        What every router took for every test instance, see `recroute.evaluation.choices.choice_table`.
     """
 
     rows: pl.DataFrame
     info: Mapping[str, Any]
     comparisons: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=COMPARISON_COLUMNS))
+    choices: pl.DataFrame | None = None
 
     @property
     def notes(self) -> list[str]:
         return list(self.info["notes"])
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds in the table: all that were asked for, unless the run was interrupted."""
+        return [int(seed) for seed in self.info.get("splits") or self.info["seeds"]]
 
     def value(self, router: str, metric: str, *, pool_size: int | None = None, group: str | None = None) -> float:
         """The pooled value of one metric; KeyError unless exactly one row fits.
@@ -84,11 +93,30 @@ class Evaluation:
         """The rows as a pandas frame (pandas has to be installed)."""
         return self.rows.to_pandas()
 
+    def to_polars(self) -> pl.DataFrame:
+        """The rows."""
+        return self.rows
+
+    def plot(self, metric: str = "mean_score", **options: Any) -> Any:
+        """The growth curve, or intervals side by side for one pool, as Matplotlib axes; see `plot_evaluation`."""
+        return _report().plot_evaluation(self, metric, **options)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, the notes and the main table."""
+        return str(_report().notebook_html(self))
+
+    def with_info(self, **more: Any) -> Evaluation:
+        """The evaluation with more known of it."""
+        return replace(self, info={**self.info, **more})
+
+    def with_choices(self, choices: pl.DataFrame) -> Evaluation:
+        return replace(self, choices=choices)
+
     def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
         """The result JSON: version, command, data set, seed, rows and what else is known of the run."""
         head = {
             "recroute": __version__,
-            "command": command or [],
+            "command": command or self.info.get("command", []),
             "dataset": self.info["dataset"],
             "seed": self.info["seed"],
         }
@@ -98,7 +126,36 @@ class Evaluation:
         pairs = self.comparisons.with_columns(pl.lit(None, dtype=pl.Int64).alias("seed"))
         return {**head, **rest, "rows": rows.to_dicts() + pairs.to_dicts()}
 
+    @classmethod
+    def from_dict(cls, result: Mapping[str, Any]) -> Evaluation:
+        """From a result JSON; the opposite of `to_dict`. KeyError or TypeError if it is none."""
+        pairs = [row for row in result["rows"] if row.get("baseline") is not None]
+        rows = [row for row in result["rows"] if row.get("baseline") is None]
+        # Keys that a result of an older version may lack.
+        known = {
+            "complete": True,
+            "notes": [],
+            "seeds": [result["seed"]],
+            "environment": {"recroute": result["recroute"]},
+        }
+        info = {**known, **{key: value for key, value in result.items() if key not in ("rows", "recroute")}}
+        if "name" not in info["dataset"]:
+            raise KeyError("name")
+        return cls(_table(rows, COLUMNS), info, _table(pairs, COMPARISON_COLUMNS))
+
     def write_json(self, path: str | Path, command: list[str] | None = None) -> None:
         """Write the result JSON, whole or not at all."""
         with new_file(Path(path)) as temporary:
             temporary.write_text(json.dumps(self.to_dict(command), indent=1), encoding="utf8")
+
+
+def _table(rows: list[Mapping[str, Any]], columns: Mapping[str, Any]) -> pl.DataFrame:
+    """Rows as a frame; a null value is NaN, as it was before it became JSON."""
+    numbers = [name for name, kind in columns.items() if kind == pl.Float64 and name.startswith(("value", "ci_"))]
+    found = pl.DataFrame([{name: row.get(name) for name in columns} for row in rows], schema=dict(columns))
+    return found.with_columns(pl.col(numbers).fill_null(float("nan")))
+
+
+def _report() -> Any:
+    """The layer that shows results; it builds on this one, so it is looked up only when somebody looks."""
+    return import_module("recroute.report")

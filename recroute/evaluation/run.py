@@ -8,13 +8,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from recroute.data import Dataset
 from recroute.errors import DataError, RouterError, UnknownNameError
 from recroute.evaluation.bootstrap import N_RESAMPLES
+from recroute.evaluation.choices import choice_table
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.outcomes import pool_outcomes
 from recroute.evaluation.prepare import prepare_split
+from recroute.evaluation.provenance import environment, split_digest
 from recroute.evaluation.published import published_beside
 from recroute.evaluation.reference import reference_scores
 from recroute.evaluation.summarise import Cell, summarise
@@ -26,6 +29,11 @@ from recroute.splits import Split, split_dataset
 BASELINES = ("oracle", "random", "best_single", "task_best", "knn")
 MIX_SHARES = (0.25, 0.5, 0.75)
 POOL_SIZES = (3, 5, 10, 100, 1000)
+
+TEST_USE = (
+    "routers are fitted, and every choice of theirs is made, on training instances; "
+    "test is scored once, afterwards, for all of them"
+)
 
 Progress = Callable[[int, int], None]
 PoolsOf = Callable[[Split], list[Pool]]
@@ -186,16 +194,22 @@ def _run(
 ) -> Evaluation:
     """All seeds and pools; an interrupt ends the loop and keeps what is finished."""
     cells: list[Cell] = []
+    choices: list[pl.DataFrame] = []
+    digests: dict[str, str] = {}
     complete = True
     parts: Split | None = None
     try:
         for i, seed in enumerate(seeds):
             parts = prepare(seed=seed)
+            digest = split_digest(parts)
             against = reference_scores(parts.test, reference)
             pools = pools_of(parts)
             for j, pool in enumerate(pools):
                 outcomes = pool_outcomes(routers, parts, pool.llm_index, against)
+                taken = choice_table(seed, pool, outcomes, routers, dataset)
                 cells.append(Cell(seed, pool.group, pool.size, outcomes))
+                choices.append(taken)
+                digests[str(seed)] = digest
                 if progress:
                     progress(i * len(pools) + j + 1, len(seeds) * len(pools))
     except KeyboardInterrupt:
@@ -217,8 +231,12 @@ def _run(
         "seeds": list(seeds),
         "notes": [*notes, *more_notes],
         "complete": complete,
+        "splits": digests,
+        "routers": {router.label: {"name": router.name, **router.hyperparameters()} for router in routers},
+        "environment": environment(),
+        "test_use": TEST_USE,
     }
-    return Evaluation(rows, info, pairs)
+    return Evaluation(rows, info, pairs, pl.concat(choices[: len(cells)]))
 
 
 def _usable(dataset: Dataset, wanted: Iterable[Router | str]) -> tuple[list[Router], list[str]]:

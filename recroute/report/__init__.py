@@ -1,15 +1,24 @@
-"""What a person looks at: tables, plots in the terminal, pictures."""
+"""What a person looks at: tables, plots in the terminal, pictures, one HTML file."""
 
-from recroute.report.plot import plot_growth, save_growth_png
+from recroute.report.combine import combine
+from recroute.report.html import html_page, notebook_html, write_html
+from recroute.report.plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
 from recroute.report.table import growth_table, main_group, metric_table, published_table
 from recroute.report.terminal_plot import growth_plot
 
 __all__ = [
+    "combine",
     "growth_plot",
     "growth_table",
+    "html_page",
     "main_group",
     "metric_table",
+    "notebook_html",
+    "plot_evaluation",
     "plot_growth",
+    "plot_intervals",
     "published_table",
     "save_growth_png",
+    "save_png",
+    "write_html",
 ]

@@ -14,6 +14,7 @@ TITLES = {
     "slope": "slope of mu on log2 m",
 }
 
+SIZES_ABREAST = 5  # pool sizes that fit 100 columns with both ends of an interval on one line
 HEADS = {"mean_score": "mu", "best_single_ratio": "V_B"}
 
 
@@ -34,11 +35,12 @@ def growth_table(evaluation: Evaluation, metric: str = "mean_score", group: str 
     slopes = dict(rows.filter(metric="slope").select("router", "value").iter_rows()) if metric == "mean_score" else {}
     table = _router_table(evaluation, f"{TITLES.get(metric, metric)}, group {group}")
     for size in sizes:
-        table.add_column(f"m = {size}", justify="right")
+        table.add_column(f"m = {size}", justify="right", no_wrap=True)
     if slopes:
-        table.add_column("slope", justify="right")
+        table.add_column("slope", justify="right", no_wrap=True)
+    apart = " " if len(sizes) <= SIZES_ABREAST else "\n"  # the ends of an interval below each other in wide tables
     for router in rows["router"].unique(maintain_order=True):
-        cells = [_cell(rows.filter(router=router, metric=metric, pool_size=size)) for size in sizes]
+        cells = [_cell(rows.filter(router=router, metric=metric, pool_size=size), apart) for size in sizes]
         table.add_row(router, *cells, *([f"{slopes[router]:+.4f}"] if router in slopes else []))
     return table
 
@@ -87,19 +89,19 @@ def main_group(rows: pl.DataFrame) -> str:
 
 def _router_table(evaluation: Evaluation, title: str) -> Table:
     """A table with one row a router: marked if simulated, n, seeds and intervals named below."""
-    info, n_seeds = evaluation.info["dataset"], len(evaluation.info["seeds"])
+    info, n_seeds = evaluation.info["dataset"], len(evaluation.seeds)
     table = Table(
         title=f"{'SIMULATED DATA: ' if info['simulated'] else ''}{title}",
         caption=f"n = {info['n_test']} test instances x {n_seeds} seed{'s' * (n_seeds > 1)}, 95% bootstrap intervals",
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("router", no_wrap=True)
+    table.add_column("router", overflow="fold")  # the one column that may break: numbers stay whole
     return table
 
 
-def _cell(found: pl.DataFrame) -> str:
+def _cell(found: pl.DataFrame, apart: str = " ") -> str:
     if found.is_empty():
         return "-"
     value, low, high = found.select("value", "ci_low", "ci_high").row(0)
-    return f"{value:.3f}\n[dim]{low:.3f} {high:.3f}[/dim]"
+    return f"{value:.3f}\n[dim]{low:.3f}{apart}{high:.3f}[/dim]"

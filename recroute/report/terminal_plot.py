@@ -11,7 +11,7 @@ from rich.text import Text
 from recroute.report.curves import Curve, growth_curves
 from recroute.report.table import TITLES
 
-MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 COLOURS = (
     "bright_blue",
     "bright_yellow",

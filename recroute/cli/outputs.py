@@ -1,0 +1,66 @@
+"""Where a result goes, besides the terminal: JSON, run folder, HTML, picture, table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recroute.cli.options import check_writable
+from recroute.data.atomic import check_new_folder, new_file
+from recroute.evaluation import Evaluation, write_run
+from recroute.evaluation.provenance import file_digests
+from recroute.evaluation.run_folder import RESULT
+from recroute.report import save_png, write_html
+
+RunPath = Annotated[
+    Path | None,
+    typer.Option("--out", help="Write the run to this folder: configuration, choices, result, environment."),
+]
+HtmlPath = Annotated[Path | None, typer.Option("--html", help="Write a report as one HTML file that needs no network.")]
+PngPath = Annotated[Path | None, typer.Option("--png", help="Save the curve as a picture.")]
+CsvPath = Annotated[Path | None, typer.Option("--csv", help="Write the rows of the result as a table.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Places that a person named; what is None is not written."""
+
+    json: Path | None = None
+    run: Path | None = None
+    html: Path | None = None
+    png: Path | None = None
+    csv: Path | None = None
+
+    def check(self) -> None:
+        """Refuse a place that cannot be written before the work is done, not after."""
+        check_writable(self.json, self.html, self.png, self.csv)
+        if self.run is not None:
+            check_new_folder(self.run, RESULT)
+
+    def write(self, evaluation: Evaluation, options: Mapping[str, Any] | None = None) -> None:
+        """Write all of it; the run folder first, because everything else can be made from it."""
+        if self.run is not None:
+            write_run(evaluation, self.run, options)
+        if self.json is not None:
+            evaluation.write_json(self.json)
+        if self.csv is not None:
+            with new_file(self.csv) as temporary:
+                evaluation.rows.write_csv(temporary)
+        if self.html is not None:
+            write_html(evaluation, self.html)
+        if self.png is not None:
+            save_png(evaluation, self.png)
+
+
+def with_origin(evaluation: Evaluation, digests: Mapping[str, str]) -> Evaluation:
+    """The evaluation with the command line and the digests of the data's files."""
+    dataset = {**evaluation.info["dataset"], "sha256": dict(digests)}
+    return evaluation.with_info(command=["recroute", *sys.argv[1:]], dataset=dataset)
+
+
+__all__ = ["CsvPath", "HtmlPath", "Outputs", "PngPath", "RunPath", "file_digests", "with_origin"]

@@ -1,0 +1,45 @@
+"""recroute report: a page from one run, or from several side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recroute.cli.options import Quiet, console
+from recroute.cli.outputs import CsvPath, Outputs, PngPath
+from recroute.errors import RecrouteError
+from recroute.evaluation import read_run
+from recroute.report import combine
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders (--out) or results (--json).")],
+    html: Annotated[Path, typer.Option("--html", help="The HTML file to write.")],
+    png: PngPath = None,
+    csv: CsvPath = None,
+    quiet: Quiet = False,
+) -> None:
+    """One HTML file on a run, or on several runs on the same data and splits.
+
+    Example: recroute report runs/auto runs/knn --html report.html
+    """
+    outputs = Outputs(html=html, png=png, csv=csv)
+    outputs.check()
+    found = combine({name: read_run(path) for name, path in _names(runs).items()})
+    outputs.write(found)
+    out = console(quiet)
+    for line in found.sentences():
+        out.print(line, markup=False)
+    for note in found.notes:
+        out.print(f"note: {note}", style="yellow", markup=False)
+    out.print(f"Written to {', '.join(str(path) for path in (html, png, csv) if path)}", markup=False, soft_wrap=True)
+
+
+def _names(paths: list[Path]) -> dict[str, Path]:
+    """A name for each run: its last part where that tells them apart, else the whole path."""
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise RecrouteError("a run is named twice; name each run once")
+    short = [path.stem if path.suffix == ".json" else path.name for path in paths]
+    return dict(zip(short if len(set(short)) == len(paths) else map(str, paths), paths, strict=True))

@@ -1,0 +1,51 @@
+"""Per-instance choices: which LLM each router took for each test instance, and what it scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from recroute.data import Dataset
+from recroute.metrics import Outcome
+from recroute.pools import Pool
+from recroute.routers import Router
+
+CHOICE_COLUMNS = ("seed", "group", "pool_size", "router", "instance_id", "llm_id", "score")
+
+
+def choice_table(
+    seed: int, pool: Pool, outcomes: Mapping[str, Outcome], routers: Sequence[Router], dataset: Dataset
+) -> pl.DataFrame:
+    """Choices of every router on one pool and test set.
+
+    Returns
+    -------
+    polars.DataFrame with `CHOICE_COLUMNS`. `score` is what the metrics count: null where nobody evaluated that answer.
+    A router that chooses by chance has no `llm_id`, and its expected score.
+    """
+    # Ids as codes: millions of rows of text would weigh more than all the rest of a run.
+    llm_type = pl.Enum(list(dataset.llm_ids.ids))
+    instance_type = pl.Enum(list(dataset.instance_ids.ids))
+    llm_ids = pl.Series(dataset.llm_ids.ids, dtype=llm_type).gather(pool.llm_index)
+    by_chance = {router.label for router in routers if type(router).expected_score is not Router.expected_score}
+    first = next(iter(outcomes.values()))
+    instance_id = pl.Series(first.instance_id.tolist(), dtype=instance_type)
+    tables = []
+    for label, outcome in outcomes.items():
+        taken = llm_ids.gather(outcome.choice)
+        table = pl.DataFrame(
+            {
+                "instance_id": instance_id,
+                "llm_id": pl.Series([None] * len(outcome), dtype=llm_type) if label in by_chance else taken,
+                "score": pl.Series(outcome.chosen, dtype=pl.Float32, nan_to_null=True),
+            }
+        )
+        head = [
+            pl.lit(seed, dtype=pl.Int64).alias("seed"),
+            pl.lit(pool.group, dtype=pl.Categorical).alias("group"),
+            pl.lit(pool.size, dtype=pl.Int64).alias("pool_size"),
+            pl.lit(label, dtype=pl.Categorical).alias("router"),
+        ]
+        tables.append(table.with_columns(head).select(CHOICE_COLUMNS))
+    return pl.concat(tables)

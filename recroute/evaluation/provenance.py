@@ -1,0 +1,73 @@
+"""Where numbers come from: digests of the data and of the split, versions of what computed them."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from recroute._version import __version__
+from recroute.splits import Split
+
+# Distribution names, the first that is installed; the key is the word people know it by.
+LIBRARIES = {
+    "numpy": ("numpy",),
+    "scipy": ("scipy",),
+    "polars": ("polars",),
+    "sklearn": ("scikit-learn",),
+    "faiss": ("faiss-cpu", "faiss-gpu"),
+    "implicit": ("implicit",),
+    "lightfm": ("lightfm-next", "lightfm"),
+}
+# What a result depends on; anything else that lies in the folder is not read.
+DATA_FILES = (
+    "records.parquet",
+    "instances.parquet",
+    "llms.parquet",
+    "pools.parquet",
+    "embeddings.npz",
+    "card.json",
+)
+
+
+def file_digests(path: Path) -> dict[str, str]:
+    """SHA-256 of each file of a data set (a folder, or one records file), by file name."""
+    files = [path] if path.is_file() else [path / name for name in DATA_FILES if (path / name).is_file()]
+    digests = {}
+    for file in files:
+        with file.open("rb") as stream:
+            digests[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return digests
+
+
+def split_digest(parts: Split) -> str:
+    """SHA-256 of the ids in train, validation and test, and of the LLMs: equal where a comparison is fair."""
+    digest = hashlib.sha256()
+    for name, data in parts.parts().items():
+        _add(digest, name, data.instance_ids.ids)
+    _add(digest, "llms", parts.test.llm_ids.ids)
+    return digest.hexdigest()
+
+
+def _add(digest: hashlib._Hash, name: str, ids: tuple[str, ...]) -> None:
+    """One list; the lengths keep ["ab"] and ["a", "b"] apart."""
+    digest.update(f"{name} {len(ids)}\n".encode())
+    for value in ids:
+        raw = value.encode("utf8", "surrogatepass")
+        digest.update(f"{len(raw)} ".encode() + raw)
+
+
+def environment() -> dict[str, str]:
+    """Versions of recroute, Python and the libraries that fit routers, and the platform."""
+    found = {"recroute": __version__, "python": platform.python_version()}
+    for name, distributions in LIBRARIES.items():
+        found[name] = next(filter(None, map(_version, distributions)), "not installed")
+    return {**found, "platform": platform.platform()}
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,76 @@
+"""A run on disk: configuration, per-instance choices, result and environment in one folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from recroute.data.atomic import new_folder, recover
+from recroute.errors import DataError
+from recroute.evaluation.evaluation import Evaluation
+
+RESULT, CONFIG, ENVIRONMENT, CHOICES = "result.json", "config.json", "environment.json", "choices.parquet"
+
+
+def write_run(evaluation: Evaluation, path: str | Path, config: Mapping[str, Any] | None = None) -> None:
+    """Write a run folder, whole or not at all; an older run of the same place is replaced.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        An interrupted one is written too: `complete` in its result is false.
+    path : str or Path
+    config : mapping, optional
+        What the run was asked to do, every option with its value. The routers' hyperparameters are added.
+
+    Raises
+    ------
+    RecrouteError
+        If the place holds something that is no run.
+    """
+    info = evaluation.info
+    asked = {"options": dict(config or {}), "seeds": info["seeds"], "routers": info.get("routers", {})}
+    with new_folder(Path(path), marker=RESULT) as folder:
+        _write(folder / CONFIG, asked)
+        _write(folder / ENVIRONMENT, info.get("environment", {}))
+        if evaluation.choices is not None:
+            evaluation.choices.write_parquet(folder / CHOICES, compression="zstd")
+        evaluation.write_json(folder / RESULT)
+
+
+def read_run(path: str | Path) -> Evaluation:
+    """Read a run folder, or a result JSON alone, which has no per-instance choices.
+
+    Raises
+    ------
+    DataError
+        If there is none, or it is damaged.
+    """
+    path = Path(path)
+    recover(path)
+    result = path / RESULT if path.is_dir() else path
+    if not result.is_file():
+        raise DataError(f"no run at {path}: name a folder that --out wrote, or a result file that --json wrote")
+    try:
+        raw = json.loads(result.read_text(encoding="utf8"))
+    except ValueError as error:
+        raise DataError(f"{result} is no JSON ({error}); write it again with --json or --out") from None
+    try:
+        evaluation = Evaluation.from_dict(raw)
+    except (KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{result} is not a result of evaluate or scale ({error!r})") from None
+    choices = path / CHOICES
+    if not choices.is_file():
+        return evaluation
+    try:
+        return evaluation.with_choices(pl.read_parquet(choices))
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{choices} cannot be read as parquet ({error}); run again") from None
+
+
+def _write(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1, default=str), encoding="utf8")

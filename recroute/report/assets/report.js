@@ -1,0 +1,25 @@
+// Tables sort by the column whose head is clicked: numbers (data-value) first and by size, what is missing last.
+document.querySelectorAll("table.sortable").forEach(function (table) {
+  table.querySelectorAll("thead th").forEach(function (head, column) {
+    head.querySelector("button").addEventListener("click", function () {
+      var down = head.getAttribute("aria-sort") !== "descending" && !head.classList.contains("text")
+        || head.getAttribute("aria-sort") === "ascending";
+      table.querySelectorAll("thead th").forEach(function (other) { other.removeAttribute("aria-sort"); });
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      var body = table.tBodies[0];
+      function key(row) {
+        var cell = row.cells[column];
+        if (head.classList.contains("text")) return cell.textContent.trim();
+        return cell.hasAttribute("data-value") ? Number(cell.getAttribute("data-value")) : null;
+      }
+      Array.from(body.rows)
+        .map(function (row, place) { return { row: row, place: place, key: key(row) }; })
+        .sort(function (a, b) {
+          if (a.key === null || b.key === null) return (a.key === null) - (b.key === null) || a.place - b.place;
+          var order = typeof a.key === "string" ? a.key.localeCompare(b.key) : a.key - b.key;
+          return (down ? -order : order) || a.place - b.place;
+        })
+        .forEach(function (entry) { body.appendChild(entry.row); });
+    });
+  });
+});

@@ -1,0 +1,45 @@
+"""Matplotlib figures as SVG that stands inside an HTML page."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+REFERENCE = re.compile(r"url\(#([^)]+)\)")
+
+
+def inline_svg(figure: Any, name: str, description: str) -> str:
+    """The figure as an <svg> element without any address in it, its ids made distinct by `name`.
+
+    Text stays text, so that it can be searched and scales with the page.
+    """
+    import matplotlib as mpl
+
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    root = ElementTree.fromstring(buffer.getvalue())
+    for parent in root.iter():
+        for child in [child for child in parent if _local(child.tag) == "metadata"]:
+            parent.remove(child)
+    for element in root.iter():
+        element.tag = _local(element.tag)
+        element.attrib = {_local(key): _renamed(_local(key), value, name) for key, value in element.attrib.items()}
+    for size in ("width", "height"):  # the page decides; the view box keeps the shape
+        root.attrib.pop(size, None)
+    root.attrib |= {"role": "img", "aria-label": description}
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def _renamed(key: str, value: str, name: str) -> str:
+    if key == "id":
+        return f"{name}-{value}"
+    if key == "href" and value.startswith("#"):
+        return f"#{name}-{value[1:]}"
+    return REFERENCE.sub(rf"url(#{name}-\1)", value)
