@@ -70,10 +70,8 @@ def _none(weights: Weights | None) -> Array:
 
 
 def _sum(weights: Weights | None, values: NDArray[np.floating]) -> Array:
-    if weights is None:
-        weights = np.ones((1, len(values)))
-    total: Array = weights @ values.astype(np.float64)
-    return total
+    weights = np.ones((1, len(values))) if weights is None else weights
+    return np.asarray(weights @ values.astype(np.float64), dtype=np.float64)
 
 
 def _ratio(above: Array, below: Array) -> Array:

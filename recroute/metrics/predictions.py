@@ -91,7 +91,7 @@ def _placements(p: Array, solved: NDArray[np.bool_], seen: NDArray[np.bool_]) ->
     higher = 1 - (wins.cumsum() - 0.5 * wins) / max(wins.sum(), 1)
     above = np.bincount(row[hit], lower[level[hit]], minlength=n)
     below = np.bincount(row[~hit], higher[level[~hit]], minlength=n)
-    return np.bincount(row[hit], minlength=n).astype(np.float64), above, below
+    return np.bincount(row[hit], minlength=n).astype(np.float64), above.astype(np.float64), below.astype(np.float64)
 
 
 def _ranking(key: NDArray[np.floating], gain: NDArray[np.floating]) -> tuple[Array, Array, Array]:

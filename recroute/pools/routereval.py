@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.errors import DataError
+from recroute.pools.best_scores import BestScores
 
 MEAN_LIMITS = (0.1, 0.9)
 FIFTH = 0.2
@@ -40,22 +41,11 @@ def window(scores: NDArray[np.float32], size: int, *, strong: bool) -> Index:
     Returns
     -------
     int (size,), columns of `scores`; among equal oracle scores the weakest window.
-
-    Notes
-    -----
-    The maximum over each window comes from a running maximum (van Herk's, as scipy has it), so the cost does
-    not grow with `size`.
     """
-    from scipy.ndimage import maximum_filter1d
-
     e = scores.shape[1]
     fifth = max(size, int(FIFTH * e))
     start = e - fifth if strong else 0
-    block = scores[:, start : start + fifth]
-    # the filter centres its windows: position i holds the maximum over [i - size // 2, i - size // 2 + size)
-    running = maximum_filter1d(block, size, axis=1, mode="nearest")
-    first = size // 2
-    oracle = running[:, first : first + fifth - size + 1].mean(axis=0, dtype=np.float64)
+    oracle = BestScores(scores[:, start : start + fifth]).windows(0, fifth, size)
     return np.arange(size) + start + int(np.argmax(oracle))
 
 
@@ -66,11 +56,12 @@ def strong_to_weak(scores: NDArray[np.float32], size: int, rng: np.random.Genera
     """
     edges = np.linspace(0, scores.shape[1], size + 1).astype(np.int64)  # groups differ by at most one LLM
     width = np.diff(edges)
-    limit = scores.max(axis=1).mean(dtype=np.float64)
+    known = BestScores(scores)
+    limit = known.of(slice(None))
     best, best_oracle = np.arange(0), -1.0
     for _ in range(N_DRAWS):
         draw = edges[:-1] + (rng.random(size) * width).astype(np.int64)
-        oracle = scores[:, draw].max(axis=1).mean(dtype=np.float64)
+        oracle = known.of(draw)
         if oracle > best_oracle:
             best, best_oracle = draw, oracle
             if oracle >= limit:  # no draw can beat all LLMs together

@@ -4,7 +4,9 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,20 +32,38 @@ def test_scale_on_6349_llms(real: Path) -> None:
     print(f"\nscale, 6,349 LLMs, 36 pools, 10 rows each: {seconds:.1f} s, {peak:.2f} GB")
 
 
+def plain_oracles(block: np.ndarray, size: int) -> list[float]:
+    return [block[:, i : i + size].max(axis=1).mean(dtype=np.float64).item() for i in range(block.shape[1] - size + 1)]
+
+
+def check_window(scores: np.ndarray, size: int) -> None:
+    """The same window, and how many times as fast as trying one after another; both the best of several runs."""
+
+    def best_of(call: Callable[[], Any], runs: int) -> tuple[float, Any]:
+        spent = []
+        for _ in range(runs):
+            start = time.perf_counter()
+            found = call()
+            spent.append(time.perf_counter() - start)
+        return min(spent), found
+
+    fifth = max(size, int(0.2 * scores.shape[1]))
+    fast, found = best_of(lambda: window(scores, size, strong=True), 20)
+    plain, oracle = best_of(lambda: plain_oracles(scores[:, -fifth:], size), 3)
+    np.testing.assert_array_equal(found, scores.shape[1] - fifth + int(np.argmax(oracle)) + np.arange(size))
+    print(
+        f"\n{scores.shape[1]} LLMs, {len(scores)} instances, window of {size} among {fifth}: {fast * 1e3:.1f} ms, "
+        f"plain loop {plain / fast:.0f} times as long"
+    )
+
+
 @pytest.mark.realdata
 @pytest.mark.parametrize("size", [10, 100, 1000])
-def test_running_maxima_against_the_plain_loop(real: Path, size: int) -> None:
-    """The same window, and how many times as fast as trying one after another."""
+def test_windows_against_the_plain_loop(real: Path, size: int) -> None:
+    """On 6,349 LLMs as they are, and on RouterEval's 8,567 by repeating some of them."""
     data = read_dataset(real / "openllm1")
-    scores = np.nan_to_num(data.interactions.dense()[:, eligible_llms(llm_means(data))])
-    window(scores, size, strong=True)  # the first call imports scipy
-    start = time.perf_counter()
-    found = window(scores, size, strong=True)
-    fast = time.perf_counter() - start
-    start = time.perf_counter()
-    fifth = max(size, int(0.2 * scores.shape[1]))
-    block = scores[:, -fifth:]
-    oracle = [block[:, i : i + size].max(axis=1).mean(dtype=np.float64) for i in range(fifth - size + 1)]
-    plain = time.perf_counter() - start
-    np.testing.assert_array_equal(found, scores.shape[1] - fifth + int(np.argmax(oracle)) + np.arange(size))
-    print(f"\nwindow of {size} among {fifth} LLMs: {fast * 1e3:.0f} ms, plain loop {plain / fast:.1f} times as long")
+    means = llm_means(data)
+    order = np.sort(np.resize(np.arange(data.n_llms), 8567))
+    scores = np.nan_to_num(data.interactions.dense()[:, order])
+    check_window(scores[:, np.argsort(means[order], kind="stable")], size)
+    check_window(np.nan_to_num(data.interactions.dense()[:, eligible_llms(means)]), size)
