@@ -8,6 +8,7 @@ from recroute.data import Dataset, llm_means, read_dataset
 from recroute.data.sources import simulate
 from recroute.errors import RecrouteError
 from recroute.pools import GROUPS, make_pools
+from recroute.pools.best_scores import BestScores
 from recroute.pools.routereval import eligible_llms, strong_to_weak, window
 
 
@@ -40,7 +41,10 @@ def test_window_equals_the_plain_loop(strong: bool) -> None:
         scores = (rng.random((int(rng.integers(1, 140)), e)) < 0.3).astype(np.float32)
         if rng.random() < 0.3:  # graded
             scores *= rng.integers(1, 4, scores.shape).astype(np.float32) / 4
-        np.testing.assert_array_equal(window(scores, size, strong=strong), plain_window(scores, size, strong))
+        scores = np.asfortranarray(scores) if rng.random() < 0.5 else scores
+        np.testing.assert_array_equal(
+            window(BestScores(scores), size, strong=strong), plain_window(scores, size, strong)
+        )
 
 
 @pytest.mark.realdata
@@ -51,7 +55,9 @@ def test_window_equals_the_plain_loop_on_real_data(name: str, strong: bool, real
     scores = np.nan_to_num(data.interactions.dense()[:, eligible_llms(llm_means(data))])
     for size in (3, 10, 1000):
         size = min(size, scores.shape[1])
-        np.testing.assert_array_equal(window(scores, size, strong=strong), plain_window(scores, size, strong))
+        np.testing.assert_array_equal(
+            window(BestScores(scores), size, strong=strong), plain_window(scores, size, strong)
+        )
 
 
 @pytest.mark.parametrize("levels", [1, 3])
@@ -61,7 +67,7 @@ def test_strong_to_weak_equals_the_plain_loop(levels: int) -> None:
     rng = np.random.default_rng(5)
     draws = [edges[:-1] + (rng.random(7) * np.diff(edges)).astype(int) for _ in range(1000)]
     best = max(draws, key=lambda draw: scores[:, draw].max(axis=1).mean(dtype=np.float64))
-    np.testing.assert_array_equal(strong_to_weak(scores, 7, np.random.default_rng(5)), best)
+    np.testing.assert_array_equal(strong_to_weak(BestScores(scores), 7, np.random.default_rng(5)), best)
 
 
 def test_limits_and_order_of_eligible_llms() -> None:
@@ -72,7 +78,7 @@ def test_limits_and_order_of_eligible_llms() -> None:
 
 def test_strong_to_weak_takes_one_of_each_rank_group() -> None:
     scores = (np.random.default_rng(0).random((20, 100)) < 0.1).astype(np.float32)
-    draw = strong_to_weak(scores, 5, np.random.default_rng(1))
+    draw = strong_to_weak(BestScores(scores), 5, np.random.default_rng(1))
     assert (draw // 20).tolist() == [0, 1, 2, 3, 4]
     oracles = []
     for seed in range(50):
