@@ -12,6 +12,7 @@ from recroute.cli.options import (
     Baseline,
     DatasetPath,
     EncoderKind,
+    Holdout,
     JsonPath,
     MinCoverage,
     Quiet,
@@ -57,6 +58,7 @@ def scale(
         str | None, typer.Option("--benchmark", help="Only the instances of this benchmark, and its own pools.")
     ] = None,
     split: SplitKind = None,
+    holdout: Holdout = None,
     encoder: EncoderKind = "auto",
     reference: Reference = None,
     baseline: Baseline = "best_single",
@@ -87,6 +89,7 @@ def scale(
             groups=[group.strip() for group in groups.split(",") if group.strip()],
             pool_basis=pool_basis,
             split=split,
+            holdout=holdout,
             encoder=encoder,
             reference=reference,
             baseline=baseline,

@@ -29,7 +29,8 @@ def test_differences_are_paired_and_corrected_within_a_family() -> None:
         ("b", "g", 3, "lift"): (0.0, common + rng.normal(size=999)),
         ("a", "g", 3, "regret"): (1.0, common),
     }
-    rows = comparisons(estimates, "base", 10).to_dicts()
+    by_seed = {key: (np.array([value]), found[None]) for key, (value, found) in estimates.items()}
+    rows = comparisons(by_seed, "base", 1000, lambda values, found: found.mean(axis=0)).to_dicts()
     assert [(row["router"], row["metric"]) for row in rows] == [("a", "lift"), ("b", "lift")]
     assert rows[0]["ci_low"] == pytest.approx(0.5)
     assert rows[0]["p_holm"] == pytest.approx(2 * 2 / 1000)
