@@ -7,6 +7,7 @@ from recroute.cli.options import (
     Baseline,
     DatasetPath,
     EncoderKind,
+    Headroom,
     Holdout,
     JsonPath,
     MinCoverage,
@@ -36,6 +37,7 @@ def evaluate(
     reference: Reference = None,
     baseline: Baseline = "best_single",
     shuffle: Shuffle = None,
+    headroom: Headroom = None,
     min_coverage: MinCoverage = 0.0,
     seed: Seed = 0,
     seeds: Seeds = 1,
@@ -59,6 +61,7 @@ def evaluate(
             reference=reference,
             baseline=baseline,
             shuffle=shuffle,
+            headroom=headroom,
             seeds=range(seed, seed + seeds),
             progress=progress,
         )

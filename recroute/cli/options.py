@@ -53,6 +53,10 @@ Shuffle = Annotated[
         "--shuffle", help="A control. text: training prompts swap their texts; scores: each LLM's scores swap prompts."
     ),
 ]
+Headroom = Annotated[
+    bool | None,
+    typer.Option("--headroom/--no-headroom", help="Note what luck alone would show. Default: if it takes seconds."),
+]
 MinCoverage = Annotated[
     float,
     typer.Option("--min-coverage", min=0, max=1, help="Keep LLMs evaluated on at least this share of the instances."),

@@ -12,6 +12,7 @@ from recroute.cli.options import (
     Baseline,
     DatasetPath,
     EncoderKind,
+    Headroom,
     Holdout,
     JsonPath,
     MinCoverage,
@@ -63,6 +64,7 @@ def scale(
     reference: Reference = None,
     baseline: Baseline = "best_single",
     shuffle: Shuffle = None,
+    headroom: Headroom = None,
     min_coverage: MinCoverage = 0.0,
     seed: Seed = 0,
     seeds: Seeds = 1,
@@ -94,6 +96,7 @@ def scale(
             reference=reference,
             baseline=baseline,
             shuffle=shuffle,
+            headroom=headroom,
             seeds=range(seed, seed + seeds),
             progress=progress,
         )

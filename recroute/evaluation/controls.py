@@ -1,4 +1,4 @@
-"""Controls: training data in which part of the signal is destroyed on purpose."""
+"""Controls: training data in which part of the signal is destroyed on purpose, and what luck alone would show."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import numpy as np
 import polars as pl
 
 from recroute.data import Dataset, InteractionMatrix
+from recroute.data.doctor.finding import Finding
 from recroute.errors import UnknownNameError
 from recroute.splits import Split
 
 SHUFFLES = ("text", "scores")
+CHEAP_CELLS = 1_000_000  # the headroom of as many takes a few seconds
 
 
 def shuffled(split: Split, control: str | None) -> Split:
@@ -41,6 +43,20 @@ def shuffled(split: Split, control: str | None) -> Split:
     else:
         train, said = _with_other_scores(split.train, rng), "each LLM's training scores are those of other prompts"
     return replace(split, train=train, note="; ".join(filter(None, [split.note, f"control: {said}"])))
+
+
+def headroom(dataset: Dataset, wanted: bool | None, seed: int) -> Finding | None:
+    """What the doctor says of the room for routing beside a Rasch model in which there is none.
+
+    It reads all instances, test among them: it is about the data, and nothing is chosen by it. By default (None) only
+    where it takes seconds. None where the data are too few to tell.
+    """
+    from recroute.data.doctor.headroom import check_headroom
+
+    if wanted is None:
+        wanted = dataset.n_instances * dataset.n_llms <= CHEAP_CELLS
+    findings = check_headroom(dataset, seed) if wanted else []
+    return findings[0] if findings else None
 
 
 def _with_other_texts(train: Dataset, rng: np.random.Generator) -> Dataset:

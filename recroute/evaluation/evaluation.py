@@ -53,8 +53,8 @@ class Evaluation:
         pooled over seeds; `group` "mean" is the mean of the groups; `pool_size` is null for the slope and for the mean
         over sizes.
     info : mapping
-        `dataset` (name, shape, split), `seed`, `seeds`, `notes` (lines a reader should know) and `complete`
-        (False if the run was interrupted).
+        `dataset` (name, shape, split), `seed`, `seeds`, `notes` (lines a reader should know), `complete` (False if the
+        run was interrupted) and `headroom` (the doctor's numbers, or None).
     comparisons : polars.DataFrame
         Paired differences to a baseline, pooled over seeds, see `recroute.evaluation.compare.comparisons`.
     """

@@ -8,7 +8,7 @@ from typing import Any
 
 from recroute.data import Dataset
 from recroute.errors import RouterError
-from recroute.evaluation.controls import shuffled
+from recroute.evaluation.controls import headroom, shuffled
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.outcomes import pool_outcomes
 from recroute.evaluation.prepare import with_vectors
@@ -76,12 +76,16 @@ def run(dataset: Dataset, routers: list[Router], pools_of: PoolsOf, protocol: Pr
         rows, pairs, more_notes = summarise(cells, protocol.seeds[0], protocol.n_resamples, baseline)
     except KeyboardInterrupt:  # minutes of fitting are not thrown away for seconds of resampling
         rows, pairs, more_notes = summarise(cells, protocol.seeds[0], protocol.n_resamples, baseline)
+    room = headroom(dataset, protocol.headroom, protocol.seeds[0])
+    if room is not None:
+        more_notes.append(f"headroom of the whole data set: {room.evidence}")
     info = {
         "dataset": _describe(dataset, splits, protocol),
         "seed": protocol.seeds[0],
         "seeds": list(protocol.seeds),
         "notes": [*notes, *more_notes],
         "complete": complete,
+        "headroom": dict(room.values) if room else None,
     }
     return Evaluation(rows, info, pairs)
 

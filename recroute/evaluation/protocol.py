@@ -22,6 +22,7 @@ class Protocol:
     reference: str | None
     baseline: str
     shuffle: str | None
+    headroom: bool | None
     seeds: Sequence[int]
     n_resamples: int
     progress: Progress | None

@@ -34,6 +34,7 @@ def evaluate(
     reference: str | None = None,
     baseline: str = "best_single",
     shuffle: str | None = None,
+    headroom: bool | None = None,
     seeds: Sequence[int] = (0,),
     n_resamples: int = N_RESAMPLES,
     progress: Progress | None = None,
@@ -59,6 +60,9 @@ def evaluate(
         A control (see `recroute.evaluation.controls.shuffled`): every training prompt gets the text of another one, or
         every LLM's scores are permuted among prompts, so that text says nothing. A router that shrinks what it cannot
         tell falls back to the best single LLM; one below it was fitted to noise. The pools stay those of the data.
+    headroom : bool, optional
+        Say in a note how far the oracle, and the best LLM per task, are above what luck alone would show (a Rasch
+        model, see `recroute.data.doctor.headroom`). Default: where the data are small enough for it to take seconds.
     seeds : list of int
         Each seed draws its own split (a split that the data set brings stays) and seeds the routers.
     n_resamples : int
@@ -87,6 +91,7 @@ def evaluate(
         reference=reference,
         baseline=baseline,
         shuffle=shuffle,
+        headroom=headroom,
         seeds=seeds,
         n_resamples=n_resamples,
         progress=progress,
@@ -108,6 +113,7 @@ def scale(
     reference: str | None = None,
     baseline: str = "best_single",
     shuffle: str | None = None,
+    headroom: bool | None = None,
     seeds: Sequence[int] = (0,),
     n_resamples: int = N_RESAMPLES,
     progress: Progress | None = None,
@@ -143,6 +149,7 @@ def scale(
         reference=reference,
         baseline=baseline,
         shuffle=shuffle,
+        headroom=headroom,
         seeds=seeds,
         n_resamples=n_resamples,
         progress=progress,

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import recroute.evaluation.controls as controls
 import recroute.evaluation.loop as loop
 from recroute.data import Dataset, read_dataset
 from recroute.data.sources import simulate
@@ -123,7 +124,7 @@ def test_the_json_has_the_agreed_keys(grown: Evaluation, tmp_path: Path) -> None
 
 def test_text_routers_are_left_out_with_a_note_where_there_is_no_text(data: Dataset) -> None:
     bare = dataclasses.replace(data, instances=data.instances.drop("prompt"))
-    found = evaluate(bare, ["svd", "als"], **FAST)
+    found = evaluate(bare, ["svd", "als"], headroom=False, **FAST)
     assert set(found.rows["router"]) == {"oracle", "random", "best_single", "task_best"}
     assert found.notes == ["left out, because simulated has neither prompts nor embeddings: svd, als, knn"]
 
@@ -269,3 +270,11 @@ def test_costs_give_rows_where_there_are_any(data: Dataset) -> None:
     spent = parts.test.interactions.costs.toarray()[np.arange(len(choice)), choice]
     assert found.value("svd", "mean_cost") == pytest.approx(spent.mean(), abs=1e-6)
     assert not money & set(evaluate(data, ["svd"], **FAST).rows["metric"])
+
+
+def test_the_headroom_is_told_where_it_is_cheap_or_wanted(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controls, "CHEAP_CELLS", 10)
+    assert evaluate(data, [], **FAST).info["headroom"] is None
+    found = evaluate(data, [], headroom=True, **FAST)
+    assert {row["kind"] for row in found.info["headroom"]["pools"]} == {"oracle", "task"}
+    assert any("by luck" in note for note in found.notes)
