@@ -77,7 +77,7 @@ def run_once(
     return {"mean_score": a, "lift": a - best_mean, "difference": a - b}, intervals
 
 
-@pytest.mark.parametrize(("n_seeds", "fixed_test"), [(1, False), (5, False), (20, False), (5, True)])
+@pytest.mark.parametrize(("n_seeds", "fixed_test"), [(1, False), (5, False), (5, True)])
 def test_intervals_cover_the_truth(n_seeds: int, fixed_test: bool) -> None:
     rng = np.random.default_rng(1)
     new = rng.normal(size=(4000, N_DIMS)).astype(np.float32)
