@@ -36,6 +36,10 @@ SplitKind = Annotated[
     str | None,
     typer.Option("--split", help="own: the data set's split column; random: 80/10/10. Default: own if there."),
 ]
+Holdout = Annotated[
+    str | None,
+    typer.Option("--holdout", help="task or benchmark: each in turn is the test set, in place of --split."),
+]
 EncoderKind = Annotated[
     str,
     typer.Option("--encoder", help="auto, precomputed or tfidf. auto: embeddings.npz if there, else TF-IDF."),
@@ -49,7 +53,13 @@ Baseline = Annotated[
 ]
 Shuffle = Annotated[
     str | None,
-    typer.Option("--shuffle", help="A control. text: every training prompt gets the text of another one."),
+    typer.Option(
+        "--shuffle", help="A control. text: training prompts swap their texts; scores: each LLM's scores swap prompts."
+    ),
+]
+Headroom = Annotated[
+    bool | None,
+    typer.Option("--headroom/--no-headroom", help="Note what luck alone would show. Default: if it takes seconds."),
 ]
 MinCoverage = Annotated[
     float,

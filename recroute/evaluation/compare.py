@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,17 +71,22 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def comparisons(
-    estimates: Mapping[tuple[str, str, int | None, str], tuple[float, Array]], baseline: str, n_instances: int
+    estimates: Mapping[tuple[str, str, int | None, str], tuple[Array, Array]],
+    baseline: str,
+    n_instances: int,
+    pool: Callable[[Array, Array], Array],
 ) -> pl.DataFrame:
     """Rows `router minus baseline`, for every router that is no bound, every group, pool size and `COMPARED` metric.
 
     Parameters
     ----------
-    estimates : dict of (router, group, pool size, metric) to (value, replicates f64 (b,))
-        Pooled over seeds; the replicates of all routers come from the same resamples.
+    estimates : dict of (router, group, pool size, metric) to (values f64 (n_seeds,), replicates f64 (n_seeds, b))
+        Of each seed; the replicates of all routers come from the same resamples.
     baseline : str
         Label of a router.
     n_instances : int
+    pool : callable
+        From values and replicates of each seed to replicates of their mean, see `Bootstrap.pool`.
 
     Returns
     -------
@@ -90,12 +95,14 @@ def comparisons(
     """
     rows: list[dict[str, Any]] = []
     families: dict[tuple[str, int | None, str], list[int]] = {}
-    for (router, group, size, metric), (value, replicates) in estimates.items():
+    for (router, group, size, metric), (values, replicates) in estimates.items():
         against = estimates.get((baseline, group, size, metric))
         if metric not in COMPARED or router == baseline or against is None or router.split("(")[0] in BOUNDS:
             continue
-        difference = replicates - against[1]
-        low, high = interval(difference)
+        apart = values - against[0]  # (n_seeds,)
+        difference = pool(apart, replicates - against[1])
+        low, high = interval(difference, n_instances)
+        value = float(np.nanmean(apart)) if not np.isnan(apart).all() else float("nan")
         families.setdefault((group, size, metric), []).append(len(rows))
         rows.append(
             {
@@ -104,10 +111,10 @@ def comparisons(
                 "group": group,
                 "pool_size": size,
                 "metric": metric,
-                "value": value - against[0],
+                "value": value,
                 "ci_low": low,
                 "ci_high": high,
-                "p_value": two_sided_p(value - against[0], difference),
+                "p_value": two_sided_p(value, difference),
                 "n_instances": n_instances,
             }
         )

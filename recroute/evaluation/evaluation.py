@@ -27,6 +27,21 @@ COLUMNS = {
     "n_instances": pl.Int64,
 }
 
+PASSED = {  # metric: what it compares with, and the value of a tie
+    "lift": ("best single of train", 0.0),
+    "best_single_ratio": ("best single on test", 1.0),
+    "reference_ratio": ("reference", 1.0),
+}
+PASS_COLUMNS = {
+    "router": pl.String,
+    "group": pl.String,
+    "against": pl.String,
+    "pool_size": pl.Int64,
+    "value": pl.Float64,
+    "ci_low": pl.Float64,
+    "pool_size_clear": pl.Int64,
+}
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -39,8 +54,8 @@ class Evaluation:
         pooled over seeds; `group` "mean" is the mean of the groups; `pool_size` is null for the slope and for the mean
         over sizes.
     info : mapping
-        `dataset` (name, shape, split), `seed`, `seeds`, `notes` (lines a reader should know) and `complete`
-        (False if the run was interrupted).
+        `dataset` (name, shape, split), `seed`, `seeds`, `notes` (lines a reader should know), `complete` (False if the
+        run was interrupted) and `headroom` (the doctor's numbers, or None).
     comparisons : polars.DataFrame
         Paired differences to a baseline, pooled over seeds, see `recroute.evaluation.compare.comparisons`.
     choices : polars.DataFrame, optional
@@ -88,6 +103,45 @@ class Evaluation:
         if found["pool_size"].has_nulls():
             found = found.filter(pl.col("pool_size").is_null())
         return [sentence(row) for row in found.iter_rows(named=True)]
+
+    def passes(self, group: str | None = None) -> pl.DataFrame:
+        """The smallest pool at which each router passes the best single LLM, and the reference.
+
+        Parameters
+        ----------
+        group : str, optional
+            Default: the mean over groups, or the only group.
+
+        Returns
+        -------
+        polars.DataFrame with a row for each router and `against`: "best single of train" (lift above 0), "best single
+        on test" (V_B above 1) or "reference" (V_R above 1), where there is one. `pool_size` is the smallest pool whose
+        value is above, `value` and `ci_low` stand at it; `pool_size_clear` is the smallest whose interval lies above as
+        a whole. Null where no pool does. A larger pool may fall behind again.
+        """
+        pooled = self.rows.filter(pl.col("seed").is_null(), pl.col("pool_size").is_not_null())
+        groups = pooled["group"].unique(maintain_order=True).to_list()
+        group = group or ("mean" if "mean" in groups else groups[0])
+        found = []
+        for metric, (against, limit) in PASSED.items():
+            curves = pooled.filter(group=group, metric=metric).sort("pool_size")
+            for router in curves["router"].unique(maintain_order=True):
+                curve = curves.filter(router=router)
+                above = curve.filter(pl.col("value") > limit).head(1).to_dicts()
+                clear = curve.filter(pl.col("ci_low") > limit)["pool_size"].to_list()
+                first: dict[str, Any] = above[0] if above else {}
+                found.append(
+                    {
+                        "router": router,
+                        "group": group,
+                        "against": against,
+                        "pool_size": first.get("pool_size"),
+                        "value": first.get("value"),
+                        "ci_low": first.get("ci_low"),
+                        "pool_size_clear": clear[0] if clear else None,
+                    }
+                )
+        return pl.DataFrame(found, schema=PASS_COLUMNS)
 
     def to_pandas(self) -> Any:
         """The rows as a pandas frame (pandas has to be installed)."""

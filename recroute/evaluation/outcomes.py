@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import llm_means
+from recroute.evaluation.spending import pool_costs, spend
 from recroute.metrics import Outcome
-from recroute.metrics.entropy import entropy_bits
+from recroute.metrics.spread import entropy_bits
 from recroute.retrieval import tie_order
 from recroute.routers import Router
 from recroute.splits import Split
@@ -45,6 +46,7 @@ def pool_outcomes(
     scores = test.interactions.dense()
     train_best, best_single = (int(tie_order(llm_means(data))[0]) for data in (train, test))
     everyone = np.arange(len(llm_index))
+    costs = pool_costs(train, test)
     outcomes = {}
     for router in routers:
         fitted = replace(router, seed=split.seed).fit(train)
@@ -61,5 +63,7 @@ def pool_outcomes(
             best_single=best_single,
             instance_id=np.array(test.instance_ids.ids),
             reference=reference,
+            predicted=predicted if expected is None else None,
+            spending=spend(fitted, predicted, scores, costs) if costs and expected is None else None,
         )
     return outcomes

@@ -1,18 +1,15 @@
-"""A split with vectors, ready for routers."""
+"""Splits with vectors, ready for routers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
-
-import numpy as np
-import polars as pl
 
 from recroute.data import Dataset
 from recroute.encoders import fit_encoder, vectors_of
-from recroute.errors import UnknownNameError
-from recroute.splits import Split, split_dataset
-
-SHUFFLES = ("text",)
+from recroute.errors import DataError
+from recroute.evaluation.controls import shuffled
+from recroute.splits import Split, holdout_splits, split_dataset
 
 
 def prepare_split(
@@ -28,30 +25,31 @@ def prepare_split(
     seed : int
     encoder : {"auto", "precomputed", "tfidf"}
         See `fit_encoder`; a data set without any text stays without vectors.
-    shuffle : {"text"}, optional
-        Give every training prompt the text and vector of another one, as a control.
+    shuffle : {"text", "scores"}, optional
+        A control, see `recroute.evaluation.controls.shuffled`.
 
     Raises
     ------
     UnknownNameError
         If `shuffle` is something else.
     """
-    if shuffle is not None and shuffle not in SHUFFLES:
-        raise UnknownNameError("control", shuffle, SHUFFLES)
-    parts = split_dataset(dataset, kind=split, seed=seed)
+    return shuffled(with_vectors(split_dataset(dataset, kind=split, seed=seed), encoder), shuffle)
+
+
+def all_splits(dataset: Dataset, *, split: str | None, holdout: str | None, seed: int) -> Iterator[Split]:
+    """The split of a seed, or with `holdout` one for each task or benchmark (see `holdout_splits`)."""
+    if holdout is None:
+        yield split_dataset(dataset, kind=split, seed=seed)
+        return
+    if split is not None:
+        raise DataError(f"a held-out {holdout} is a split of its own; leave the split {split!r} out")
+    yield from holdout_splits(dataset, holdout, seed=seed)
+
+
+def with_vectors(parts: Split, encoder: str) -> Split:
+    """The split with vectors from an encoder fitted on its training prompts."""
     fitted = fit_encoder(parts.train, encoder)
-    if fitted is not None and fitted is not parts.train.encoder:
-        train, valid, test = (data.with_embeddings(vectors_of(data, fitted), fitted) for data in parts.parts().values())
-        parts = replace(parts, train=train, valid=valid, test=test)
-    if shuffle is None:
+    if fitted is None or fitted is parts.train.encoder:
         return parts
-    said = "control: every training prompt has the text of another one"
-    return replace(parts, train=_shuffled(parts.train, seed), note="; ".join(filter(None, [parts.note, said])))
-
-
-def _shuffled(train: Dataset, seed: int) -> Dataset:
-    """`train` with prompts and vectors that belong to other instances."""
-    order = np.random.default_rng([seed, 11]).permutation(train.n_instances)
-    texts = [pl.col("prompt").gather(order)] if train.prompts is not None else []
-    vectors = None if train.embeddings is None else train.embeddings[order]
-    return replace(train, instances=train.instances.with_columns(texts), embeddings=vectors)
+    train, valid, test = (data.with_embeddings(vectors_of(data, fitted), fitted) for data in parts.parts().values())
+    return replace(parts, train=train, valid=valid, test=test)

@@ -62,18 +62,19 @@ def summarise(
     by_seed = {key: found for key, found in by_seed.items() if not np.isnan([e.value for e in found.values()]).all()}
     by_seed = _with_curve(_with_group_mean(by_seed))
     rows: list[dict[str, Any]] = []
-    pooled: dict[Key, tuple[float, Array]] = {}
+    compared: dict[Key, tuple[Array, Array]] = {}
     for key, found in by_seed.items():
         router, group, size, metric_name = key
         n = n_instances.get((group, size)) or max(n_instances.values())
         head = {"router": router, "group": group, "pool_size": size, "metric": metric_name, "n_instances": n}
         if len(found) == len(seeds):
-            estimate = _pooled(bootstrap, found)
-            pooled[key] = (estimate.value, estimate.replicates)
-            rows.append(head | _row(None, estimate))
+            values, replicates = _stacked(found)
+            if metric_name in COMPARED:
+                compared[key] = (values, replicates)
+            rows.append(head | _row(None, Estimate(float(np.nanmean(values)), bootstrap.pool(values, replicates)), n))
         if len(seeds) > 1:
-            rows.extend(head | _row(s, estimate) for s, estimate in found.items())
-    pairs = comparisons(pooled, baseline or "", max(n_instances.values()))
+            rows.extend(head | _row(s, estimate, n) for s, estimate in found.items())
+    pairs = comparisons(compared, baseline or "", max(n_instances.values()), bootstrap.pool)
     return pl.DataFrame(rows, schema=COLUMNS), pairs, _notes(cells)
 
 
@@ -85,9 +86,9 @@ def _test_ids(cells: Iterable[Cell], seed: int) -> NDArray[np.str_]:
     return np.array(list(ids))
 
 
-def _pooled(bootstrap: Bootstrap, found: dict[int, Estimate]) -> Estimate:
-    value = float(np.nanmean([e.value for e in found.values()]))
-    return Estimate(value, bootstrap.pool(np.stack([e.replicates for e in found.values()])))
+def _stacked(found: dict[int, Estimate]) -> tuple[Array, Array]:
+    """Values f64 (n_seeds,) and replicates f64 (n_seeds, b)."""
+    return np.array([e.value for e in found.values()]), np.stack([e.replicates for e in found.values()])
 
 
 def _with_group_mean(by_seed: dict[Key, dict[int, Estimate]]) -> dict[Key, dict[int, Estimate]]:
@@ -141,8 +142,8 @@ def _combined(curve: dict[int, dict[int, Estimate]], weight: Array) -> dict[int,
     }
 
 
-def _row(seed: int | None, estimate: Estimate) -> dict[str, Any]:
-    low, high = interval(estimate.replicates)
+def _row(seed: int | None, estimate: Estimate, n: int) -> dict[str, Any]:
+    low, high = interval(estimate.replicates, n)
     return {"seed": seed, "value": estimate.value, "ci_low": low, "ci_high": high}
 
 

@@ -1,5 +1,8 @@
 """Routing quality: each metric a function of an Outcome, with or without bootstrap weights."""
 
+from functools import wraps
+from typing import Any
+
 from recroute.metrics.bounds import (
     best_single_ratio,
     effective_p,
@@ -9,9 +12,27 @@ from recroute.metrics.bounds import (
     reference_ratio,
     regret,
 )
-from recroute.metrics.entropy import choice_entropy, selection_entropy
+from recroute.metrics.calibration import auc, brier, ece
+from recroute.metrics.cost import aiq, cost_at_quality, mean_cost
 from recroute.metrics.outcome import Metric, Outcome, weighted_mean
+from recroute.metrics.predictions import RANKS
 from recroute.metrics.quality import any_best, mean_score, unobserved_choice
+from recroute.metrics.ranking import hit, mrr, ndcg
+from recroute.metrics.spending import Spending
+from recroute.metrics.spread import choice_entropy, coverage, gini, selection_entropy
+
+
+def _at(metric: Any, **setting: int) -> Metric:
+    """The metric at one k or percentage, called such as ndcg@10."""
+
+    @wraps(metric)
+    def fixed(outcome: Outcome, weights: Any = None) -> Any:
+        return metric(outcome, weights, **setting)
+
+    (value,) = setting.values()
+    fixed.__name__ = f"{metric.__name__}@{value}"
+    return fixed
+
 
 METRICS: dict[str, Metric] = {
     metric.__name__: metric
@@ -25,10 +46,50 @@ METRICS: dict[str, Metric] = {
         any_best,
         oracle,
         random,
+        *(_at(ndcg, k=k) for k in RANKS),
+        *(_at(hit, k=k) for k in RANKS),
+        mrr,
+        brier,
+        ece,
+        auc,
         selection_entropy,
         choice_entropy,
+        coverage,
+        gini,
+        mean_cost,
+        *(_at(cost_at_quality, percent=percent) for percent in (95, 100)),
+        aiq,
         unobserved_choice,
     )
 }
 
-__all__ = ["METRICS", "Metric", "Outcome", "weighted_mean", *METRICS]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "Outcome",
+    "Spending",
+    "aiq",
+    "any_best",
+    "auc",
+    "best_single_ratio",
+    "brier",
+    "choice_entropy",
+    "cost_at_quality",
+    "coverage",
+    "ece",
+    "effective_p",
+    "gini",
+    "hit",
+    "lift",
+    "mean_cost",
+    "mean_score",
+    "mrr",
+    "ndcg",
+    "oracle",
+    "random",
+    "reference_ratio",
+    "regret",
+    "selection_entropy",
+    "unobserved_choice",
+    "weighted_mean",
+]

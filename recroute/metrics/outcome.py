@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from recroute.metrics.predictions import Predictions, judge
+from recroute.metrics.spending import Spending
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One router on n test instances and a pool of m LLMs. All arrays have shape (n,).
+    """One router on n test instances and a pool of m LLMs. Arrays have shape (n,) unless said.
 
     Parameters
     ----------
@@ -33,6 +36,12 @@ class Outcome:
         Entropy in bits of the router's own distribution.
     reference : f64
         Score of the reference; NaN if there is none.
+    n_llms : int
+        Size of the pool.
+    predictions : Predictions, optional
+        None for a router that chooses by chance: it predicts nothing.
+    spending : Spending, optional
+        None where no costs are known, and for a router that chooses by chance.
     """
 
     instance_id: NDArray[np.str_]
@@ -44,9 +53,22 @@ class Outcome:
     train_best: Array
     entropy: Array
     reference: Array
+    n_llms: int
+    predictions: Predictions | None = None
+    spending: Spending | None = None
 
     def __len__(self) -> int:
         return len(self.chosen)
+
+    def take(self, index: NDArray[np.integer]) -> Outcome:
+        """These instances only, in this order; one may be named several times."""
+        arrays = (f.name for f in fields(self) if f.name not in ("n_llms", "predictions", "spending"))
+        return replace(
+            self,
+            **{name: getattr(self, name)[index] for name in arrays},
+            predictions=self.predictions and self.predictions.take(index),
+            spending=self.spending and self.spending.take(index),
+        )
 
     @classmethod
     def of(
@@ -60,6 +82,8 @@ class Outcome:
         chosen: ArrayLike | None = None,
         entropy: ArrayLike | None = None,
         reference: ArrayLike = np.nan,
+        predicted: ArrayLike | None = None,
+        spending: Spending | None = None,
     ) -> Outcome:
         """From observed scores.
 
@@ -78,6 +102,9 @@ class Outcome:
         entropy : f64 (n,), optional
             Default 0, a router that is sure.
         reference : float or f64 (n,), optional
+        predicted : float (n, m), optional
+            Predicted scores.
+        spending : Spending, optional
         """
         table = np.asarray(scores, dtype=np.float64)
         picked = np.asarray(choice, dtype=np.int64)
@@ -93,6 +120,9 @@ class Outcome:
             train_best=table[:, single if train_best is None else train_best],
             entropy=np.zeros(n) if entropy is None else np.asarray(entropy, dtype=np.float64),
             reference=np.broadcast_to(np.asarray(reference, dtype=np.float64), (n,)),
+            n_llms=table.shape[1],
+            predictions=None if predicted is None else judge(np.asarray(predicted, dtype=np.float64), table),
+            spending=spending,
         )
 
 

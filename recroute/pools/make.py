@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset, llm_means
 from recroute.errors import DataError, UnknownNameError
+from recroute.pools.best_scores import BestScores
 from recroute.pools.routereval import eligible_llms, strong_to_weak, window
 
 ROUTEREVAL_GROUPS = ("all_strong", "all_weak", "strong_to_weak")
@@ -70,7 +71,7 @@ def make_pools(basis: Dataset, groups: Sequence[str], sizes: Sequence[int], seed
             raise DataError(f"pool size {size} is not at least 1")
     means = llm_means(basis)
     order = eligible_llms(means) if set(groups) & set(ROUTEREVAL_GROUPS) else np.arange(0)
-    scores = np.nan_to_num(basis.interactions.dense()[:, order])  # unobserved cells cannot be anyone's best
+    best = BestScores(np.nan_to_num(basis.interactions.dense()[:, order]))  # unobserved cells are nobody's best
     nested = np.random.default_rng([seed, 1]).permutation(basis.n_llms)
     pools = []
     for group in groups:
@@ -79,8 +80,8 @@ def make_pools(basis: Dataset, groups: Sequence[str], sizes: Sequence[int], seed
             if group == "nested":
                 index = nested[:size]
             elif group == "strong_to_weak":
-                index = order[strong_to_weak(scores, size, np.random.default_rng([seed, 2, size]))]
+                index = order[strong_to_weak(best, size, np.random.default_rng([seed, 2, size]))]
             else:
-                index = order[window(scores, size, strong=group == "all_strong")]
+                index = order[window(best, size, strong=group == "all_strong")]
             pools.append(Pool(group, size, index))
     return pools

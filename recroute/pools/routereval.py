@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.errors import DataError
+from recroute.pools.best_scores import BestScores
 
 MEAN_LIMITS = (0.1, 0.9)
 FIFTH = 0.2
@@ -25,13 +26,13 @@ def eligible_llms(means: NDArray[np.float64]) -> Index:
     return kept[np.argsort(means[kept], kind="stable")].astype(np.int64)
 
 
-def window(scores: NDArray[np.float32], size: int, *, strong: bool) -> Index:
+def window(best: BestScores, size: int, *, strong: bool) -> Index:
     """The `size` neighbours by mean with the best oracle score among the top or bottom fifth.
 
     Parameters
     ----------
-    scores : f32 (n, e)
-        Columns from weak to strong; 0 where unobserved.
+    best : BestScores
+        Of e LLMs from weak to strong.
     size : int
         At most e.
     strong : bool
@@ -39,38 +40,26 @@ def window(scores: NDArray[np.float32], size: int, *, strong: bool) -> Index:
 
     Returns
     -------
-    int (size,), columns of `scores`; among equal oracle scores the weakest window.
-
-    Notes
-    -----
-    The maximum over each window comes from a running maximum (van Herk's, as scipy has it), so the cost does
-    not grow with `size`.
+    int (size,), positions among the e; among equal oracle scores the weakest window.
     """
-    from scipy.ndimage import maximum_filter1d
-
-    e = scores.shape[1]
-    fifth = max(size, int(FIFTH * e))
-    start = e - fifth if strong else 0
-    block = scores[:, start : start + fifth]
-    # the filter centres its windows: position i holds the maximum over [i - size // 2, i - size // 2 + size)
-    running = maximum_filter1d(block, size, axis=1, mode="nearest")
-    first = size // 2
-    oracle = running[:, first : first + fifth - size + 1].mean(axis=0, dtype=np.float64)
+    fifth = max(size, int(FIFTH * best.n_llms))
+    start = best.n_llms - fifth if strong else 0
+    oracle = best.windows(start, start + fifth, size)
     return np.arange(size) + start + int(np.argmax(oracle))
 
 
-def strong_to_weak(scores: NDArray[np.float32], size: int, rng: np.random.Generator) -> Index:
+def strong_to_weak(known: BestScores, size: int, rng: np.random.Generator) -> Index:
     """The best by oracle score of 1,000 draws of one LLM from each of `size` groups by rank.
 
-    Parameters are those of `window`; the first of equally good draws is kept.
+    Parameters are those of `window`, and the draws' generator; the first of equally good draws is kept.
     """
-    edges = np.linspace(0, scores.shape[1], size + 1).astype(np.int64)  # groups differ by at most one LLM
+    edges = np.linspace(0, known.n_llms, size + 1).astype(np.int64)  # groups differ by at most one LLM
     width = np.diff(edges)
-    limit = scores.max(axis=1).mean(dtype=np.float64)
+    limit = known.of(slice(None))
     best, best_oracle = np.arange(0), -1.0
     for _ in range(N_DRAWS):
         draw = edges[:-1] + (rng.random(size) * width).astype(np.int64)
-        oracle = scores[:, draw].max(axis=1).mean(dtype=np.float64)
+        oracle = known.of(draw)
         if oracle > best_oracle:
             best, best_oracle = draw, oracle
             if oracle >= limit:  # no draw can beat all LLMs together

@@ -55,9 +55,9 @@ def split_dataset(dataset: Dataset, *, kind: str | None = None, seed: int = 0) -
             note = f"{n_leaks} training or validation instances share a prompt with test and were left out"
         if not (part == VALID).any():
             train = np.flatnonzero(part == TRAIN)
-            part[train[_draw_parts(group[train], dataset.tasks[train], (VALID,), 8, rng) == VALID]] = VALID
+            part[train[draw_parts(group[train], dataset.tasks[train], (VALID,), 8, rng) == VALID]] = VALID
     else:
-        part = _draw_parts(group, dataset.tasks, (TEST, VALID), 10, rng)
+        part = draw_parts(group, dataset.tasks, (TEST, VALID), 10, rng)
     taken = {}
     for code, name in enumerate(PARTS):
         index = np.flatnonzero(part == code)
@@ -69,7 +69,7 @@ def split_dataset(dataset: Dataset, *, kind: str | None = None, seed: int = 0) -
     return Split(**taken, name=kind, seed=seed, note=note)
 
 
-def _draw_parts(
+def draw_parts(
     group: NDArray[np.int64],
     tasks: NDArray[np.str_],
     parts: tuple[int, ...],

@@ -13,7 +13,7 @@ class Split:
     ----------
     train, valid, test : Dataset
     name : str
-        "random" or "own".
+        "random", "own", or what is held out, such as "task gsm8k".
     seed : int
     note : str
         What was done that a reader of the results should know; empty if nothing.

@@ -221,3 +221,19 @@ def test_simulated_data_are_marked_when_fitted(tmp_path: Path, capsys: pytest.Ca
     write_dataset(simulate(n_llms=5, n_instances=80), tmp_path / "sim")
     assert run(["fit", str(tmp_path / "sim"), "--router", "best_single", "--out", str(tmp_path / "r")]) == 0
     assert "SIMULATED DATA" in capsys.readouterr().out
+
+
+def test_tasks_are_held_out_from_the_command_line(folder: Path, tmp_path: Path) -> None:
+    arguments = ["--router", "best_single", "--holdout", "task", "--no-headroom", "--json", str(tmp_path / "r.json")]
+    assert run(["evaluate", str(folder), *arguments, "--quiet"]) == 0
+    result = json.loads((tmp_path / "r.json").read_text())
+    groups = {row["group"] for row in result["rows"]}
+    assert groups == {"task compile", "task multiply", "task translate", "mean"}
+    assert result["dataset"]["split"] == "holdout task"
+    assert result["headroom"] is None
+
+
+def test_what_cannot_be_held_out_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(capsys, "evaluate", folder, "--router", "svd", "--holdout", "benchmark")
+    refused(capsys, "scale", folder, "--router", "svd", "--holdout", "task", "--split", "random")
+    refused(capsys, "evaluate", folder, "--router", "svd", "--shuffle", "score")

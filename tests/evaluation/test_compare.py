@@ -32,7 +32,8 @@ def test_differences_are_paired_and_corrected_within_a_family() -> None:
         ("b", "g", 3, "lift"): (0.0, common + rng.normal(size=999)),
         ("a", "g", 3, "regret"): (1.0, common),
     }
-    rows = comparisons(estimates, "base", 10).to_dicts()
+    by_seed = {key: (np.array([value]), found[None]) for key, (value, found) in estimates.items()}
+    rows = comparisons(by_seed, "base", 1000, lambda values, found: found.mean(axis=0)).to_dicts()
     assert [(row["router"], row["metric"]) for row in rows] == [("a", "lift"), ("b", "lift")]
     assert rows[0]["ci_low"] == pytest.approx(0.5)
     assert rows[0]["p_holm"] == 0  # the difference is the same in every resample
@@ -42,8 +43,10 @@ def test_differences_are_paired_and_corrected_within_a_family() -> None:
 def test_bounds_are_not_compared_and_do_not_count_in_the_correction() -> None:
     rng = np.random.default_rng(1)
     routers = ("base", "a", "oracle", "oracle_mix(p=0.5)", "random")
-    estimates = {(name, "g", 3, "lift"): (0.1 * i, rng.normal(size=99)) for i, name in enumerate(routers)}
-    (row,) = comparisons(estimates, "base", 10).to_dicts()
+    estimates = {
+        (name, "g", 3, "lift"): (np.array([0.1 * i]), rng.normal(size=(1, 99))) for i, name in enumerate(routers)
+    }
+    (row,) = comparisons(estimates, "base", 10, lambda values, replicates: replicates[0]).to_dicts()
     assert row["router"] == "a"
     assert row["p_holm"] == pytest.approx(row["p_value"])
 

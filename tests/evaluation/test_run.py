@@ -8,11 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-import recroute.evaluation.run as run
+import recroute.evaluation.controls as controls
+import recroute.evaluation.loop as loop
 from recroute.data import Dataset, read_dataset
 from recroute.data.sources import simulate
 from recroute.errors import RecrouteError
 from recroute.evaluation import Evaluation, evaluate, prepare_split, scale
+from recroute.evaluation.evaluation import COLUMNS
 from recroute.pools import largest_pool, make_pools
 from recroute.routers import make_router
 
@@ -122,7 +124,7 @@ def test_the_json_has_the_agreed_keys(grown: Evaluation, tmp_path: Path) -> None
 
 def test_text_routers_are_left_out_with_a_note_where_there_is_no_text(data: Dataset) -> None:
     bare = dataclasses.replace(data, instances=data.instances.drop("prompt"))
-    found = evaluate(bare, ["svd", "als"], **FAST)
+    found = evaluate(bare, ["svd", "als"], headroom=False, **FAST)
     assert set(found.rows["router"]) == {"oracle", "random", "best_single", "task_best"}
     assert found.notes == ["left out, because simulated has neither prompts nor embeddings: svd, als, knn"]
 
@@ -147,7 +149,7 @@ def test_every_seed_and_group_has_the_same_pool_sizes() -> None:
 
 
 def test_an_interrupt_keeps_what_is_finished(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    real_outcomes, calls = run.pool_outcomes, []
+    real_outcomes, calls = loop.pool_outcomes, []
 
     def interrupted(*args: object) -> object:
         calls.append(args)
@@ -155,7 +157,7 @@ def test_an_interrupt_keeps_what_is_finished(data: Dataset, monkeypatch: pytest.
             raise KeyboardInterrupt
         return real_outcomes(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run, "pool_outcomes", interrupted)
+    monkeypatch.setattr(loop, "pool_outcomes", interrupted)
     found = scale(data, [], pool_sizes=[3, 10], groups=["nested"], **FAST)
     assert set(found.rows["pool_size"].drop_nulls()) == {3}
     assert found.info["complete"] is False
@@ -199,3 +201,80 @@ def test_entropy_of_a_router_that_chooses_by_chance_is_that_of_its_distribution(
     found = evaluate(data, [make_router("oracle_mix", p=0.25)], **FAST)
     assert found.value("oracle_mix(p=0.25)", "selection_entropy") == pytest.approx(expected, abs=1e-6)
     assert found.value("random", "selection_entropy") == pytest.approx(np.log2(data.n_llms))
+
+
+def test_the_smallest_pool_that_passes() -> None:
+    head = {"router": "r", "group": "nested", "seed": None, "n_instances": 9}
+    curve = [(3, -0.1, -0.2), (10, 0.1, -0.1), (100, 0.2, 0.1), (1000, 0.3, 0.2)]
+    rows = [
+        head | {"pool_size": m, "metric": "lift", "value": value, "ci_low": low, "ci_high": 1.0}
+        for m, value, low in curve
+    ]
+    rows.append(head | {"pool_size": 3, "metric": "best_single_ratio", "value": 0.9, "ci_low": 0.8, "ci_high": 1.0})
+    found = Evaluation(pl.DataFrame(rows, schema=COLUMNS), {}).passes()
+    assert found.filter(against="best single of train").row(0)[3:] == (10, 0.1, -0.1, 100)
+    assert found.filter(against="best single on test").row(0)[3:] == (None, None, None, None)
+
+
+def test_each_task_is_held_out_in_turn(data: Dataset) -> None:
+    found = evaluate(data, ["svd"], holdout="task", **FAST)
+    tasks = sorted(set(data.tasks))
+    assert found.rows["group"].unique(maintain_order=True).to_list() == [*(f"task {task}" for task in tasks), "mean"]
+    each = [found.value("svd", "mean_score", group=f"task {task}") for task in tasks]
+    assert found.value("svd", "mean_score", group="mean") == pytest.approx(np.mean(each))
+    assert found.info["dataset"]["n_test"] == data.n_instances
+    for task in tasks:  # a task that train does not have says nothing to the control that knows tasks
+        values = [found.value(router, "mean_score", group=f"task {task}") for router in ("task_best", "best_single")]
+        assert values[0] == values[1]
+
+
+def test_pools_grow_on_held_out_tasks(data: Dataset) -> None:
+    done: list[tuple[int, int]] = []
+    found = scale(
+        data,
+        [],
+        pool_sizes=[3, 5],
+        groups=["nested"],
+        holdout="task",
+        progress=lambda *state: done.append(state),
+        **FAST,
+    )
+    n_tasks = len(set(data.tasks))
+    assert len(found.rows.filter(router="oracle", metric="mean_score", pool_size=3)) == n_tasks + 1
+    assert done[-1] == (2 * n_tasks, 2 * n_tasks)
+    with pytest.raises(RecrouteError, match="leave the split 'random' out"):
+        evaluate(data, [], holdout="task", split="random", **FAST)
+
+
+def test_shuffled_scores_keep_each_llms_scores_and_costs_and_the_pools(data: Dataset) -> None:
+    parts, control = prepare_split(data), prepare_split(data, shuffle="scores")
+    before, after = (split.train.interactions.dense() for split in (parts, control))
+    np.testing.assert_array_equal(before.sum(axis=0), after.sum(axis=0))
+    assert (before != after).any(axis=0).all()
+    assert "training scores are those of other prompts" in control.note
+    chosen = [scale(data, [], pool_sizes=[5], shuffle=shuffle, **FAST) for shuffle in (None, "scores")]
+    oracle = [found.rows.filter(router="oracle", metric="mean_score")["value"].to_list() for found in chosen]
+    assert oracle[0] == oracle[1]
+
+
+def test_costs_give_rows_where_there_are_any(data: Dataset) -> None:
+    costs = data.interactions.scores.copy()
+    costs.data = np.random.default_rng(0).random(len(costs.data)).astype(np.float32)
+    costly = dataclasses.replace(data, interactions=type(data.interactions)(data.interactions.scores, costs))
+    found = evaluate(costly, ["svd"], **FAST)
+    money = {"mean_cost", "aiq", "cost_at_quality@95"}
+    assert money <= set(found.rows.filter(router="svd")["metric"])
+    assert not money & set(found.rows.filter(router="random")["metric"])
+    parts = prepare_split(costly)
+    choice = make_router("svd").fit(parts.train).rank(parts.test).llm_index[:, 0]
+    spent = parts.test.interactions.costs.toarray()[np.arange(len(choice)), choice]
+    assert found.value("svd", "mean_cost") == pytest.approx(spent.mean(), abs=1e-6)
+    assert not money & set(evaluate(data, ["svd"], **FAST).rows["metric"])
+
+
+def test_the_headroom_is_told_where_it_is_cheap_or_wanted(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controls, "CHEAP_CELLS", 10)
+    assert evaluate(data, [], **FAST).info["headroom"] is None
+    found = evaluate(data, [], headroom=True, **FAST)
+    assert {row["kind"] for row in found.info["headroom"]["pools"]} == {"oracle", "task"}
+    assert any("by luck" in note for note in found.notes)

@@ -1,12 +1,14 @@
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from recroute.data import Dataset, llm_means
+from recroute.data import Dataset, llm_means, read_dataset
 from recroute.data.sources import simulate
 from recroute.errors import RecrouteError
 from recroute.pools import GROUPS, make_pools
+from recroute.pools.best_scores import BestScores
 from recroute.pools.routereval import eligible_llms, strong_to_weak, window
 
 
@@ -36,8 +38,36 @@ def test_window_equals_the_plain_loop(strong: bool) -> None:
     for _ in range(100):
         e = int(rng.integers(1, 50))
         size = int(rng.integers(1, e + 1))
-        scores = (rng.random((13, e)) < 0.3).astype(np.float32)
-        np.testing.assert_array_equal(window(scores, size, strong=strong), plain_window(scores, size, strong))
+        scores = (rng.random((int(rng.integers(1, 140)), e)) < 0.3).astype(np.float32)
+        if rng.random() < 0.3:  # graded
+            scores *= rng.integers(1, 4, scores.shape).astype(np.float32) / 4
+        scores = np.asfortranarray(scores) if rng.random() < 0.5 else scores
+        np.testing.assert_array_equal(
+            window(BestScores(scores), size, strong=strong), plain_window(scores, size, strong)
+        )
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("strong", [True, False])
+@pytest.mark.parametrize("name", ["openllm1", "llmrouter"])
+def test_window_equals_the_plain_loop_on_real_data(name: str, strong: bool, real: Path) -> None:
+    data = read_dataset(real / name)
+    scores = np.nan_to_num(data.interactions.dense()[:, eligible_llms(llm_means(data))])
+    for size in (3, 10, 1000):
+        size = min(size, scores.shape[1])
+        np.testing.assert_array_equal(
+            window(BestScores(scores), size, strong=strong), plain_window(scores, size, strong)
+        )
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_strong_to_weak_equals_the_plain_loop(levels: int) -> None:
+    scores = (np.random.default_rng(0).integers(-6, levels + 1, (70, 90)).clip(0) / levels).astype(np.float32)
+    edges = np.linspace(0, 90, 8).astype(int)
+    rng = np.random.default_rng(5)
+    draws = [edges[:-1] + (rng.random(7) * np.diff(edges)).astype(int) for _ in range(1000)]
+    best = max(draws, key=lambda draw: scores[:, draw].max(axis=1).mean(dtype=np.float64))
+    np.testing.assert_array_equal(strong_to_weak(BestScores(scores), 7, np.random.default_rng(5)), best)
 
 
 def test_limits_and_order_of_eligible_llms() -> None:
@@ -48,7 +78,7 @@ def test_limits_and_order_of_eligible_llms() -> None:
 
 def test_strong_to_weak_takes_one_of_each_rank_group() -> None:
     scores = (np.random.default_rng(0).random((20, 100)) < 0.1).astype(np.float32)
-    draw = strong_to_weak(scores, 5, np.random.default_rng(1))
+    draw = strong_to_weak(BestScores(scores), 5, np.random.default_rng(1))
     assert (draw // 20).tolist() == [0, 1, 2, 3, 4]
     oracles = []
     for seed in range(50):

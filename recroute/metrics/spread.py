@@ -28,22 +28,55 @@ def choice_entropy(outcome: Outcome, weights: NDArray[np.floating] | None = None
     >>> choice_entropy(Outcome.of([[1, 0], [0, 1], [1, 0], [0, 1]], choice=[0, 1, 0, 1]))
     array([1.])
     """
+    return entropy_bits(shares(outcome, weights))
+
+
+def coverage(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
+    """Share of the pool's LLMs that are chosen at least once.
+
+    Range [1 / m, min(1, n / m)]; no direction. A resample leaves rare choices out, so its interval lies low.
+
+    >>> coverage(Outcome.of([[1, 0, 0], [0, 1, 0], [1, 0, 0]], choice=[0, 1, 0])).round(3)
+    array([0.667])
+    """
+    found: Array = (shares(outcome, weights) > 0).sum(axis=1) / outcome.n_llms
+    return found
+
+
+def gini(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
+    """Gini coefficient of the LLMs' shares q of the choices: sum_l (2 l - m - 1) q_l / m, q in rising order.
+
+    Range [0, 1 - 1 / m]; no direction: 0 is an even spread over the pool, 1 - 1 / m one LLM for everything.
+
+    >>> gini(Outcome.of([[1, 0], [0, 1], [1, 0], [0, 1]], choice=[0, 1, 0, 0]))
+    array([0.25])
+    """
+    rising = np.sort(shares(outcome, weights), axis=1)
+    m, d = outcome.n_llms, rising.shape[1]
+    rank = np.arange(m - d + 1, m + 1)  # LLMs that are never chosen come first and add nothing
+    found: Array = rising @ (2 * rank - m - 1) / m + 0.0  # (b, d) x (d,)
+    return found
+
+
+def shares(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
+    """Share of the choices of each LLM that is chosen at all, f64 (b, distinct choices)."""
     chosen, position = np.unique(outcome.choice, return_inverse=True)
     if weights is None:
         weights = np.ones((1, len(outcome)))
     member = np.zeros((len(outcome), len(chosen)))
     member[np.arange(len(outcome)), position] = 1
     counts = weights @ member  # (b, n) x (n, distinct choices)
-    return entropy_bits(counts / counts.sum(axis=1, keepdims=True))
+    found: Array = counts / counts.sum(axis=1, keepdims=True)
+    return found
 
 
-def entropy_bits(shares: NDArray[np.floating] | list[list[float]]) -> Array:
+def entropy_bits(shares_of: NDArray[np.floating] | list[list[float]]) -> Array:
     """Entropy in bits of each row of shares f64 (n, m), with 0 log 0 = 0.
 
     >>> entropy_bits([[0.5, 0.5], [1, 0]])
     array([1., 0.])
     """
-    p = np.asarray(shares, dtype=np.float64)
+    p = np.asarray(shares_of, dtype=np.float64)
     logs = np.log2(p, out=np.zeros_like(p), where=p > 0)
     bits: Array = -(p * logs).sum(axis=1) + 0.0  # + 0.0 turns -0.0 into 0.0
     return bits

@@ -1,0 +1,79 @@
+"""Predicted scores P against observed scores S, over the observed cells.
+
+All of it is about every LLM of the pool, chosen or not. A router whose predictions are no scores (`bpr`) can rank
+well and is far off here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.metrics.outcome import Array, Outcome
+
+Weights = NDArray[np.floating]
+
+
+def brier(outcome: Outcome, weights: Weights | None = None) -> Array:
+    """Mean of (P - S)^2. Range [0, 1] for predictions in [0, 1], lower is better.
+
+    >>> brier(Outcome.of([[1, 0]], choice=[0], predicted=[[0.8, 0.4]]))
+    array([0.1])
+    """
+    found = outcome.predictions
+    if found is None:
+        return _none(weights)
+    return _ratio(_sum(weights, found.squared_error), _sum(weights, found.n_cells))
+
+
+def ece(outcome: Outcome, weights: Weights | None = None) -> Array:
+    """Expected calibration error: sum over 15 equal bins of P of |sum of P - S in the bin| / cells.
+
+    Range [0, 1] for predictions in [0, 1], lower is better. A resample adds noise to every bin, so the interval
+    lies high. Source: Naeini et al., Obtaining well calibrated probabilities using Bayesian binning, AAAI 2015.
+
+    >>> ece(Outcome.of([[1, 0], [1, 1]], choice=[0, 0], predicted=[[0.9, 0.1], [0.9, 0.1]])).round(3)
+    array([0.25])
+    """
+    found = outcome.predictions
+    if found is None:
+        return _none(weights)
+    gap = np.abs(_sum(weights, found.gap)).sum(axis=1)  # (b, n) x (n, bins)
+    return _ratio(gap, _sum(weights, found.n_cells))
+
+
+def auc(outcome: Outcome, weights: Weights | None = None) -> Array:
+    """Chance that a success (S at least .5) is predicted higher than a failure, over all cells; ties count half.
+
+    Range [0, 1], higher is better, .5 is chance; NaN without a success or without a failure. Part of it is
+    telling easy prompts from hard ones. Resamples are of first order: each success keeps its placement among all
+    failures, each failure its own among all successes. Source: Obuchowski, Nonparametric analysis of clustered ROC
+    curve data, Biometrics 1997.
+
+    >>> auc(Outcome.of([[1, 0], [1, 0]], choice=[0, 0], predicted=[[0.9, 0.1], [0.5, 0.5]]))
+    array([0.875])
+    """
+    found = outcome.predictions
+    if found is None:
+        return _none(weights)
+    n_failed = found.n_cells - found.n_solved
+    if not n_failed.any() or not found.n_solved.any():
+        return _none(weights)
+    over = _ratio(_sum(weights, found.above), _sum(weights, found.n_solved))
+    under = _ratio(_sum(weights, found.below), _sum(weights, n_failed))
+    value: Array = over + under - found.above.sum() / found.n_solved.sum()
+    return value
+
+
+def _none(weights: Weights | None) -> Array:
+    return np.full(1 if weights is None else len(weights), np.nan)
+
+
+def _sum(weights: Weights | None, values: NDArray[np.floating]) -> Array:
+    weights = np.ones((1, len(values))) if weights is None else weights
+    return np.asarray(weights @ values.astype(np.float64), dtype=np.float64)
+
+
+def _ratio(above: Array, below: Array) -> Array:
+    found: Array = np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
+    return found

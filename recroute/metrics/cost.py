@@ -1,0 +1,86 @@
+"""Money: what the choices cost, and what quality costs when a router weighs cost against score."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.metrics.outcome import Array, Outcome, weighted_mean
+from recroute.metrics.spending import Spending, hull
+
+Weights = NDArray[np.floating]
+
+
+def mean_cost(outcome: Outcome, weights: Weights | None = None) -> Array:
+    """Mean USD of the chosen answers, over the choices whose cost is known. Range [0, inf), lower is better.
+
+    >>> spent = Spending(cost=np.array([0.1, 0.3]), scores=np.ones((2, 1)), costs=np.ones((2, 1)), dearest=np.ones(2))
+    >>> mean_cost(Outcome.of([[1, 0], [0, 1]], choice=[0, 1], spending=spent))
+    array([0.2])
+    """
+    return _none(weights) if outcome.spending is None else weighted_mean(outcome.spending.cost, weights)
+
+
+def cost_at_quality(outcome: Outcome, weights: Weights | None = None, *, percent: int = 100) -> Array:
+    """Least mean USD at which the router's curve reaches `percent` of the best single LLM's score on test.
+
+    The curve is the hull (`recroute.metrics.spending.hull`) of the router's choices as cost counts more and more
+    against the predicted score; the cost of an LLM is its mean on train. Range [0, inf), lower is better; NaN where
+    the curve does not get there, and the interval is then over the resamples where it does.
+
+    >>> one = np.ones(2)
+    >>> spent = Spending(cost=one, scores=np.array([[1, 0.5], [1, 0.5]]), costs=np.array([[4, 2], [4, 2]]), dearest=one)
+    >>> cost_at_quality(Outcome.of([[0.75, 1], [0.75, 0]], choice=[0, 1], spending=spent))
+    array([3.])
+    """
+    if outcome.spending is None:
+        return _none(weights)
+    x, y = _curve(outcome.spending, weights)
+    target = percent / 100 * weighted_mean(outcome.best_single, weights)
+    reached = y >= target[:, None] - 1e-12
+    k = reached.argmax(axis=1)
+    row, before = np.arange(len(x)), np.maximum(k - 1, 0)
+    rise = y[row, k] - y[row, before]
+    part = np.divide(target - y[row, before], rise, out=np.ones(len(x)), where=rise > 0)
+    found = x[row, before] + part.clip(0, 1) * (x[row, k] - x[row, before])
+    return np.where(reached.any(axis=1), np.where(k == 0, x[:, 0], found), np.nan)
+
+
+def aiq(outcome: Outcome, weights: Weights | None = None) -> Array:
+    """RouterBench's average improvement in quality: area under the hull of the curve / its range of cost.
+
+    The range goes from the LLM of the pool that was cheapest on train to the dearest, for all routers; beyond the
+    router's own dearest point the curve is level. Range [0, 1], higher is better. Source: Hu et al., RouterBench,
+    arXiv 2403.12031.
+
+    >>> spent = Spending(np.ones(1), np.array([[0.8, 0.4]]), costs=np.array([[3.0, 1.0]]), dearest=np.array([5.0]))
+    >>> aiq(Outcome.of([[1, 0]], choice=[0], spending=spent)).round(3)  # (2 * .6 + 2 * .8) / 4
+    array([0.7])
+    """
+    if outcome.spending is None:
+        return _none(weights)
+    x, y = _curve(outcome.spending, weights)
+    low = weighted_mean(outcome.spending.costs[:, -1], weights)[:, None]
+    high = weighted_mean(outcome.spending.dearest, weights)[:, None]
+    # np.interp of many curves at once: clip every piece to the range, and carry the last height to its end
+    x = np.concatenate([np.minimum(x[:, :1], low), x, np.maximum(x[:, -1:], high)], axis=1)
+    y = np.concatenate([y[:, :1], y, y[:, -1:]], axis=1)
+    width = np.diff(x, axis=1)
+    slope = np.divide(np.diff(y, axis=1), width, out=np.zeros_like(width), where=width > 0)
+    left, right = np.clip(x[:, :-1], low, high), np.clip(x[:, 1:], low, high)
+    middle = y[:, :-1] + slope * ((left + right) / 2 - x[:, :-1])
+    area = (middle * (right - left)).sum(axis=1)
+    span = (high - low)[:, 0]
+    found: Array = np.divide(area, span, out=np.full(len(x), np.nan), where=span > 0)
+    return found
+
+
+def _curve(spending: Spending, weights: Weights | None) -> tuple[Array, Array]:
+    def means(values: Array) -> Array:
+        return np.stack([weighted_mean(column, weights) for column in values.T], axis=1)
+
+    return hull(means(spending.costs), means(spending.scores))
+
+
+def _none(weights: Weights | None) -> Array:
+    return np.full(1 if weights is None else len(weights), np.nan)

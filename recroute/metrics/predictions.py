@@ -1,0 +1,149 @@
+"""What a router's whole predictions came to, per instance: ranking and calibration of the observed cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+RANKS = (3, 10)
+N_BINS = 15
+SOLVED = 0.5  # for `auc` a graded score counts as a success from here
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predicted scores P against observed scores S of n instances. Unobserved cells are in none of it.
+
+    Everything is a sum or a share of one instance, so that a resample is a weighting of instances and the cells
+    themselves (n, m) need not be kept.
+
+    Parameters
+    ----------
+    ndcg, hit : f64 (n, len(RANKS))
+        See `recroute.metrics.ranking`.
+    reciprocal_rank : f64 (n,)
+    n_cells : f64 (n,)
+        Observed cells.
+    squared_error : f64 (n,)
+        Sum of (P - S)^2.
+    gap : f32 (n, N_BINS)
+        Sum of P - S over the cells whose P, clipped to [0, 1], lies in each of equal bins.
+    n_solved, above, below : f64 (n,)
+        Cells with S of at least .5; the sum over them of the share of failures (of all instances) predicted lower;
+        the sum over the instance's failures of the share of successes predicted higher. Equal predictions count half.
+    """
+
+    ndcg: Array
+    hit: Array
+    reciprocal_rank: Array
+    n_cells: Array
+    squared_error: Array
+    gap: NDArray[np.float32]
+    n_solved: Array
+    above: Array
+    below: Array
+
+    def take(self, index: NDArray[np.integer]) -> Predictions:
+        """These instances only; `above` and `below` stay shares of all."""
+        return Predictions(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+
+def judge(predicted: NDArray[np.floating], scores: NDArray[np.floating]) -> Predictions:
+    """Compare predicted scores (n, m) with observed scores (n, m), NaN where unobserved; every row has one."""
+    seen = ~np.isnan(scores)
+    observed = np.where(seen, scores, 0.0).astype(np.float64)
+    p = np.where(seen, predicted, 0.0).astype(np.float64)
+    ndcg, hit, reciprocal_rank = _ranking(np.where(seen, predicted, -np.inf), np.where(seen, scores, -1.0))
+    n_solved, above, below = _placements(p, observed >= SOLVED, seen)
+    return Predictions(
+        ndcg=ndcg,
+        hit=hit,
+        reciprocal_rank=reciprocal_rank,
+        n_cells=seen.sum(axis=1, dtype=np.float64),
+        squared_error=((p - observed) ** 2).sum(axis=1),
+        gap=_gaps(p, p - observed, seen),
+        n_solved=n_solved,
+        above=above,
+        below=below,
+    )
+
+
+def _gaps(p: Array, error: Array, seen: NDArray[np.bool_]) -> NDArray[np.float32]:
+    n = len(p)
+    bins = np.clip(p * N_BINS, 0, N_BINS - 1).astype(np.int64) + N_BINS * np.arange(n)[:, None]
+    return np.bincount(bins[seen], error[seen], minlength=n * N_BINS).reshape(n, N_BINS).astype(np.float32)
+
+
+def _placements(p: Array, solved: NDArray[np.bool_], seen: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
+    """Successes of each instance, and the placements behind `auc`."""
+    row, _ = np.nonzero(seen)
+    n, hit, value = len(p), solved[seen], p[seen]
+    _, level = np.unique(value, return_inverse=True)
+    wins, losses = (
+        np.bincount(level[hit], minlength=level.max() + 1),
+        np.bincount(level[~hit], minlength=level.max() + 1),
+    )
+    lower = (losses.cumsum() - 0.5 * losses) / max(losses.sum(), 1)  # share of failures below each level
+    higher = 1 - (wins.cumsum() - 0.5 * wins) / max(wins.sum(), 1)
+    above = np.bincount(row[hit], lower[level[hit]], minlength=n)
+    below = np.bincount(row[~hit], higher[level[~hit]], minlength=n)
+    return np.bincount(row[hit], minlength=n).astype(np.float64), above.astype(np.float64), below.astype(np.float64)
+
+
+def _ranking(key: NDArray[np.floating], gain: NDArray[np.floating]) -> tuple[Array, Array, Array]:
+    """nDCG, hits and reciprocal rank in expectation over the orders of equal predictions.
+
+    `key` is -inf and `gain` -1 where unobserved: those cells come last, gain nothing and are nobody's best.
+    """
+    n, m = key.shape
+    order = np.argsort(-key, axis=1, kind="stable")
+    key, gain = np.take_along_axis(key, order, axis=1), np.take_along_axis(gain, order, axis=1)
+    is_best = gain == gain.max(axis=1, keepdims=True)
+    earned, ideal = np.maximum(gain, 0).astype(np.float64), -np.sort(-np.maximum(gain, 0).astype(np.float64), axis=1)
+    first = np.ones((n, m), dtype=np.bool_)  # first of a run of equal predictions
+    first[:, 1:] = key[:, 1:] != key[:, :-1]
+    start = np.flatnonzero(first)
+    row, position = start // m, start % m
+    length = np.diff(np.append(start, n * m))
+    mean_gain = np.add.reduceat(earned.ravel(), start) / length
+    ndcg, discount = np.empty((n, len(RANKS))), 1 / np.log2(np.arange(m) + 2)
+    for column, k in enumerate(RANKS):
+        cut = np.concatenate([[0.0], np.where(np.arange(m) < k, discount, 0.0).cumsum()])
+        dcg = np.bincount(row, mean_gain * (cut[position + length] - cut[position]), minlength=n)
+        best = ideal[:, :k] @ discount[:k]  # (n, k) x (k,)
+        ndcg[:, column] = np.divide(dcg, best, out=np.full(n, np.nan), where=best > 0)
+    n_best = np.add.reduceat(is_best.ravel().astype(np.int64), start)
+    runs = np.flatnonzero(n_best)
+    _, of_row = np.unique(row[runs], return_index=True)
+    runs = runs[of_row]  # the first run of each instance that holds a best LLM
+    return ndcg, *_first_best(position[runs], length[runs], n_best[runs], m)
+
+
+def _first_best(
+    before: NDArray[np.int64], length: NDArray[np.int64], n_best: NDArray[np.int64], m: int
+) -> tuple[Array, Array]:
+    """Chance of a best LLM in the first k, and expected 1 / rank of the first, when a run stands in random order.
+
+    Of `length` LLMs of a run that follows `before` others `n_best` are best. The first j hold none of them with
+    chance C(length - n_best, j) / C(length, j).
+    """
+    from scipy.special import gammaln
+
+    def none_in(j: NDArray[np.int64], t: NDArray[np.int64], h: NDArray[np.int64]) -> Array:
+        left = t - h - j
+        j, left_or_0 = np.clip(j, 0, t), np.maximum(left, 0)
+        logs = gammaln(t - h + 1) - gammaln(left_or_0 + 1) - gammaln(t + 1) + gammaln(t - j + 1)
+        return np.where(left >= 0, np.exp(logs), 0.0)
+
+    hit = np.stack([1 - none_in(np.clip(k - before, 0, length), length, n_best) for k in RANKS], axis=1)
+    hit[:, [k >= m for k in RANKS]] = np.nan  # the whole pool: every ranking hits
+    reciprocal = 1 / (before + 1.0)
+    for i in np.flatnonzero(n_best < length):
+        j = np.arange(length[i] - n_best[i] + 2)
+        survival = none_in(j, length[i], n_best[i])  # C.., of the first j none is best
+        reciprocal[i] = ((survival[:-1] - survival[1:]) / (before[i] + j[1:])).sum()
+    return hit, reciprocal

@@ -1,0 +1,62 @@
+"""How good the whole ranking is. Equal predictions are taken in expectation over their orders.
+
+The ranking is that of the LLMs observed on the instance: an unobserved one neither gains nor pushes others down.
+Routers that choose by chance rank nothing and have none of these.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.metrics.outcome import Array, Outcome, weighted_mean
+from recroute.metrics.predictions import RANKS
+
+Weights = NDArray[np.floating]
+
+
+def ndcg(outcome: Outcome, weights: Weights | None = None, *, k: int = RANKS[-1]) -> Array:
+    """DCG of the first k over that of the best order, DCG = sum_r S[j, l_r] / log2(1 + r).
+
+    Range [0, 1], higher is better; instances that nobody solves have no best order and are left out.
+
+    Source: Jarvelin and Kekalainen 2002; ties as in McSherry and Najork 2008.
+
+    >>> scores, predicted = [[0, 1, 0.5]], [[0.9, 0.8, 0.8]]  # second and third are tied: .75 each
+    >>> ndcg(Outcome.of(scores, choice=[0], predicted=predicted), k=3).round(3)
+    array([0.645])
+    >>> (0.75 / np.log2(3) + 0.75 / np.log2(4)) / (1 / np.log2(2) + 0.5 / np.log2(3))
+    np.float64(0.644...)
+    """
+    return _mean(outcome, weights, "ndcg", k)
+
+
+def hit(outcome: Outcome, weights: Weights | None = None, *, k: int = RANKS[-1]) -> Array:
+    """Share of instances with a best LLM among the first k.
+
+    Range [0, 1], higher is better; NaN where the pool has no more than k LLMs, for there every ranking hits.
+
+    >>> scores, predicted = [[0, 0, 0, 1]], [[0.9, 0.5, 0.5, 0.5]]  # two of the three tied ones fit into the first 3
+    >>> hit(Outcome.of(scores, choice=[0], predicted=predicted), k=3).round(3)
+    array([0.667])
+    """
+    return _mean(outcome, weights, "hit", k)
+
+
+def mrr(outcome: Outcome, weights: Weights | None = None) -> Array:
+    """Mean over j of 1 / rank of the first LLM that attains the instance's maximum.
+
+    Range (0, 1], higher is better.
+
+    >>> scores, predicted = [[0, 1, 0], [1, 0, 0]], [[0.9, 0.5, 0.5], [0.9, 0.5, 0.5]]
+    >>> mrr(Outcome.of(scores, choice=[0, 0], predicted=predicted)).round(3)  # ((1/2 + 1/3) / 2 + 1) / 2
+    array([0.708])
+    """
+    return _mean(outcome, weights, "reciprocal_rank", None)
+
+
+def _mean(outcome: Outcome, weights: Weights | None, name: str, k: int | None) -> Array:
+    if outcome.predictions is None:
+        return np.full(1 if weights is None else len(weights), np.nan)
+    values = getattr(outcome.predictions, name)
+    return weighted_mean(values if k is None else values[:, RANKS.index(k)], weights)

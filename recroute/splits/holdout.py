@@ -1,0 +1,64 @@
+"""Leave one task or benchmark out: what is left when the kind of prompt is new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from recroute.data import Dataset, prompt_groups
+from recroute.errors import DataError, UnknownNameError
+from recroute.splits.by_instance import TRAIN, VALID, draw_parts
+from recroute.splits.split import Split
+
+HOLDOUTS = ("task", "benchmark")
+
+
+def holdout_splits(dataset: Dataset, by: str, *, seed: int = 0) -> Iterator[Split]:
+    """One split for each task (or benchmark), in alphabetical order: its instances are the test set.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    by : {"task", "benchmark"}
+        The column of the instances.
+    seed : int
+        Of the draw of the validation part, a ninth of the rest.
+
+    Yields
+    ------
+    Split named after what it holds out, such as "task gsm8k". Instances outside with the prompt of a test instance are
+    in no part.
+
+    Raises
+    ------
+    UnknownNameError
+        If `by` is neither.
+    DataError
+        If the data set lacks the column, or it has fewer than two values or too few instances to train on.
+    """
+    if by not in HOLDOUTS:
+        raise UnknownNameError("holdout", by, HOLDOUTS)
+    if by not in dataset.instances.columns:
+        raise DataError(f"{dataset.name} has no {by} column in its instances, so there is no {by} to hold out")
+    kinds = dataset.instances[by].to_numpy().astype(np.str_)
+    names = np.unique(kinds)
+    if len(names) < 2:
+        raise DataError(f"{dataset.name} has the one {by} {names[0]!r}; holding it out leaves nothing to train on")
+    group = prompt_groups(dataset)
+    for name in names:
+        test = np.flatnonzero(kinds == name)
+        rest = np.flatnonzero((kinds != name) & ~np.isin(group, group[test]))
+        part = draw_parts(group[rest], dataset.tasks[rest], (VALID,), 9, np.random.default_rng(seed))
+        train, valid = rest[part == TRAIN], rest[part == VALID]
+        if len(train) == 0 or len(valid) == 0:
+            raise DataError(f"{dataset.name}: without the {by} {name!r} {len(rest)} instances are left, too few to fit")
+        leaks = len(kinds) - len(test) - len(rest)
+        yield Split(
+            train=dataset.take_instances(train),
+            valid=dataset.take_instances(valid),
+            test=dataset.take_instances(test),
+            name=f"{by} {name}",
+            seed=seed,
+            note=f"{leaks} instances share a prompt with the held-out {by} {name} and were left out" if leaks else "",
+        )
