@@ -90,4 +90,5 @@ def test_intervals_cover_the_truth(n_seeds: int, fixed_test: bool) -> None:
         covered = float(((ends[:, 0] <= truth) & (truth <= ends[:, 1])).mean())
         print(f"  {target}: truth {truth:.4f}, covered {covered:.3f}, mean width {np.ptp(ends, axis=1).mean():.4f}")
         shares.append(covered)
-    assert all(0.93 <= share <= 0.97 for share in shares)
+    # the aim is 93% to 97%; of 500 repetitions the share itself is uncertain by one point
+    assert all(0.92 <= share <= 0.98 for share in shares)

@@ -15,14 +15,14 @@ from recroute.data import llm_means, read_dataset
 from recroute.pools.best_scores import BestScores
 from recroute.pools.routereval import eligible_llms, window
 
-ROUTERS = ("knn", "svd", "als", "task_best")
+ROUTERS = ("knn", "svd", "als", "ridge", "kmeans", "ease", "hierarchy", "auto", "item_knn", "task_best")
 
 
 @pytest.mark.realdata
 def test_scale_on_6349_llms(real: Path) -> None:
-    """Wall-clock seconds and peak memory of the whole command, three seeds and pools up to 1,000."""
+    """Wall-clock seconds and peak memory of the whole command, five seeds and pools up to 1,000."""
     options = [part for router in ROUTERS for part in ("--router", router)]
-    options += ["--pool-sizes", "3,10,100,1000", "--seeds", "3", "--quiet"]
+    options += ["--pool-sizes", "3,5,10,100,1000", "--seeds", "5", "--quiet"]
     start = time.perf_counter()
     subprocess.run(
         [sys.executable, "-c", "from recroute.cli import main; main()", "scale", str(real / "openllm1"), *options],
@@ -30,7 +30,7 @@ def test_scale_on_6349_llms(real: Path) -> None:
     )
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    print(f"\nscale, 6,349 LLMs, 36 pools, 10 rows each: {seconds:.1f} s, {peak:.2f} GB")
+    print(f"\nscale, 6,349 LLMs, 75 pools, 16 rows each: {seconds:.1f} s, {peak:.2f} GB")
 
 
 def plain_oracles(block: np.ndarray, size: int) -> list[float]:
