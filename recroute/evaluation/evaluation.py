@@ -74,7 +74,8 @@ class Evaluation:
     @property
     def seeds(self) -> list[int]:
         """The seeds in the table: all that were asked for, unless the run was interrupted."""
-        return [int(seed) for seed in self.info.get("splits") or self.info["seeds"]]
+        keys = self.info.get("splits") or self.info["seeds"]
+        return list(dict.fromkeys(int(str(key).partition(",")[0]) for key in keys))  # "0" or "0, task gsm8k"
 
     def value(self, router: str, metric: str, *, pool_size: int | None = None, group: str | None = None) -> float:
         """The pooled value of one metric; KeyError unless exactly one row fits.
