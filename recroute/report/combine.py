@@ -78,11 +78,12 @@ def check_comparable(name: str, run: Evaluation, other_name: str, other: Evaluat
     if seeds != other_seeds:
         raise DataError(f"{where}: seeds are {seeds} in one and {other_seeds} in the other; each seed is a split")
     if splits and other_splits:
-        for seed in splits:
-            if splits[seed] != other_splits[seed]:
+        for seed in {**splits, **other_splits}:
+            one, two = (known.get(seed, "absent") for known in (splits, other_splits))
+            if one != two:
                 raise DataError(
-                    f"{where}: the split of seed {seed} differs (SHA-256 {splits[seed][:12]} and "
-                    f"{other_splits[seed][:12]}); use the same --split, --benchmark and --min-coverage"
+                    f"{where}: the split of seed {seed} differs (SHA-256 {one[:12]} and {two[:12]}); "
+                    "use the same --split, --benchmark, --holdout and --min-coverage"
                 )
     else:
         notes.append(
