@@ -111,6 +111,7 @@ def scale(
     if found.info["published"]:
         screen.print(published_table(found))
     screen.print(growth_plot(found.rows))
+    screen.print(found.passing(), markup=False)
     outputs.write(with_origin(found, digests), context.params)
     conclude(found, screen)
 

@@ -144,6 +144,18 @@ class Evaluation:
                 )
         return pl.DataFrame(found, schema=PASS_COLUMNS)
 
+    def passing(self) -> str:
+        """From which pool size on each router is above the best single LLM on test, its whole interval included."""
+        found = self.passes().filter(~pl.col("router").str.contains("^(oracle|random|best_single)"))
+        found = found.filter(against="best single on test").sort(
+            "pool_size_clear", nulls_last=True, maintain_order=True
+        )
+        parts = []
+        for (size,), rows in found.group_by("pool_size_clear", maintain_order=True):
+            where = "at no size" if size is None else f"from m = {size}"
+            parts.append(f"{where}: {', '.join(rows['router'])}")
+        return f"above the best single LLM on test, interval and all, {'; '.join(parts)}"
+
     def to_pandas(self) -> Any:
         """The rows as a pandas frame (pandas has to be installed)."""
         return self.rows.to_pandas()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recroute.data import Dataset
-from recroute.evaluation import evaluate
+from recroute.evaluation import evaluate, scale
 from recroute.evaluation.compare import comparisons, holm, sentence, two_sided_p
 
 
@@ -80,3 +80,12 @@ def test_routers_are_compared_with_the_baseline_that_was_named(planted: Dataset)
     found = evaluate(planted, ["svd"], baseline="knn(n_neighbors=9)", seeds=(0,))
     assert found.comparisons["baseline"].unique().to_list() == ["knn(n_neighbors=9)"]
     assert "svd" in found.comparisons["router"].to_list()
+
+
+def test_the_smallest_pools_are_told_in_a_line(planted: Dataset) -> None:
+    found = scale(planted, ["svd"], groups=["nested"], pool_sizes=[3, 6], seeds=(0, 1))
+    line = found.passing()
+    assert line.startswith("above the best single LLM on test, interval and all, from m = ")
+    assert "svd" in line
+    assert "oracle" not in line
+    assert "best_single" not in line
