@@ -31,6 +31,15 @@ COMPARISON_COLUMNS = {
 }
 
 
+def is_bound(label: str) -> bool:
+    """Whether a label, with its hyperparameters, is that of a bound.
+
+    >>> is_bound("oracle_mix(p=0.5)"), is_bound("random_forest")
+    (True, False)
+    """
+    return label.split("(")[0] in BOUNDS
+
+
 def two_sided_p(value: float, replicates: Array) -> float:
     """p of "no difference": a normal test of a difference with the standard deviation of its bootstrap replicates.
 
@@ -97,7 +106,7 @@ def comparisons(
     families: dict[tuple[str, int | None, str], list[int]] = {}
     for (router, group, size, metric), (values, replicates) in estimates.items():
         against = estimates.get((baseline, group, size, metric))
-        if metric not in COMPARED or router == baseline or against is None or router.split("(")[0] in BOUNDS:
+        if metric not in COMPARED or router == baseline or against is None or is_bound(router):
             continue
         apart = values - against[0]  # (n_seeds,)
         difference = pool(apart, replicates - against[1])

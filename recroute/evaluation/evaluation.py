@@ -13,7 +13,7 @@ import polars as pl
 
 from recroute._version import __version__
 from recroute.data.atomic import new_file
-from recroute.evaluation.compare import COMPARISON_COLUMNS, sentence
+from recroute.evaluation.compare import COMPARISON_COLUMNS, is_bound, sentence
 
 COLUMNS = {
     "router": pl.String,
@@ -146,10 +146,10 @@ class Evaluation:
 
     def passing(self) -> str:
         """From which pool size on each router is above the best single LLM on test, its whole interval included."""
-        found = self.passes().filter(~pl.col("router").str.contains("^(oracle|random|best_single)"))
-        found = found.filter(against="best single on test").sort(
-            "pool_size_clear", nulls_last=True, maintain_order=True
-        )
+        found = self.passes().filter(against="best single on test")
+        routers = [label for label in found["router"] if label != "best_single" and not is_bound(label)]
+        found = found.filter(pl.col("router").is_in(routers))
+        found = found.sort("pool_size_clear", nulls_last=True, maintain_order=True)
         parts = []
         for (size,), rows in found.group_by("pool_size_clear", maintain_order=True):
             where = "at no size" if size is None else f"from m = {size}"
