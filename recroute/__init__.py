@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from recroute.report import plot_growth, write_html
     from recroute.routers import Ranking, Router, load_router, make_router, router_names
     from recroute.splits import Split, split_dataset
+    from recroute.tuning import Tuned, tune
 
 _HOMES = {
     "recroute.data": (
@@ -48,6 +49,7 @@ _HOMES = {
     "recroute.report": ("plot_growth", "write_html"),
     "recroute.routers": ("Ranking", "Router", "load_router", "make_router", "router_names"),
     "recroute.splits": ("Split", "split_dataset"),
+    "recroute.tuning": ("Tuned", "tune"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -61,6 +63,7 @@ __all__ = [
     "RecrouteError",
     "Router",
     "Split",
+    "Tuned",
     "__version__",
     "evaluate",
     "llm_means",
@@ -75,6 +78,7 @@ __all__ = [
     "scale",
     "simulate",
     "split_dataset",
+    "tune",
     "write_dataset",
     "write_html",
     "write_run",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,29 +19,50 @@ class Memo(Generic[T]):
 
     Parameters
     ----------
-    compute : callable
+    compute : callable, optional
+        None where only `get` is used.
     max_cells : int
         Results are forgotten, oldest first, once the arrays they came from have more cells together; so memory stays
-        bounded, and a larger array is never remembered.
+        bounded, and a larger array is never remembered. See `room`.
     """
 
-    def __init__(self, compute: Callable[..., T], max_cells: int) -> None:
-        self._compute = compute
+    times: ClassVar[int] = 1
+
+    def __init__(self, compute: Callable[..., T] | None = None, *, max_cells: int) -> None:
+        self._run = compute or _nothing
         self._max_cells = max_cells
         self._kept: OrderedDict[str, tuple[int, T]] = OrderedDict()
 
     def __call__(self, *arrays: NDArray[Any]) -> T:
+        return self.get(arrays, lambda: self._run(*arrays), sum(array.size for array in arrays))
+
+    def get(self, arrays: Sequence[NDArray[Any]], compute: Callable[[], T], cells: int) -> T:
+        """What `compute` gives, remembered as the result of these arrays and as large as so many cells."""
         key = _digest(arrays)
         if (kept := self._kept.get(key)) is not None:  # one look-up: another thread may forget it in between
             return kept[1]
-        found = self._compute(*arrays)
-        self._kept[key] = (sum(array.size for array in arrays), found)
-        while sum(size for size, _ in list(self._kept.values())) > self._max_cells:
+        found = compute()
+        self._kept[key] = (cells, found)
+        while sum(size for size, _ in list(self._kept.values())) > self._max_cells * self.times:
             self._kept.popitem(last=False)
         return found
 
 
-def _digest(arrays: tuple[NDArray[Any], ...]) -> str:
+def _nothing(*arrays: NDArray[Any]) -> Any:
+    raise TypeError("this memo has no function of its own; use get")
+
+
+@contextmanager
+def room(times: int) -> Iterator[None]:
+    """All memos keep so many times as much inside the block: 0 for nothing, more where folds come round again."""
+    before, Memo.times = Memo.times, times
+    try:
+        yield
+    finally:
+        Memo.times = before
+
+
+def _digest(arrays: Sequence[NDArray[Any]]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode())

@@ -59,4 +59,4 @@ def fit_ridge(X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | Non
     return weight, y_mean - x_mean @ weight
 
 
-_spectrum = Memo(lambda X: Spectrum.of(X - X.mean(axis=0)), max_cells=1 << 23)
+_spectrum = Memo(lambda X: Spectrum.of(X - X.mean(axis=0)), max_cells=1 << 24)

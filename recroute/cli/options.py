@@ -124,3 +124,11 @@ def settings(items: list[str]) -> dict[str, str]:
             raise RecrouteError(f"--set {item!r} is not of the form name=value")
         pairs[name.strip()] = value.strip()
     return pairs
+
+
+def whole_numbers(text: str, option: str) -> list[int]:
+    """The values of an option such as 3,10,100."""
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise RecrouteError(f"{option} {text!r} is no list of whole numbers such as 3,10,100") from None

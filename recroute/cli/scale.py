@@ -26,10 +26,10 @@ from recroute.cli.options import (
     conclude,
     console,
     progress_bar,
+    whole_numbers,
 )
 from recroute.cli.outputs import CsvPath, HtmlPath, Outputs, PngPath, RunPath, file_digests, with_origin
 from recroute.data import read_dataset
-from recroute.errors import DataError
 from recroute.report import growth_plot, growth_table, published_table
 from recroute.routers import make_router
 
@@ -83,7 +83,7 @@ def scale(
     outputs = Outputs(json=json_path, run=out, html=html, png=png, csv=csv)
     outputs.check()
     routers = [make_router(name) for name in router]
-    sizes = None if pool_sizes is None else _sizes(pool_sizes)
+    sizes = None if pool_sizes is None else whole_numbers(pool_sizes, "--pool-sizes")
     digests = file_digests(dataset)
     data = read_dataset(dataset)
     if benchmark is not None:
@@ -114,10 +114,3 @@ def scale(
     screen.print(found.passing(), markup=False)
     outputs.write(with_origin(found, digests), context.params)
     conclude(found, screen)
-
-
-def _sizes(text: str) -> list[int]:
-    try:
-        return [int(size) for size in text.split(",") if size.strip()]
-    except ValueError:
-        raise DataError(f"--pool-sizes {text!r} is no list of whole numbers such as 3,10,100") from None

@@ -59,6 +59,34 @@ def main_encoder(encoder: Encoder) -> Encoder:
     return encoder.parts[0] if isinstance(encoder, JointEncoder) else encoder
 
 
+def view_encoder(encoder: Encoder, views: str) -> Encoder:
+    """What of an encoder a router reads.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    views : {"embedding", "tfidf", "all"}
+        The first view; TF-IDF, also where the data set came with vectors; or all of them.
+
+    Raises
+    ------
+    DataError
+        If "tfidf" is asked for where there are only vectors.
+    """
+    if views == "all":
+        return encoder
+    if views == "embedding":
+        return main_encoder(encoder)
+    parts = encoder.parts if isinstance(encoder, JointEncoder) else (encoder,)
+    found = next((part for part in parts if isinstance(part, TfidfEncoder)), None)
+    if found is None:
+        raise DataError(
+            "views=tfidf needs TF-IDF, and here are only the vectors that the data set came with; add prompts and "
+            "take the encoder auto or tfidf, or take views=embedding"
+        )
+    return found
+
+
 def _own_vectors(encoder: Encoder | None) -> Encoder | None:
     """The vectors a data set came with, also where views were added to them."""
     if encoder is None:

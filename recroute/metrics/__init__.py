@@ -63,8 +63,16 @@ METRICS: dict[str, Metric] = {
     )
 }
 
+# Of all others more is better; what says neither (selection_entropy, oracle, ...) is nothing to search for.
+LOWER_IS_BETTER = frozenset(
+    {"regret", "brier", "ece", "mean_cost", "cost_at_quality@95", "cost_at_quality@100", "unobserved_choice", "gini"}
+)
+NO_OBJECTIVE = frozenset({"oracle", "random", "selection_entropy"})
+
 __all__ = [
+    "LOWER_IS_BETTER",
     "METRICS",
+    "NO_OBJECTIVE",
     "Metric",
     "Outcome",
     "Spending",

@@ -3,6 +3,7 @@
 from recroute.report.combine import combine
 from recroute.report.html import html_page, notebook_html, write_html
 from recroute.report.plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
+from recroute.report.study import plot_history, plot_shares, study_html
 from recroute.report.table import growth_table, main_group, metric_table, published_table
 from recroute.report.terminal_plot import growth_plot
 
@@ -16,9 +17,12 @@ __all__ = [
     "notebook_html",
     "plot_evaluation",
     "plot_growth",
+    "plot_history",
     "plot_intervals",
+    "plot_shares",
     "published_table",
     "save_growth_png",
     "save_png",
+    "study_html",
     "write_html",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -33,21 +33,27 @@ def write_html(evaluation: Evaluation, path: str | Path) -> None:
 
 def html_page(evaluation: Evaluation) -> str:
     """The report as a page that needs nothing else: style, script and figures are in it."""
-    name = escape(str(evaluation.info["dataset"]["name"]))
+    return page(f"Routing on {evaluation.info['dataset']['name']}", evaluation_sections(evaluation))
+
+
+def evaluation_sections(evaluation: Evaluation) -> Iterator[str]:
+    """All that there is to tell of an evaluation: head, figures, tables, origin."""
+    yield from _head(evaluation)
+    yield from _figures(evaluation)
+    yield from _tables(evaluation)
+    yield from _origin(evaluation)
+
+
+def page(title: str, sections: Iterable[str]) -> str:
+    """A whole page of these sections, with style and script in it."""
     assets = files("recroute.report").joinpath("assets")
     style, script = (assets.joinpath(f"report.{kind}").read_text(encoding="utf8") for kind in ("css", "js"))
-    parts = [
-        *_head(evaluation),
-        *_figures(evaluation),
-        *_tables(evaluation),
-        *_origin(evaluation),
-    ]
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Routing on {name}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        + "\n".join(parts)
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        + "\n".join(sections)
         + f"\n<script>\n{script}</script>\n</body>\n</html>\n"
     )
 
@@ -68,9 +74,9 @@ def _head(evaluation: Evaluation, level: int = 1) -> Iterator[str]:
     if not info["complete"]:
         yield '<p class="banner">INTERRUPTED: only the pools that were finished are here.</p>'
     sentences = evaluation.sentences() or ["No router was compared with a baseline."]
-    yield f'<section class="verdict">{_listed(sentences)}</section>'
+    yield f'<section class="verdict">{html_list(sentences)}</section>'
     if evaluation.notes:
-        yield f'<h{level + 1}>What you should know</h{level + 1}><div class="notes">{_listed(evaluation.notes)}</div>'
+        yield f'<h{level + 1}>What you should know</h{level + 1}><div class="notes">{html_list(evaluation.notes)}</div>'
 
 
 def _facts(evaluation: Evaluation) -> str:
@@ -81,7 +87,8 @@ def _facts(evaluation: Evaluation) -> str:
     return f"{shape}{test}{n_seeds} seed{'s' * (n_seeds != 1)}; 95% bootstrap intervals. {what}"
 
 
-def _listed(lines: list[str]) -> str:
+def html_list(lines: list[str]) -> str:
+    """Lines as a list, escaped."""
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
 
 

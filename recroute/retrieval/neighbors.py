@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from recroute.memo import Memo
+
+MANY = 64  # queries from which on the answer is remembered: pools and folds ask for the same neighbours again
 
 
 class Neighbors:
@@ -18,10 +23,15 @@ class Neighbors:
     """
 
     def __init__(self, vectors: NDArray[np.float32]) -> None:
+        self._vectors = vectors
+
+    @cached_property
+    def _index(self) -> Any:
         import faiss
 
-        self._index: Any = faiss.IndexFlatIP(vectors.shape[1])
-        self._index.add(unit(vectors))
+        index = faiss.IndexFlatIP(self._vectors.shape[1])
+        index.add(unit(self._vectors))
+        return index
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The k nearest of each query.
@@ -37,10 +47,18 @@ class Neighbors:
         index int64 (b, k), similarity f32 (b, k)
             By falling similarity; equal similarities by rising index.
         """
-        k = min(k, self._index.ntotal)
+        if len(queries) >= MANY:
+            return _search_many(self._vectors, queries, np.array(k))
+        return self._search(queries, k)
+
+    def _search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        k = min(k, len(self._vectors))
         similarity, index = self._index.search(unit(queries), k)
         order = np.lexsort((index, -similarity), axis=1)
         return np.take_along_axis(index, order, axis=1), np.take_along_axis(similarity, order, axis=1)
+
+
+_search_many = Memo(lambda vectors, queries, k: Neighbors(vectors)._search(queries, int(k)), max_cells=1 << 26)
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset, Encoder, IdMap, llm_means
-from recroute.encoders import fit_encoder, main_encoder, vectors_of
+from recroute.encoders import fit_encoder, vectors_of, view_encoder
 from recroute.errors import RouterError, UnknownNameError
 from recroute.retrieval import tie_order, top_k
 
 Instances = Dataset | Sequence[str] | NDArray[np.float32]
 Scores = NDArray[np.float32]
-VIEWS = ("embedding", "all")
+VIEWS = ("embedding", "tfidf", "all")
 
 
 def setting(
@@ -261,7 +261,7 @@ class TextRouter(Router):
 
     needs: ClassVar[str] = "text"
 
-    views: str = setting("embedding", choices=VIEWS, help="read the main vectors only, or all views of the text")
+    views: str = setting("embedding", choices=VIEWS, help="of the text: the main vectors, TF-IDF, or all there is")
 
     def _with_vectors(self, train: Dataset) -> Dataset:
         encoder = train.encoder if train.embeddings is not None else fit_encoder(train)
@@ -270,7 +270,7 @@ class TextRouter(Router):
                 f"{self.name} reads text, and {train.name} has neither prompts nor embeddings; "
                 "add them, or use best_single or task_best"
             )
-        encoder = encoder if self.views == "all" else main_encoder(encoder)
+        encoder = view_encoder(encoder, self.views)
         return train.with_embeddings(vectors_of(train, encoder), encoder)
 
     def vectors(self, instances: Instances) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recroute.data import Dataset
 from recroute.retrieval import tie_order
 from recroute.routers.base import Instances, Scores, fitted, setting
-from recroute.routers.parts import Composite, out_of_fold
+from recroute.routers.parts import Composite, fit_parts, out_of_fold
 
 Array = NDArray[np.float64]
 # In standard errors of a mean over all prompts: a prompt has few neighbours, so useful values reach far above 2.
@@ -62,7 +62,7 @@ class Guarded(Composite):
         self.error_[n == 0] = np.inf  # never evaluated beside the best single LLM: no evidence
         self.best_ = tie_order(self.llm_mean_)[:1]
         self.z_ = np.array([self._choose_z(ahead, really_ahead)])
-        self.parts_ = [part.fit(train) for part in parts]
+        self.parts_ = fit_parts(parts, train)
 
     def _choose_z(self, ahead: Scores, really_ahead: Scores) -> float:
         """The z of most worth, the strictest among equals, from predicted and observed advantages f32 (n, m)."""

@@ -45,7 +45,7 @@ class Hierarchy(TextRouter):
     name: ClassVar[str] = "hierarchy"
     kind: ClassVar[str] = "shrinkage"
 
-    views: str = setting("all", choices=VIEWS, help="read the main vectors only, or all views of the text")
+    views: str = setting("all", choices=VIEWS, help="of the text: the main vectors, TF-IDF, or all there is")
     n_factors: int = setting(60, low=1, help="components of the interaction that are kept")
 
     bias_: Array = fitted()
@@ -106,4 +106,4 @@ def _views_and_kernels(
     return views, features, eigen_kernels(features, LEVELS)
 
 
-_prepare = Memo(_views_and_kernels, max_cells=1 << 24)
+_prepare = Memo(_views_and_kernels, max_cells=1 << 25)

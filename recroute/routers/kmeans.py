@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset
+from recroute.memo import Memo
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.logistic import is_clear
 
@@ -57,7 +58,7 @@ class KMeans(TextRouter):
         strengths = STRENGTHS if self.strength is None else (self.strength,)
         found = []
         for n_clusters in sorted({min(number, n_distinct) for number in numbers}):
-            centres, label = cluster(X, n_clusters, self.seed)
+            centres, label = _cluster(X, np.array(n_clusters), np.array(self.seed))
             strength, error = choose_strength(label, rest, observed, strengths)
             found.append((error.sum(), centres, label, strength, error))
         _, centres, label, strength, error = min(found, key=lambda each: each[0])
@@ -82,6 +83,9 @@ def cluster(X: NDArray[np.float32], n_clusters: int, seed: int) -> tuple[NDArray
         found = Lloyd(n_clusters, n_init=3, random_state=seed).fit(X)
     centres = found.cluster_centers_.astype(np.float32)
     return centres, nearest(X, centres)
+
+
+_cluster = Memo(lambda X, n_clusters, seed: cluster(X, int(n_clusters), int(seed)), max_cells=1 << 26)
 
 
 def nearest(X: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:

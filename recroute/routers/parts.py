@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, llm_means, prompt_groups
-from recroute.encoders import main_encoder
+from recroute.encoders import view_encoder
+from recroute.memo import Memo
 from recroute.retrieval import tie_order
 from recroute.routers.base import VIEWS, Router, TextRouter, fitted, setting
 from recroute.routers.registry import make_router
@@ -46,8 +48,8 @@ class Composite(TextRouter):
             prefix = f"part{i}."
             part.llm_ids_ = self.llm_ids_
             encoder = self.encoder_
-            narrow = isinstance(part, TextRouter) and part.views != "all"
-            part.encoder_ = main_encoder(encoder) if encoder is not None and narrow else encoder
+            reads = part.views if isinstance(part, TextRouter) else "all"
+            part.encoder_ = None if encoder is None else view_encoder(encoder, reads)
             part.restore({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
 
 
@@ -65,15 +67,47 @@ def out_of_fold(
         among many LLMs, it would look better than it is.
     """
     fold = draw_folds(train, n_folds, seed)
-    predicted = np.empty((len(parts), train.n_instances, train.n_llms), dtype=np.float32)
+    pairs = []
     best = np.empty(train.n_instances, dtype=np.int64)
     for f in range(fold.max() + 1):
         inside, outside = np.flatnonzero(fold == f), np.flatnonzero(fold != f)
         rest, held_out = train.take_instances(outside), train.take_instances(inside)
         best[inside] = tie_order(llm_means(rest))[0]
-        for i, part in enumerate(parts):
-            predicted[i, inside] = replace(part).fit(rest).score(held_out)
-    return predicted, best
+        pairs.append((inside, rest, held_out))
+
+    def of_part(part: Router) -> NDArray[np.float32]:
+        predicted = np.empty((train.n_instances, train.n_llms), dtype=np.float32)
+        for inside, rest, held_out in pairs:
+            predicted[inside] = replace(part).fit(rest).score(held_out)
+        return predicted
+
+    known, cells = _contents(train), train.n_instances * train.n_llms
+    found = [_predicted.get([_name(part), fold, *known], partial(of_part, part), cells) for part in parts]
+    return np.stack(found), best
+
+
+def fit_parts(parts: Sequence[Router], train: Dataset) -> list[Router]:
+    """The parts, fitted; a part that was fitted on the same data before is taken as it is: nobody changes it."""
+    known, cells = _contents(train), train.n_instances * train.n_llms
+    return [_fitted.get([_name(part), *known], partial(replace(part).fit, train), cells) for part in parts]
+
+
+def _name(part: Router) -> NDArray[np.str_]:
+    return np.array(f"{type(part).__qualname__} {part.hyperparameters()}")
+
+
+def _contents(train: Dataset) -> list[NDArray[Any]]:
+    """All that a router reads."""
+    scores = train.interactions.scores
+    texts = ["\0".join(train.prompts or ()), "\0".join(train.instance_ids.ids), train.llms.write_csv()]
+    found = [scores.data, scores.indices, scores.indptr, train.tasks]
+    if train.embeddings is not None and train.encoder is not None:
+        found += [train.embeddings, np.array(train.encoder.name)]
+    return [*found, *(np.frombuffer(text.encode("utf8", "surrogatepass"), dtype=np.uint8) for text in texts)]
+
+
+_predicted: Memo[NDArray[np.float32]] = Memo(max_cells=1 << 24)
+_fitted: Memo[Router] = Memo(max_cells=1 << 24)
 
 
 def draw_folds(train: Dataset, n_folds: int, seed: int) -> NDArray[np.int64]:

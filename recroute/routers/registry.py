@@ -35,6 +35,7 @@ BUILT_IN = {  # in the order of tables: bounds and baselines first
     "ridge": "recroute.routers.ridge:Ridge",
     "hierarchy": "recroute.routers.hierarchy:Hierarchy",
     "guarded": "recroute.routers.guarded:Guarded",
+    "calibrated": "recroute.routers.calibrated:Calibrated",
     "auto": "recroute.routers.auto:Auto",
 }
 REGISTRY = Registry("router", "recroute.routers", BUILT_IN)

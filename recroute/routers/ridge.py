@@ -25,7 +25,7 @@ class Ridge(TextRouter):
     name: ClassVar[str] = "ridge"
     kind: ClassVar[str] = "shrinkage"
 
-    views: str = setting("all", choices=VIEWS, help="read the main vectors only, or all views of the text")
+    views: str = setting("all", choices=VIEWS, help="of the text: the main vectors, TF-IDF, or all there is")
     reg: float | None = setting(None, low=0, help="penalty; none: chosen by leave-one-out")
 
     weight_: Array = fitted()

@@ -55,7 +55,7 @@ def test_new_text_cannot_get_vectors_that_came_with_the_data(carried: Dataset) -
         router.score(["multiply"])
 
 
-@pytest.mark.parametrize("views", ["embedding", "all"])
+@pytest.mark.parametrize("views", ["embedding", "tfidf", "all"])
 def test_a_saved_router_reads_raw_text_by_its_own_views(planted: Dataset, tmp_path: Path, views: str) -> None:
     router = make_router("svd", views=views).fit(planted)
     router.save(tmp_path / "router")
@@ -63,6 +63,17 @@ def test_a_saved_router_reads_raw_text_by_its_own_views(planted: Dataset, tmp_pa
     prompts = ["multiply the integers 3 and 4", "compile the program"]
     np.testing.assert_array_equal(router.score(prompts), loaded.score(prompts))
     assert isinstance(loaded.encoder_, JointEncoder if views == "all" else TfidfEncoder)
+
+
+def test_tfidf_is_read_beside_vectors_that_came_with_the_data(carried: Dataset) -> None:
+    encoder = fit_encoder(carried)
+    assert encoder is not None
+    prepared = carried.with_embeddings(vectors_of(carried, encoder), encoder)
+    router = make_router("ridge", views="tfidf").fit(prepared)
+    assert isinstance(router.encoder_, TfidfEncoder)
+    np.testing.assert_allclose(router.score(prepared), router.score(prepared.prompts), atol=1e-5)
+    with pytest.raises(RecrouteError, match="only the vectors that the data set came with"):
+        make_router("ridge", views="tfidf").fit(carried)
 
 
 def test_an_unknown_view_is_refused() -> None:

@@ -124,3 +124,7 @@ class TestAuto(RouterContract):
 
 class TestGuarded(RouterContract):
     router = "guarded"
+
+
+class TestCalibrated(RouterContract):
+    router = "calibrated"

@@ -1,0 +1,58 @@
+"""Any router, its predictions put on the scale of the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data import Dataset
+from recroute.routers.base import Instances, Scores, fitted, setting
+from recroute.routers.parts import Composite, fit_parts, out_of_fold
+
+Array = NDArray[np.float64]
+PENALTY = 1e-3  # on squared coefficients, per observed cell: keeps a prediction that does not vary at 0
+
+
+@dataclass(kw_only=True)
+class Calibrated(Composite):
+    """`offset + a * mean[l] + b * predicted[x,l]`: least squares on training prompts the router was not fitted on.
+
+    Afterwards a predicted score of .7 is one that holds in 70 of 100 prompts on average, whatever scale the router
+    came with, and b weighs what the router says of a prompt against the LLM's mean score: predictions that exaggerate
+    are drawn to the means, and what does not hold on prompts the router has not seen is left out.
+    Source: Breiman, Stacked regressions, Machine Learning 1996 (the regression on predictions for unseen data).
+    """
+
+    name: ClassVar[str] = "calibrated"
+    kind: ClassVar[str] = "composite"
+
+    router: str = setting("knn(n_neighbors=100)", help="the router to calibrate")
+
+    coefficient_: Array = fitted()
+
+    def part_names(self) -> Sequence[str]:
+        return ["best_single", self.router]  # best_single predicts the means of the prompts it was fitted on
+
+    def _fit(self, train: Dataset) -> None:
+        train = train.take_instances(np.flatnonzero(np.diff(train.interactions.scores.indptr)))
+        parts = self.make_parts()
+        predicted, _ = out_of_fold(parts, train, self.n_folds, self.seed)
+        scores = train.interactions.dense()
+        known = ~np.isnan(scores)
+        X = np.column_stack([block[known] for block in predicted]).astype(np.float64)  # (cells, 2)
+        y = scores[known].astype(np.float64)
+        centre = X.mean(axis=0)
+        penalty = PENALTY * len(y) * X.var(axis=0).max() + 1e-9
+        gram = (X - centre).T @ (X - centre) + penalty * np.eye(X.shape[1])
+        slope = np.linalg.solve(gram, (X - centre).T @ (y - y.mean()))
+        self.coefficient_ = np.concatenate([[y.mean() - centre @ slope], slope])
+        self.parts_ = fit_parts(parts, train)
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        offset, *slopes = self.coefficient_.astype(np.float32)
+        scores = [part.score(instances, llm_index) for part in self.parts_]
+        return np.asarray(offset + sum(slope * block for slope, block in zip(slopes, scores, strict=True)))

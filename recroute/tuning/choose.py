@@ -1,0 +1,84 @@
+"""Which trial to take."""
+
+from __future__ import annotations
+
+import numpy as np
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial
+
+from recroute.errors import RouterError
+from recroute.routers import Router, make_router
+from recroute.tuning.study import by_label, completed
+from recroute.tuning.worker import ERROR, LABEL
+
+
+def choose(study: Study, default: str, several: bool) -> tuple[Router, list[str]]:
+    """The best pipeline of a study by its first metric, and how it was chosen.
+
+    The best of many trials owes part of its lead to luck. So it takes the place of the default only if it is ahead by
+    more than one standard error of their difference over folds.
+    Source: Breiman et al., Classification and Regression Trees, 1984 (the one-standard-error rule).
+
+    Raises
+    ------
+    RouterError
+        If no trial was finished; the message has the reason of the first that failed.
+    """
+    trials = completed(study)
+    if not trials:
+        failed = [t.user_attrs[ERROR] for t in study.get_trials(deepcopy=False) if ERROR in t.user_attrs]
+        raise RouterError(failed[0] if failed else "no trial was finished; run the same command again to go on")
+    best, first = _best(study, trials), by_label(study, default)
+    label = str(best.user_attrs[LABEL])
+    value = f"{label} is the best of {len(trials)} trials judged on all folds ({best.values[0]:.4f})"
+    if first is None or first.number == best.number:
+        return make_router(label), [value]
+    gain, error = _lead(study, best, first)
+    against = f"ahead of the default {default} ({first.values[0]:.4f}) by {gain:.4f}, standard error {error:.4f}"
+    if gain > error or len(study.directions) > 1:
+        return make_router(label), [f"{value}, {against}"]
+    return make_router(default), [
+        f"the default {default} stays: {value}, but {against}, which is within what folds vary by"
+    ]
+
+
+def _best(study: Study, trials: list[FrozenTrial]) -> FrozenTrial:
+    """The best by the first metric; of equal ones the earliest."""
+    return max(trials, key=lambda trial: (_sign(study) * trial.values[0], -trial.number))
+
+
+def _sign(study: Study) -> int:
+    return 1 if study.directions[0] == StudyDirection.MAXIMIZE else -1
+
+
+def _lead(study: Study, one: FrozenTrial, other: FrozenTrial) -> tuple[float, float]:
+    """By how much a trial is better on average over folds, and the standard error of that."""
+    folds = sorted(set(one.intermediate_values) & set(other.intermediate_values))
+    if len(folds) < 2:
+        return _sign(study) * (one.values[0] - other.values[0]), 0.0
+    ahead = [_sign(study) * (one.intermediate_values[f] - other.intermediate_values[f]) for f in folds]
+    return float(np.mean(ahead)), float(np.std(ahead, ddof=1) / np.sqrt(len(folds)))
+
+
+def best_of_each(study: Study) -> list[str]:
+    """The label of the best trial of every router searched, in the order of the routers' first trials."""
+    found: dict[str, list[FrozenTrial]] = {}
+    for trial in completed(study):
+        found.setdefault(trial.params.get("router", ""), []).append(trial)
+    return [str(_best(study, trials).user_attrs[LABEL]) for trials in found.values()]
+
+
+def front(study: Study) -> list[Router]:
+    """With two metrics, the pipelines that no other one beats on both, by the first metric; else none."""
+    if len(study.directions) < 2:
+        return []
+    trials = sorted(study.best_trials, key=lambda trial: -_sign(study) * trial.values[0])
+    return [make_router(label) for label in dict.fromkeys(str(trial.user_attrs[LABEL]) for trial in trials)]
+
+
+def best_so_far(study: Study) -> str:
+    """A line on the best completed trial."""
+    if not (trials := completed(study)):
+        return "no trial finished yet"
+    best = _best(study, trials)
+    return f"best {best.values[0]:.4f} {best.user_attrs[LABEL]}"

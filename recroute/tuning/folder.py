@@ -1,0 +1,95 @@
+"""What a study leaves on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optuna.study import Study, StudyDirection
+
+from recroute.data.atomic import new_file
+from recroute.errors import DataError
+from recroute.evaluation import write_run
+from recroute.routers import Router
+from recroute.tuning.importance import importances
+
+if TYPE_CHECKING:
+    from recroute.tuning.search import Tuned
+
+CONFIG, TRIALS, BEST, FRONT, ROUTER, RUN, REPORT = (
+    "config.json",
+    "trials.csv",
+    "best.toml",
+    "front",
+    "router",
+    "run",
+    "report.html",
+)
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The folder of a study.
+
+    Holds `config.json` (the study with its whole space), `journal.log` (the trials, unless they are in a storage of
+    their own), `trials.csv`, `best.toml` (for `--router`), `front/` (with two metrics, one file for each pipeline of
+    the Pareto front), `router/` (the chosen pipeline, fitted), `run/` (the run on test, as `recroute scale --out`
+    writes it) and `report.html`. Each file is written whole or not at all.
+    """
+
+    path: Path
+
+    def check(self) -> None:
+        """DataError if the place holds something else."""
+        if self.path.exists() and not self.path.is_dir():
+            raise DataError(f"{self.path} is a file; name a folder for the study")
+        if self.path.is_dir() and any(self.path.iterdir()) and not self._is_ours():
+            raise DataError(f"{self.path} exists and is no study (no {CONFIG} in it); name another --out")
+
+    def _is_ours(self) -> bool:
+        # a study that was stopped in its first moments has its journal only
+        return (self.path / CONFIG).exists() or (self.path / "journal.log").exists()
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        with new_file(self.path / name) as temporary:
+            temporary.write_text(json.dumps(value, indent=1), encoding="utf8")
+
+    def write(self, tuned: Tuned, study: Study) -> None:
+        """All that is known now."""
+        with new_file(self.path / TRIALS) as temporary:
+            tuned.trials.write_csv(temporary)
+        write_toml(tuned.best, self.path / BEST)
+        for number, router in enumerate(tuned.front, 1):
+            write_toml(router, self.path / FRONT / f"{number}.toml")
+        tuned.router.save(self.path / ROUTER)
+        if tuned.evaluation is not None:
+            write_run(tuned.evaluation, self.path / RUN, json.loads((self.path / CONFIG).read_text(encoding="utf8")))
+        report = import_module("recroute.report")  # shows results, and builds on the layers below
+        page = report.study_html(
+            study.study_name,
+            tuned.trials,
+            importances(study),
+            tuned.notes,
+            tuned.best.label,
+            maximize=study.directions[0] == StudyDirection.MAXIMIZE,
+            evaluation=tuned.evaluation,
+        )
+        with new_file(self.path / REPORT) as temporary:
+            temporary.write_text(page, encoding="utf8")
+
+
+def write_toml(router: Router, path: Path) -> None:
+    """A router's configuration as `make_router` reads it."""
+    values = {k: v for k, v in router.hyperparameters().items() if k != "seed"}
+    lines = [f'router = "{router.name}"', *(f"{key} = {_toml(value)}" for key, value in values.items())]
+    with new_file(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf8")
+
+
+def _toml(value: Any) -> str:
+    """A number, a truth value or a text, which JSON writes as TOML does; "none" stands for none."""
+    return json.dumps("none" if value is None else str(value) if isinstance(value, Path) else value)

@@ -1,0 +1,132 @@
+"""One hyperparameter of a search space."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Protocol
+
+from recroute.errors import DataError, UnknownNameError
+from recroute.registry import split_outside
+
+Value = str | int | float | bool | None
+
+
+class Suggests(Protocol):
+    """What an Optuna trial is asked for."""
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any: ...
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool) -> int: ...
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """What may be tried for one hyperparameter: a range, a list of choices, or a selection of parts.
+
+    Parameters
+    ----------
+    low, high : int or float, optional
+        A closed range; whole numbers if both are.
+    log : bool
+        Whether the range is searched on a logarithmic scale.
+    none : bool
+        Whether none, that is, chosen by the router on train, may be tried as well.
+    choices : tuple, optional
+    parts : tuple of str, optional
+        Each may be in or out; those that are in are joined by +, after `always`.
+    always : str
+        Parts that are always in.
+    """
+
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = False
+    none: bool = False
+    choices: tuple[Value, ...] | None = None
+    parts: tuple[str, ...] | None = None
+    always: str = ""
+
+    @classmethod
+    def read(cls, table: Any, where: str) -> Parameter:
+        """From a TOML table.
+
+        Raises
+        ------
+        DataError
+            If it is no table, or neither range, choices nor parts, or more than one of them.
+        UnknownNameError
+            For a key that is none of the fields above.
+        """
+        if not isinstance(table, Mapping):
+            raise DataError(f"{where} is {table!r}; write a table such as {{ low = 1, high = 50, log = true }}")
+        known = [field.name for field in fields(cls)]
+        for key in table:
+            if key not in known:
+                raise UnknownNameError("key", key, known, where=f" of {where}")
+        given: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+        }
+        found = cls(**given)
+        found._check(where)
+        return found
+
+    def _check(self, where: str) -> None:
+        kinds = [self.low is not None or self.high is not None, self.choices is not None, self.parts is not None]
+        if sum(kinds) != 1:
+            raise DataError(f"{where} needs either low and high, or choices, or parts")
+        if kinds[0]:
+            numbers = [x for x in (self.low, self.high) if isinstance(x, int | float) and not isinstance(x, bool)]
+            if len(numbers) < 2 or not numbers[0] < numbers[1] or not all(map(math.isfinite, numbers)):
+                raise DataError(f"{where}: low={self.low!r}, high={self.high!r} is no range; low has to be below high")
+            if self.log and numbers[0] <= 0:
+                raise DataError(f"{where}: log = true needs low above 0, and it is {self.low!r}")
+        for listed in (self.choices, self.parts):
+            if listed is not None and (not isinstance(listed, tuple) or not listed):
+                raise DataError(f"{where}: {listed!r} is no list of values")
+
+    @property
+    def whole(self) -> bool:
+        """Whether the range is one of whole numbers."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    def suggest(self, trial: Suggests, key: str) -> Value:
+        """A value for the trial, under the name `key`."""
+        if self.parts is not None:
+            chosen = [part for part in self.parts if trial.suggest_categorical(f"{key}: {part}", [False, True])]
+            return " + ".join([self.always, *chosen] if self.always else chosen or [self.parts[0]])
+        if self.choices is not None:
+            found: Value = trial.suggest_categorical(key, list(self.choices))
+            return found
+        if self.none and trial.suggest_categorical(f"{key} on train", [True, False]):
+            return None
+        assert self.low is not None
+        assert self.high is not None
+        if self.whole:
+            return trial.suggest_int(key, int(self.low), int(self.high), log=self.log)
+        # four digits: so a label says all of it
+        return float(f"{trial.suggest_float(key, self.low, self.high, log=self.log):.4g}")
+
+    def encode(self, value: Value, key: str) -> dict[str, Any]:
+        """The trial's parameters that give `value`; none where it is outside of what may be tried."""
+        if self.parts is not None:
+            inside = split_outside(str(value), "+")
+            return {f"{key}: {part}": part in inside for part in self.parts}
+        if self.choices is not None:
+            return {key: value} if value in self.choices else {}
+        if value is None:
+            return {f"{key} on train": True} if self.none else {}
+        assert self.low is not None
+        assert self.high is not None
+        if not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return {}
+        return {key: value, **({f"{key} on train": False} if self.none else {})}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Only what is set, as it stands in a TOML table."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+            if value not in (None, False, "")
+        }

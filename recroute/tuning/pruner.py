@@ -1,0 +1,52 @@
+"""Stopping a trial early: no longer worth its time against the best one on the same folds."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+LEVEL = 1.3  # standard errors behind the best: one-sided p of .1
+ENOUGH = 4  # completed trials that say how much differences vary over folds
+
+
+def hopeless(study: Study, number: int) -> bool:
+    """Whether a trial is unlikely to end above the best completed one, from the folds it has been judged on so far.
+
+    Its lead over the best is averaged over those folds. How much such a lead varies from fold to fold is known from
+    all completed trials (the pooled standard deviation of their leads over the mean trial), so that one fold is enough
+    to stop what is far behind, and what is near goes on.
+    """
+    trials = study.get_trials(deepcopy=False)
+    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    if len(done) < ENOUGH:
+        return False
+    sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
+    table = np.array([_folds(trial) for trial in done]) * sign  # (trials, folds)
+    best = table[int(np.argmax(table.mean(axis=1)))]
+    own = trials[number].intermediate_values
+    lead = np.array([sign * value - best[fold] for fold, value in own.items()])
+    return is_behind(lead, fold_deviation(table), table.shape[1])
+
+
+def fold_deviation(table: NDArray[np.float64]) -> float:
+    """Standard deviation over folds of the difference of two trials, from values f64 (trials, folds)."""
+    apart = table - table.mean(axis=0)  # a fold that is hard for all is no difference
+    apart -= apart.mean(axis=1, keepdims=True)
+    t, f = table.shape
+    variance = (apart**2).sum() / max((t - 1) * (f - 1), 1)
+    return float(np.sqrt(2 * variance))
+
+
+def is_behind(lead: NDArray[np.float64], deviation: float, n_folds: int) -> bool:
+    """Whether a mean lead f64 (k,) on k of the folds is too low for the mean on all to be above 0 with any likelihood.
+
+    The error of a mean of k folds as a guess of the mean of all `n_folds` is deviation * sqrt(1/k - 1/n_folds).
+    """
+    k = len(lead)
+    return bool(lead.mean() < -LEVEL * deviation * np.sqrt(max(1 / k - 1 / n_folds, 0)) and k < n_folds)
+
+
+def _folds(trial: FrozenTrial) -> list[float]:
+    return [value for _, value in sorted(trial.intermediate_values.items())]

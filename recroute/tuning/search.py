@@ -1,0 +1,229 @@
+"""The whole search: study, trials, choice, and one look at test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from optuna.study import Study
+
+from recroute.data import Dataset
+from recroute.errors import DataError
+from recroute.evaluation import Evaluation, prepare_split, scale
+from recroute.evaluation.run import POOL_SIZES
+from recroute.metrics import METRICS, NO_OBJECTIVE
+from recroute.pools import ROUTEREVAL_GROUPS
+from recroute.routers import Router, make_router
+from recroute.splits import Split, split_dataset
+from recroute.tuning.choose import best_of_each, choose, front
+from recroute.tuning.folder import CONFIG, StudyFolder
+from recroute.tuning.parallel import Progress, run_trials
+from recroute.tuning.space import read_space
+from recroute.tuning.storage import shown
+from recroute.tuning.study import TEST_READS, identity, open_study, trial_table
+from recroute.tuning.validation import make_validation
+from recroute.tuning.worker import Job, is_finished
+
+N_TRIALS = 60
+N_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search has found.
+
+    Parameters
+    ----------
+    best : Router
+        The chosen pipeline, not fitted.
+    trials : polars.DataFrame
+        A row for each trial: number, state, router, value, values by fold, seconds.
+    notes : list of str
+        What a reader has to know: how the choice was made, and what was left out.
+    front : list of Router
+        With two metrics, the pipelines that no other one beats on both; `best` is the first.
+    evaluation : Evaluation, optional
+        The chosen pipeline on test, beside the defaults, the best of every router searched, and the baselines; None
+        if the study was stopped before its end, because test is read once.
+    router : Router, optional
+        The chosen pipeline, fitted on train.
+    complete : bool
+        Whether the study has all its trials.
+    """
+
+    best: Router
+    trials: pl.DataFrame
+    notes: list[str]
+    front: list[Router]
+    evaluation: Evaluation | None
+    router: Router
+    complete: bool
+
+
+def tune(
+    dataset: Dataset,
+    out: str | Path,
+    *,
+    routers: Sequence[str] = (),
+    n_trials: int = N_TRIALS,
+    metrics: Sequence[str] = ("mean_score",),
+    space: str | Path | None = None,
+    pool_sizes: Sequence[int] = POOL_SIZES,
+    groups: Sequence[str] = ROUTEREVAL_GROUPS,
+    n_folds: int = N_FOLDS,
+    split: str | None = None,
+    encoder: str = "auto",
+    prune: bool = True,
+    storage: str | None = None,
+    study_name: str | None = None,
+    n_jobs: int = 1,
+    timeout: float | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Tuned:
+    """Search for the best pipeline: router, hyperparameters, encoder, bridge and calibration.
+
+    Every trial is cross-validated on the training and validation instances of a split, on the pools asked for. The
+    first trial is the default of the first router (`auto`, unless `routers` says otherwise), then come those of the
+    others, then what Optuna's TPE sampler proposes. Calling it again with the same `out` goes on with the study.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    out : str or Path
+        The study's folder: see `StudyFolder`.
+    routers : list of str, optional
+        Names, perhaps with hyperparameters that are to stay as they are. Default: see `read_space`.
+    n_trials : int
+        Trials that the study is to have in the end, pruned ones among them.
+    metrics : list of str
+        One or two of `METRICS`, averaged over folds, groups and pool sizes. Of two the Pareto front is searched.
+    space : str or Path, optional
+        A TOML file that takes the place of search spaces, see `read_space`.
+    pool_sizes, groups, split, encoder
+        See `scale`.
+    n_folds : int
+        Each fold is also the moment to stop a trial that will not be the best.
+    prune : bool
+        Whether to stop such trials; with two metrics none is.
+    storage : str, optional
+        Any storage of Optuna's, such as "sqlite:///study.db" or "postgresql://...", for several machines. Default: a
+        journal file in `out`, for any number of processes on one machine.
+    study_name : str, optional
+        The study's name in that storage. Default: the folder's name.
+    n_jobs : int
+        Processes on this machine.
+    timeout : float, optional
+        Seconds after which no fold is begun.
+    seed : int
+        Of split, folds, pools, routers and sampler. With one process, the same seed gives the same trials, also if
+        the study was stopped in between; several processes see each other's results in the order they finish.
+    progress : callable, optional
+        Called with the trials done, the trials in all, and a line on the best so far.
+
+    Returns
+    -------
+    Tuned. After a KeyboardInterrupt or at the timeout it holds the best so far, and test has not been read.
+
+    Raises
+    ------
+    RecrouteError
+        For an unknown name, data that cannot be split, a study that was made for something else, or if no trial could
+        be finished.
+    """
+    _check(metrics, n_trials, n_jobs, n_folds, pool_sizes)
+    folder = StudyFolder(Path(out))
+    folder.check()
+    parts = split_dataset(dataset, kind=split, seed=seed)
+    searched = read_space(routers, space, dataset)
+    settings = {
+        "metrics": list(metrics),
+        "pool_sizes": list(pool_sizes),
+        "groups": list(groups),
+        "n_folds": n_folds,
+        "encoder": encoder,
+        "prune": prune,
+        "seed": seed,
+        "storage": shown(storage) if storage else "journal",
+    }
+    known = identity(parts, searched, settings)
+    validation = make_validation(
+        _learned_from(dataset, parts),
+        metrics=metrics,
+        pool_sizes=pool_sizes,
+        groups=groups,
+        n_folds=n_folds,
+        encoder=encoder,
+        seed=seed,
+    )
+    study = open_study(folder.path, study_name or folder.path.name, storage, metrics, searched, known)
+    folder.write_json(CONFIG, {"dataset": dataset.name, "study": study.study_name, "n_trials": n_trials, **known})
+    job = Job(searched, validation, n_trials, seed, prune)
+    finished = run_trials(study, job, n_jobs, storage, timeout, progress)
+    default = next(iter(searched.parameters))
+    best, notes = choose(study, make_router(default).label, len(searched.parameters) > 1)
+    if parts.note:
+        notes.append(parts.note)
+    tuned = Tuned(
+        best=best,
+        trials=trial_table(study),
+        notes=notes,
+        front=front(study),
+        evaluation=None,
+        router=replace(best, seed=seed).fit(prepare_split(dataset, split=split, seed=seed, encoder=encoder).train),
+        complete=finished,
+    )
+    if finished:
+        others = [default, *best_of_each(study)]
+        tuned = replace(tuned, evaluation=_on_test(dataset, study, best, others, settings, split))
+    folder.write(tuned, study)
+    return tuned
+
+
+def _check(metrics: Sequence[str], n_trials: int, n_jobs: int, n_folds: int, pool_sizes: Sequence[int]) -> None:
+    if not 1 <= len(metrics) <= 2 or len(set(metrics)) < len(metrics):
+        raise DataError(f"{len(metrics)} metrics ({', '.join(metrics)}): give one, or two different ones")
+    for metric in metrics:
+        if metric in NO_OBJECTIVE:
+            known = ", ".join(name for name in METRICS if name not in NO_OBJECTIVE)
+            raise DataError(f"{metric} is not better high or low; choose among {known}")
+    for name, value, low in (("trials", n_trials, 1), ("jobs", n_jobs, 1), ("folds", n_folds, 2)):
+        if value < low:
+            raise DataError(f"{name}={value} has to be at least {low}")
+    if not pool_sizes or min(pool_sizes) < 1:
+        raise DataError(f"pool sizes {list(pool_sizes)}: give at least one, each at least 1")
+
+
+def _learned_from(dataset: Dataset, parts: Split) -> Dataset:
+    """Training and validation instances, in the order of the data set."""
+    ids = [*parts.train.instance_ids, *parts.valid.instance_ids]
+    return dataset.take_instances(np.sort(dataset.instance_ids.to_index(ids)))
+
+
+def _on_test(
+    dataset: Dataset, study: Study, best: Router, others: Sequence[str], settings: dict[str, Any], split: str | None
+) -> Evaluation:
+    """The choice and what it is compared with, on test; how often that was done is kept in the study."""
+    n_finished = sum(map(is_finished, study.get_trials(deepcopy=False)))
+    reads = dict(study.user_attrs.get(TEST_READS, {})) | {str(n_finished): best.label}
+    study.set_user_attr(TEST_READS, reads)
+    found = scale(
+        dataset,
+        [best, *others],
+        pool_sizes=settings["pool_sizes"],
+        groups=settings["groups"],
+        split=split,
+        encoder=settings["encoder"],
+        baseline=best.label,
+        headroom=False,
+        seeds=(settings["seed"],),
+    )
+    notes = list(found.notes)
+    if len(reads) > 1:
+        asked = ", ".join(f"{n} trials ({label})" for n, label in reads.items())
+        notes.append(f"test has been read after {asked}: what was chosen after the first was not chosen blind")
+    return found.with_info(notes=notes, tuned=best.label)

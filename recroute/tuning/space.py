@@ -1,0 +1,172 @@
+"""What a study may try: routers, their hyperparameters, encoder and calibration, read from TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from recroute.data import Dataset
+from recroute.errors import DataError, RouterError, UnknownNameError
+from recroute.routers import Router, make_router, router_names
+from recroute.routers.base import TextRouter
+from recroute.routers.parts import Composite
+from recroute.routers.registry import router_class
+from recroute.tuning.parameter import Parameter, Suggests, Value
+
+EVERY, CALIBRATION = "every", "calibration"
+# Fast, and among the best of their kind on the real data sets; the first one's defaults are the first trial.
+ROUTERS = ("auto", "hierarchy", "knn", "ridge", "kmeans", "svd", "embedllm")
+Tables = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Space:
+    """The routers of a study, each with what may be tried for its hyperparameters.
+
+    Parameters
+    ----------
+    parameters : dict of str to dict of str to Parameter
+        By router label and hyperparameter. The label is the router's name with the hyperparameters that are fixed.
+        "calibration" is no hyperparameter: it puts the router inside of `calibrated` or `guarded`.
+    """
+
+    parameters: Mapping[str, Mapping[str, Parameter]]
+
+    def suggest(self, trial: Suggests) -> Router:
+        """The router that a trial stands for."""
+        labels = list(self.parameters)
+        label = trial.suggest_categorical("router", labels) if len(labels) > 1 else labels[0]
+        values = {name: one.suggest(trial, f"{label}.{name}") for name, one in self.parameters[label].items()}
+        return build(label, values)
+
+    def defaults(self) -> list[dict[str, Any]]:
+        """For each router the trial parameters of its defaults, the first router first."""
+        found = []
+        for label, parameters in self.parameters.items():
+            router = make_router(label)
+            values = {**router.hyperparameters(), CALIBRATION: "none"}
+            params = {"router": label} if len(self.parameters) > 1 else {}
+            for name, one in parameters.items():
+                params |= one.encode(values[name], f"{label}.{name}")
+            found.append(params)
+        return found
+
+    def to_dict(self) -> Tables:
+        """As TOML tables."""
+        return {label: {k: p.to_dict() for k, p in found.items()} for label, found in self.parameters.items()}
+
+
+def build(label: str, values: Mapping[str, Value]) -> Router:
+    """The router called `label` with these hyperparameters, calibrated as they say."""
+    given = dict(values)
+    calibration = given.pop(CALIBRATION, "none")
+    router = make_router(label, **given)
+    return router if calibration == "none" else make_router(str(calibration), router=router.label)
+
+
+def read_space(routers: Sequence[str] = (), path: str | Path | None = None, dataset: Dataset | None = None) -> Space:
+    """The space of some routers.
+
+    Parameters
+    ----------
+    routers : list of str
+        Names, perhaps with hyperparameters that are to stay as they are: `svd(bridge=kernel)`. Default: `ROUTERS`.
+    path : str or Path, optional
+        A TOML file with a table for each router, `[svd]`, or `[every]`, and in it a table for each hyperparameter, as
+        in the files beside this module; it takes the place of what stands there, and `false` leaves a hyperparameter
+        at its default.
+    dataset : Dataset, optional
+        Encoders that it lacks the text or vectors for are left out.
+
+    Raises
+    ------
+    UnknownNameError
+        For an unknown router, hyperparameter or key.
+    DataError
+        If a file cannot be read, or a router has no space.
+    """
+    own = _read_tables(path)
+    for name in own:
+        if name not in (EVERY, *router_names()):
+            raise UnknownNameError("router", name, [EVERY, *router_names()], where=f" in {path}")
+    views = _views(dataset)
+    found = {}
+    for label in dict.fromkeys(routers or ROUTERS):
+        router = make_router(label)
+        found[router.label] = _of_router(router, own, str(path), views)
+    return Space(found)
+
+
+def _of_router(router: Router, own: Tables, path: str, views: tuple[str, ...]) -> dict[str, Parameter]:
+    """The hyperparameters of one router that are not fixed by its label."""
+    free = [f.name for f in router.settings() if getattr(router, f.name) == f.default and f.name != "seed"]
+    every = {} if isinstance(router, Composite) else _packaged(EVERY) | own.get(EVERY, {})
+    if not isinstance(router, TextRouter):
+        every.pop("views", None)
+    specific = _packaged(router.name) | own.get(router.name, {})
+    if not specific and not own.get(EVERY):
+        raise DataError(
+            f"there is no search space for {router.name}: leave it out (baselines are in the report anyway), or give "
+            f"one with --space FILE and a table [{router.name}]"
+        )
+    known = [f.name for f in router_class(router.name).settings()] + [CALIBRATION] * (CALIBRATION in every)
+    found = {}
+    for name, table in (every | specific).items():
+        where = f"{router.name}.{name} in {path}" if name in own.get(router.name, {}) else f"{router.name}.{name}"
+        if name not in known:
+            raise UnknownNameError("hyperparameter", name, known, where=f" of {router.name} in {path}")
+        if table is False or (name not in free and name != CALIBRATION):
+            continue
+        one = Parameter.read(table, where)
+        _check_values(router, name, one, where)
+        if name == "views":
+            one = Parameter(choices=tuple(choice for choice in one.choices or () if choice in views))
+        if one.choices is None or len(one.choices) > 1:
+            found[name] = one
+    return found
+
+
+def _check_values(router: Router, name: str, one: Parameter, where: str) -> None:
+    """Every end of a range and every choice has to be one that the router takes."""
+    values: list[Value] = list(one.choices or ()) or [one.low, one.high]
+    if one.parts is not None:
+        values = [" + ".join(filter(None, [one.always, *one.parts]))]
+    for value in values:
+        try:
+            build(router.label, {name: value})
+            if one.parts is not None:
+                for part in one.parts:
+                    make_router(part)
+        except (RouterError, UnknownNameError) as error:
+            raise DataError(f"{where}: {error}") from None
+
+
+def _views(dataset: Dataset | None) -> tuple[str, ...]:
+    """Encoders that differ on the data set."""
+    if dataset is None or (dataset.prompts is not None and dataset.embeddings is not None):
+        return ("embedding", "tfidf", "all")
+    return ("embedding", "all") if dataset.prompts is not None else ("embedding",)
+
+
+def _packaged(name: str) -> dict[str, Any]:
+    file = files("recroute.tuning").joinpath("spaces", f"{name}.toml")
+    return tomllib.loads(file.read_text(encoding="utf8")) if file.is_file() else {}
+
+
+def _read_tables(path: str | Path | None) -> Tables:
+    if path is None:
+        return {}
+    try:
+        tables = tomllib.loads(Path(path).read_text(encoding="utf8"))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}; name a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is no TOML: {error}; mend it") from None
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise DataError(f"{name} = {table!r} in {path} stands outside of a router's table; put it under [{name}]")
+    return tables

@@ -1,0 +1,90 @@
+"""Where a study is kept: a journal file, or any storage that Optuna knows."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import IO, Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages.journal._file import BaseJournalFileLock
+
+from recroute.errors import DataError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+BUSY_SECONDS = 60  # that SQLite waits for another process to finish writing
+
+
+class KernelLock(BaseJournalFileLock):
+    """A lock that the kernel takes back when its process dies, however it dies; Optuna's own are files that stay.
+
+    Whoever gets it also cuts off what a process that died while writing has left of its last line.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._held: IO[bytes] | None = None
+
+    def acquire(self) -> bool:
+        held = open(f"{self._path}.lock", "ab")  # noqa: SIM115  stays open until it is released
+        fcntl.flock(held, fcntl.LOCK_EX)
+        self._held = held
+        _cut_torn_line(self._path)
+        return True
+
+    def release(self) -> None:
+        assert self._held is not None
+        self._held.close()
+        self._held = None
+
+
+def _cut_torn_line(path: str) -> None:
+    if not os.path.exists(path):
+        return
+    with open(path, "r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size == 0 or (file.seek(size - 1), file.read(1))[1] == b"\n":
+            return
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def open_storage(url: str | None, journal: Path) -> BaseStorage:
+    """The storage at `url`, or the journal file.
+
+    Raises
+    ------
+    DataError
+        If it cannot be opened.
+    """
+    if url is None:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        lock = KernelLock(str(journal)) if fcntl else JournalFileOpenLock(str(journal))
+        return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if url.startswith("sqlite") else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True, **options})
+        except ImportError as error:
+            raise DataError(f"--storage {shown(url)} needs a database driver: {error}; pip install it") from None
+        except Exception as error:  # noqa: BLE001  every driver has errors of its own, and all mean the same here
+            raise DataError(f"--storage {shown(url)} cannot be opened: {_first_line(error)}") from None
+
+
+def shown(url: str) -> str:
+    """The URL without its password."""
+    head, at, tail = url.rpartition("@")
+    scheme, sep, user = head.partition("://")
+    return f"{scheme}{sep}{user.split(':')[0]}{at}{tail}" if at else url
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).strip().split("\n")[0]

@@ -1,0 +1,172 @@
+"""Trials beside workers that may die at any moment: every study gets its number of trials, each counted once."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from recroute.data import Dataset, Precomputed, write_dataset
+from recroute.tuning import read_space
+from recroute.tuning.space import Space
+from recroute.tuning.storage import open_storage
+from recroute.tuning.study import open_study, trial_table
+from recroute.tuning.validation import Validation, make_validation
+from recroute.tuning.worker import LOST, WORKER, Job, is_finished, work
+
+
+@pytest.fixture(scope="module")
+def validation(planted: Dataset) -> Validation:
+    data = planted.take_instances(range(90))
+    return make_validation(data, metrics=["mean_score"], pool_sizes=[3], groups=["nested"], n_folds=3)
+
+
+@pytest.fixture(scope="module")
+def space(planted: Dataset) -> Space:
+    return read_space(["knn", "ridge"], dataset=planted)
+
+
+def new_study(folder: Path, space: Space, url: str | None = None) -> Study:
+    return open_study(folder, "s", url, ["mean_score"], space, {"data": "x"})
+
+
+def tried(study: Study) -> list[tuple[str, float | None, str]]:
+    table = trial_table(study)
+    return list(table.select("pipeline", "value", "state").iter_rows())
+
+
+@pytest.mark.parametrize("database", [None, "sqlite"])
+def test_a_study_that_was_stopped_goes_on_as_if_it_had_not_been(
+    tmp_path: Path, space: Space, validation: Validation, database: str | None
+) -> None:
+    def url(name: str) -> str | None:
+        return f"sqlite:///{tmp_path / name}.db" if database else None
+
+    whole = new_study(tmp_path / "whole", space, url("whole"))
+    work(whole, Job(space, validation, 14, seed=3))
+    study = new_study(tmp_path / "parts", space, url("parts"))
+    for n_trials in (1, 5, 9, 14):
+        study = new_study(tmp_path / "parts", space, url("parts"))  # opened anew, as by a new process
+        work(study, Job(space, validation, n_trials, seed=3))
+        assert len(tried(study)) == n_trials
+    assert tried(study) == tried(whole)
+    labels = [label for label, _, _ in tried(study)]
+    assert labels[:2] == ["knn", "ridge"]
+    assert len(set(labels)) > 4
+    other = new_study(tmp_path / "other", space, url("other"))
+    work(other, Job(space, validation, 14, seed=4))
+    assert tried(other) != tried(whole)
+
+
+def test_the_trial_of_a_dead_worker_is_taken_over_with_its_parameters(
+    tmp_path: Path, space: Space, validation: Validation
+) -> None:
+    study = new_study(tmp_path, space)
+    lost = study.ask()  # the default
+    space.suggest(lost)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    lost.set_user_attr(WORKER, {"host": socket.gethostname(), "pid": gone.pid, "started": "1", "at": time.time()})
+    nameless = study.ask()  # died before its name stood on it: the space's second default
+    study._storage.set_trial_user_attr(nameless._trial_id, WORKER, {"host": "far away", "pid": 1, "started": "1", "at": 0})
+    work(study, Job(space, validation, 4, seed=0))
+    assert [study.trials[i].state for i in (0, 1)] == [TrialState.FAIL, TrialState.FAIL]
+    assert all(LOST in study.trials[i].user_attrs for i in (0, 1))
+    finished = [trial for trial in study.trials if is_finished(trial)]
+    assert len(finished) == 4
+    assert {"knn", "ridge"} <= {label for label, _, _ in tried(study)}
+
+
+def test_a_living_worker_is_left_alone(tmp_path: Path, space: Space, validation: Validation) -> None:
+    study = new_study(tmp_path, space)
+    running = study.ask()
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        with open(f"/proc/{sleeper.pid}/stat") as file:
+            started = file.read().rpartition(")")[2].split()[19]
+        name = {"host": socket.gethostname(), "pid": sleeper.pid, "started": started, "at": time.time()}
+        running.set_user_attr(WORKER, name)
+        work(study, Job(space, validation, 3, seed=0, until=time.time() + 3))
+        assert study.trials[running.number].state == TrialState.RUNNING
+        assert sum(map(is_finished, study.trials)) == 2  # the third place is the other worker's
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    work(study, Job(space, validation, 3, seed=0))
+    assert sum(map(is_finished, study.trials)) == 3
+
+
+def test_hyperparameters_that_the_data_do_not_take_are_a_finding(
+    tmp_path: Path, validation: Validation, planted: Dataset
+) -> None:
+    file = tmp_path / "space.toml"
+    file.write_text('[knn]\nviews = { choices = ["tfidf", "all"] }\nn_neighbors = false\n[every]\ncalibration = false\n')
+    vectors = np.random.default_rng(0).normal(size=(planted.n_instances, 4)).astype(np.float32)
+    tables = planted.instances.drop("prompt"), planted.llms
+    no_prompts = Dataset("bare", planted.interactions, *tables, vectors, Precomputed("theirs"))
+    judged = make_validation(no_prompts, metrics=["mean_score"], pool_sizes=[3], groups=["nested"], n_folds=3)
+    space = read_space(["knn"], file)
+    study = new_study(tmp_path / "study", space)
+    work(study, Job(space, judged, 6, seed=0))
+    table = trial_table(study)
+    assert table.height == 6
+    failed = table.filter(state="fail")
+    assert failed.height > 0
+    assert all("views=tfidf needs TF-IDF" in error for error in failed["error"])
+
+
+def test_a_torn_last_line_is_cut_and_the_rest_is_kept(tmp_path: Path, space: Space, validation: Validation) -> None:
+    study = new_study(tmp_path, space)
+    work(study, Job(space, validation, 3, seed=0))
+    with (tmp_path / "journal.log").open("ab") as file:
+        file.write(b'{"op_code": 5, "trial_id')  # what a power cut leaves
+    again = optuna.load_study(study_name="s", storage=open_storage(None, tmp_path / "journal.log"))
+    work(again, Job(space, validation, 5, seed=0))
+    assert tried(again)[:3] == tried(study)[:3]
+    assert len(tried(again)) == 5
+
+
+CHILD = """
+import sys
+import recroute as rr
+rr.tune(rr.read_dataset(sys.argv[1]), sys.argv[2], routers=["knn", "ridge", "svd"], n_trials=12, pool_sizes=[3],
+        groups=["nested"], n_folds=3, prune=False, seed=5, storage=sys.argv[3] or None)
+"""
+
+
+@pytest.mark.parametrize("database", ["", "sqlite"])
+def test_a_killed_search_loses_its_running_trial_only(tmp_path: Path, planted: Dataset, database: str) -> None:
+    write_dataset(planted, tmp_path / "data")
+    url = f"sqlite:///{tmp_path}/study.db" if database else ""
+    command = [sys.executable, "-c", CHILD, str(tmp_path / "data"), str(tmp_path / "study"), url]
+    seen: dict[int, tuple[object, ...]] = {}
+    for enough in (2, 5):
+        child = subprocess.Popen(command, stderr=subprocess.PIPE)
+        while child.poll() is None and len(_finished(tmp_path, url)) < enough:
+            time.sleep(0.05)
+        os.kill(child.pid, signal.SIGKILL)
+        child.communicate()
+        seen |= _finished(tmp_path, url)
+    assert 5 <= len(seen) < 12
+    subprocess.run(command, check=True)
+    ended = _finished(tmp_path, url)
+    assert len(ended) == 12
+    assert {number: ended[number] for number in seen} == seen
+
+
+def _finished(folder: Path, url: str) -> dict[int, tuple[object, ...]]:
+    if not url and not (folder / "study" / "journal.log").exists():
+        return {}
+    storage = open_storage(url or None, folder / "study" / "journal.log")
+    if not optuna.get_all_study_names(storage):
+        return {}
+    study = optuna.load_study(study_name="study", storage=storage)
+    return {t.number: (t.params, t.values, t.user_attrs["label"]) for t in study.trials if is_finished(t)}
