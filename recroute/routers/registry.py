@@ -59,7 +59,7 @@ def make_router(name: str, **hyperparameters: Any) -> Router:
     ----------
     name : str
         A registered name, perhaps with hyperparameters as tables write them, `knn(n_neighbors=100)`, or the path of
-        a TOML file with the key `router` and hyperparameters.
+        a TOML file with the key `router`, which is such a name, and hyperparameters.
     **hyperparameters
         Values for the router's fields; text is converted to the field's type.
 
@@ -77,10 +77,10 @@ def make_router(name: str, **hyperparameters: Any) -> Router:
     >>> make_router("knn(n_neighbors=100,views=all)").label
     'knn(views=all,n_neighbors=100)'
     """
+    if name.endswith(".toml"):
+        name, hyperparameters = _read_configuration(Path(name), hyperparameters)
     if name.endswith(")"):
         name, hyperparameters = _read_label(name, hyperparameters)
-    elif name.endswith(".toml"):
-        name, hyperparameters = _read_configuration(Path(name), hyperparameters)
     cls = router_class(name)
     known = [f.name for f in cls.settings()]
     return cls(**convert_settings(cls, name, "hyperparameter", known, hyperparameters, RouterError))

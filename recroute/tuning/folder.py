@@ -85,7 +85,9 @@ class StudyFolder:
 def write_toml(router: Router, path: Path) -> None:
     """A router's configuration as `make_router` reads it."""
     values = {k: v for k, v in router.hyperparameters().items() if k != "seed"}
-    lines = [f'router = "{router.name}"', *(f"{key} = {_toml(value)}" for key, value in values.items())]
+    inside = values.pop("router", None)  # of a router made of others; the file's own key has this name
+    name = router.name if inside is None else f"{router.name}(router={inside})"
+    lines = [f"router = {_toml(name)}", *(f"{key} = {_toml(value)}" for key, value in values.items())]
     with new_file(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf8")
 

@@ -60,7 +60,7 @@ def test_a_file_takes_the_place_of_what_is_packaged(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[knnn]\nx = { low = 1, high = 2 }", "unknown router 'knnn'"),
-        ("[knn]\nn_neighbours = { low = 1, high = 2 }", "unknown hyperparameter 'n_neighbours' of knn in .*did you mean"),
+        ("[knn]\nn_neighbours = { low = 1, high = 2 }", "hyperparameter 'n_neighbours' of knn in .*did you mean"),
         ("[knn]\nn_neighbors = { low = 1, hihg = 2 }", "unknown key 'hihg' of knn.n_neighbors"),
         ("[knn]\nn_neighbors = { low = 9, high = 2 }", "low=9, high=2 is no range"),
         ("[knn]\nn_neighbors = { low = 0, high = 2, log = true }", "log = true needs low above 0"),

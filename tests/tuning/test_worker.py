@@ -75,8 +75,8 @@ def test_the_trial_of_a_dead_worker_is_taken_over_with_its_parameters(
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     lost.set_user_attr(WORKER, {"host": socket.gethostname(), "pid": gone.pid, "started": "1", "at": time.time()})
-    nameless = study.ask()  # died before its name stood on it: the space's second default
-    study._storage.set_trial_user_attr(nameless._trial_id, WORKER, {"host": "far away", "pid": 1, "started": "1", "at": 0})
+    second = study.ask()  # the second default, whose worker died before it asked for anything
+    second.set_user_attr(WORKER, {"host": "far away", "pid": 1, "started": "1", "at": 0})  # and long silent
     work(study, Job(space, validation, 4, seed=0))
     assert [study.trials[i].state for i in (0, 1)] == [TrialState.FAIL, TrialState.FAIL]
     assert all(LOST in study.trials[i].user_attrs for i in (0, 1))
@@ -108,7 +108,8 @@ def test_hyperparameters_that_the_data_do_not_take_are_a_finding(
     tmp_path: Path, validation: Validation, planted: Dataset
 ) -> None:
     file = tmp_path / "space.toml"
-    file.write_text('[knn]\nviews = { choices = ["tfidf", "all"] }\nn_neighbors = false\n[every]\ncalibration = false\n')
+    views = 'views = { choices = ["tfidf", "all"] }'
+    file.write_text(f"[knn]\n{views}\nn_neighbors = false\n[every]\ncalibration = false\n")
     vectors = np.random.default_rng(0).normal(size=(planted.n_instances, 4)).astype(np.float32)
     tables = planted.instances.drop("prompt"), planted.llms
     no_prompts = Dataset("bare", planted.interactions, *tables, vectors, Precomputed("theirs"))
