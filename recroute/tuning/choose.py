@@ -12,7 +12,7 @@ from recroute.tuning.study import by_label, completed
 from recroute.tuning.worker import ERROR, LABEL
 
 
-def choose(study: Study, default: str, several: bool) -> tuple[Router, list[str]]:
+def choose(study: Study, default: str) -> tuple[Router, list[str]]:
     """The best pipeline of a study by its first metric, and how it was chosen.
 
     The best of many trials owes part of its lead to luck. So it takes the place of the default only if it is ahead by

@@ -23,8 +23,8 @@ from recroute.tuning.choose import best_of_each, choose, front
 from recroute.tuning.folder import CONFIG, StudyFolder
 from recroute.tuning.parallel import Progress, run_trials
 from recroute.tuning.space import read_space
-from recroute.tuning.storage import shown
-from recroute.tuning.study import TEST_READS, identity, open_study, trial_table
+from recroute.tuning.storage import shown, storage_at
+from recroute.tuning.study import JOURNAL, TEST_READS, identity, open_study, trial_table
 from recroute.tuning.validation import make_validation
 from recroute.tuning.worker import Job, is_finished
 
@@ -47,9 +47,9 @@ class Tuned:
     front : list of Router
         With two metrics, the pipelines that no other one beats on both; `best` is the first.
     evaluation : Evaluation, optional
-        The chosen pipeline on test, beside the defaults, the best of every router searched, and the baselines; None
+        The chosen pipeline on test, beside the default, the best of every router searched, and the baselines; None
         if the study was stopped before its end, because test is read once.
-    router : Router, optional
+    router : Router
         The chosen pipeline, fitted on train.
     complete : bool
         Whether the study has all its trials.
@@ -160,27 +160,24 @@ def tune(
         encoder=encoder,
         seed=seed,
     )
-    study = open_study(folder.path, study_name or folder.path.name, storage, metrics, searched, known)
-    folder.write_json(CONFIG, {"dataset": dataset.name, "study": study.study_name, "n_trials": n_trials, **known})
-    job = Job(searched, validation, n_trials, seed, prune)
-    finished = run_trials(study, job, n_jobs, storage, timeout, progress)
-    default = next(iter(searched.parameters))
-    best, notes = choose(study, make_router(default).label, len(searched.parameters) > 1)
-    if parts.note:
-        notes.append(parts.note)
-    tuned = Tuned(
-        best=best,
-        trials=trial_table(study),
-        notes=notes,
-        front=front(study),
-        evaluation=None,
-        router=replace(best, seed=seed).fit(prepare_split(dataset, split=split, seed=seed, encoder=encoder).train),
-        complete=finished,
-    )
-    if finished:
-        others = [default, *best_of_each(study)]
-        tuned = replace(tuned, evaluation=_on_test(dataset, study, best, others, settings, split))
-    folder.write(tuned, study)
+    with storage_at(storage, folder.path / JOURNAL) as kept:
+        study = open_study(kept, study_name or folder.path.name, metrics, searched, known)
+        folder.write_json(CONFIG, {"dataset": dataset.name, "study": study.study_name, "n_trials": n_trials, **known})
+        job = Job(searched, validation, n_trials, seed, prune)
+        complete = run_trials(study, job, n_jobs, storage, timeout, progress)
+        default = make_router(next(iter(searched.parameters))).label
+        best, notes = choose(study, default)
+        tested = _on_test(dataset, study, best, [default, *best_of_each(study)], settings, split) if complete else None
+        tuned = Tuned(
+            best=best,
+            trials=trial_table(study),
+            notes=[*notes, *filter(None, [parts.note])],
+            front=front(study),
+            evaluation=tested,
+            router=replace(best, seed=seed).fit(prepare_split(dataset, split=split, seed=seed, encoder=encoder).train),
+            complete=complete,
+        )
+        folder.write(tuned, study)
     return tuned
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +23,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 BUSY_SECONDS = 60  # that SQLite waits for another process to finish writing
+TRIES, RACE = 10, ("already exists", "duplicate key")
 
 
 class KernelLock(BaseJournalFileLock):
@@ -68,15 +72,37 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
         journal.parent.mkdir(parents=True, exist_ok=True)
         lock = KernelLock(str(journal)) if fcntl else JournalFileOpenLock(str(journal))
         return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
-    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if url.startswith("sqlite") else {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    for _ in range(TRIES):
         try:
-            return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True, **options})
+            return _open_database(url)
         except ImportError as error:
             raise DataError(f"--storage {shown(url)} needs a database driver: {error}; pip install it") from None
         except Exception as error:  # noqa: BLE001  every driver has errors of its own, and all mean the same here
-            raise DataError(f"--storage {shown(url)} cannot be opened: {_first_line(error)}") from None
+            said = _first_line(error)
+            if not any(word in said for word in RACE):
+                break
+            time.sleep(0.5)  # another process was making the tables in the same moment
+    raise DataError(f"--storage {shown(url)} cannot be opened: {said}")
+
+
+def _open_database(url: str) -> BaseStorage:
+    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if url.startswith("sqlite") else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True, **options})
+
+
+@contextmanager
+def storage_at(url: str | None, journal: Path) -> Iterator[BaseStorage]:
+    """`open_storage`, with a database's connections given back in the end."""
+    storage = open_storage(url, journal)
+    try:
+        yield storage
+    finally:
+        database = getattr(storage, "_backend", storage)  # Optuna puts a cache around it
+        if isinstance(database, optuna.storages.RDBStorage):
+            database.remove_session()
+            database.engine.dispose()
 
 
 def shown(url: str) -> str:

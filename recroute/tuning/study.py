@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 import polars as pl
 from optuna.exceptions import DuplicatedStudyError
+from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -22,7 +22,6 @@ from recroute.evaluation.provenance import split_digest
 from recroute.metrics import LOWER_IS_BETTER
 from recroute.splits import Split
 from recroute.tuning.space import Space
-from recroute.tuning.storage import open_storage
 from recroute.tuning.worker import ERROR, LABEL, SECONDS, is_finished
 
 JOURNAL = "journal.log"
@@ -55,18 +54,16 @@ def data_digest(*parts: Dataset) -> str:
 
 
 def open_study(
-    folder: Path, name: str, url: str | None, metrics: Sequence[str], space: Space, known: Mapping[str, Any]
+    storage: BaseStorage, name: str, metrics: Sequence[str], space: Space, known: Mapping[str, Any]
 ) -> Study:
     """Make the study, or go on with the one that is there.
 
     Raises
     ------
     DataError
-        If the storage cannot be opened, or the study was made for other data, another split or another search; the
-        message names all that differs.
+        If the study was made for other data, another split or another search; the message names all that differs.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = open_storage(url, folder / JOURNAL)
     directions = [
         StudyDirection.MINIMIZE if metric in LOWER_IS_BETTER else StudyDirection.MAXIMIZE for metric in metrics
     ]

@@ -35,7 +35,7 @@ def space(planted: Dataset) -> Space:
 
 
 def new_study(folder: Path, space: Space, url: str | None = None) -> Study:
-    return open_study(folder, "s", url, ["mean_score"], space, {"data": "x"})
+    return open_study(open_storage(url, folder / "journal.log"), "s", ["mean_score"], space, {"data": "x"})
 
 
 def tried(study: Study) -> list[tuple[str, float | None, str]]:
