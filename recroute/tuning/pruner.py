@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-LEVEL = 0.8  # standard errors behind the best; measured: half the time of running all trials to the end, same choice
+# Measured on 71 drawn pipelines on openllm1 and 40 on llmrouter, five folds, in random orders: half and a third of the
+# time of judging all on all folds, and the best was never stopped. So Optuna's WilcoxonPruner at .1 on the pools' values,
+# which takes what pools share of their instances for independent.
+LEVEL = 1.3  # standard errors behind the best: one-sided p of .1
 ENOUGH = 4  # completed trials that say how much differences vary over folds
 
 
@@ -15,8 +18,8 @@ def hopeless(study: Study, number: int) -> bool:
     """Whether a trial is unlikely to end above the best completed one, from the folds it has been judged on so far.
 
     Its lead over the best is averaged over those folds. How much such a lead varies from fold to fold is known from
-    all completed trials (the pooled standard deviation of their leads over the mean trial), so that one fold is enough
-    to stop what is far behind, and what is near goes on.
+    the better half of the completed trials, so that one fold is enough to stop what is far behind, and what is near
+    goes on.
     """
     trials = study.get_trials(deepcopy=False)
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
@@ -24,9 +27,8 @@ def hopeless(study: Study, number: int) -> bool:
         return False
     sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
     table = np.array([_folds(trial) for trial in done]) * sign  # (trials, folds)
-    best = table[int(np.argmax(table.mean(axis=1)))]
-    own = trials[number].intermediate_values
-    lead = np.array([sign * value - best[fold] for fold, value in own.items()])
+    table = table[np.argsort(-table.mean(axis=1), kind="stable")][: max(ENOUGH, len(table) // 2)]  # best first
+    lead = np.array([sign * value - table[0, fold] for fold, value in trials[number].intermediate_values.items()])
     return is_behind(lead, fold_deviation(table), table.shape[1])
 
 
