@@ -8,8 +8,8 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 # Measured on 71 drawn pipelines on openllm1 and 40 on llmrouter, five folds, in random orders: half and a third of the
-# time of judging all on all folds, and the best was never stopped. So Optuna's WilcoxonPruner at .1 on the pools' values,
-# which takes what pools share of their instances for independent.
+# time of judging all on all folds, and the best was never stopped. Optuna's WilcoxonPruner at .1 on the values of the
+# pools was as good, but takes values that share their instances for independent.
 LEVEL = 1.3  # standard errors behind the best: one-sided p of .1
 ENOUGH = 4  # completed trials that say how much differences vary over folds
 
