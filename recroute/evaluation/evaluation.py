@@ -176,6 +176,20 @@ class Evaluation:
         """The evaluation with more known of it."""
         return replace(self, info={**self.info, **more})
 
+    def renamed(self, router: str, name: str) -> Evaluation:
+        """The evaluation with another name for a router, in tables and choices; `info` says what it stands for."""
+        if router == name:
+            return self
+        label = pl.col("router", "baseline").replace(router, name)
+        known = self.info.get("routers", {})
+        rows = self.rows.with_columns(pl.col("router").replace(router, name))
+        choices = self.choices
+        if choices is not None:
+            codes = choices["router"].cast(pl.String).replace(router, name).cast(pl.Categorical)
+            choices = choices.with_columns(codes.alias("router"))
+        info = {**self.info, "routers": {name if label == router else label: v for label, v in known.items()}}
+        return replace(self, rows=rows, info=info, comparisons=self.comparisons.with_columns(label), choices=choices)
+
     def with_choices(self, choices: pl.DataFrame) -> Evaluation:
         return replace(self, choices=choices)
 

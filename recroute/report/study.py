@@ -43,7 +43,7 @@ def plot_history(trials: pl.DataFrame, *, maximize: bool = True, ax: Any = None)
         ax.plot(rows["number"], rows["value"], label=str(key[0]) or "completed", **look)
     pruned = trials.filter(state="pruned")
     if pruned.height:
-        ax.plot(pruned["number"], pruned["mean_of_folds"], "x", color="0.6", ms=5, label="stopped early")
+        ax.plot(pruned["number"], pruned["estimate"], "x", color="0.6", ms=5, label="stopped early")
     if done.height:
         best = done["value"].cum_max() if maximize else done["value"].cum_min()
         ax.step(done["number"], best, where="post", color="0.2", lw=1.2, label="best so far")
@@ -137,7 +137,12 @@ def _sections(
         yield '<p class="banner">NOT FINISHED: test has not been read. The same command again goes on.</p>'
     yield f'<section class="verdict">{html_list([f"chosen: {best}", *notes])}</section>'
     yield "<h2>The search</h2>"
-    yield _figure(plot_history(trials, maximize=maximize), "history", "value of each trial, and the best so far")
+    yield _figure(
+        plot_history(trials, maximize=maximize),
+        "history",
+        "Value of each trial on validation, and the best so far. A trial that was stopped is where it would be, had it kept "
+        "its distance to the others.",
+    )
     if shares:
         caption = (
             "What the differences between completed trials come from. The sampler tries promising values more often, "
@@ -146,6 +151,7 @@ def _sections(
         yield _figure(plot_shares(shares), "importance", caption)
     yield _trial_table(trials, maximize)
     if evaluation is not None:
+        yield "<h2>On test</h2>"
         yield from evaluation_sections(evaluation)
 
 

@@ -30,6 +30,7 @@ from recroute.tuning.worker import Job, is_finished
 
 N_TRIALS = 60
 N_FOLDS = 5
+TUNED = "tuned"  # how tables call the choice, unless it is the default
 
 
 @dataclass(frozen=True)
@@ -223,4 +224,7 @@ def _on_test(
     if len(reads) > 1:
         asked = ", ".join(f"{n} trials ({label})" for n, label in reads.items())
         notes.append(f"test has been read after {asked}: what was chosen after the first was not chosen blind")
+    if best.label not in others[:1]:
+        notes.append(f"{TUNED} is {best.label}")
+        found = found.renamed(best.label, TUNED)
     return found.with_info(notes=notes, tuned=best.label)

@@ -123,7 +123,8 @@ def by_label(study: Study, label: str) -> FrozenTrial | None:
 def trial_table(study: Study) -> pl.DataFrame:
     """A row for each trial that the study was asked for, in order, with what it tried and what came of it.
 
-    `place` is its rank by the first metric, trials judged on all folds before all others.
+    `place` is its rank by the first metric, trials judged on all folds before all others; `estimate` the value, or for
+    a trial that was stopped what it would have been, had it kept its distance to those that were not.
     """
     rows: list[dict[str, Any]] = []
     for trial in study.get_trials(deepcopy=False):
@@ -138,7 +139,7 @@ def trial_table(study: Study) -> pl.DataFrame:
                 "value": values[0] if values else None,
                 **({"value_2": values[1] if len(values) > 1 else None} if len(study.directions) > 1 else {}),
                 "n_folds": len(trial.intermediate_values),
-                "mean_of_folds": float(np.mean(list(trial.intermediate_values.values() or [np.nan]))),
+                "estimate": values[0] if values else _estimate(trial, completed(study)),
                 "seconds": trial.user_attrs.get(SECONDS),
                 "router": trial.params.get("router", ""),
                 "error": trial.user_attrs.get(ERROR, ""),
@@ -149,3 +150,11 @@ def trial_table(study: Study) -> pl.DataFrame:
     for place, i in enumerate(order, 1):
         rows[i]["place"] = place
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _estimate(trial: FrozenTrial, done: list[FrozenTrial]) -> float | None:
+    folds = trial.intermediate_values
+    if not folds or not done:
+        return None
+    ahead = [[value - other.intermediate_values[fold] for fold, value in folds.items()] for other in done]
+    return float(np.mean(ahead) + np.mean([other.values[0] for other in done]))
