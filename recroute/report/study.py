@@ -137,12 +137,11 @@ def _sections(
         yield '<p class="banner">NOT FINISHED: test has not been read. The same command again goes on.</p>'
     yield f'<section class="verdict">{html_list([f"chosen: {best}", *notes])}</section>'
     yield "<h2>The search</h2>"
-    yield _figure(
-        plot_history(trials, maximize=maximize),
-        "history",
-        "Value of each trial on validation, and the best so far. A trial that was stopped is where it would be, had it kept "
-        "its distance to the others.",
+    caption = (
+        "Value of each trial on validation, and the best so far. A trial that was stopped is where it would be, had it "
+        "kept its distance to the others."
     )
+    yield _figure(plot_history(trials, maximize=maximize), "history", caption)
     if shares:
         caption = (
             "What the differences between completed trials come from. The sampler tries promising values more often, "
