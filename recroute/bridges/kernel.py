@@ -50,7 +50,7 @@ class KernelBridge:
             landmarks, candidates = X, _exact(rows)
         else:
             drawn = np.sort(np.random.default_rng(seed).choice(len(X), N_LANDMARKS, replace=False))
-            landmarks, candidates = X[drawn], _drawn(rows, rows[drawn])
+            landmarks, candidates = X[drawn], _with_landmarks(rows, rows[drawn])
         errors = np.array([one.spectrum.errors(target - mean, penalties) for one in candidates])
         best, chosen = np.unravel_index(int(errors.argmin()), errors.shape)
         one = candidates[best]
@@ -94,4 +94,9 @@ def _candidate(X: Array, landmarks: Array, width: float) -> _Candidate:
 
 
 _exact = Memo(lambda X: _candidates(X, X), max_cells=1 << 20)
-_drawn = Memo(_candidates, max_cells=1 << 23)
+_drawn: Memo[list[_Candidate]] = Memo(max_cells=1 << 23)  # of the results, which are far larger than the arrays
+
+
+def _with_landmarks(X: Array, landmarks: Array) -> list[_Candidate]:
+    cells = len(X) * len(landmarks) * len(WIDTHS)
+    return _drawn.get([X, landmarks], lambda: _candidates(X, landmarks), cells)
