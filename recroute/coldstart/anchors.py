@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.coldstart.posterior import Array, Floats, resemblances
-from recroute.coldstart.prior import MIN_NOISE, LLMPrior
+from recroute.coldstart.prior import LLMPrior
+from recroute.coldstart.shrink import MIN_NOISE
 from recroute.errors import DataError, UnknownNameError
 
 Index = NDArray[np.int64]

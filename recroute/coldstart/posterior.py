@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.routers.factorisation import fold_in
+
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
@@ -106,16 +108,12 @@ def locate(
     -------
     mean f64 (j, k), covariance f64 (j, k, k)
     """
-    mean = weights.astype(np.float64) @ vectors  # (j, m) x (m, k)
-    covariance = np.empty((len(mean), vectors.shape[1], vectors.shape[1]))
-    precision = np.linalg.inv(local_cov)
-    for j, w in enumerate(weights.astype(np.float64)):
-        away = vectors - mean[j]
-        between = (away * w[:, None]).T @ away
-        rows = np.flatnonzero(~np.isnan(scores[:, j]))
-        L = loadings[rows]
-        local = np.linalg.inv(precision + (L / noise[rows, None]).T @ L)
-        kept = local @ precision  # share of a deviation that the scores leave open
-        mean[j] += local @ (L.T @ ((scores[rows, j] - L @ mean[j]) / noise[rows]))
-        covariance[j] = kept @ between @ kept.T + local
-    return mean, covariance
+    m, k = vectors.shape
+    mean = weights @ vectors  # (j, m) x (m, k)
+    pairs = (vectors[:, :, None] * vectors[:, None, :]).reshape(m, k * k)
+    between = (weights @ pairs).reshape(-1, k, k) - mean[:, :, None] * mean[:, None, :]
+    sd = np.sqrt(noise)[:, None]
+    surprise = (scores - loadings @ mean.T) / sd
+    deviation, local = fold_in(surprise, ~np.isnan(scores), loadings / sd, np.zeros(k), local_cov, 1.0)
+    kept = local @ np.linalg.inv(local_cov)  # (j, k, k) the share of a deviation that the scores leave open
+    return mean + deviation, kept @ between @ kept.transpose(0, 2, 1) + local

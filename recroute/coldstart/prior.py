@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.coldstart.posterior import Array, Floats, Posterior, expected_scores, locate, resemblances
+from recroute.coldstart.shrink import shrink_loadings
 from recroute.data import Dataset
 from recroute.data.atomic import new_file
 from recroute.errors import DataError
@@ -22,7 +23,6 @@ from recroute.routers.factorisation import factorise
 MAX_FACTORS = 16
 MIN_LLMS = 4
 SPREAD = 0.05
-MIN_NOISE = 0.02
 LEVEL = 1.6449  # a normal variable is within this many standard deviations nine times in ten
 
 
@@ -91,8 +91,8 @@ class LLMPrior:
         with threadpool_limits(1):
             block = train.interactions.dense()
             mean, left, right = factorise(block, n_factors, seed)
-        loadings = np.column_stack([np.ones(len(left)), left])
-        vectors = np.column_stack([mean, right])
+            vectors = np.column_stack([mean, right])
+            loadings, noise = shrink_loadings(block, np.column_stack([np.ones(len(left)), left]), vectors)
         return cls(
             instance_ids=np.array(train.instance_ids.ids),
             task=task,
@@ -100,7 +100,7 @@ class LLMPrior:
             llm_ids=np.array(train.llm_ids.ids),
             loadings=loadings,
             vectors=vectors,
-            noise=_noise(block, loadings, vectors),
+            noise=noise,
             log_weights=np.zeros(train.n_llms),
             spread=SPREAD,
             answers=np.zeros(1),
@@ -159,7 +159,9 @@ class LLMPrior:
     def _summarise(self, scores: Floats, weights: Floats, vectors: Array, covariance: Array) -> Posterior:
         seen = ~np.isnan(scores)
         columns = np.where(seen, scores, np.clip(self.loadings @ vectors.T, 0, 1)).astype(np.float32)
-        spread = np.stack([((self.loadings @ c) * self.loadings).sum(axis=1) for c in covariance], axis=1)
+        n, k = self.loadings.shape
+        pairs = (self.loadings[:, :, None] * self.loadings[:, None, :]).reshape(n, k * k)
+        spread = np.maximum(pairs @ covariance.reshape(-1, k * k).T, 0)  # (n, j)
         variance = np.where(seen, 0, spread + self.noise[:, None]).astype(np.float32)
         n_answers = seen.sum(axis=0)
         groups = [np.arange(len(scores)), *(np.flatnonzero(self.task == t) for t in range(len(self.task_names)))]
@@ -208,18 +210,3 @@ class LLMPrior:
     def with_scale(self, answers: Array, scale: Array) -> LLMPrior:
         """The prior with intervals `scale` times as wide as the model says, by the number of answers."""
         return replace(self, answers=answers, scale=scale)
-
-
-def _noise(block: NDArray[np.floating], loadings: Array, vectors: Array) -> Array:
-    """Variance f64 (n,) of each prompt's scores around what the model expects of the known LLMs.
-
-    Corrected for the degrees of freedom that the factors took; prompts without a score get the mean.
-    """
-    seen = ~np.isnan(block)
-    squares = np.where(seen, np.nan_to_num(block) - loadings @ vectors.T, 0) ** 2
-    n_llms, k = vectors.shape
-    count = seen.sum(axis=1)
-    overall = squares.sum() / max(count.sum(), 1)
-    per_prompt = np.where(count > 0, squares.sum(axis=1) / np.maximum(count, 1), overall)
-    noise: Array = np.maximum(per_prompt * n_llms / max(n_llms - k, 1), MIN_NOISE)
-    return noise
