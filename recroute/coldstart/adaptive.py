@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from recroute.coldstart.posterior import Floats
-from recroute.coldstart.prior import LLMPrior
+
+if TYPE_CHECKING:
+    from recroute.coldstart.prior import LLMPrior
 
 
-def ask(prior: LLMPrior, answers: Floats, k: int, log_weights: NDArray[np.float64] | None = None) -> NDArray[np.int64]:
+def ask(prior: LLMPrior, answers: Floats, k: int, llms: pl.DataFrame | None = None) -> NDArray[np.int64]:
     """The prompts that strategy "active" asks when it hears every answer before it asks on.
 
     The same choices as `select_anchors(prior, 1, scores=...)` k times over for each LLM, in matrix products.
@@ -21,8 +26,8 @@ def ask(prior: LLMPrior, answers: Floats, k: int, log_weights: NDArray[np.float6
         What j LLMs would score, NaN where they cannot be asked.
     k : int
         At most the number of answers of every LLM.
-    log_weights : f64 (j, m), optional
-        Prior weights of the known LLMs, if they differ between the unseen ones.
+    llms : polars.DataFrame, optional
+        j rows: what is known of the LLMs beside their scores.
 
     Returns
     -------
@@ -33,7 +38,7 @@ def ask(prior: LLMPrior, answers: Floats, k: int, log_weights: NDArray[np.float6
     loadings = prior.loadings.astype(np.float32)
     right, wrong = np.log(expected), np.log1p(-expected)
     mean_score = vectors @ loadings.mean(axis=0)  # (m,)
-    log_posterior = np.broadcast_to(prior.log_weights if log_weights is None else log_weights, (n_unseen, len(vectors)))
+    log_posterior = prior.log_weights(llms, n_unseen)
     closed = np.isnan(answers)
     asked = np.empty((k, n_unseen), dtype=np.int64)
     everyone = np.arange(n_unseen)

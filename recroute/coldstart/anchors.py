@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from recroute.coldstart.posterior import Array, Floats, resemblances
@@ -16,7 +17,13 @@ Index = NDArray[np.int64]
 
 
 def select_anchors(
-    prior: LLMPrior, k: int, *, strategy: str = "active", scores: Floats | None = None, seed: int = 0
+    prior: LLMPrior,
+    k: int,
+    *,
+    strategy: str = "active",
+    scores: Floats | None = None,
+    llm: pl.DataFrame | None = None,
+    seed: int = 0,
 ) -> Index:
     """The next k training prompts to run on an unseen LLM.
 
@@ -34,6 +41,8 @@ def select_anchors(
           call again, and the next ones suit this LLM.
     scores : f32 (n,), optional
         What is known of the LLM so far, NaN where it was not run. Those prompts are not chosen again.
+    llm : polars.DataFrame, optional
+        One row: family, size, prices of the unseen LLM, for "active".
     seed : int
         For "random", "stratified" and "medoids".
 
@@ -60,7 +69,9 @@ def select_anchors(
     left = np.flatnonzero(np.isnan(scores))
     if not 0 <= k <= len(left):
         raise DataError(f"{k} anchors cannot be chosen from the {len(left)} prompts that are left; ask for fewer")
-    return STRATEGIES[strategy](prior, k, scores, np.random.default_rng(seed))
+    if strategy == "active":
+        return _active(prior, k, scores, llm)
+    return _FIXED[strategy](prior, k, scores, np.random.default_rng(seed))
 
 
 def _random(prior: LLMPrior, k: int, scores: Floats, rng: np.random.Generator) -> Index:
@@ -106,13 +117,13 @@ def _a_optimal(prior: LLMPrior, k: int, scores: Floats, rng: np.random.Generator
     return _greedy(prior, k, scores, prior.cov, prior.noise + _quadratic(prior.loadings, prior.cov), _of_mean)
 
 
-def _active(prior: LLMPrior, k: int, scores: Floats, rng: np.random.Generator) -> Index:
+def _active(prior: LLMPrior, k: int, scores: Floats, llm: pl.DataFrame | None) -> Index:
     """The first by its exact effect, the rest by that of the Gaussian with the same moments.
 
     The score of prompt i is 0 or 1, so that knowing it leaves of the mean score's variance what the linear regression
     on it leaves: exact for any distribution of the LLM's vector, here the known LLMs' weighted by resemblance.
     """
-    weights = resemblances(scores[:, None], prior.expected, prior.log_weights[None])[0].astype(np.float64)  # (m,)
+    weights = resemblances(scores[:, None], prior.expected, prior.log_weights(llm, 1))[0].astype(np.float64)  # (m,)
     away = prior.vectors - weights @ prior.vectors
     p = (prior.expected @ weights.astype(np.float32)).astype(np.float64)
     return _greedy(prior, k, scores, (away.T * weights) @ away, p * (1 - p), _of_mean)
@@ -160,11 +171,11 @@ def _quadratic(L: Array, cov: Array) -> Array:
     return quadratic
 
 
-STRATEGIES: dict[str, Callable[[LLMPrior, int, Floats, np.random.Generator], Index]] = {
-    "active": _active,
+_FIXED: dict[str, Callable[[LLMPrior, int, Floats, np.random.Generator], Index]] = {
     "random": _random,
     "stratified": _stratified,
     "medoids": _medoids,
     "d_optimal": _d_optimal,
     "a_optimal": _a_optimal,
 }
+STRATEGIES = ("active", *_FIXED)

@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
 # No LLM is that sure to solve or to fail a prompt: keeps one odd answer from ruling out every known LLM but one.
-SURE = 0.05
+SURE = 0.1
 
 
 @dataclass(frozen=True)

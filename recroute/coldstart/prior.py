@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from recroute.coldstart.calibrate import NORMAL, interval_scales
+from recroute.coldstart.metadata import Metadata
 from recroute.coldstart.posterior import Array, Floats, Posterior, expected_scores, locate, resemblances
 from recroute.coldstart.shrink import shrink_loadings
 from recroute.data import Dataset
@@ -20,10 +22,9 @@ from recroute.data.atomic import new_file
 from recroute.errors import DataError
 from recroute.routers.factorisation import factorise
 
-MAX_FACTORS = 16
+MAX_FACTORS = 24
 MIN_LLMS = 4
-SPREAD = 0.05
-LEVEL = 1.6449  # a normal variable is within this many standard deviations nine times in ten
+SPREAD = 0.1
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class LLMPrior:
     """An unseen LLM is like one of the known ones, up to a Gaussian deviation.
 
     LLM l has a vector z[l], and its scores on the n training prompts are `loadings @ z[l] + noise`. The prior of an
-    unseen LLM's vector is the mixture of Gaussians around the m known LLMs' vectors, of weights `exp(log_weights)`
-    and covariance `spread * cov`: a kernel density estimate, which one Gaussian for all LLMs is the limit of.
+    unseen LLM's vector is the mixture of Gaussians around the m known LLMs' vectors, of covariance `spread * cov` and
+    of equal weights or, where family, size or price are known, those that `Metadata` gives: a kernel density estimate.
 
     Parameters
     ----------
@@ -47,11 +48,13 @@ class LLMPrior:
         Of the known LLMs: the mean score, and the factors.
     noise : f64 (n,)
         Variance of a score around its expectation.
-    log_weights : f64 (m,)
+    metadata : Metadata
+        What is known of the known LLMs beside their scores, for the weights.
     spread : float
         How far an unseen LLM is from the nearest known ones, as a share of the known LLMs' covariance.
-    answers, scale : f64 (c,), f64 (c,)
-        Intervals with so many answers are to be so much wider than the model says, as measured on known LLMs.
+    answers, scale : f64 (c,), f64 (c, 2)
+        With so many answers the intervals of the mean score, and of a task's, have to be so much wider than the model
+        says, see `interval_scales`.
     """
 
     instance_ids: NDArray[np.str_]
@@ -61,20 +64,22 @@ class LLMPrior:
     loadings: Array
     vectors: Array
     noise: Array
-    log_weights: Array
+    metadata: Metadata
     spread: float
     answers: Array
     scale: Array
 
     @classmethod
-    def learn(cls, train: Dataset, *, n_factors: int | None = None, seed: int = 0) -> LLMPrior:
+    def learn(cls, train: Dataset, *, n_factors: int | None = None, calibrated: bool = True, seed: int = 0) -> LLMPrior:
         """Learn from the scores of known LLMs; cells may be unobserved.
 
         Parameters
         ----------
         train : Dataset
         n_factors : int, optional
-            Default: a quarter of the LLMs, at most 16.
+            Default: a third of the number of LLMs, at most 24.
+        calibrated : bool
+            Whether to measure on the known LLMs how wide intervals have to be; without, they are as the model says.
         seed : int
 
         Raises
@@ -86,7 +91,8 @@ class LLMPrior:
             raise DataError(
                 f"{train.name} has {train.n_llms} LLMs; a prior for unseen ones is learned from at least {MIN_LLMS}"
             )
-        n_factors = n_factors or max(1, min(MAX_FACTORS, train.n_llms // 4))
+        scales = interval_scales(train, n_factors, seed) if calibrated else (np.zeros(1), np.ones((1, 2)))
+        n_factors = n_factors or max(1, min(MAX_FACTORS, train.n_llms // 3))
         task_names, task = np.unique(train.tasks, return_inverse=True)
         with threadpool_limits(1):
             block = train.interactions.dense()
@@ -101,10 +107,10 @@ class LLMPrior:
             loadings=loadings,
             vectors=vectors,
             noise=noise,
-            log_weights=np.zeros(train.n_llms),
+            metadata=Metadata.learn(train.llms, (loadings @ vectors.T).mean(axis=0), seed),
             spread=SPREAD,
-            answers=np.zeros(1),
-            scale=np.ones(1),
+            answers=scales[0],
+            scale=scales[1],
         )
 
     @property
@@ -124,6 +130,17 @@ class LLMPrior:
         """Expected scores f32 (n, m) of the known LLMs."""
         return expected_scores(self.loadings, self.vectors)
 
+    def log_weights(self, llms: pl.DataFrame | None, n_unseen: int) -> Array:
+        """Logarithms of the known LLMs' prior weights f64 (n_unseen, m); equal ones without a table.
+
+        Raises DataError if the table has not a row for each unseen LLM.
+        """
+        if llms is None:
+            return np.zeros((n_unseen, len(self.vectors)))
+        if llms.height != n_unseen:
+            raise DataError(f"the table of LLMs has {llms.height} rows for {n_unseen} unseen LLMs; give one for each")
+        return self.metadata.log_weights(llms)
+
     def posterior(self, scores: Floats, llms: pl.DataFrame | None = None) -> Posterior:
         """What is expected of unseen LLMs.
 
@@ -137,7 +154,7 @@ class LLMPrior:
         Raises
         ------
         DataError
-            If the shape does not fit or a score is outside [0, 1].
+            If a shape does not fit or a score is outside [0, 1].
         """
         scores = np.asarray(scores, dtype=np.float32)
         if scores.ndim != 2 or len(scores) != self.n_instances:
@@ -148,9 +165,7 @@ class LLMPrior:
                 f"score {scores[i, j]:g} for instance {self.instance_ids[i]!r} is outside [0, 1]; scale the scores"
             )
         with threadpool_limits(1):
-            weights = resemblances(
-                scores, self.expected, np.broadcast_to(self.log_weights, (scores.shape[1], len(self.vectors)))
-            )
+            weights = resemblances(scores, self.expected, self.log_weights(llms, scores.shape[1]))
             vectors, covariance = locate(
                 scores, weights, self.loadings, self.vectors, self.spread * self.cov, self.noise
             )
@@ -166,9 +181,10 @@ class LLMPrior:
         n_answers = seen.sum(axis=0)
         groups = [np.arange(len(scores)), *(np.flatnonzero(self.task == t) for t in range(len(self.task_names)))]
         mean = np.stack([columns[rows].mean(axis=0, dtype=np.float64) for rows in groups], axis=1)  # (j, 1 + t)
-        deviation = np.stack([self._deviation(seen, covariance, rows) for rows in groups], axis=1)
-        wide = np.interp(np.log2(1 + n_answers), np.log2(1 + self.answers), self.scale)
-        half = LEVEL * wide[:, None] * deviation
+        deviation = np.stack([self.deviation(~seen[rows], covariance, rows) for rows in groups], axis=1)
+        at, known_at = np.log2(1 + n_answers), np.log2(1 + self.answers)
+        wide, task_wide = (np.interp(at, known_at, scale) for scale in self.scale.T)
+        half = NORMAL * deviation * np.column_stack([wide, *[task_wide] * len(self.task_names)])
         interval = np.clip(np.stack([mean - half, mean + half], axis=2), 0, 1)
         return Posterior(
             n_answers=n_answers,
@@ -183,17 +199,21 @@ class LLMPrior:
             task_interval=interval[:, 1:],
         )
 
-    def _deviation(self, seen: NDArray[np.bool_], covariance: Array, rows: NDArray[np.int64]) -> Array:
-        """Standard deviation f64 (j,) of the mean score over the prompts at `rows`: only unobserved cells vary."""
-        open_cells = (~seen[rows]).astype(np.float64)
-        u = open_cells.T @ self.loadings[rows] / len(rows)  # (j, 1 + k)
-        variance = np.einsum("jk,jkl,jl->j", u, covariance, u, optimize=True)
-        deviation: Array = np.sqrt(variance + open_cells.T @ self.noise[rows] / len(rows) ** 2)
+    def deviation(self, open_cells: NDArray[np.bool_], covariance: Array, rows: NDArray[np.int64]) -> Array:
+        """Standard deviation f64 (j,) of the mean score over the prompts at `rows` (a,).
+
+        `open_cells` bool (a, j) are the cells that are not known; `covariance` f64 (j, 1 + k, 1 + k) of the vectors.
+        """
+        share = open_cells.astype(np.float64) / len(rows)
+        u = share.T @ self.loadings[rows]  # (j, 1 + k)
+        variance = (u[:, None] @ covariance @ u[:, :, None])[:, 0, 0]
+        deviation: Array = np.sqrt(np.maximum(variance, 0) + (share**2).T @ self.noise[rows])
         return deviation
 
     def save(self, path: str | Path) -> None:
         """Write as one `.npz` file, whole or not at all."""
-        arrays: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        arrays: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "metadata"}
+        arrays |= {f"metadata.{f.name}": getattr(self.metadata, f.name) for f in fields(Metadata)}
         with new_file(Path(path)) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
 
@@ -202,11 +222,10 @@ class LLMPrior:
         """Read what `save` wrote; DataError if it is something else."""
         try:
             with np.load(path, allow_pickle=False) as content:
-                arrays = {f.name: content[f.name] for f in fields(cls)}
+                arrays: dict[str, Any] = {f.name: content[f.name] for f in fields(cls) if f.name != "metadata"}
+                described: dict[str, Any] = {f.name: content[f"metadata.{f.name}"] for f in fields(Metadata)}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise DataError(f"{path} holds no prior of recroute: {error}; learn it again") from None
-        return cls(**{**arrays, "spread": float(arrays["spread"])})
-
-    def with_scale(self, answers: Array, scale: Array) -> LLMPrior:
-        """The prior with intervals `scale` times as wide as the model says, by the number of answers."""
-        return replace(self, answers=answers, scale=scale)
+        described |= {name: float(described[name]) for name in ("bandwidth", "boost")}
+        arrays |= {"spread": float(arrays["spread"]), "metadata": Metadata(**described)}
+        return cls(**arrays)

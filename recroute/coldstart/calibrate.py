@@ -1,0 +1,109 @@
+"""How much wider intervals have to be than the model says: measured on known LLMs that the model has not seen."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.coldstart.adaptive import ask
+from recroute.coldstart.families import family_groups
+from recroute.coldstart.posterior import Array
+from recroute.data import Dataset
+
+if TYPE_CHECKING:
+    from recroute.coldstart.prior import LLMPrior
+
+N_FOLDS = 4
+MAX_UNSEEN = 40  # LLMs of a fold that are asked
+MAX_INSTANCES = 3000
+NEAR = {0: (0,), 4: (2, 4, 8), 16: (8, 16, 32), 64: (32, 64, 128)}  # answers of a scale: those it is measured at
+LEVEL = 0.9
+NORMAL = 1.6449  # a normal variable is within this many standard deviations nine times in ten
+
+
+def interval_scales(train: Dataset, n_factors: int | None, seed: int) -> tuple[Array, Array]:
+    """Cross-validated factors for the intervals' widths.
+
+    The known LLMs are dealt into folds, whole families where families are known. Those of a fold are asked as unseen
+    ones, by strategy "active" and at random, under a prior of the others; the scale at so many answers makes nine in ten
+    of their true mean scores fall inside (the conformal quantile: a little more where LLMs are few).
+
+    Returns
+    -------
+    answers f64 (c,), scale f64 (c, 2): of the mean score, and of a task's
+    """
+    from recroute.coldstart.prior import LLMPrior
+
+    rng = np.random.default_rng([seed, 7])
+    if train.n_instances > MAX_INSTANCES:
+        train = train.take_instances(np.sort(rng.choice(train.n_instances, MAX_INSTANCES, replace=False)))
+    ratios: dict[int, list[Array]] = {k: [] for near in NEAR.values() for k in near}
+    task_ratios: dict[int, list[Array]] = {k: [] for k in ratios}
+    for unseen in _folds(train, rng):
+        known = np.setdiff1d(np.arange(train.n_llms), unseen)
+        if len(unseen) == 0 or len(known) < 3:
+            continue
+        prior = LLMPrior.learn(train.take_llms(known), n_factors=n_factors, calibrated=False, seed=seed)
+        unseen = np.sort(rng.permutation(unseen)[:MAX_UNSEEN])
+        _measure(prior, train.take_llms(unseen), rng, ratios, task_ratios)
+    grid = np.array(list(NEAR), dtype=np.float64)
+    scale = [
+        [_conformal([r for k in near for r in found[k]]) for found in (ratios, task_ratios)] for near in NEAR.values()
+    ]
+    return grid, np.array(scale)
+
+
+def _folds(train: Dataset, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """LLMs of each fold. LLMs of no known family are dealt one by one, if there are no families at all."""
+    group, named = family_groups(train.llms)
+    llms = np.flatnonzero(named) if len(np.unique(group[named])) >= N_FOLDS else np.arange(train.n_llms)
+    fold_of = np.full(train.n_llms, -1)
+    sizes = np.zeros(N_FOLDS)
+    groups = rng.permutation(np.unique(group[llms]))
+    count = np.bincount(group, minlength=group.max() + 1)
+    for g in groups[np.argsort(-count[groups], kind="stable")]:  # large families first, into the smallest fold
+        members = llms[group[llms] == g]
+        fold_of[members] = sizes.argmin()
+        sizes[sizes.argmin()] += len(members)
+    return [np.flatnonzero(fold_of == f) for f in range(N_FOLDS)]
+
+
+def _measure(
+    prior: LLMPrior,
+    unseen: Dataset,
+    rng: np.random.Generator,
+    ratios: dict[int, list[Array]],
+    task_ratios: dict[int, list[Array]],
+) -> None:
+    """Add each unseen LLM's error over its standard deviation, f64 (j,), at each number of answers."""
+    answers = unseen.interactions.dense()
+    there = ~np.isnan(answers)
+    most = int(min(there.sum(axis=0).min() // 2, max(ratios)))
+    at_random = np.argsort(np.where(there, rng.random(there.shape), 2), axis=0)[:most]
+    for asked, k in product((ask(prior, answers, most, unseen.llms), at_random), ratios):
+        if k > most:
+            continue
+        scores = np.full_like(answers, np.nan)
+        np.put_along_axis(scores, asked[:k], np.take_along_axis(answers, asked[:k], 0), 0)
+        found = prior.posterior(scores, unseen.llms)
+        rest = there & np.isnan(scores)
+        error = np.where(rest, found.columns - np.nan_to_num(answers), 0)
+        for t in range(-1, len(prior.task_names)):
+            rows = np.flatnonzero((prior.task == t) | (t == -1))
+            count = rest[rows].sum(axis=0)
+            seen = count > 0
+            deviation = prior.deviation(rest[rows], found.covariance, rows)[seen] * len(rows) / count[seen]
+            ratio = np.abs(error[rows].sum(axis=0)[seen] / count[seen]) / deviation
+            (ratios if t == -1 else task_ratios)[k].append(ratio)
+
+
+def _conformal(ratios: list[Array]) -> float:
+    """The 90% quantile of the ratios over that of a normal variable."""
+    values = np.sort(np.concatenate(ratios)) if ratios else np.empty(0)
+    if len(values) == 0:
+        return 1.0
+    rank = min(int(np.ceil(LEVEL * (len(values) + 1))), len(values))
+    return float(values[rank - 1] / NORMAL)
