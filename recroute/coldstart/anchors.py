@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.coldstart.posterior import Array, Floats, resemblances
-from recroute.coldstart.prior import LLMPrior
-from recroute.coldstart.shrink import MIN_NOISE
 from recroute.errors import DataError, UnknownNameError
+from recroute.routers.unseen.posterior import Array, Floats, resemblances
+from recroute.routers.unseen.prior import LLMPrior
+from recroute.routers.unseen.shrink import MIN_NOISE
 
 Index = NDArray[np.int64]
 

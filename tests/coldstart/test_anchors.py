@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from recroute.coldstart import STRATEGIES, LLMPrior, select_anchors
-from recroute.coldstart.adaptive import ask
 from recroute.data import Dataset
 from recroute.data.sources import simulate
 from recroute.errors import DataError, UnknownNameError
+from recroute.routers.unseen.adaptive import ask
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from recroute.coldstart import LLMPrior
-from recroute.coldstart.posterior import locate
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.sources import simulate
 from recroute.errors import DataError
+from recroute.routers.unseen.posterior import locate
 
 
 @pytest.fixture(scope="module")

@@ -66,10 +66,10 @@ def test_a_file_takes_the_place_of_what_is_packaged(tmp_path: Path) -> None:
         ("[knn]\nn_neighbors = { low = 0, high = 2, log = true }", "log = true needs low above 0"),
         ("[knn]\nn_neighbors = { low = 0, high = 2 }", "n_neighbors=0 has to be at least 1"),
         ("[knn]\nn_neighbors = { low = 1, high = 2, choices = [3] }", "either low and high, or choices, or parts"),
-        ("[knn]\nviews = { choices = [\"embedding\", \"words\"] }", "unknown views 'words'"),
+        ('[knn]\nviews = { choices = ["embedding", "words"] }', "unknown views 'words'"),
         ("[knn]\nn_neighbors = 5", "write a table such as"),
         ("n_neighbors = 5", "stands outside of a router's table"),
-        ("[auto]\nrouter = { parts = [\"knnn\"] }", "unknown router 'knnn'"),
+        ('[auto]\nrouter = { parts = ["knnn"] }', "unknown router 'knnn'"),
         ("[knn", "is no TOML"),
     ],
 )

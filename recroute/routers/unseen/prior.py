@@ -13,14 +13,14 @@ import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from recroute.coldstart.calibrate import NORMAL, interval_scales
-from recroute.coldstart.metadata import Metadata
-from recroute.coldstart.posterior import Array, Floats, Posterior, expected_scores, locate, resemblances
-from recroute.coldstart.shrink import shrink_loadings
 from recroute.data import Dataset
 from recroute.data.atomic import new_file
 from recroute.errors import DataError
 from recroute.routers.factorisation import factorise
+from recroute.routers.unseen.calibrate import NORMAL, interval_scales
+from recroute.routers.unseen.metadata import Metadata
+from recroute.routers.unseen.posterior import Array, Floats, Posterior, expected_scores, locate, resemblances
+from recroute.routers.unseen.shrink import shrink_loadings
 
 MAX_FACTORS = 24
 MIN_LLMS = 4

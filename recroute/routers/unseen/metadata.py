@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.coldstart.families import family_groups
-from recroute.coldstart.posterior import Array
 from recroute.routers.llm_features import logarithms
+from recroute.routers.unseen.families import family_groups
+from recroute.routers.unseen.posterior import Array
 
 BANDWIDTHS = (np.inf, 2.0, 1.0, 0.5, 0.25)  # standard deviations of a logarithm
 BOOSTS = (0.0, 1.0, 2.0, 3.0, 4.0)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.coldstart.adaptive import ask
-from recroute.coldstart.families import family_groups
-from recroute.coldstart.posterior import Array
 from recroute.data import Dataset
+from recroute.routers.unseen.adaptive import ask
+from recroute.routers.unseen.families import family_groups
+from recroute.routers.unseen.posterior import Array
 
 if TYPE_CHECKING:
-    from recroute.coldstart.prior import LLMPrior
+    from recroute.routers.unseen.prior import LLMPrior
 
 N_FOLDS = 4
 MAX_UNSEEN = 40  # LLMs of a fold that are asked
@@ -28,14 +28,14 @@ def interval_scales(train: Dataset, n_factors: int | None, seed: int) -> tuple[A
     """Cross-validated factors for the intervals' widths.
 
     The known LLMs are dealt into folds, whole families where families are known. Those of a fold are asked as unseen
-    ones, by strategy "active" and at random, under a prior of the others; the scale at so many answers makes nine in ten
-    of their true mean scores fall inside (the conformal quantile: a little more where LLMs are few).
+    ones, by strategy "active" and at random, under a prior of the others; the scale at so many answers makes nine in
+    ten of their true mean scores fall inside (the conformal quantile: a little more where LLMs are few).
 
     Returns
     -------
     answers f64 (c,), scale f64 (c, 2): of the mean score, and of a task's
     """
-    from recroute.coldstart.prior import LLMPrior
+    from recroute.routers.unseen.prior import LLMPrior
 
     rng = np.random.default_rng([seed, 7])
     if train.n_instances > MAX_INSTANCES:

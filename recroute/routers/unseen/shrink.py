@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.coldstart.posterior import Array
 from recroute.routers.factorisation import fold_in
+from recroute.routers.unseen.posterior import Array
 
 N_ROUNDS = 5
 MIN_NOISE = 0.02
