@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,6 +28,8 @@ class Cluster(TextRouter):
 
     name: ClassVar[str] = "cluster"
     kind: ClassVar[str] = "neighbours"
+    takes_unseen_llms: ClassVar[bool] = True
+    llm_arrays: ClassVar[Mapping[str, int]] = {"cluster_mean_": 1}
 
     n_clusters: int = setting(3, low=1, help="Gaussians of the mixture")
 

@@ -44,6 +44,8 @@ class Hierarchy(TextRouter):
 
     name: ClassVar[str] = "hierarchy"
     kind: ClassVar[str] = "shrinkage"
+    takes_unseen_llms: ClassVar[bool] = True
+    llm_arrays: ClassVar[Mapping[str, int]] = {"bias_": 0, "llm_factors_": 0}
 
     views: str = setting("all", choices=VIEWS, help="of the text: the main vectors, TF-IDF, or all there is")
     n_factors: int = setting(60, low=1, help="components of the interaction that are kept")

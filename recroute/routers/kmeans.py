@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -36,6 +36,8 @@ class KMeans(TextRouter):
 
     name: ClassVar[str] = "kmeans"
     kind: ClassVar[str] = "clusters"
+    takes_unseen_llms: ClassVar[bool] = True
+    llm_arrays: ClassVar[Mapping[str, int]] = {"feature_": 1}
 
     n_clusters: int | None = setting(None, low=1, help="clusters of prompts; none: chosen on train by leave-one-out")
     strength: float | None = setting(

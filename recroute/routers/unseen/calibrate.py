@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 N_FOLDS = 4
 MAX_UNSEEN = 40  # LLMs of a fold that are asked
 MAX_INSTANCES = 3000
+MAX_LLMS = 1000
 NEAR = {0: (0,), 4: (2, 4, 8), 16: (8, 16, 32), 64: (32, 64, 128)}  # answers of a scale: those it is measured at
 LEVEL = 0.9
 NORMAL = 1.6449  # a normal variable is within this many standard deviations nine times in ten
@@ -40,6 +41,8 @@ def interval_scales(train: Dataset, n_factors: int | None, seed: int) -> tuple[A
     rng = np.random.default_rng([seed, 7])
     if train.n_instances > MAX_INSTANCES:
         train = train.take_instances(np.sort(rng.choice(train.n_instances, MAX_INSTANCES, replace=False)))
+    if train.n_llms > MAX_LLMS:
+        train = train.take_llms(np.sort(rng.choice(train.n_llms, MAX_LLMS, replace=False)))
     ratios: dict[int, list[Array]] = {k: [] for near in NEAR.values() for k in near}
     task_ratios: dict[int, list[Array]] = {k: [] for k in ratios}
     for unseen in _folds(train, rng):

@@ -14,7 +14,7 @@ from recroute.routers.unseen.posterior import Array
 
 BANDWIDTHS = (np.inf, 2.0, 1.0, 0.5, 0.25)  # standard deviations of a logarithm
 BOOSTS = (0.0, 1.0, 2.0, 3.0, 4.0)
-MAX_LLMS = 1500  # to choose among these
+MAX_LLMS = 500  # to choose on so many: the work grows with their square
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Metadata:
         center = np.nansum(logs, axis=0) / count
         deviations = np.sqrt(np.nansum((logs - center) ** 2, axis=0) / count)
         deviations = np.where(deviations > 0, deviations, 1)
-        group, _ = family_groups(llms)
+        group, named = family_groups(llms)
         found = cls(_families(llms), logs / deviations, deviations)
         part = np.random.default_rng([seed, 11]).permutation(llms.height)[:MAX_LLMS]
         llms, group, mean_score = llms[part], group[part], mean_score[part]
@@ -68,7 +68,7 @@ class Metadata:
             return round(float(((weights @ mean_score - mean_score) ** 2).mean()), 6)
 
         other_family = group[:, None] != group[None, :]
-        if not other_family.any():
+        if not (other_family.any() and (known.any() or named.any())):
             return found
         bandwidth = min(BANDWIDTHS, key=lambda b: error(b, 0.0, other_family))
         boost = min(BOOSTS, key=lambda b: error(bandwidth, b, ~np.eye(len(part), dtype=bool)))
