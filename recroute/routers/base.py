@@ -39,9 +39,9 @@ def setting(
     return field(default=default, metadata={"low": low, "high": high, "choices": choices, "help": help})
 
 
-def fitted(*, array: bool = True) -> Any:
-    """Declares what `_fit` sets; no parameter of the constructor."""
-    return field(init=False, repr=False, compare=False, metadata={"array": array})
+def fitted(*, array: bool = True, needed: bool = True) -> Any:
+    """Declares what `_fit` sets; no parameter of the constructor. What is not needed, folders may lack."""
+    return field(init=False, repr=False, compare=False, metadata={"array": array, "needed": needed})
 
 
 @dataclass(frozen=True)
@@ -122,12 +122,13 @@ class Router(ABC):
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The arrays that `save` writes: those that a fit sets."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.metadata.get("array")}
+        declared = (f for f in fields(self) if f.metadata.get("array"))
+        return {f.name: getattr(self, f.name) for f in declared if f.metadata["needed"] or hasattr(self, f.name)}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Set what `state` gave; KeyError if an array is missing."""
         for f in fields(self):
-            if f.metadata.get("array"):
+            if f.metadata.get("array") and (f.metadata["needed"] or f.name in arrays):
                 setattr(self, f.name, arrays[f.name])
 
     def fit(self, train: Dataset) -> Self:

@@ -40,10 +40,9 @@ class TaskBest(Router):
         self.task_mean_ = means.astype(np.float32)
 
     def _add_llms(self, new: NewLLMs) -> None:
-        before = self.task_mean_
-        super()._add_llms(new)
         place = np.searchsorted(new.prior.task_names, self.task_names_)  # the prior knows every task of a record
-        self.task_mean_ = np.column_stack([before, new.posterior.task_mean[:, place].T]).astype(np.float32)
+        self.task_mean_ = np.column_stack([self.task_mean_, new.posterior.task_mean[:, place].T]).astype(np.float32)
+        self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         if not isinstance(instances, Dataset):
