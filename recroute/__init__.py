@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from recroute._version import __version__
 
 if TYPE_CHECKING:
+    from recroute.coldstart import LLMPrior, coldstart, select_anchors
     from recroute.data import (
         Dataset,
         IdMap,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from recroute.splits import Split, split_dataset
 
 _HOMES = {
+    "recroute.coldstart": ("LLMPrior", "coldstart", "select_anchors"),
     "recroute.data": (
         "Dataset",
         "IdMap",
@@ -56,12 +58,14 @@ __all__ = [
     "Evaluation",
     "IdMap",
     "InteractionMatrix",
+    "LLMPrior",
     "Ranking",
     "Records",
     "RecrouteError",
     "Router",
     "Split",
     "__version__",
+    "coldstart",
     "evaluate",
     "llm_means",
     "load_router",
@@ -73,6 +77,7 @@ __all__ = [
     "read_run",
     "router_names",
     "scale",
+    "select_anchors",
     "simulate",
     "split_dataset",
     "write_dataset",

@@ -28,8 +28,8 @@ def interval_scales(train: Dataset, n_factors: int | None, seed: int) -> tuple[A
     """Cross-validated factors for the intervals' widths.
 
     The known LLMs are dealt into folds, whole families where families are known. Those of a fold are asked as unseen
-    ones, by strategy "active" and at random, under a prior of the others; the scale at so many answers makes nine in ten
-    of their true mean scores fall inside (the conformal quantile: a little more where LLMs are few).
+    ones, by strategy "active" and at random, under a prior of the others; the scale at so many answers makes nine in
+    ten of their true mean scores fall inside (the conformal quantile: a little more where LLMs are few).
 
     Returns
     -------

@@ -14,7 +14,7 @@ from recroute.routers.llm_features import logarithms
 
 BANDWIDTHS = (np.inf, 2.0, 1.0, 0.5, 0.25)  # standard deviations of a logarithm
 BOOSTS = (0.0, 1.0, 2.0, 3.0, 4.0)
-MAX_LLMS = 1500  # to choose among these
+MAX_LLMS = 500  # to choose by these
 
 
 @dataclass(frozen=True)
