@@ -48,7 +48,7 @@ def coldstart(
 
     Returns
     -------
-    polars.DataFrame with `router, strategy, n_anchors, seed`` (null when pooled), `metric, value, ci_low, ci_high,
+    polars.DataFrame with `router, strategy, n_anchors, seed` (null when pooled), `metric, value, ci_low, ci_high,
     n_llms, n_instances`. All metrics are means over unseen LLMs, of their observed training prompts that were *not*
     asked:
 
