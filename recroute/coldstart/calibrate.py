@@ -56,15 +56,19 @@ def interval_scales(train: Dataset, n_factors: int | None, seed: int) -> tuple[A
     def scale(near: tuple[int, ...], of: str) -> float:
         return max(_conformal([r for k in near for r in ratios.get((s, k, of), [])]) for s in STRATEGIES)
 
-    return np.array(list(NEAR), dtype=np.float64), np.array(
-        [[scale(near, "all"), scale(near, "task")] for near in NEAR.values()]
-    )
+    measured = {k: near for k, near in NEAR.items() if any((STRATEGIES[0], n, "all") in ratios for n in near)}
+    if not measured:
+        return np.zeros(1), np.ones((1, 2))
+    scales = [[scale(near, "all"), scale(near, "task")] for near in measured.values()]
+    return np.array(list(measured), dtype=np.float64), np.array(scales)
 
 
 def _folds(train: Dataset, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """LLMs of each fold. LLMs of no known family are dealt one by one, if there are no families at all."""
+    """LLMs of each fold: whole families, or where fewer are known than folds LLMs one by one."""
     group, named = family_groups(train.llms)
-    llms = np.flatnonzero(named) if len(np.unique(group[named])) >= N_FOLDS else np.arange(train.n_llms)
+    if len(np.unique(group[named])) < N_FOLDS:
+        group, named = np.arange(train.n_llms), np.ones(train.n_llms, dtype=bool)
+    llms = np.flatnonzero(named)
     fold_of = np.full(train.n_llms, -1)
     sizes = np.zeros(N_FOLDS)
     groups = rng.permutation(np.unique(group[llms]))
@@ -103,8 +107,6 @@ def _measure(prior: LLMPrior, unseen: Dataset, rng: np.random.Generator, ratios:
 
 def _conformal(ratios: list[Array]) -> float:
     """The 90% quantile of the ratios over that of a normal variable."""
-    values = np.sort(np.concatenate(ratios)) if ratios else np.empty(0)
-    if len(values) == 0:
-        return 1.0
+    values = np.sort(np.concatenate(ratios))
     rank = min(int(np.ceil(LEVEL * (len(values) + 1))), len(values))
     return float(values[rank - 1] / NORMAL)

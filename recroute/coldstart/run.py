@@ -132,10 +132,16 @@ def _rows(resamples: Bootstrap, values: list[Array], groups: list[Labels], seeds
         means.append(mean)
         replicates.append(drawn)
         n_groups |= set(group[there].tolist())
-        low, high = interval(drawn, len(np.unique(group[there])))
+        low, high = _within_range(interval(drawn, len(np.unique(group[there]))))
         rows.append({"seed": seeds[i], "value": mean, "ci_low": low, "ci_high": high, "n_llms": int(there.sum())})
     known = [m for m in means if not np.isnan(m)]
-    low, high = interval(resamples.pool(np.array(means), np.stack(replicates)), len(n_groups))
+    low, high = _within_range(interval(resamples.pool(np.array(means), np.stack(replicates)), len(n_groups)))
     n_llms = sum(row["n_llms"] for row in rows) // len(rows)
     value = float(np.mean(known)) if known else float("nan")
     return [{"seed": None, "value": value, "ci_low": low, "ci_high": high, "n_llms": n_llms}, *rows]
+
+
+def _within_range(bounds: tuple[float, float]) -> tuple[float, float]:
+    """All metrics here lie in [0, 1]; percentiles taken further out need not."""
+    low, high = np.clip(bounds, 0, 1)
+    return float(low), float(high)
