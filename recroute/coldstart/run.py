@@ -57,7 +57,7 @@ def coldstart(
     - `brier`: mean of (expected score - score)^2.
     - `auc`: chance that a success of the LLM (score at least .5) was expected higher than a failure of it.
     - `interval_coverage`, `interval_width`: of the 90% interval of the mean score over *all* training prompts, where
-      the LLM has every score.
+      the LLM has every score; `task_interval_coverage`: mean over tasks of that of the task's mean score.
 
     The 95% intervals resample families, or LLMs of no known family.
     """
@@ -104,6 +104,11 @@ def per_llm(played: Round) -> dict[str, Array]:
     low, high = found.interval.T
     values["interval_coverage"] = np.where(complete, (low <= mean) & (mean <= high), np.nan)
     values["interval_width"] = np.where(complete, high - low, np.nan)
+    names = played.prior.task_names
+    task_mean = np.stack([answers[played.prior.task == t].mean(axis=0) for t in range(len(names))], axis=1)  # (j, t)
+    low, high = found.task_interval.transpose(2, 0, 1)
+    inside = ((low <= task_mean) & (task_mean <= high)).mean(axis=1)
+    values["task_interval_coverage"] = np.where(complete, inside, np.nan)
     return values
 
 
