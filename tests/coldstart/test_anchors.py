@@ -1,10 +1,11 @@
 """Choosing the prompts to run on an unseen LLM."""
 
 import numpy as np
+import polars as pl
 import pytest
 
 from recroute.coldstart import STRATEGIES, LLMPrior, select_anchors
-from recroute.data import Dataset
+from recroute.data import Dataset, InteractionMatrix
 from recroute.data.sources import simulate
 from recroute.errors import DataError, UnknownNameError
 from recroute.routers.unseen.adaptive import ask
@@ -23,6 +24,19 @@ def prior(world: Dataset) -> LLMPrior:
 @pytest.fixture(scope="module")
 def unseen(world: Dataset) -> np.ndarray:
     return world.take_llms(np.arange(40, 60)).interactions.dense()
+
+
+@pytest.fixture(scope="module")
+def skilled() -> Dataset:
+    """100 prompts that any LLM solves by chance, and 100 that separate the able from the others, easy to hard."""
+    rng = np.random.default_rng(0)
+    skill = rng.normal(size=160)
+    logit = np.zeros((200, 160))
+    logit[100:] = 4 * (skill - np.linspace(-2, 2, 100)[:, None])
+    scores = rng.random(logit.shape) < 1 / (1 + np.exp(-logit))
+    instances = pl.DataFrame({"instance_id": [f"i{i}" for i in range(200)], "task": "all"})
+    llms = pl.DataFrame({"llm_id": [f"llm{i}" for i in range(160)]})
+    return Dataset("skilled", InteractionMatrix.from_dense(scores), instances, llms)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -72,15 +86,21 @@ def test_asking_many_at_once_is_asking_each(prior: LLMPrior, unseen: np.ndarray)
             scores[i] = unseen[i, j]
 
 
-def test_active_anchors_tell_more_than_random_ones(prior: LLMPrior, unseen: np.ndarray) -> None:
+def test_active_anchors_are_those_that_tell(skilled: Dataset) -> None:
+    prior = LLMPrior.learn(skilled.take_llms(np.arange(100)), calibrated=False)
+    answers = skilled.take_llms(np.arange(100, 160)).interactions.dense()
+    asked = ask(prior, answers, 8)
+    assert (asked >= 100).mean() > 0.95  # the first half tells nothing
+
     def error(asked: np.ndarray) -> float:
-        scores = np.full_like(unseen, np.nan)
-        np.put_along_axis(scores, asked, np.take_along_axis(unseen, asked, 0), 0)
-        return float(np.abs(prior.posterior(scores).mean - unseen.mean(axis=0)).mean())
+        scores = np.full_like(answers, np.nan)
+        np.put_along_axis(scores, asked, np.take_along_axis(answers, asked, 0), 0)
+        return float(np.abs(prior.posterior(scores).mean - answers.mean(axis=0)).mean())
 
     draws = [select_anchors(prior, 8, strategy="random", seed=s) for s in range(10)]
-    random = np.mean([error(np.repeat(draw[:, None], 20, axis=1)) for draw in draws])
-    assert error(ask(prior, unseen, 8)) < random
+    random = np.mean([error(np.repeat(draw[:, None], 60, axis=1)) for draw in draws])
+    fixed = error(np.repeat(select_anchors(prior, 8, strategy="a_optimal")[:, None], 60, axis=1))
+    assert error(asked) < fixed < 0.8 * random
 
 
 def test_bad_input_is_refused(prior: LLMPrior) -> None:

@@ -50,7 +50,8 @@ def test_without_scores_the_prior_is_left(prior: LLMPrior) -> None:
     assert nothing.interval[0, 0] < nothing.mean[0] < nothing.interval[0, 1]
 
 
-def test_more_scores_less_error_and_narrower_intervals(prior: LLMPrior, unseen: np.ndarray) -> None:
+def test_more_scores_less_error_and_narrower_intervals(world: Dataset, unseen: np.ndarray) -> None:
+    prior = LLMPrior.learn(world.take_llms(np.arange(40)), calibrated=False)
     order = np.random.default_rng(1).permutation(prior.n_instances)
     errors, widths = [], []
     for k in (0, 8, 32, 128):
@@ -100,6 +101,15 @@ def test_unobserved_cells_and_determinism(world: Dataset) -> None:
     full = LLMPrior.learn(world)
     nothing = np.full((world.n_instances, 1), np.nan, dtype=np.float32)
     assert abs(one.posterior(nothing).mean - full.posterior(nothing).mean) < 0.03
+
+
+def test_intervals_are_measured_on_known_llms(prior: LLMPrior, world: Dataset) -> None:
+    assert prior.answers[0] == 0
+    assert prior.scale.shape == (len(prior.answers), 2)
+    model = LLMPrior.learn(world.take_llms(np.arange(40)), calibrated=False)
+    nothing = np.full((prior.n_instances, 1), np.nan, dtype=np.float32)
+    wide, plain = (np.diff(p.posterior(nothing).interval)[0, 0] for p in (prior, model))
+    assert wide == pytest.approx(plain * prior.scale[0, 0])
 
 
 def test_save_and_load(prior: LLMPrior, unseen: np.ndarray, tmp_path: Path) -> None:

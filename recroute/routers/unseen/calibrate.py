@@ -16,12 +16,15 @@ from recroute.routers.unseen.posterior import Array
 if TYPE_CHECKING:
     from recroute.routers.unseen.prior import LLMPrior
 
+Ratios = dict[tuple[str, int, str], list[Array]]  # by strategy, number of answers, and "all" or "task"
+
 N_FOLDS = 4
 MAX_UNSEEN = 40  # LLMs of a fold that are asked
 MAX_INSTANCES = 3000
 MAX_LLMS = 1000
 NEAR = {0: (0,), 4: (2, 4, 8), 16: (8, 16, 32), 64: (32, 64, 128)}  # answers of a scale: those it is measured at
 LEVEL = 0.9
+STRATEGIES = ("active", "random")
 NORMAL = 1.6449  # a normal variable is within this many standard deviations nine times in ten
 
 
@@ -29,8 +32,9 @@ def interval_scales(train: Dataset, n_factors: int | None, seed: int) -> tuple[A
     """Cross-validated factors for the intervals' widths.
 
     The known LLMs are dealt into folds, whole families where families are known. Those of a fold are asked as unseen
-    ones, by strategy "active" and at random, under a prior of the others; the scale at so many answers makes nine in
-    ten of their true mean scores fall inside (the conformal quantile: a little more where LLMs are few).
+    ones under a prior of the others, by strategy "active" and at random; the scale at so many answers makes nine in ten
+    of their true mean scores fall inside (the conformal quantile: a little more where LLMs are few), under whichever of
+    the two strategies needs more.
 
     Returns
     -------
@@ -43,26 +47,31 @@ def interval_scales(train: Dataset, n_factors: int | None, seed: int) -> tuple[A
         train = train.take_instances(np.sort(rng.choice(train.n_instances, MAX_INSTANCES, replace=False)))
     if train.n_llms > MAX_LLMS:
         train = train.take_llms(np.sort(rng.choice(train.n_llms, MAX_LLMS, replace=False)))
-    ratios: dict[int, list[Array]] = {k: [] for near in NEAR.values() for k in near}
-    task_ratios: dict[int, list[Array]] = {k: [] for k in ratios}
+    ratios: Ratios = {}
     for unseen in _folds(train, rng):
         known = np.setdiff1d(np.arange(train.n_llms), unseen)
         if len(unseen) == 0 or len(known) < 3:
             continue
         prior = LLMPrior.learn(train.take_llms(known), n_factors=n_factors, calibrated=False, seed=seed)
         unseen = np.sort(rng.permutation(unseen)[:MAX_UNSEEN])
-        _measure(prior, train.take_llms(unseen), rng, ratios, task_ratios)
-    grid = np.array(list(NEAR), dtype=np.float64)
-    scale = [
-        [_conformal([r for k in near for r in found[k]]) for found in (ratios, task_ratios)] for near in NEAR.values()
-    ]
-    return grid, np.array(scale)
+        _measure(prior, train.take_llms(unseen), rng, ratios)
+
+    def scale(near: tuple[int, ...], of: str) -> float:
+        return max(_conformal([r for k in near for r in ratios.get((s, k, of), [])]) for s in STRATEGIES)
+
+    measured = {k: near for k, near in NEAR.items() if any((STRATEGIES[0], n, "all") in ratios for n in near)}
+    if not measured:
+        return np.zeros(1), np.ones((1, 2))
+    scales = [[scale(near, "all"), scale(near, "task")] for near in measured.values()]
+    return np.array(list(measured), dtype=np.float64), np.array(scales)
 
 
 def _folds(train: Dataset, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """LLMs of each fold. LLMs of no known family are dealt one by one, if there are no families at all."""
+    """LLMs of each fold: whole families, or where fewer are known than folds LLMs one by one."""
     group, named = family_groups(train.llms)
-    llms = np.flatnonzero(named) if len(np.unique(group[named])) >= N_FOLDS else np.arange(train.n_llms)
+    if len(np.unique(group[named])) < N_FOLDS:
+        group, named = np.arange(train.n_llms), np.ones(train.n_llms, dtype=bool)
+    llms = np.flatnonzero(named)
     fold_of = np.full(train.n_llms, -1)
     sizes = np.zeros(N_FOLDS)
     groups = rng.permutation(np.unique(group[llms]))
@@ -74,19 +83,15 @@ def _folds(train: Dataset, rng: np.random.Generator) -> list[NDArray[np.int64]]:
     return [np.flatnonzero(fold_of == f) for f in range(N_FOLDS)]
 
 
-def _measure(
-    prior: LLMPrior,
-    unseen: Dataset,
-    rng: np.random.Generator,
-    ratios: dict[int, list[Array]],
-    task_ratios: dict[int, list[Array]],
-) -> None:
+def _measure(prior: LLMPrior, unseen: Dataset, rng: np.random.Generator, ratios: Ratios) -> None:
     """Add each unseen LLM's error over its standard deviation, f64 (j,), at each number of answers."""
     answers = unseen.interactions.dense()
     there = ~np.isnan(answers)
-    most = int(min(there.sum(axis=0).min() // 2, max(ratios)))
+    numbers = sorted({k for near in NEAR.values() for k in near})
+    most = int(min(there.sum(axis=0).min() // 2, max(numbers)))
     at_random = np.argsort(np.where(there, rng.random(there.shape), 2), axis=0)[:most]
-    for asked, k in product((ask(prior, answers, most, unseen.llms), at_random), ratios):
+    both = zip(STRATEGIES, (ask(prior, answers, most, unseen.llms), at_random), strict=True)
+    for (strategy, asked), k in product(both, numbers):
         if k > most:
             continue
         scores = np.full_like(answers, np.nan)
@@ -100,13 +105,11 @@ def _measure(
             seen = count > 0
             deviation = prior.deviation(rest[rows], found.covariance, rows)[seen] * len(rows) / count[seen]
             ratio = np.abs(error[rows].sum(axis=0)[seen] / count[seen]) / deviation
-            (ratios if t == -1 else task_ratios)[k].append(ratio)
+            ratios.setdefault((strategy, k, "all" if t == -1 else "task"), []).append(ratio)
 
 
 def _conformal(ratios: list[Array]) -> float:
     """The 90% quantile of the ratios over that of a normal variable."""
-    values = np.sort(np.concatenate(ratios)) if ratios else np.empty(0)
-    if len(values) == 0:
-        return 1.0
+    values = np.sort(np.concatenate(ratios))
     rank = min(int(np.ceil(LEVEL * (len(values) + 1))), len(values))
     return float(values[rank - 1] / NORMAL)

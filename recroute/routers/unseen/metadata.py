@@ -14,7 +14,7 @@ from recroute.routers.unseen.posterior import Array
 
 BANDWIDTHS = (np.inf, 2.0, 1.0, 0.5, 0.25)  # standard deviations of a logarithm
 BOOSTS = (0.0, 1.0, 2.0, 3.0, 4.0)
-MAX_LLMS = 500  # to choose on so many: the work grows with their square
+MAX_LLMS = 500  # to choose by these
 
 
 @dataclass(frozen=True)

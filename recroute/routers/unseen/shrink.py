@@ -36,7 +36,7 @@ def shrink_loadings(block: NDArray[np.floating], loadings: Array, vectors: Array
     n_llms, k = vectors.shape
     scores = np.nan_to_num(block).astype(np.float64)
     second_moment = vectors.T @ vectors / n_llms
-    count = np.maximum(observed.sum(axis=1), 1)
+    count = observed.sum(axis=1)
     noise = _residual(scores, observed, loadings, vectors) * n_llms / max(n_llms - k, 1)
     center, cov = loadings.mean(axis=0), np.cov(loadings, rowvar=False) + 1e-9 * np.eye(k)
     for _ in range(N_ROUNDS):
