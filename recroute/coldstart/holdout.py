@@ -34,9 +34,7 @@ def unseen_llms(dataset: Dataset, *, holdout: str | None = None, seed: int = 0) 
     """
     group, named = family_groups(dataset.llms)
     families = np.unique(group[named])
-    holdout = holdout or ("family" if len(families) >= 2 else "random")
-    if holdout not in HOLDOUTS:
-        raise UnknownNameError("holdout", holdout, HOLDOUTS)
+    holdout = described(dataset, holdout)
     rng = np.random.default_rng([seed, 5])
     m = dataset.n_llms
     if holdout == "random":
@@ -51,3 +49,12 @@ def unseen_llms(dataset: Dataset, *, holdout: str | None = None, seed: int = 0) 
     if not unseen.any():
         raise DataError(f"every family of {dataset.name} is over {MOST:g} of the LLMs; hold LLMs out at random instead")
     return np.flatnonzero(unseen)
+
+
+def described(dataset: Dataset, holdout: str | None) -> str:
+    """The kind of holdout that `unseen_llms` takes; UnknownNameError if there is no such kind."""
+    group, named = family_groups(dataset.llms)
+    holdout = holdout or ("family" if len(np.unique(group[named])) >= 2 else "random")
+    if holdout not in HOLDOUTS:
+        raise UnknownNameError("holdout", holdout, HOLDOUTS)
+    return holdout
