@@ -104,7 +104,7 @@ def plot_coldstart(found: ColdStart) -> Any:
     from matplotlib.figure import Figure
 
     routed = _routed(found, "mixed").height > 0
-    figure = Figure(figsize=(11 if routed else 6, 4.4), layout="constrained")
+    figure = Figure(figsize=(12.5 if routed else 6.5, 4.6), layout="constrained")
     axes = figure.subplots(1, 2 if routed else 1, squeeze=False)[0]
     _draw_errors(axes[0], found)
     if routed:
@@ -116,8 +116,14 @@ def plot_coldstart(found: ColdStart) -> Any:
         ax.minorticks_off()
         ax.set_xlabel("anchors: prompts run on the unseen LLM")
         ax.grid(axis="y", alpha=0.25)
+        ax.set_xlim(-0.15, anchors[-1] * 1.15)
         ax.spines[["top", "right"]].set_visible(False)
-        ax.legend(frameon=False, fontsize=8.5)
+    axes[0].legend(frameon=False, fontsize=8.5)
+    if routed:
+        axes[1].legend(frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    data = found.info["dataset"]
+    name = f"{'SIMULATED DATA: ' if data['simulated'] else ''}{data['name']}".replace("$", r"\$")
+    figure.suptitle(name, x=0.01, ha="left")
     return figure
 
 
@@ -129,7 +135,7 @@ def _draw_errors(ax: Any, found: ColdStart) -> None:
     ax.plot(rows["n_anchors"], rows["value"], color="0.45", ls="--", lw=1.3, label=f"plain mean of {plain} anchors")
     ax.set_ylim(bottom=0)
     ax.set_ylabel("error of the mean score of an unseen LLM")
-    ax.set_title(_title(found, "what anchors tell"), loc="left")
+    ax.set_title("what anchors tell", loc="left", fontsize=11)
 
 
 def _draw_routing(ax: Any, found: ColdStart) -> None:
@@ -140,7 +146,7 @@ def _draw_routing(ax: Any, found: ColdStart) -> None:
     ax.axhline(1, color="0.3", lw=0.8)
     ax.axhline(0.99, color="0.3", lw=0.8, ls=":")
     ax.set_ylabel("share of what full data reach")
-    ax.set_title(_title(found, "routing, half of the pool unseen"), loc="left")
+    ax.set_title("routing where half of the pool is unseen", loc="left", fontsize=11)
 
 
 def _curve(ax: Any, rows: pl.DataFrame, colour: int, dash: int, label: str, band: bool = True) -> None:
@@ -148,11 +154,6 @@ def _curve(ax: Any, rows: pl.DataFrame, colour: int, dash: int, label: str, band
     ax.plot(rows["n_anchors"], rows["value"], marker=MARKERS[colour % len(MARKERS)], ms=4, lw=1.8, label=label, **look)
     if band:
         ax.fill_between(rows["n_anchors"], rows["ci_low"], rows["ci_high"], color=look["color"], alpha=0.13, lw=0)
-
-
-def _title(found: ColdStart, what: str) -> str:
-    data = found.info["dataset"]
-    return f"{'SIMULATED DATA: ' if data['simulated'] else ''}{data['name']}: {what}".replace("$", r"\$")
 
 
 def save_coldstart_png(found: ColdStart, path: Path) -> None:
