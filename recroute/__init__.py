@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from recroute._version import __version__
 
 if TYPE_CHECKING:
+    from recroute.coldstart import LLMPrior, coldstart, select_anchors
     from recroute.data import (
         Dataset,
         IdMap,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from recroute.tuning import Tuned, tune
 
 _HOMES = {
+    "recroute.coldstart": ("LLMPrior", "coldstart", "select_anchors"),
     "recroute.data": (
         "Dataset",
         "IdMap",
@@ -58,6 +60,7 @@ __all__ = [
     "Evaluation",
     "IdMap",
     "InteractionMatrix",
+    "LLMPrior",
     "Ranking",
     "Records",
     "RecrouteError",
@@ -65,6 +68,7 @@ __all__ = [
     "Split",
     "Tuned",
     "__version__",
+    "coldstart",
     "evaluate",
     "llm_means",
     "load_router",
@@ -76,6 +80,7 @@ __all__ = [
     "read_run",
     "router_names",
     "scale",
+    "select_anchors",
     "simulate",
     "split_dataset",
     "tune",

@@ -18,7 +18,8 @@ LEVELS = (
     ("bridges",),
     ("routers",),
     ("pools", "testing"),
-    ("evaluation", "coldstart"),
+    ("evaluation",),
+    ("coldstart",),
     ("tuning", "report"),
     ("cli",),
 )

@@ -1,5 +1,12 @@
 """What a person looks at: tables, plots in the terminal, pictures, one HTML file."""
 
+from recroute.report.coldstart import (
+    coldstart_notebook,
+    coldstart_tables,
+    plot_coldstart,
+    save_coldstart_png,
+    write_coldstart_html,
+)
 from recroute.report.combine import combine
 from recroute.report.html import html_page, notebook_html, write_html
 from recroute.report.plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
@@ -8,6 +15,8 @@ from recroute.report.table import growth_table, main_group, metric_table, publis
 from recroute.report.terminal_plot import growth_plot
 
 __all__ = [
+    "coldstart_notebook",
+    "coldstart_tables",
     "combine",
     "growth_plot",
     "growth_table",
@@ -15,14 +24,17 @@ __all__ = [
     "main_group",
     "metric_table",
     "notebook_html",
+    "plot_coldstart",
     "plot_evaluation",
     "plot_growth",
     "plot_history",
     "plot_intervals",
     "plot_shares",
     "published_table",
+    "save_coldstart_png",
     "save_growth_png",
     "save_png",
     "study_html",
+    "write_coldstart_html",
     "write_html",
 ]

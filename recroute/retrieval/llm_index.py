@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,17 @@ class LLMIndex:
         elif self._kind != "exact":
             with threadpool_limits(limits=1, user_api="openmp"):
                 self._faiss.add(self._stored(new))
+
+    def extended(self, bias: Array, factors: Array, llm_mean: Array) -> LLMIndex:
+        """A copy with more LLMs, see `add`; this one stays as it is."""
+        found = copy(self)
+        if self._kind != "exact":
+            import faiss
+
+            library: Any = faiss  # its type stubs lack this name
+            found._faiss = library.clone_index(self._faiss)
+        found.add(bias, factors, llm_mean)
+        return found
 
     def search(self, factors: Array, k: int, pool: Index | None = None) -> tuple[Index, NDArray[np.float32]]:
         """The k best LLMs for each instance, best first.

@@ -6,16 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from recroute.data import Dataset, Encoder, IdMap, llm_means
+from recroute.data import Dataset, Encoder, IdMap, InteractionMatrix, llm_means
 from recroute.encoders import fit_encoder, vectors_of, view_encoder
 from recroute.errors import RouterError, UnknownNameError
 from recroute.retrieval import tie_order, top_k
+from recroute.routers.unseen.background import Background
+
+if TYPE_CHECKING:
+    from recroute.routers.unseen.new_llms import NewLLMs
 
 Instances = Dataset | Sequence[str] | NDArray[np.float32]
 Scores = NDArray[np.float32]
@@ -34,9 +39,9 @@ def setting(
     return field(default=default, metadata={"low": low, "high": high, "choices": choices, "help": help})
 
 
-def fitted(*, array: bool = True) -> Any:
-    """Declares what `_fit` sets; no parameter of the constructor."""
-    return field(init=False, repr=False, compare=False, metadata={"array": array})
+def fitted(*, array: bool = True, needed: bool = True) -> Any:
+    """Declares what `_fit` sets; no parameter of the constructor. What is not needed, folders may lack."""
+    return field(init=False, repr=False, compare=False, metadata={"array": array, "needed": needed})
 
 
 @dataclass(frozen=True)
@@ -69,18 +74,22 @@ class Router(ABC):
     Class attributes: `name` (registry name), `kind` (one word for the registry's table), `needs` (what of an
     instance it reads: "text" by its vector, "prompts" themselves, "task" or "scores") and `takes_unseen_llms`. The
     arrays that `_fit` sets are declared with `fitted()`; their names end in an underscore, and `save` writes them.
+    `llm_arrays` names those of them that have a row (0) or a column (1) for each LLM: enough for a router to take
+    unseen LLMs; one that knows better than a linear function of what is known of the LLM overrides `_add_llms`.
     """
 
     name: ClassVar[str]
     kind: ClassVar[str]
     needs: ClassVar[str] = ""
     takes_unseen_llms: ClassVar[bool] = False
+    llm_arrays: ClassVar[Mapping[str, int]] = {}
 
     seed: int = setting(0, low=0, high=2**31 - 1, help="seed of everything random in the fit")
 
     llm_mean_: NDArray[np.float64] = fitted()
     llm_ids_: IdMap = fitted(array=False)
     encoder_: Encoder | None = fitted(array=False)
+    background_: Background | None = fitted(array=False)
 
     def __post_init__(self) -> None:
         for f in self.settings():
@@ -113,12 +122,13 @@ class Router(ABC):
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The arrays that `save` writes: those that a fit sets."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.metadata.get("array")}
+        declared = (f for f in fields(self) if f.metadata.get("array"))
+        return {f.name: getattr(self, f.name) for f in declared if f.metadata["needed"] or hasattr(self, f.name)}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Set what `state` gave; KeyError if an array is missing."""
         for f in fields(self):
-            if f.metadata.get("array"):
+            if f.metadata.get("array") and (f.metadata["needed"] or f.name in arrays):
                 setattr(self, f.name, arrays[f.name])
 
     def fit(self, train: Dataset) -> Self:
@@ -133,6 +143,7 @@ class Router(ABC):
         """
         if train.interactions.n_observed == 0:
             raise RouterError(f"{self.name} cannot be fitted on {train.name}: it has no records")
+        self.background_ = Background.of(train)
         train = self._with_vectors(train)
         self.llm_ids_ = train.llm_ids
         self.llm_mean_ = llm_means(train)
@@ -213,6 +224,68 @@ class Router(ABC):
         if isinstance(llms, np.ndarray) and np.issubdtype(llms.dtype, np.integer):
             return llms.astype(np.int64)
         return self.llm_ids_.to_index(list(llms)).astype(np.int64)
+
+    @property
+    def training_prompts(self) -> pl.DataFrame:
+        """The prompts an unseen LLM can be run on: `instance_id, task` and, where there are texts, `prompt`.
+
+        Those the router was fitted on that have a record. Raises RouterError if the router does not keep them.
+        """
+        from recroute.routers.unseen.grow import background_of
+
+        self.llm_index()  # raises if not fitted
+        return background_of(self).prompts
+
+    def add_llms(self, interactions: InteractionMatrix | Dataset | None, llm_table: pl.DataFrame | None = None) -> Self:
+        """The router with LLMs that nobody has evaluated, or only on some of its training prompts.
+
+        What is expected of an unseen LLM comes from the known LLMs' scores (`LLMPrior`), its own, and what is known
+        beside them; its parameters follow from that. Nothing else is fitted again, the LLMs the router knows are
+        scored as before, and this router stays as it is.
+
+        Parameters
+        ----------
+        interactions : InteractionMatrix (n, j) or Dataset, optional
+            Scores on the n `training_prompts`, in their order; or a data set, whose instances are found by their ids.
+            None, or an LLM without a record: it is expected to be like the known ones.
+        llm_table : polars.DataFrame
+            j rows: `llm_id` and, if known, `family, n_params_b, price_in, price_out`. Default: that of the data set.
+
+        Raises
+        ------
+        RouterError
+            If the router is not fitted, cannot take unseen LLMs, or does not keep its training prompts.
+        DataError
+            If an LLM or an instance is not what it has to be, or the router knows an LLM already.
+        """
+        from recroute.routers.unseen.grow import add_llms
+
+        return add_llms(self, interactions, llm_table)
+
+    def remove_llms(self, llms: Sequence[str]) -> Self:
+        """The router without these LLMs; this one stays as it is.
+
+        Raises RouterError if it has to be fitted for every LLM or none would be left, UnknownNameError for an
+        unknown LLM.
+        """
+        from recroute.routers.unseen.grow import remove_llms
+
+        return remove_llms(self, llms)
+
+    def _add_llms(self, new: NewLLMs) -> None:
+        """Append to everything that has an entry for each LLM, in place; `llm_ids_` is not extended yet."""
+        from recroute.routers.unseen.grow import extend
+
+        for name, axis in self.llm_arrays.items():
+            array = getattr(self, name)
+            of_known = array.reshape(len(array), -1) if axis == 0 else array.T
+            setattr(self, name, extend(array, new.parameters(of_known), axis))
+        self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
+
+    def _take_llms(self, kept: NDArray[np.int64]) -> None:
+        """Keep the entries of the LLMs at these positions only, in place."""
+        for name, axis in {"llm_mean_": 0, **self.llm_arrays}.items():
+            setattr(self, name, np.take(getattr(self, name), kept, axis=axis))
 
     def save(self, path: str | Path) -> None:
         """Write the router's folder, see `recroute.routers.storage`."""

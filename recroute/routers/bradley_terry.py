@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -146,6 +147,8 @@ class BradleyTerry(TextRouter):
 
     name: ClassVar[str] = "bradley_terry"
     kind: ClassVar[str] = "battles"
+    takes_unseen_llms: ClassVar[bool] = True
+    llm_arrays: ClassVar[Mapping[str, int]] = {"weight_": 1, "leaderboard_": 0}
 
     reg: float | None = setting(
         None, low=0, help="precision of the prior on what a prompt adds to the leaderboard; none: chosen on train"
@@ -156,6 +159,7 @@ class BradleyTerry(TextRouter):
     centre_: NDArray[np.float32] = fitted()
     weight_: NDArray[np.float32] = fitted()
     leaderboard_: NDArray[np.float32] = fitted()
+    pool_mean_: NDArray[np.float64] = fitted()  # of the LLMs it was fitted on
 
     def _fit(self, train: Dataset) -> None:
         cells, self.centre_ = Cells.of(train, self.vectors(train), self.seed)
@@ -167,6 +171,10 @@ class BradleyTerry(TextRouter):
         # coefficients are relative: those of the average LLM are 0 on every prompt
         self.weight_ = (weight - weight.mean(axis=1, keepdims=True)).astype(np.float32)
         self.leaderboard_ = (leaderboard - leaderboard.mean()).astype(np.float32)
+        self.pool_mean_ = np.array([self.llm_mean_.mean()])
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        super().restore({"pool_mean_": arrays["llm_mean_"].mean(keepdims=True), **arrays})
 
     def _held_out_errors(self, fit: Cells, held: Cells) -> Array:
         battles = Battles.of(held.observed, self.n_opponents, self.seed)
@@ -188,7 +196,7 @@ class BradleyTerry(TextRouter):
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         lead = (self.vectors(instances) - self.centre_) @ self.weight_[:, llm_index] + self.leaderboard_[llm_index]
-        predicted: Scores = lead_to_score(lead, float(self.llm_mean_.mean())).astype(np.float32)
+        predicted: Scores = lead_to_score(lead, float(self.pool_mean_[0])).astype(np.float32)
         return predicted
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,6 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+
+if TYPE_CHECKING:
+    from recroute.routers.unseen.new_llms import NewLLMs
 
 
 @dataclass(kw_only=True)
@@ -27,6 +31,8 @@ class Cluster(TextRouter):
 
     name: ClassVar[str] = "cluster"
     kind: ClassVar[str] = "neighbours"
+    takes_unseen_llms: ClassVar[bool] = True
+    llm_arrays: ClassVar[Mapping[str, int]] = {"cluster_mean_": 1}
 
     n_clusters: int = setting(3, low=1, help="Gaussians of the mixture")
 
@@ -34,6 +40,7 @@ class Cluster(TextRouter):
     center_: NDArray[np.float64] = fitted()
     precision_: NDArray[np.float64] = fitted()
     cluster_mean_: NDArray[np.float32] = fitted()
+    member_: NDArray[np.int64] = fitted(needed=False)  # (n,), cluster of each training prompt with a record
 
     def _fit(self, train: Dataset) -> None:
         from sklearn.exceptions import ConvergenceWarning
@@ -47,6 +54,7 @@ class Cluster(TextRouter):
             # fewer distinct prompts than clusters leave some empty, which get the train means
             warnings.simplefilter("ignore", ConvergenceWarning)
             member = mixture.fit_predict(vectors)
+        self.member_ = member
         self.share_, self.center_ = mixture.weights_, mixture.means_
         self.precision_ = mixture.precisions_cholesky_
         scores = train.interactions.take_instances(seen).scores
@@ -55,6 +63,16 @@ class Cluster(TextRouter):
         total = (chosen @ scores.astype(np.float64)).toarray()  # (k, n) x (n, m) -> (k, m)
         count = (chosen @ ones).toarray()
         self.cluster_mean_ = np.where(count > 0, total / np.maximum(count, 1), self.llm_mean_).astype(np.float32)
+
+    def _add_llms(self, new: NewLLMs) -> None:
+        """Means of the scores expected on every training prompt."""
+        before, k = self.cluster_mean_, len(self.share_)
+        chosen = sp.csr_matrix((np.ones(len(self.member_)), (self.member_, np.arange(len(self.member_)))))
+        chosen.resize(k, len(self.member_))
+        size = np.bincount(self.member_, minlength=k)[:, None]
+        mean = np.where(size > 0, chosen @ new.posterior.columns / np.maximum(size, 1), new.posterior.mean)
+        self.cluster_mean_ = np.column_stack([before, mean]).astype(np.float32)
+        self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         from sklearn.mixture import GaussianMixture

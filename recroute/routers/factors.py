@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from recroute.data import Dataset
 from recroute.retrieval import LLMIndex
 from recroute.retrieval.llm_index import KINDS
 from recroute.routers.base import Instances, Ranking, Scores, TextRouter, fitted, setting
+
+if TYPE_CHECKING:
+    from recroute.routers.unseen.new_llms import NewLLMs
 
 Array = NDArray[np.float64]
 
@@ -39,6 +42,8 @@ class FactorRouter(TextRouter):
     """
 
     kind: ClassVar[str] = "factors"
+    takes_unseen_llms: ClassVar[bool] = True
+    llm_arrays: ClassVar[Mapping[str, int]] = {"bias_": 0, "llm_factors_": 0}
 
     bridge: str = setting("ridge", choices=BRIDGES, help="from prompt vector to instance factors")
     reg: float | None = setting(None, low=0, help="penalty of the bridge; none: chosen by leave-one-out")
@@ -80,11 +85,22 @@ class FactorRouter(TextRouter):
         best, predicted = self._index().search(factors, k, None if llms is None else pool)
         return Ranking(best.astype(np.int32), predicted, self.llm_ids_)
 
+    def _add_llms(self, new: NewLLMs) -> None:
+        m = len(self.bias_)
+        super()._add_llms(new)
+        if (index := vars(self).pop("_llm_index", None)) is not None:
+            self._llm_index = index.extended(self.bias_[m:], self.llm_factors_[m:], self.llm_mean_[m:])
+
+    def _take_llms(self, kept: NDArray[np.int64]) -> None:
+        super()._take_llms(kept)
+        vars(self).pop("_llm_index", None)
+
     def _index(self) -> LLMIndex:
         """Built when it is first needed: it holds nothing that the fitted arrays do not say."""
         if not hasattr(self, "_llm_index"):
             self._llm_index = LLMIndex(self.bias_, self.llm_factors_, self.llm_mean_, self.index, self.seed)
-        return self._llm_index
+        found: LLMIndex = self._llm_index
+        return found
 
     def state(self) -> dict[str, NDArray[Any]]:
         arrays = {f"bridge.{f.name}": getattr(self.bridge_, f.name) for f in fields(bridge_class(self.bridge))}

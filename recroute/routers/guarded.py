@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from recroute.data import Dataset
 from recroute.retrieval import tie_order
 from recroute.routers.base import Instances, Scores, fitted, setting
 from recroute.routers.parts import Composite, fit_parts, out_of_fold
+
+if TYPE_CHECKING:
+    from recroute.routers.unseen.new_llms import NewLLMs
 
 Array = NDArray[np.float64]
 # In standard errors of a mean over all prompts: a prompt has few neighbours, so useful values reach far above 2.
@@ -41,6 +44,7 @@ class Guarded(Composite):
     z_: Array = fitted()
     best_: NDArray[np.int64] = fitted()
     error_: Array = fitted()
+    least_mean_: Array = fitted()  # the train mean; of an LLM added since, the lower end of its interval
 
     def part_names(self) -> Sequence[str]:
         return [self.router]
@@ -60,9 +64,32 @@ class Guarded(Composite):
         squared = np.where(known, (ahead - really_ahead) ** 2, 0).sum(axis=0, dtype=np.float64)
         self.error_ = np.sqrt(squared) / np.maximum(n, 1)
         self.error_[n == 0] = np.inf  # never evaluated beside the best single LLM: no evidence
+        self.least_mean_ = self.llm_mean_
         self.best_ = tie_order(self.llm_mean_)[:1]
         self.z_ = np.array([self._choose_z(ahead, really_ahead)])
         self.parts_ = fit_parts(parts, train)
+
+    def _add_llms(self, new: NewLLMs) -> None:
+        """An added LLM's standard error is that of the known LLMs it resembles and that of its mean score together.
+
+        So the less is known of it, the further it has to be ahead; and it is the best single LLM itself where its mean
+        score is higher at the lower end of its interval.
+        """
+        known = self.error_[new.known]
+        share = new.posterior.resemblance[:, new.rows] * np.isfinite(known)  # (j, q)
+        squared = share @ np.where(np.isfinite(known), known, 0) ** 2 / np.maximum(share.sum(axis=1), 1e-12)
+        self.error_ = np.append(self.error_, np.sqrt(squared + new.deviation**2))
+        self.least_mean_ = np.append(self.least_mean_, new.posterior.interval[:, 0])
+        self.best_ = tie_order(self.least_mean_)[:1]
+        super()._add_llms(new)
+
+    def _take_llms(self, kept: NDArray[np.int64]) -> None:
+        self.error_, self.least_mean_ = self.error_[kept], self.least_mean_[kept]
+        self.best_ = tie_order(self.least_mean_)[:1]
+        super()._take_llms(kept)
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        super().restore({"least_mean_": arrays["llm_mean_"], **arrays})
 
     def _choose_z(self, ahead: Scores, really_ahead: Scores) -> float:
         """The z of most worth, the strictest among equals, from predicted and observed advantages f32 (n, m)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from recroute.memo import Memo
 from recroute.routers.base import VIEWS, Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.factorisation import factorise, truncated_svd
 from recroute.routers.text_views import TextViews, fit_text_views
+
+if TYPE_CHECKING:
+    from recroute.routers.unseen.new_llms import NewLLMs
 
 Array = NDArray[np.float64]
 # From an LLM's mean alone (the model of pure noise) over its tasks to the text: shares of the prior variance.
@@ -44,6 +47,8 @@ class Hierarchy(TextRouter):
 
     name: ClassVar[str] = "hierarchy"
     kind: ClassVar[str] = "shrinkage"
+    takes_unseen_llms: ClassVar[bool] = True
+    llm_arrays: ClassVar[Mapping[str, int]] = {"bias_": 0, "llm_factors_": 0}
 
     views: str = setting("all", choices=VIEWS, help="of the text: the main vectors, TF-IDF, or all there is")
     n_factors: int = setting(60, low=1, help="components of the interaction that are kept")
@@ -53,6 +58,7 @@ class Hierarchy(TextRouter):
     views_: TextViews = fitted(array=False)
     weights_: dict[str, Array] = fitted(array=False)
     offset_: Array = fitted()
+    loadings_: NDArray[np.float32] = fitted(needed=False)  # (n, 1 + k), of training prompts with a record
 
     def _fit(self, train: Dataset) -> None:
         seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))
@@ -64,6 +70,10 @@ class Hierarchy(TextRouter):
         difficulty = residual.mean(axis=1, keepdims=True)  # of the prompt: tells nothing about which LLM to take
         left, right = truncated_svd(residual - difficulty, self.n_factors, self.seed)
         length = np.linalg.norm(right, axis=0)
+        kept = length > 1e-6 * length.max(initial=0)  # what is left of rounding is no component
+        self.loadings_ = np.column_stack([difficulty, np.where(kept, left / np.where(kept, length, 1), 0)]).astype(
+            np.float32
+        )
         targets = np.column_stack([difficulty, left * length])  # (n, 1 + k)
         self.views_, features, kernels = _prepare(train.embeddings, train.tasks, np.array(self.seed))
         centre = targets.mean(axis=0)
@@ -71,6 +81,15 @@ class Hierarchy(TextRouter):
         self.offset_ = centre
         factors = right / np.where(length > 0, length, 1)
         self.llm_factors_ = np.column_stack([np.ones(len(self.bias_)), factors])  # (m, 1 + k)
+
+    def _add_llms(self, new: NewLLMs) -> None:
+        """As if the scores expected of the LLM had been among the others, and the components the same."""
+        columns = new.posterior.columns.astype(np.float64)
+        bias = columns.mean(axis=0)
+        factors = (columns - bias - self.loadings_[:, :1]).T @ self.loadings_[:, 1:]  # (j, n) x (n, k)
+        self.bias_ = np.append(self.bias_, bias)
+        self.llm_factors_ = np.vstack([self.llm_factors_, np.column_stack([np.ones(len(bias)), factors])])
+        self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
 
     def _complete(self, train: Dataset) -> Array:
         scores: Array = train.interactions.dense().astype(np.float64)

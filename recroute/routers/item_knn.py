@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,6 +31,8 @@ class ItemKNN(TextRouter):
 
     name: ClassVar[str] = "item_knn"
     kind: ClassVar[str] = "neighbours"
+    takes_unseen_llms: ClassVar[bool] = True
+    llm_arrays: ClassVar[Mapping[str, int]] = {"surplus_": 1}
 
     n_neighbors: int = setting(100, low=1, help="training prompts to average over")
     n_similar: int = setting(20, low=1, help="LLMs to average over, itself among them")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from recroute.data import Dataset
 from recroute.memo import Memo
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.logistic import is_clear
+
+if TYPE_CHECKING:
+    from recroute.routers.unseen.new_llms import NewLLMs
 
 N_CLUSTERS = (4, 8, 16, 32, 64)  # candidates for n_clusters
 STRENGTHS = (np.inf, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0)  # candidates for strength, the most cautious first
@@ -36,6 +39,8 @@ class KMeans(TextRouter):
 
     name: ClassVar[str] = "kmeans"
     kind: ClassVar[str] = "clusters"
+    takes_unseen_llms: ClassVar[bool] = True
+    llm_arrays: ClassVar[Mapping[str, int]] = {"feature_": 1}
 
     n_clusters: int | None = setting(None, low=1, help="clusters of prompts; none: chosen on train by leave-one-out")
     strength: float | None = setting(
@@ -44,6 +49,10 @@ class KMeans(TextRouter):
 
     centres_: NDArray[np.float32] = fitted()
     feature_: NDArray[np.float32] = fitted()
+    label_: NDArray[np.int64] = fitted(needed=False)  # (n,), cluster of each training prompt with a record
+    ease_: NDArray[np.float32] = fitted(needed=False)  # (n, 1), of each of them
+    shared_: NDArray[np.float64] = fitted(needed=False)  # (c, 1), ease of each cluster
+    strength_: NDArray[np.float64] = fitted(needed=False)
 
     def _fit(self, train: Dataset) -> None:
         seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))
@@ -67,9 +76,17 @@ class KMeans(TextRouter):
         ones = np.ones_like(ease)
         shared, _ = choose_strength(label, ease, ones, STRENGTHS)
         feature = shrunk_means(label, rest, observed, strength, len(centres))
-        feature += shrunk_means(label, ease, ones, shared, len(centres))
-        self.centres_ = centres
-        self.feature_ = (self.llm_mean_ + feature).astype(np.float32)
+        self.shared_ = shrunk_means(label, ease, ones, shared, len(centres))
+        self.centres_, self.label_, self.ease_, self.strength_ = centres, label, ease, np.array([strength])
+        self.feature_ = (self.llm_mean_ + feature + self.shared_).astype(np.float32)
+
+    def _add_llms(self, new: NewLLMs) -> None:
+        """From the scores expected on every training prompt, as if observed."""
+        mean = new.posterior.columns.mean(axis=0)
+        rest = new.posterior.columns - mean - self.ease_
+        feature = shrunk_means(self.label_, rest, np.ones_like(rest), self.strength_[0], len(self.centres_))
+        self.feature_ = np.column_stack([self.feature_, mean + feature + self.shared_]).astype(np.float32)
+        self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         return self.feature_[nearest(self.vectors(instances), self.centres_)][:, llm_index]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recroute.data import Dataset
+from recroute.data import Dataset, InteractionMatrix
 from recroute.retrieval import Neighbors
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+
+if TYPE_CHECKING:
+    from recroute.routers.unseen.new_llms import NewLLMs
 
 
 @dataclass(kw_only=True)
@@ -25,6 +28,7 @@ class KNN(TextRouter):
 
     name: ClassVar[str] = "knn"
     kind: ClassVar[str] = "neighbours"
+    takes_unseen_llms: ClassVar[bool] = True
 
     n_neighbors: int = setting(5, low=1, help="training prompts to average over")
 
@@ -50,6 +54,27 @@ class KNN(TextRouter):
         self._neighbors = Neighbors(self.vectors_)
         self._scores = scores
         self._ones = ones
+
+    def _add_llms(self, new: NewLLMs) -> None:
+        """With the scores that are expected of them on every training prompt, the observed ones as they are."""
+        m, j = len(self.llm_ids_), len(new.llm_ids)
+        rows = np.flatnonzero(np.diff(self.indptr_))  # the prompts with a record, which are the posterior's rows
+        at = np.repeat(self.indptr_[rows + 1], j)  # where each of their rows ends
+        self.data_ = np.insert(self.data_, at, new.posterior.columns.ravel())
+        self.indices_ = np.insert(self.indices_, at, np.tile(np.arange(m, m + j), len(rows)))
+        grown = np.zeros_like(self.indptr_)
+        grown[rows + 1] = j
+        self.indptr_ = self.indptr_ + grown.cumsum(dtype=self.indptr_.dtype)
+        super()._add_llms(new)
+        vars(self).pop("_neighbors", None)
+
+    def _take_llms(self, kept: NDArray[np.int64]) -> None:
+        shape = (len(self.vectors_), len(self.llm_ids_))
+        scores = InteractionMatrix(sp.csr_matrix((self.data_, self.indices_, self.indptr_), shape=shape))
+        scores = scores.take_llms(kept)
+        self.data_, self.indices_, self.indptr_ = scores.scores.data, scores.scores.indices, scores.scores.indptr
+        super()._take_llms(kept)
+        vars(self).pop("_neighbors", None)
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         if not hasattr(self, "_neighbors"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,11 @@ from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.llm_features import LLMFeatures
 from recroute.routers.residual import by_id, common_scale, residual_scores
 from recroute.routers.three_states import to_outcomes, to_preferences
+from recroute.routers.unseen.grow import refuse_known
+from recroute.routers.unseen.new_llms import check_table
+
+if TYPE_CHECKING:
+    from recroute.routers.unseen.new_llms import NewLLMs
 
 Array = NDArray[np.float64]
 LOSSES = ("logistic", "warp", "bpr")
@@ -43,6 +49,7 @@ class LightFM(TextRouter):
     name: ClassVar[str] = "lightfm"
     kind: ClassVar[str] = "features"
     takes_unseen_llms: ClassVar[bool] = True
+    llm_arrays: ClassVar[Mapping[str, int]] = {"llm_factors_": 0}
 
     loss: str = setting("warp", choices=LOSSES, help="warp, bpr: rank; logistic: each answer for itself")
     n_factors: int = setting(8, low=1, help="factors, beside the biases")
@@ -126,37 +133,34 @@ class LightFM(TextRouter):
         shift[-1] += self.llm_mean_.mean()
         return scale, shift
 
-    def add_llms(self, interactions: InteractionMatrix | None, llm_table: pl.DataFrame) -> Self:
-        """The router with more LLMs, placed by their metadata; this one stays as it is.
-
-        Parameters
-        ----------
-        interactions : InteractionMatrix, optional
-            Without records: lightfm's features of an LLM are its metadata, its scores would need a new fit.
-        llm_table : polars.DataFrame
-            `llm_id` and, if known, `family, n_params_b, price_in, price_out`.
-
-        Raises
-        ------
-        RouterError
-            If the router is not fitted, or there are records.
-        DataError
-            If an LLM is known already.
-        """
+    def add_llms(self, interactions: InteractionMatrix | Dataset | None, llm_table: pl.DataFrame | None = None) -> Self:
+        """As in `Router`; LLMs without a record are placed by their metadata, which takes no training prompts."""
+        if isinstance(interactions, Dataset) and llm_table is None:
+            llm_table = interactions.llms
+        matrix = interactions.interactions if isinstance(interactions, Dataset) else interactions
+        if llm_table is None or (matrix is not None and matrix.n_observed):
+            return super().add_llms(interactions, llm_table)
         self.llm_index()  # raises if not fitted
-        if interactions is not None and interactions.n_observed:
-            raise RouterError(
-                f"lightfm places an unseen LLM by its metadata and cannot read its {interactions.n_observed} records; "
-                "pass none, or fit anew with them"
-            )
-        features = LLMFeatures(self.families_, self.number_center_, self.number_spread_)(llm_table)
-        new = self.unseen_ + features @ self.feature_  # (m', f + 3) x (f + 3, k + 1)
+        table = check_table(llm_table)
+        refuse_known(self, table["llm_id"].to_list())
         grown = copy(self)
-        grown.llm_ids_ = IdMap((*self.llm_ids_, *llm_table["llm_id"].to_list()), kind="llm")
-        grown.llm_factors_ = np.vstack([self.llm_factors_, new]).astype(np.float32)
-        at_mean = self._predict(self.offset_[None, :], new)[0]  # the score on the mean prompt stands in for the mean
+        placed = self._place(table)
+        grown.llm_factors_ = np.vstack([self.llm_factors_, placed]).astype(np.float32)
+        at_mean = self._predict(self.offset_[None, :], placed)[0]  # the score on the mean prompt stands for the mean
         grown.llm_mean_ = np.concatenate([self.llm_mean_, at_mean])
+        grown.llm_ids_ = IdMap((*self.llm_ids_, *table["llm_id"].to_list()), kind="llm")
         return grown
+
+    def _add_llms(self, new: NewLLMs) -> None:
+        super()._add_llms(new)
+        bare = new.posterior.n_answers == 0
+        self.llm_factors_[len(self.llm_ids_) :][bare] = self._place(new.table)[bare]
+
+    def _place(self, table: pl.DataFrame) -> Array:
+        """Factors and bias f64 (j, k + 1) of unseen LLMs: an average identity plus what their metadata say."""
+        features = LLMFeatures(self.families_, self.number_center_, self.number_spread_)(table)
+        placed: Array = self.unseen_ + features @ self.feature_  # (j, f + 3) x (f + 3, k + 1)
+        return placed
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         instance = (self.vectors(instances) - self.center_) @ self.weight_ + self.offset_  # (b, d) x (d, k + 1)

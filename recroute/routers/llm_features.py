@@ -31,7 +31,7 @@ class LLMFeatures:
     def fit(cls, llms: pl.DataFrame) -> LLMFeatures:
         """Fit on a table of LLMs, whose columns beside `llm_id` may all be missing."""
         families = sorted(set(llms["family"].drop_nulls().to_list())) if "family" in llms.columns else []
-        logs = _logarithms(llms)
+        logs = logarithms(llms)
         known = np.isfinite(logs)
         count = np.maximum(known.sum(axis=0), 1)
         center = np.nansum(logs, axis=0) / count
@@ -44,11 +44,11 @@ class LLMFeatures:
             llms["family"].fill_null("").to_list() if "family" in llms.columns else [""] * llms.height, dtype=np.str_
         )
         one_hot = family[:, None] == self.families[None, :]  # (m, f)
-        numbers = np.nan_to_num((_logarithms(llms) - self.center) / self.spread)
+        numbers = np.nan_to_num((logarithms(llms) - self.center) / self.spread)
         return np.column_stack([one_hot, numbers]).astype(np.float32)
 
 
-def _logarithms(llms: pl.DataFrame) -> NDArray[np.float64]:
+def logarithms(llms: pl.DataFrame) -> NDArray[np.float64]:
     """Logarithms of `NUMBERS` f64 (m, 3), NaN where unknown."""
     logs = np.full((llms.height, len(NUMBERS)), np.nan)
     for i, column in enumerate(NUMBERS):

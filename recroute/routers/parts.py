@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,20 @@ from recroute.memo import Memo
 from recroute.retrieval import tie_order
 from recroute.routers.base import VIEWS, Router, TextRouter, fitted, setting
 from recroute.routers.registry import make_router
+from recroute.routers.unseen.grow import grown, taken
+
+if TYPE_CHECKING:
+    from recroute.routers.unseen.new_llms import NewLLMs
 
 
 @dataclass(kw_only=True)
 class Composite(TextRouter):
-    """A router with other routers inside, fitted on the same data."""
+    """A router with other routers inside, fitted on the same data.
+
+    It takes unseen LLMs where all of its parts do.
+    """
+
+    takes_unseen_llms: ClassVar[bool] = True
 
     views: str = setting("all", choices=VIEWS, help="what the parts may read")
     n_folds: int = setting(4, low=2, high=20, help="folds of the training prompts that parts are compared on")
@@ -34,6 +43,14 @@ class Composite(TextRouter):
     def make_parts(self) -> list[Router]:
         """The parts, not fitted."""
         return [replace(make_router(name), seed=self.seed) for name in self.part_names()]
+
+    def _add_llms(self, new: NewLLMs) -> None:
+        super()._add_llms(new)
+        self.parts_ = [grown(part, new) for part in self.parts_]
+
+    def _take_llms(self, kept: NDArray[np.int64]) -> None:
+        super()._take_llms(kept)
+        self.parts_ = [taken(part, kept) for part in self.parts_]
 
     def state(self) -> dict[str, NDArray[Any]]:
         arrays = super().state()
@@ -49,6 +66,7 @@ class Composite(TextRouter):
             part.llm_ids_ = self.llm_ids_
             encoder = self.encoder_
             reads = part.views if isinstance(part, TextRouter) else "all"
+            part.background_ = None  # the whole keeps it
             part.encoder_ = None if encoder is None else view_encoder(encoder, reads)
             part.restore({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
 
@@ -89,7 +107,13 @@ def out_of_fold(
 def fit_parts(parts: Sequence[Router], train: Dataset) -> list[Router]:
     """The parts, fitted; a part that was fitted on the same data before is taken as it is: nobody changes it."""
     known, cells = _contents(train), train.n_instances * train.n_llms
-    return [_fitted.get([_name(part), *known], partial(replace(part).fit, train), cells) for part in parts]
+    return [_fitted.get([_name(part), *known], partial(_fit_part, part, train), cells) for part in parts]
+
+
+def _fit_part(part: Router, train: Dataset) -> Router:
+    found = replace(part).fit(train)
+    found.background_ = None  # the whole keeps the training data, not what is remembered of earlier fits
+    return found
 
 
 def _name(part: Router) -> NDArray[np.str_]:

@@ -18,6 +18,8 @@ from recroute.encoders.storage import describe_encoder, encoder_state, restore_e
 from recroute.errors import RouterError
 from recroute.routers.base import Router
 from recroute.routers.registry import make_router
+from recroute.routers.unseen.background import Background
+from recroute.routers.unseen.grow import lacking
 
 FORMAT = 1
 Arrays = dict[str, NDArray[Any]]
@@ -27,7 +29,8 @@ def save_router(router: Router, path: str | Path) -> None:
     """Write a fitted router as a folder; an older router of the same place is replaced whole, or not at all.
 
     The folder holds `router.json` (name, version, hyperparameters, encoder, LLM ids, SHA-256 of each other file),
-    `arrays.npz`, for a text encoder of ours `encoder.npz`, and what the router's `write_files` adds.
+    `arrays.npz`, for a text encoder of ours `encoder.npz`, what the router's `write_files` adds, and if it takes unseen
+    LLMs what that needs: `prior.npz` and `prompts.parquet`.
 
     Raises
     ------
@@ -51,6 +54,8 @@ def save_router(router: Router, path: str | Path) -> None:
         for name, content in files.items():
             np.savez(folder / name, **content)  # type: ignore[arg-type]
         router.write_files(folder)
+        if router.background_ is not None and lacking(router) is None:
+            router.background_.write(folder)
         description["sha256"] = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
         description["llm_ids"] = list(router.llm_ids_)
         (folder / "router.json").write_text(json.dumps(description, indent=1), encoding="utf8")
@@ -89,6 +94,7 @@ def load_router(path: str | Path) -> Router:
     except KeyError as missing:
         raise RouterError(f"{path} lacks {missing}; fit the router again") from None
     router.read_files(path)
+    router.background_ = Background.read(path)
     return router
 
 

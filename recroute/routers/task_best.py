@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from recroute.data import Dataset, task_means
 from recroute.errors import RouterError
 from recroute.routers.base import Instances, Router, Scores, fitted
+
+if TYPE_CHECKING:
+    from recroute.routers.unseen.new_llms import NewLLMs
 
 
 @dataclass(kw_only=True)
@@ -24,6 +28,8 @@ class TaskBest(Router):
     name: ClassVar[str] = "task_best"
     kind: ClassVar[str] = "control"
     needs: ClassVar[str] = "task"
+    takes_unseen_llms: ClassVar[bool] = True
+    llm_arrays: ClassVar[Mapping[str, int]] = {"task_mean_": 1}
 
     task_names_: NDArray[np.str_] = fitted()
     task_mean_: NDArray[np.float32] = fitted()
@@ -32,6 +38,11 @@ class TaskBest(Router):
         names, means, _ = task_means(train)
         self.task_names_ = names
         self.task_mean_ = means.astype(np.float32)
+
+    def _add_llms(self, new: NewLLMs) -> None:
+        place = np.searchsorted(new.prior.task_names, self.task_names_)  # the prior knows every task of a record
+        self.task_mean_ = np.column_stack([self.task_mean_, new.posterior.task_mean[:, place].T]).astype(np.float32)
+        self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         if not isinstance(instances, Dataset):

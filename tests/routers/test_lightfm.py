@@ -64,14 +64,27 @@ def test_an_unseen_llm_survives_saving(loss: str, families: Dataset, tmp_path: o
     )
 
 
-def test_records_of_an_unseen_llm_and_known_ids_are_refused(families: Dataset) -> None:
+def test_known_ids_and_rows_that_do_not_fit_are_refused(families: Dataset) -> None:
     router = make_router("lightfm", n_epochs=1).fit(families)
-    with pytest.raises(RecrouteError, match="cannot read its 1 records"):
+    with pytest.raises(RecrouteError, match="are 1 x 1; give a row for each of the 300 training prompts"):
         router.add_llms(InteractionMatrix.from_dense([[1.0]]), pl.DataFrame({"llm_id": ["new"]}))
-    with pytest.raises(RecrouteError, match="stands twice"):
+    with pytest.raises(RecrouteError, match="'llm-3' is known to the router already"):
         router.add_llms(None, pl.DataFrame({"llm_id": ["llm-3"]}))
     with pytest.raises(RecrouteError, match="not fitted"):
         make_router("lightfm").add_llms(None, pl.DataFrame({"llm_id": ["new"]}))
+
+
+def test_records_tell_more_than_metadata(families: Dataset) -> None:
+    router = make_router("lightfm").fit(families)
+    scores = np.column_stack([families.interactions.dense()[:, 1], np.full(300, np.nan)])  # solves what family 1 does
+    table = pl.DataFrame({"llm_id": ["tried", "not tried"], "family": ["family-0", "family-0"]})
+    predicted = router.add_llms(InteractionMatrix.from_dense(scores), table).score(
+        families, llms=["tried", "not tried"]
+    )
+    alone = router.add_llms(None, table).score(families, llms=["not tried"])
+    translate = families.tasks == "translate"  # what LLMs of family 1 solve
+    assert predicted[translate, 0].mean() > predicted[translate, 1].mean() + 0.3
+    np.testing.assert_allclose(predicted[:, [1]], alone, atol=1e-6)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -19,10 +19,10 @@ def test_the_folder_describes_itself(folder: Path) -> None:
     assert description["name"] == "svd"
     assert description["hyperparameters"] == make_router("svd").hyperparameters()
     assert description["llm_ids"] == [f"llm-{i}" for i in range(6)]
-    assert set(description["sha256"]) == {"arrays.npz", "encoder.npz"}
+    assert set(description["sha256"]) == {"arrays.npz", "encoder.npz", "prior.npz", "prompts.parquet"}
 
 
-@pytest.mark.parametrize("name", ["router.json", "arrays.npz", "encoder.npz"])
+@pytest.mark.parametrize("name", ["router.json", "arrays.npz", "encoder.npz", "prior.npz", "prompts.parquet"])
 @pytest.mark.parametrize("damage", ["cut", "flip", "remove", "empty"])
 def test_every_damage_is_noticed(folder: Path, name: str, damage: str) -> None:
     path = folder / name

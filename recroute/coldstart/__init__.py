@@ -1,0 +1,24 @@
+"""LLMs that nobody has evaluated yet: what is expected of them, and which prompts tell most about them."""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from recroute.coldstart.anchors import STRATEGIES, select_anchors
+from recroute.coldstart.holdout import HOLDOUTS, unseen_llms
+from recroute.coldstart.result import ColdStart
+from recroute.coldstart.run import coldstart
+from recroute.routers.unseen.posterior import Posterior
+from recroute.routers.unseen.prior import LLMPrior
+
+__all__ = ["HOLDOUTS", "STRATEGIES", "ColdStart", "LLMPrior", "Posterior", "coldstart", "select_anchors", "unseen_llms"]
+
+
+class _Callable(ModuleType):
+    """`recroute.coldstart` is this package and, by contract, the function of the same name."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return coldstart(*args, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -1,0 +1,111 @@
+"""Known LLMs played as unseen ones: who is asked what, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.coldstart.anchors import STRATEGIES, select_anchors
+from recroute.coldstart.holdout import unseen_llms
+from recroute.data import Dataset
+from recroute.errors import DataError, UnknownNameError
+from recroute.routers.unseen.adaptive import ask
+from recroute.routers.unseen.posterior import Floats
+from recroute.routers.unseen.prior import LLMPrior
+from recroute.splits import Split, split_dataset
+
+
+@dataclass(frozen=True)
+class Round:
+    """What is known of the unseen LLMs after so many anchors.
+
+    Parameters
+    ----------
+    seed : int
+    strategy : str
+    n_anchors : int
+    split : Split
+        With all LLMs.
+    known, unseen : int64 (m,), int64 (j,)
+        Positions of the LLMs.
+    prior : LLMPrior
+        Learned from the known LLMs on the training prompts.
+    answers : f32 (n, j)
+        All scores of the unseen LLMs on the training prompts, NaN where unobserved.
+    scores : f32 (n, j)
+        Those of the anchors, NaN elsewhere.
+    """
+
+    seed: int
+    strategy: str
+    n_anchors: int
+    split: Split
+    known: NDArray[np.int64]
+    unseen: NDArray[np.int64]
+    prior: LLMPrior
+    answers: Floats
+    scores: Floats
+
+
+def play_rounds(
+    dataset: Dataset,
+    *,
+    strategies: Sequence[str],
+    anchors: Sequence[int],
+    holdout: str | None,
+    split: str | None,
+    seeds: Sequence[int],
+) -> Iterator[Round]:
+    """Every seed, strategy and number of anchors, in this order.
+
+    Unseen LLMs with no more records than the largest number of anchors are left out.
+
+    Raises
+    ------
+    UnknownNameError
+        If a strategy, the holdout or the split is unknown.
+    DataError
+        If no unseen LLM has enough records.
+    """
+    for strategy in strategies:
+        if strategy not in STRATEGIES:
+            raise UnknownNameError("strategy", strategy, STRATEGIES)
+    most = max(anchors)
+    for seed in seeds:
+        parts = split_dataset(dataset, kind=split, seed=seed)
+        unseen = unseen_llms(dataset, holdout=holdout, seed=seed)
+        known = np.setdiff1d(np.arange(dataset.n_llms), unseen)
+        answers = parts.train.take_llms(unseen).interactions.dense()
+        enough = (~np.isnan(answers)).sum(axis=0) > most
+        if not enough.any():
+            raise DataError(f"{dataset.name}: no unseen LLM of seed {seed} has over {most} records; use fewer anchors")
+        unseen, answers = unseen[enough], answers[:, enough]
+        prior = LLMPrior.learn(parts.train.take_llms(known), seed=seed)
+        for strategy in strategies:
+            asked = _asked(prior, strategy, answers, most, dataset.take_llms(unseen), seed)
+            for k in anchors:
+                if strategy == "medoids":  # the one whose shorter lists are not the start of its longer ones
+                    asked = _asked(prior, strategy, answers, k, dataset.take_llms(unseen), seed)
+                scores = np.full_like(answers, np.nan)
+                np.put_along_axis(scores, asked[:k], np.take_along_axis(answers, asked[:k], 0), 0)
+                yield Round(seed, strategy, k, parts, known, unseen, prior, answers, scores)
+
+
+def _asked(prior: LLMPrior, strategy: str, answers: Floats, k: int, unseen: Dataset, seed: int) -> NDArray[np.int64]:
+    """Prompts int64 (k, j) that each LLM is asked, among those it has a score on.
+
+    "random" draws anew for each LLM; the others give all LLMs with the same records the same prompts.
+    """
+    if strategy == "active":
+        return ask(prior, answers, k, unseen.llms)
+    closed = np.where(np.isnan(answers), np.float32(0), np.float32(np.nan))
+    if strategy != "random" and np.isnan(closed).all():
+        return np.repeat(select_anchors(prior, k, strategy=strategy, seed=seed)[:, None], answers.shape[1], axis=1)
+    columns = [
+        select_anchors(prior, k, strategy=strategy, scores=closed[:, j], seed=seed * unseen.n_llms + j)
+        for j in range(unseen.n_llms)
+    ]
+    return np.stack(columns, axis=1)

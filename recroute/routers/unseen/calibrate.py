@@ -1,0 +1,115 @@
+"""How much wider intervals have to be than the model says: measured on known LLMs that the model has not seen."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data import Dataset
+from recroute.routers.unseen.adaptive import ask
+from recroute.routers.unseen.families import family_groups
+from recroute.routers.unseen.posterior import Array
+
+if TYPE_CHECKING:
+    from recroute.routers.unseen.prior import LLMPrior
+
+Ratios = dict[tuple[str, int, str], list[Array]]  # by strategy, number of answers, and "all" or "task"
+
+N_FOLDS = 4
+MAX_UNSEEN = 40  # LLMs of a fold that are asked
+MAX_INSTANCES = 3000
+MAX_LLMS = 1000
+NEAR = {0: (0,), 4: (2, 4, 8), 16: (8, 16, 32), 64: (32, 64, 128)}  # answers of a scale: those it is measured at
+LEVEL = 0.9
+STRATEGIES = ("active", "random")
+NORMAL = 1.6449  # a normal variable is within this many standard deviations nine times in ten
+
+
+def interval_scales(train: Dataset, n_factors: int | None, seed: int) -> tuple[Array, Array]:
+    """Cross-validated factors for the intervals' widths.
+
+    The known LLMs are dealt into folds, whole families where families are known. Those of a fold are asked as unseen
+    ones under a prior of the others, by strategy "active" and at random; the scale at so many answers makes nine in ten
+    of their true mean scores fall inside (the conformal quantile: a little more where LLMs are few), under whichever of
+    the two strategies needs more.
+
+    Returns
+    -------
+    answers f64 (c,), scale f64 (c, 2): of the mean score, and of a task's
+    """
+    from recroute.routers.unseen.prior import LLMPrior
+
+    rng = np.random.default_rng([seed, 7])
+    if train.n_instances > MAX_INSTANCES:
+        train = train.take_instances(np.sort(rng.choice(train.n_instances, MAX_INSTANCES, replace=False)))
+    if train.n_llms > MAX_LLMS:
+        train = train.take_llms(np.sort(rng.choice(train.n_llms, MAX_LLMS, replace=False)))
+    ratios: Ratios = {}
+    for unseen in _folds(train, rng):
+        known = np.setdiff1d(np.arange(train.n_llms), unseen)
+        if len(unseen) == 0 or len(known) < 3:
+            continue
+        prior = LLMPrior.learn(train.take_llms(known), n_factors=n_factors, calibrated=False, seed=seed)
+        unseen = np.sort(rng.permutation(unseen)[:MAX_UNSEEN])
+        _measure(prior, train.take_llms(unseen), rng, ratios)
+
+    def scale(near: tuple[int, ...], of: str) -> float:
+        return max(_conformal([r for k in near for r in ratios.get((s, k, of), [])]) for s in STRATEGIES)
+
+    measured = {k: near for k, near in NEAR.items() if any((STRATEGIES[0], n, "all") in ratios for n in near)}
+    if not measured:
+        return np.zeros(1), np.ones((1, 2))
+    scales = [[scale(near, "all"), scale(near, "task")] for near in measured.values()]
+    return np.array(list(measured), dtype=np.float64), np.array(scales)
+
+
+def _folds(train: Dataset, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """LLMs of each fold: whole families, or where fewer are known than folds LLMs one by one."""
+    group, named = family_groups(train.llms)
+    if len(np.unique(group[named])) < N_FOLDS:
+        group, named = np.arange(train.n_llms), np.ones(train.n_llms, dtype=bool)
+    llms = np.flatnonzero(named)
+    fold_of = np.full(train.n_llms, -1)
+    sizes = np.zeros(N_FOLDS)
+    groups = rng.permutation(np.unique(group[llms]))
+    count = np.bincount(group, minlength=group.max() + 1)
+    for g in groups[np.argsort(-count[groups], kind="stable")]:  # large families first, into the smallest fold
+        members = llms[group[llms] == g]
+        fold_of[members] = sizes.argmin()
+        sizes[sizes.argmin()] += len(members)
+    return [np.flatnonzero(fold_of == f) for f in range(N_FOLDS)]
+
+
+def _measure(prior: LLMPrior, unseen: Dataset, rng: np.random.Generator, ratios: Ratios) -> None:
+    """Add each unseen LLM's error over its standard deviation, f64 (j,), at each number of answers."""
+    answers = unseen.interactions.dense()
+    there = ~np.isnan(answers)
+    numbers = sorted({k for near in NEAR.values() for k in near})
+    most = int(min(there.sum(axis=0).min() // 2, max(numbers)))
+    at_random = np.argsort(np.where(there, rng.random(there.shape), 2), axis=0)[:most]
+    both = zip(STRATEGIES, (ask(prior, answers, most, unseen.llms), at_random), strict=True)
+    for (strategy, asked), k in product(both, numbers):
+        if k > most:
+            continue
+        scores = np.full_like(answers, np.nan)
+        np.put_along_axis(scores, asked[:k], np.take_along_axis(answers, asked[:k], 0), 0)
+        found = prior.posterior(scores, unseen.llms)
+        rest = there & np.isnan(scores)
+        error = np.where(rest, found.columns - np.nan_to_num(answers), 0)
+        for t in range(-1, len(prior.task_names)):
+            rows = np.flatnonzero((prior.task == t) | (t == -1))
+            count = rest[rows].sum(axis=0)
+            seen = count > 0
+            deviation = prior.deviation(rest[rows], found.covariance, rows)[seen] * len(rows) / count[seen]
+            ratio = np.abs(error[rows].sum(axis=0)[seen] / count[seen]) / deviation
+            ratios.setdefault((strategy, k, "all" if t == -1 else "task"), []).append(ratio)
+
+
+def _conformal(ratios: list[Array]) -> float:
+    """The 90% quantile of the ratios over that of a normal variable."""
+    values = np.sort(np.concatenate(ratios))
+    rank = min(int(np.ceil(LEVEL * (len(values) + 1))), len(values))
+    return float(values[rank - 1] / NORMAL)

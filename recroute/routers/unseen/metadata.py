@@ -1,0 +1,96 @@
+"""What family, size and price say of an unseen LLM before it has answered anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recroute.routers.llm_features import logarithms
+from recroute.routers.unseen.families import family_groups
+from recroute.routers.unseen.posterior import Array
+
+BANDWIDTHS = (np.inf, 2.0, 1.0, 0.5, 0.25)  # standard deviations of a logarithm
+BOOSTS = (0.0, 1.0, 2.0, 3.0, 4.0)
+MAX_LLMS = 500  # to choose by these
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """How much each of m known LLMs counts for an unseen one.
+
+    `log_weight = -mean(((a - b) / bandwidth)**2) / 2 + boost * (same family)`, the mean over those of size and prices,
+    as logarithms in standard deviations, that are known of both; where none is, the LLM counts as much as the average
+    of the others.
+
+    Parameters
+    ----------
+    families : str (m,)
+        "" where unknown.
+    numbers : f64 (m, 3)
+        Base-10 logarithms of parameters and prices over their standard deviations, NaN where unknown.
+    deviations : f64 (3,)
+        Those standard deviations.
+    bandwidth, boost : float
+        Chosen on the known LLMs, see `choose`.
+    """
+
+    families: NDArray[np.str_]
+    numbers: Array
+    deviations: Array
+    bandwidth: float = np.inf
+    boost: float = 0.0
+
+    @classmethod
+    def learn(cls, llms: pl.DataFrame, mean_score: Array, seed: int = 0) -> Metadata:
+        """Metadata of the known LLMs, and how far to trust them.
+
+        The bandwidth is the one under which the LLMs' mean scores f64 (m,) are best predicted from LLMs of other
+        families, the boost from all other LLMs: of two as good the one that trusts the metadata less.
+        """
+        logs = logarithms(llms)
+        known = np.isfinite(logs)
+        count = np.maximum(known.sum(axis=0), 1)
+        center = np.nansum(logs, axis=0) / count
+        deviations = np.sqrt(np.nansum((logs - center) ** 2, axis=0) / count)
+        deviations = np.where(deviations > 0, deviations, 1)
+        group, named = family_groups(llms)
+        found = cls(_families(llms), logs / deviations, deviations)
+        part = np.random.default_rng([seed, 11]).permutation(llms.height)[:MAX_LLMS]
+        llms, group, mean_score = llms[part], group[part], mean_score[part]
+
+        def error(bandwidth: float, boost: float, others: NDArray[np.bool_]) -> float:
+            of_part = cls(found.families[part], found.numbers[part], deviations, bandwidth, boost)
+            weights = np.where(others, np.exp(of_part.log_weights(llms)), 0) + 1e-300
+            weights /= weights.sum(axis=1, keepdims=True)
+            return round(float(((weights @ mean_score - mean_score) ** 2).mean()), 6)
+
+        other_family = group[:, None] != group[None, :]
+        if not (other_family.any() and (known.any() or named.any())):
+            return found
+        bandwidth = min(BANDWIDTHS, key=lambda b: error(b, 0.0, other_family))
+        boost = min(BOOSTS, key=lambda b: error(bandwidth, b, ~np.eye(len(part), dtype=bool)))
+        return cls(found.families, found.numbers, deviations, bandwidth, boost)
+
+    def log_weights(self, llms: pl.DataFrame) -> Array:
+        """Logarithms of the weights f64 (j, m) of the known LLMs for each of j unseen ones."""
+        numbers = logarithms(llms) / self.deviations
+        away = ((numbers[:, None] - self.numbers[None]) / self.bandwidth) ** 2  # (j, m, 3)
+        known = np.isfinite(away)
+        count = known.sum(axis=2)
+        near = np.exp(-np.where(known, away, 0).sum(axis=2) / np.maximum(count, 1) / 2)
+        average = (near * (count > 0)).sum(axis=1) / np.maximum((count > 0).sum(axis=1), 1)
+        near = np.where(count > 0, near, np.where(average > 0, average, 1)[:, None])
+        families = _families(llms)
+        same = (families[:, None] == self.families[None]) & (families != "")[:, None]
+        log_weights: Array = np.log(np.maximum(near, 1e-12)) + self.boost * same
+        return log_weights
+
+
+def _families(llms: pl.DataFrame) -> NDArray[np.str_]:
+    """Family of each LLM, str (m,), "" where unknown."""
+    _, named = family_groups(llms)
+    names = llms["family"].fill_null("").to_list() if "family" in llms.columns else [""] * llms.height
+    return np.where(named, np.array(names, dtype=np.str_), "")

@@ -1,0 +1,122 @@
+"""Unseen LLMs on their way into a router."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from recroute.bridges import fit_ridge
+from recroute.data import Dataset, IdMap, InteractionMatrix
+from recroute.data.records import require_columns, text_column
+from recroute.errors import DataError
+from recroute.routers.unseen.posterior import Array, Floats, Posterior
+from recroute.routers.unseen.prior import LLMPrior
+
+
+@dataclass(frozen=True)
+class NewLLMs:
+    """What a router needs of j unseen LLMs to score them like its own.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        j rows: `llm_id` and what is known beside the scores.
+    scores : f32 (n, j)
+        On the training prompts, NaN where not run.
+    prior : LLMPrior
+    posterior : Posterior
+    known : int (q,)
+        Positions in the router of the LLMs that the prior was learned from; those added since are not among them.
+    rows : int (q,)
+        Positions of the same LLMs in the prior.
+    """
+
+    table: pl.DataFrame
+    scores: Floats
+    prior: LLMPrior
+    posterior: Posterior
+    known: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, scores: Floats, table: pl.DataFrame, prior: LLMPrior, router_ids: IdMap) -> NewLLMs:
+        position = {name: i for i, name in enumerate(router_ids)}
+        pairs = [(position[name], row) for row, name in enumerate(prior.llm_ids.tolist()) if name in position]
+        known, rows = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        return cls(table, scores, prior, prior.posterior(scores, table), known, rows)
+
+    @property
+    def llm_ids(self) -> list[str]:
+        ids: list[str] = self.table["llm_id"].to_list()
+        return ids
+
+    @cached_property
+    def deviation(self) -> Array:
+        """Standard deviation f64 (j,) of the mean score over the training prompts, as the 90% interval has it."""
+        half = np.diff(self.posterior.interval, axis=1)[:, 0] / 2
+        return np.asarray(half / 1.6449)
+
+    def parameters(self, of_known: NDArray[np.floating]) -> Array:
+        """A router's parameters for the new LLMs, f64 (j, p).
+
+        They are the linear function of an LLM's vector that fits the parameters of the router's LLMs, float (m, p),
+        best: ridge regression whose penalty is chosen by leave-one-out. Vectors are scaled so that their lengths are
+        differences in scores.
+        """
+        scale = np.sqrt((self.prior.loadings**2).sum(axis=0))
+        with threadpool_limits(1):
+            weight, offset = fit_ridge(self.prior.vectors[self.rows] * scale, of_known[self.known])
+        found: Array = self.posterior.vectors * scale @ weight + offset  # (j, 1 + k) x (1 + k, p)
+        return found
+
+
+def read_scores(
+    interactions: InteractionMatrix | Dataset | None, llm_table: pl.DataFrame | None, instance_ids: Sequence[str]
+) -> tuple[Floats, pl.DataFrame]:
+    """Scores f32 (n, j) on the training prompts and the table of the j LLMs, from what `Router.add_llms` takes."""
+    if llm_table is None:
+        if not isinstance(interactions, Dataset):
+            raise DataError("nothing names the LLMs; give a table of LLMs with the column llm_id")
+        llm_table = interactions.llms
+    table = check_table(llm_table)
+    n, j = len(instance_ids), table.height
+    if interactions is None:
+        return np.full((n, j), np.nan, dtype=np.float32), table
+    if isinstance(interactions, Dataset):
+        order = interactions.llm_ids.to_index(table["llm_id"].to_list())
+        rows = _training_rows(interactions, instance_ids)
+        scores = np.full((n, j), np.nan, dtype=np.float32)
+        scores[rows] = interactions.take_llms(order).interactions.dense()
+        return scores, table
+    if (interactions.n_instances, interactions.n_llms) != (n, j):
+        raise DataError(
+            f"the interactions are {interactions.n_instances} x {interactions.n_llms}; give a row for each of the {n} "
+            f"training prompts and a column for each of the {j} LLMs in the table"
+        )
+    return interactions.dense(), table
+
+
+def check_table(llm_table: pl.DataFrame) -> pl.DataFrame:
+    """The table of unseen LLMs, its ids checked."""
+    require_columns(llm_table, ("llm_id",), "the table of LLMs")
+    if llm_table.is_empty():
+        raise DataError("the table of LLMs has no rows; give one for each LLM to add")
+    return text_column(llm_table, "llm_id", "the table of LLMs")
+
+
+def _training_rows(data: Dataset, instance_ids: Sequence[str]) -> NDArray[np.int64]:
+    position = {name: i for i, name in enumerate(instance_ids)}
+    unknown = [name for name in data.instance_ids if name not in position]
+    if unknown:
+        shown = ", ".join(repr(name) for name in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        raise DataError(
+            f"{len(unknown)} of {data.n_instances} instances of {data.name} are no training prompts of the router: "
+            f"{shown}; leave them out, or use the ids the router was fitted with"
+        )
+    return np.array([position[name] for name in data.instance_ids], dtype=np.int64)

@@ -1,0 +1,119 @@
+"""What is known of unseen LLMs after some of their scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.routers.factorisation import fold_in
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
+
+# No LLM is that sure to solve or to fail a prompt: keeps one odd answer from ruling out every known LLM but one.
+SURE = 0.1
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What is expected of j unseen LLMs on the n training prompts.
+
+    Parameters
+    ----------
+    n_answers : int (j,)
+        How many scores each was given.
+    resemblance : f32 (j, m)
+        Weight of each known LLM, summing to 1: which ones it answers like.
+    vectors : f64 (j, 1 + k)
+        `prior.loadings @ vectors.T` are the predicted scores.
+    covariance : f64 (j, 1 + k, 1 + k)
+    columns : f32 (n, j)
+        Expected scores in [0, 1]; the observed ones where observed.
+    variance : f32 (n, j)
+        Of `columns`: of a single score, its noise included; 0 where observed.
+    mean : f64 (j,)
+        Expected mean score over all training prompts.
+    interval : f64 (j, 2)
+        90% interval of it.
+    task_mean : f64 (j, t)
+        The same for each task, in the order of `prior.task_names`.
+    task_interval : f64 (j, t, 2)
+    """
+
+    n_answers: NDArray[np.int64]
+    resemblance: Floats
+    vectors: Array
+    covariance: Array
+    columns: Floats
+    variance: Floats
+    mean: Array
+    interval: Array
+    task_mean: Array
+    task_interval: Array
+
+
+def expected_scores(loadings: Array, vectors: Array) -> Floats:
+    """Predicted scores f32 (n, m) of LLM vectors f64 (m, 1 + k), at most as sure as an LLM is allowed to be."""
+    return np.clip(loadings @ vectors.T, SURE, 1 - SURE).astype(np.float32)
+
+
+def resemblances(scores: Floats, expected: Floats, log_weights: Array) -> Floats:
+    """How much each unseen LLM answers like each known one.
+
+    `weight[l] ~ prior[l] * prod_i p[i,l]**s[i] * (1 - p[i,l])**(1 - s[i])` over the observed scores s: the posterior
+    probability that its answers come from known LLM l, each prompt a coin with the probability p that l is expected
+    to score there.
+
+    Parameters
+    ----------
+    scores : f32 (n, j)
+        NaN where unobserved.
+    expected : f32 (n, m)
+    log_weights : f64 (j, m)
+        Logarithms of the prior weights.
+
+    Returns
+    -------
+    f32 (j, m), rows sum to 1
+    """
+    rows = np.flatnonzero((~np.isnan(scores)).any(axis=1))
+    part, p = scores[rows], expected[rows]
+    right, wrong = np.nan_to_num(part), np.nan_to_num(1 - part)
+    log_posterior = log_weights + right.T @ np.log(p) + wrong.T @ np.log1p(-p)  # (j, a) x (a, m) -> (j, m)
+    weights = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True))
+    resemblance: Floats = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return resemblance
+
+
+def locate(
+    scores: Floats, weights: Floats, loadings: Array, vectors: Array, local_cov: Array, noise: Array
+) -> tuple[Array, Array]:
+    """Vectors of unseen LLMs and their covariances.
+
+    An unseen LLM is a known one plus a deviation d ~ N(0, local_cov), drawn by `weights`. Its scores' update of d is
+    the Gaussian one, the same gain for every known LLM, so the mixture's mean is updated as a whole.
+
+    Parameters
+    ----------
+    scores : f32 (n, j)
+        NaN where unobserved.
+    weights : f32 (j, m)
+    loadings : f64 (n, k), vectors : f64 (m, k), local_cov : f64 (k, k)
+    noise : f64 (n,)
+        Variance of a score given the vector.
+
+    Returns
+    -------
+    mean f64 (j, k), covariance f64 (j, k, k)
+    """
+    m, k = vectors.shape
+    mean = weights @ vectors  # (j, m) x (m, k)
+    pairs = (vectors[:, :, None] * vectors[:, None, :]).reshape(m, k * k)
+    between = (weights @ pairs).reshape(-1, k, k) - mean[:, :, None] * mean[:, None, :]
+    sd = np.sqrt(noise)[:, None]
+    surprise = (scores - loadings @ mean.T) / sd
+    deviation, local = fold_in(surprise, ~np.isnan(scores), loadings / sd, np.zeros(k), local_cov, 1.0)
+    kept = local @ np.linalg.inv(local_cov)  # (j, k, k) the share of a deviation that the scores leave open
+    return mean + deviation, kept @ between @ kept.transpose(0, 2, 1) + local

@@ -1,0 +1,231 @@
+"""What the known LLMs say about LLMs that nobody has evaluated yet."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from recroute.data import Dataset
+from recroute.data.atomic import new_file
+from recroute.errors import DataError
+from recroute.routers.factorisation import factorise
+from recroute.routers.unseen.calibrate import NORMAL, interval_scales
+from recroute.routers.unseen.metadata import Metadata
+from recroute.routers.unseen.posterior import Array, Floats, Posterior, expected_scores, locate, resemblances
+from recroute.routers.unseen.shrink import shrink_loadings
+
+MAX_FACTORS = 24
+MIN_LLMS = 4
+SPREAD = 0.1
+
+
+@dataclass(frozen=True)
+class LLMPrior:
+    """An unseen LLM is like one of the known ones, up to a Gaussian deviation.
+
+    LLM l has a vector z[l], and its scores on the n training prompts are `loadings @ z[l] + noise`. The prior of an
+    unseen LLM's vector is the mixture of Gaussians around the m known LLMs' vectors, of covariance `spread * cov` and
+    of equal weights or, where family, size or price are known, those that `Metadata` gives: a kernel density estimate.
+
+    Parameters
+    ----------
+    instance_ids : str (n,)
+    task : int64 (n,)
+        Position of each prompt's task in `task_names`.
+    task_names : str (t,)
+    llm_ids : str (m,)
+    loadings : f64 (n, 1 + k)
+        The constant 1, and the prompts' factors.
+    vectors : f64 (m, 1 + k)
+        Of the known LLMs: the mean score, and the factors.
+    noise : f64 (n,)
+        Variance of a score around its expectation.
+    metadata : Metadata
+        What is known of the known LLMs beside their scores, for the weights.
+    spread : float
+        How far an unseen LLM is from the nearest known ones, as a share of the known LLMs' covariance.
+    answers, scale : f64 (c,), f64 (c, 2)
+        With so many answers the intervals of the mean score, and of a task's, have to be so much wider than the model
+        says, see `interval_scales`.
+    """
+
+    instance_ids: NDArray[np.str_]
+    task: NDArray[np.int64]
+    task_names: NDArray[np.str_]
+    llm_ids: NDArray[np.str_]
+    loadings: Array
+    vectors: Array
+    noise: Array
+    metadata: Metadata
+    spread: float
+    answers: Array
+    scale: Array
+
+    @classmethod
+    def learn(cls, train: Dataset, *, n_factors: int | None = None, calibrated: bool = True, seed: int = 0) -> LLMPrior:
+        """Learn from the scores of known LLMs; cells may be unobserved.
+
+        Parameters
+        ----------
+        train : Dataset
+        n_factors : int, optional
+            Default: a third of the number of LLMs, at most 24.
+        calibrated : bool
+            Whether to measure on the known LLMs how wide intervals have to be; without, they are as the model says.
+        seed : int
+
+        Raises
+        ------
+        DataError
+            If there are fewer than 4 LLMs.
+        """
+        if train.n_llms < MIN_LLMS:
+            raise DataError(
+                f"{train.name} has {train.n_llms} LLMs; a prior for unseen ones is learned from at least {MIN_LLMS}"
+            )
+        scales = interval_scales(train, n_factors, seed) if calibrated else (np.zeros(1), np.ones((1, 2)))
+        n_factors = n_factors or max(1, min(MAX_FACTORS, train.n_llms // 3))
+        task_names, task = np.unique(train.tasks, return_inverse=True)
+        with threadpool_limits(1):
+            block = train.interactions.dense()
+            mean, left, right = factorise(block, n_factors, seed)
+            vectors = np.column_stack([mean, right])
+            loadings, noise = shrink_loadings(block, np.column_stack([np.ones(len(left)), left]), vectors)
+        return cls(
+            instance_ids=np.array(train.instance_ids.ids),
+            task=task,
+            task_names=task_names,
+            llm_ids=np.array(train.llm_ids.ids),
+            loadings=loadings,
+            vectors=vectors,
+            noise=noise,
+            metadata=Metadata.learn(train.llms, (loadings @ vectors.T).mean(axis=0), seed),
+            spread=SPREAD,
+            answers=scales[0],
+            scale=scales[1],
+        )
+
+    @property
+    def n_instances(self) -> int:
+        return len(self.loadings)
+
+    @cached_property
+    def cov(self) -> Array:
+        """Covariance f64 (1 + k, 1 + k) of the known LLMs' vectors."""
+        k = self.vectors.shape[1]
+        cov: Array = np.cov(self.vectors, rowvar=False)
+        cov += 1e-6 * np.trace(cov) / k * np.eye(k)
+        return cov
+
+    @cached_property
+    def expected(self) -> Floats:
+        """Expected scores f32 (n, m) of the known LLMs."""
+        return expected_scores(self.loadings, self.vectors)
+
+    def log_weights(self, llms: pl.DataFrame | None, n_unseen: int) -> Array:
+        """Logarithms of the known LLMs' prior weights f64 (n_unseen, m); equal ones without a table.
+
+        Raises DataError if the table has not a row for each unseen LLM.
+        """
+        if llms is None:
+            return np.zeros((n_unseen, len(self.vectors)))
+        if llms.height != n_unseen:
+            raise DataError(f"the table of LLMs has {llms.height} rows for {n_unseen} unseen LLMs; give one for each")
+        return self.metadata.log_weights(llms)
+
+    def posterior(self, scores: Floats, llms: pl.DataFrame | None = None) -> Posterior:
+        """What is expected of unseen LLMs.
+
+        Parameters
+        ----------
+        scores : f32 (n, j)
+            Scores of j LLMs on the training prompts, NaN where not run; a column may be all NaN.
+        llms : polars.DataFrame, optional
+            j rows: what is known of the LLMs beside their scores.
+
+        Raises
+        ------
+        DataError
+            If a shape does not fit or a score is outside [0, 1].
+        """
+        scores = np.asarray(scores, dtype=np.float32)
+        if scores.ndim != 2 or len(scores) != self.n_instances:
+            raise DataError(f"scores have the shape {scores.shape}; give a row for each of {self.n_instances} prompts")
+        if (outside := np.argwhere((scores < 0) | (scores > 1))).size:
+            i, j = outside[0]
+            raise DataError(
+                f"score {scores[i, j]:g} for instance {self.instance_ids[i]!r} is outside [0, 1]; scale the scores"
+            )
+        with threadpool_limits(1):
+            weights = resemblances(scores, self.expected, self.log_weights(llms, scores.shape[1]))
+            vectors, covariance = locate(
+                scores, weights, self.loadings, self.vectors, self.spread * self.cov, self.noise
+            )
+            return self._summarise(scores, weights, vectors, covariance)
+
+    def _summarise(self, scores: Floats, weights: Floats, vectors: Array, covariance: Array) -> Posterior:
+        seen = ~np.isnan(scores)
+        columns = np.where(seen, scores, np.clip(self.loadings @ vectors.T, 0, 1)).astype(np.float32)
+        n, k = self.loadings.shape
+        pairs = (self.loadings[:, :, None] * self.loadings[:, None, :]).reshape(n, k * k)
+        spread = np.maximum(pairs @ covariance.reshape(-1, k * k).T, 0)  # (n, j)
+        variance = np.where(seen, 0, spread + self.noise[:, None]).astype(np.float32)
+        n_answers = seen.sum(axis=0)
+        groups = [np.arange(len(scores)), *(np.flatnonzero(self.task == t) for t in range(len(self.task_names)))]
+        mean = np.stack([columns[rows].mean(axis=0, dtype=np.float64) for rows in groups], axis=1)  # (j, 1 + t)
+        deviation = np.stack([self.deviation(~seen[rows], covariance, rows) for rows in groups], axis=1)
+        at, known_at = np.log2(1 + n_answers), np.log2(1 + self.answers)
+        wide, task_wide = (np.interp(at, known_at, scale) for scale in self.scale.T)
+        half = NORMAL * deviation * np.column_stack([wide, *[task_wide] * len(self.task_names)])
+        interval = np.clip(np.stack([mean - half, mean + half], axis=2), 0, 1)
+        return Posterior(
+            n_answers=n_answers,
+            resemblance=weights,
+            vectors=vectors,
+            covariance=covariance,
+            columns=columns,
+            variance=variance,
+            mean=mean[:, 0],
+            interval=interval[:, 0],
+            task_mean=mean[:, 1:],
+            task_interval=interval[:, 1:],
+        )
+
+    def deviation(self, open_cells: NDArray[np.bool_], covariance: Array, rows: NDArray[np.int64]) -> Array:
+        """Standard deviation f64 (j,) of the mean score over the prompts at `rows` (a,).
+
+        `open_cells` bool (a, j) are the cells that are not known; `covariance` f64 (j, 1 + k, 1 + k) of the vectors.
+        """
+        share = open_cells.astype(np.float64) / len(rows)
+        u = share.T @ self.loadings[rows]  # (j, 1 + k)
+        variance = (u[:, None] @ covariance @ u[:, :, None])[:, 0, 0]
+        deviation: Array = np.sqrt(np.maximum(variance, 0) + (share**2).T @ self.noise[rows])
+        return deviation
+
+    def save(self, path: str | Path) -> None:
+        """Write as one `.npz` file, whole or not at all."""
+        arrays: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "metadata"}
+        arrays |= {f"metadata.{f.name}": getattr(self.metadata, f.name) for f in fields(Metadata)}
+        with new_file(Path(path)) as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> LLMPrior:
+        """Read what `save` wrote; DataError if it is something else."""
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                arrays: dict[str, Any] = {f.name: content[f.name] for f in fields(cls) if f.name != "metadata"}
+                described: dict[str, Any] = {f.name: content[f"metadata.{f.name}"] for f in fields(Metadata)}
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path} holds no prior of recroute: {error}; learn it again") from None
+        described |= {name: float(described[name]) for name in ("bandwidth", "boost")}
+        arrays |= {"spread": float(arrays["spread"]), "metadata": Metadata(**described)}
+        return cls(**arrays)

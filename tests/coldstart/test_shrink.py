@@ -1,0 +1,46 @@
+"""Loadings of prompts from few LLMs."""
+
+import numpy as np
+
+from recroute.routers.factorisation import factorise
+from recroute.routers.unseen.shrink import shrink_loadings
+
+
+def planted(n_llms: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Scores with noise, and without."""
+    rng = np.random.default_rng(seed)
+    true = 0.5 + 0.1 * rng.normal(size=(200, 2)) @ rng.normal(size=(n_llms, 2)).T
+    return true + 0.3 * rng.normal(size=true.shape), true
+
+
+def fit(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    mean, left, right = factorise(scores, 4)
+    return np.column_stack([np.ones(len(left)), left]), np.column_stack([mean, right])
+
+
+def test_shrunk_loadings_are_nearer_to_the_truth() -> None:
+    scores, true = planted(20)
+    loadings, vectors = fit(scores)
+    shrunk, _ = shrink_loadings(scores, loadings, vectors)
+    assert ((shrunk @ vectors.T - true) ** 2).mean() < 0.7 * ((loadings @ vectors.T - true) ** 2).mean()
+
+
+def test_many_llms_leave_the_fit_as_it_is() -> None:
+    rng = np.random.default_rng(1)
+    true = 0.5 + 0.1 * rng.normal(size=(100, 2)) @ rng.normal(size=(1500, 2)).T
+    scores = true + 0.02 * rng.normal(size=true.shape)
+    mean, left, right = factorise(scores, 2)
+    vectors = np.column_stack([mean, right])
+    shrunk, noise = shrink_loadings(scores, np.column_stack([np.ones(100), left]), vectors)
+    assert np.abs(shrunk @ vectors.T - true).mean() < 0.005
+    assert noise.max() < 0.03
+
+
+def test_a_prompt_without_scores_gets_the_average_prompt() -> None:
+    scores, _ = planted(30)
+    loadings, vectors = fit(scores)
+    scores[5] = np.nan
+    shrunk, noise = shrink_loadings(scores, loadings, vectors)
+    others = np.delete(shrunk, 5, axis=0)
+    np.testing.assert_allclose(shrunk[5], others.mean(axis=0), atol=0.05 * np.abs(others).max())
+    assert noise[5] >= np.delete(noise, 5).mean()
