@@ -138,10 +138,8 @@ def _take_in(
     grown.save(out)
     _print_mean(found, printer)
     printer.print(_task_table(found))
-    alike = ", ".join(
-        f"{name} ({weight:.0%}, mean {mean:.3f})" for name, weight, mean in found.alike.iter_rows() if weight >= 0.01
-    )
-    printer.print(f"answers like: {alike or 'no known LLM in particular'}", markup=False, soft_wrap=True)
+    alike = ", ".join(f"{name} (mean {mean:.3f})" for name, mean in found.alike.select("llm_id", "mean").iter_rows())
+    printer.print(f"most alike: {alike}", markup=False, soft_wrap=True)
     if share is not None:
         printer.print(f"would be chosen for {share:.1%} of the training prompts", markup=False)
     printer.print(
@@ -190,7 +188,7 @@ def _print_mean(found: Expectation, printer: Console) -> None:
 
 
 def _task_table(found: Expectation) -> Table:
-    table = Table(title=f"{found.llm_id}, expected mean score by task", title_justify="left")
+    table = Table(title="expected mean score by task", title_justify="left")
     for column in ("task", "prompts", "run", "mean", "90% interval"):
         table.add_column(column, justify="left" if column == "task" else "right")
     for task, n_prompts, n_answers, mean, low, high in found.tasks.iter_rows():

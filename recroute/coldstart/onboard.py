@@ -38,7 +38,8 @@ class Expectation:
     tasks : polars.DataFrame
         `task, n_prompts, n_answers, mean, low, high`.
     alike : polars.DataFrame
-        `llm_id, weight, mean`: known LLMs it answers like, most alike first, and their mean scores.
+        `llm_id, difference, mean`: the known LLMs nearest to what is expected of it: root mean squared difference of
+        expected scores, and mean score.
     n_next : int
         Prompts more, at most 16, ...
     next_width : float
@@ -91,10 +92,12 @@ def expect(router: Router, results: Dataset | None, llm: pl.DataFrame) -> Expect
             "high": high,
         }
     )
-    weight = posterior.resemblance[0]
-    first = np.argsort(-weight, kind="stable")[:N_ALIKE]
+    away = prior.vectors - posterior.vectors  # (m, 1 + k)
+    second_moment = prior.loadings.T @ prior.loadings / len(scores)
+    difference = np.sqrt(((away @ second_moment) * away).sum(axis=1))
+    first = np.argsort(difference, kind="stable")[:N_ALIKE]
     known_mean = prior.vectors @ prior.loadings.mean(axis=0)
-    alike = pl.DataFrame({"llm_id": prior.llm_ids[first], "weight": weight[first], "mean": known_mean[first]})
+    alike = pl.DataFrame({"llm_id": prior.llm_ids[first], "difference": difference[first], "mean": known_mean[first]})
     n_next = min(NEXT, int((~seen).sum()))
     return Expectation(
         llm_id=llm["llm_id"][0],

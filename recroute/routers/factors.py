@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from recroute.bridges import BRIDGES, Bridge, fit_bridge
 from recroute.bridges.bridge import bridge_class
@@ -51,6 +52,7 @@ class FactorRouter(TextRouter):
 
     bias_: Array = fitted()
     llm_factors_: Array = fitted()
+    instance_factors_: NDArray[np.float32] = fitted(needed=False)  # (n, k), of training prompts with a record
     bridge_: Bridge = fitted(array=False)
 
     @abstractmethod
@@ -65,7 +67,9 @@ class FactorRouter(TextRouter):
         assert train.embeddings is not None
         self.bias_ = bias
         self.llm_factors_ = Q
-        self.bridge_ = fit_bridge(self.bridge, train.embeddings, instance_factors @ R.T, reg=self.reg, seed=self.seed)
+        instance_factors = instance_factors @ R.T
+        self.instance_factors_ = instance_factors.astype(np.float32)
+        self.bridge_ = fit_bridge(self.bridge, train.embeddings, instance_factors, reg=self.reg, seed=self.seed)
         vars(self).pop("_llm_index", None)  # of an earlier fit
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
@@ -86,8 +90,14 @@ class FactorRouter(TextRouter):
         return Ranking(best.astype(np.int32), predicted, self.llm_ids_)
 
     def _add_llms(self, new: NewLLMs) -> None:
+        """Factors by least squares on those of the training prompts: closest to the scores expected there."""
         m = len(self.bias_)
         super()._add_llms(new)
+        U = self.instance_factors_.astype(np.float64)
+        gram = U.T @ U
+        gram += 1e-6 * max(np.trace(gram), 1e-12) * np.eye(len(gram))
+        with threadpool_limits(1):
+            self.llm_factors_[m:] = np.linalg.solve(gram, U.T @ (new.posterior.columns - self.bias_[m:])).T
         if (index := vars(self).pop("_llm_index", None)) is not None:
             self._llm_index = index.extended(self.bias_[m:], self.llm_factors_[m:], self.llm_mean_[m:])
 
