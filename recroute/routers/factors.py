@@ -90,14 +90,17 @@ class FactorRouter(TextRouter):
         return Ranking(best.astype(np.int32), predicted, self.llm_ids_)
 
     def _add_llms(self, new: NewLLMs) -> None:
-        """Factors by least squares on those of the training prompts: closest to the scores expected there."""
-        m = len(self.bias_)
-        super()._add_llms(new)
+        """As if the scores expected of the LLM had been among the others: their mean, then factors by least squares."""
+        m, columns = len(self.bias_), new.posterior.columns.astype(np.float64)
+        bias = columns.mean(axis=0) if self.bias_.any() else np.zeros(columns.shape[1])  # some models have none
         U = self.instance_factors_.astype(np.float64)
         gram = U.T @ U
         gram += 1e-6 * max(np.trace(gram), 1e-12) * np.eye(len(gram))
         with threadpool_limits(1):
-            self.llm_factors_[m:] = np.linalg.solve(gram, U.T @ (new.posterior.columns - self.bias_[m:])).T
+            factors = np.linalg.solve(gram, U.T @ (columns - bias)).T
+        self.bias_ = np.append(self.bias_, bias)
+        self.llm_factors_ = np.vstack([self.llm_factors_, factors])
+        self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
         if (index := vars(self).pop("_llm_index", None)) is not None:
             self._llm_index = index.extended(self.bias_[m:], self.llm_factors_[m:], self.llm_mean_[m:])
 
