@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from recroute.bridges import BRIDGES, Bridge, fit_bridge
 from recroute.bridges.bridge import bridge_class
@@ -51,6 +52,7 @@ class FactorRouter(TextRouter):
 
     bias_: Array = fitted()
     llm_factors_: Array = fitted()
+    instance_factors_: NDArray[np.float32] = fitted(needed=False)  # (n, k), of training prompts with a record
     bridge_: Bridge = fitted(array=False)
 
     @abstractmethod
@@ -65,7 +67,9 @@ class FactorRouter(TextRouter):
         assert train.embeddings is not None
         self.bias_ = bias
         self.llm_factors_ = Q
-        self.bridge_ = fit_bridge(self.bridge, train.embeddings, instance_factors @ R.T, reg=self.reg, seed=self.seed)
+        instance_factors = instance_factors @ R.T
+        self.instance_factors_ = instance_factors.astype(np.float32)
+        self.bridge_ = fit_bridge(self.bridge, train.embeddings, instance_factors, reg=self.reg, seed=self.seed)
         vars(self).pop("_llm_index", None)  # of an earlier fit
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
@@ -86,8 +90,17 @@ class FactorRouter(TextRouter):
         return Ranking(best.astype(np.int32), predicted, self.llm_ids_)
 
     def _add_llms(self, new: NewLLMs) -> None:
-        m = len(self.bias_)
-        super()._add_llms(new)
+        """As if the scores expected of the LLM had been among the others: their mean, then factors by least squares."""
+        m, columns = len(self.bias_), new.posterior.columns.astype(np.float64)
+        bias = columns.mean(axis=0) if self.bias_.any() else np.zeros(columns.shape[1])  # some models have none
+        U = self.instance_factors_.astype(np.float64)
+        gram = U.T @ U
+        gram += 1e-6 * max(np.trace(gram), 1e-12) * np.eye(len(gram))
+        with threadpool_limits(1):
+            factors = np.linalg.solve(gram, U.T @ (columns - bias)).T
+        self.bias_ = np.append(self.bias_, bias)
+        self.llm_factors_ = np.vstack([self.llm_factors_, factors])
+        self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
         if (index := vars(self).pop("_llm_index", None)) is not None:
             self._llm_index = index.extended(self.bias_[m:], self.llm_factors_[m:], self.llm_mean_[m:])
 

@@ -6,10 +6,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from threadpoolctl import threadpool_limits
 
-from recroute.data import Dataset
+from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import RecrouteError
 from recroute.routers import Router, load_router, make_router
 from recroute.splits import Split, split_dataset
@@ -28,6 +29,7 @@ class RouterContract:
     router: str
     better_than_random = True
     any_number_of_threads = True
+    holds_back = False  # what little is known of
 
     @cached_property
     def split(self) -> Split:
@@ -112,6 +114,99 @@ class RouterContract:
         loaded = load_router(tmp_path / "router")
         assert loaded == router
         np.testing.assert_array_equal(loaded.score(self.split.test), router.score(self.split.test))
+
+    @cached_property
+    def taking(self) -> Router:
+        """The fitted router; the test is skipped if it takes no unseen LLMs."""
+        if not self.make().takes_unseen_llms:
+            pytest.skip("the router takes no unseen LLMs")
+        return self.fitted()
+
+    @property
+    def newcomers(self) -> tuple[InteractionMatrix, pl.DataFrame]:
+        """A copy of llm-0, an LLM with a few records, and one with none."""
+        block = np.full((self.split.train.n_instances, 3), np.nan)
+        block[:, 0] = self.split.train.interactions.dense()[:, 0]
+        block[:12, 1] = self.split.train.interactions.dense()[:12, 1]
+        return InteractionMatrix.from_dense(block), pl.DataFrame({"llm_id": ["copy", "tried", "not tried"]})
+
+    def test_an_unseen_llm_is_scored_like_the_known_one_it_answers_like(self) -> None:
+        grown = self.taking.add_llms(*self.newcomers)
+        known, copy = grown.score(self.split.test, llms=["llm-0", "copy"]).T
+        assert np.abs(known - copy).mean() < 0.15
+        if known.std() > 0.01:  # of some routers the prediction does not depend on the prompt
+            assert np.corrcoef(known, copy)[0, 1] > 0.9
+
+    def test_an_llm_without_records_is_expected_to_be_like_the_known_ones(self) -> None:
+        grown = self.taking.add_llms(None, pl.DataFrame({"llm_id": ["not tried"]}))
+        predicted = grown.score(self.split.test)
+        assert np.isfinite(predicted).all()
+        assert abs(grown.llm_mean_[-1] - grown.llm_mean_[:-1].mean()) < 0.1
+        ahead = predicted[:, -1].mean() - predicted[:, :-1].mean()
+        assert ahead < 0.1
+        assert ahead > -0.1 or self.holds_back
+
+    def test_adding_llms_leaves_the_known_ones_and_the_router_as_they_are(self) -> None:
+        router = self.taking
+        before = router.score(self.split.test)
+        grown = router.add_llms(*self.newcomers)
+        np.testing.assert_array_equal(router.score(self.split.test), before)
+        np.testing.assert_allclose(grown.score(self.split.test)[:, : before.shape[1]], before, atol=1e-6)
+        assert list(grown.llm_ids_) == [*router.llm_ids_, "copy", "tried", "not tried"]
+        assert len(grown.llm_mean_) == len(grown.llm_ids_)
+
+    def test_the_order_of_added_llms_does_not_matter(self) -> None:
+        scores, table = self.newcomers
+        once = self.taking.add_llms(scores, table)
+        grown = self.taking
+        for i in (2, 0, 1):
+            grown = grown.add_llms(scores.take_llms(np.array([i])), table[[i]])
+        pool = list(once.llm_ids_)
+        found, expected = (router.score(self.split.test, llms=pool) for router in (grown, once))
+        np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+
+    def test_a_saved_router_takes_unseen_llms_alike(self, tmp_path: Path) -> None:
+        router = self.taking
+        router.save(tmp_path / "router")
+        found, expected = (
+            each.add_llms(*self.newcomers).score(self.split.test) for each in (load_router(tmp_path / "router"), router)
+        )
+        np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+
+    def test_a_data_set_of_some_training_prompts_is_enough(self) -> None:
+        scores, table = self.newcomers
+        rows = np.arange(12)
+        some = Dataset("some", scores.take_instances(rows), self.split.train.instances[rows], table)
+        found = self.taking.add_llms(some).score(self.split.test, llms=["tried"])
+        np.testing.assert_allclose(
+            found, self.taking.add_llms(scores, table).score(self.split.test, llms=["tried"]), atol=TOLERANCE
+        )
+        with pytest.raises(RecrouteError, match="no training prompts of the router"):
+            self.taking.add_llms(Dataset("test", *self._of_test(table)))
+
+    def _of_test(self, table: pl.DataFrame) -> tuple[InteractionMatrix, pl.DataFrame, pl.DataFrame]:
+        rows = np.zeros((self.split.test.n_instances, table.height))
+        return InteractionMatrix.from_dense(rows), self.split.test.instances, table
+
+    def test_removing_llms_undoes_adding_them(self) -> None:
+        router = self.taking
+        back = router.add_llms(*self.newcomers).remove_llms(["copy", "not tried", "tried"])
+        np.testing.assert_array_equal(back.score(self.split.test), router.score(self.split.test))
+        with pytest.raises(RecrouteError, match="leave at least one"):
+            router.remove_llms(list(router.llm_ids_))
+
+    def test_a_known_llm_is_not_added_again(self) -> None:
+        with pytest.raises(RecrouteError, match="known to the router already"):
+            self.taking.add_llms(None, pl.DataFrame({"llm_id": ["new", "llm-3"]}))
+        with pytest.raises(RecrouteError, match="stands twice"):
+            self.taking.add_llms(None, pl.DataFrame({"llm_id": ["new", "new"]}))
+
+    def test_a_router_that_takes_no_unseen_llms_says_so(self) -> None:
+        router = self.fitted()
+        if router.takes_unseen_llms:
+            pytest.skip("the router takes unseen LLMs")
+        with pytest.raises(RecrouteError, match="takes no unseen one"):
+            router.add_llms(None, pl.DataFrame({"llm_id": ["new"]}))
 
     def test_beats_random_on_planted_data(self) -> None:
         if not self.better_than_random:

@@ -119,11 +119,11 @@ class TestHierarchy(RouterContract):
 
 
 class TestAuto(RouterContract):
-    router = "auto"
+    router, holds_back = "auto", True
 
 
 class TestGuarded(RouterContract):
-    router = "guarded"
+    router, holds_back = "guarded", True
 
 
 class TestCalibrated(RouterContract):

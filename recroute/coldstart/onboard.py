@@ -1,0 +1,224 @@
+"""Taking an unseen LLM into a router, or an old one out: what to run, what is known, what it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recroute.coldstart.anchors import select_anchors
+from recroute.data import Dataset, InteractionMatrix
+from recroute.errors import DataError, RouterError
+from recroute.routers import Router
+from recroute.routers.unseen.calibrate import NORMAL
+from recroute.routers.unseen.grow import background_of, check_takes_unseen, refuse_known
+from recroute.routers.unseen.new_llms import read_scores
+from recroute.routers.unseen.posterior import Array, Floats, Posterior
+from recroute.routers.unseen.prior import LLMPrior
+
+NEXT = 16  # prompts that would be run next
+N_ALIKE = 5
+MAX_PROMPTS = 2000  # to count choices on
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What is expected of one LLM on the training prompts; intervals are 90% ones.
+
+    Parameters
+    ----------
+    llm_id : str
+    n_answers, n_prompts : int
+        Scores it has, and training prompts there are.
+    mean : float
+    interval : (float, float)
+    tasks : polars.DataFrame
+        `task, n_prompts, n_answers, mean, low, high`.
+    alike : polars.DataFrame
+        `llm_id, difference, mean`: the known LLMs nearest to what is expected of it: root mean squared difference of
+        expected scores, and mean score.
+    n_next : int
+        Prompts more, at most 16, ...
+    next_width : float
+        ... and how wide the interval of the mean is then expected to be.
+    """
+
+    llm_id: str
+    n_answers: int
+    n_prompts: int
+    mean: float
+    interval: tuple[float, float]
+    tasks: pl.DataFrame
+    alike: pl.DataFrame
+    n_next: int
+    next_width: float
+
+    @property
+    def width(self) -> float:
+        return self.interval[1] - self.interval[0]
+
+
+def expect(router: Router, results: Dataset | None, llm: pl.DataFrame) -> Expectation:
+    """What is expected of an unseen LLM.
+
+    Parameters
+    ----------
+    router : Router
+    results : Dataset, optional
+        Scores of it.
+    llm : polars.DataFrame
+        One row: `llm_id` and what is known beside the scores.
+
+    Raises
+    ------
+    RouterError, DataError
+        As `Router.add_llms`.
+    """
+    prior, scores, llm = _prepare(router, results, llm)
+    posterior = prior.posterior(scores[:, None], llm)
+    seen = ~np.isnan(scores)
+    n_tasks = len(prior.task_names)
+    low, high = posterior.task_interval[0].T
+    tasks = pl.DataFrame(
+        {
+            "task": prior.task_names,
+            "n_prompts": np.bincount(prior.task, minlength=n_tasks),
+            "n_answers": np.bincount(prior.task[seen], minlength=n_tasks),
+            "mean": posterior.task_mean[0],
+            "low": low,
+            "high": high,
+        }
+    )
+    away = prior.vectors - posterior.vectors  # (m, 1 + k)
+    second_moment = prior.loadings.T @ prior.loadings / len(scores)
+    difference = np.sqrt(((away @ second_moment) * away).sum(axis=1))
+    first = np.argsort(difference, kind="stable")[:N_ALIKE]
+    known_mean = prior.vectors @ prior.loadings.mean(axis=0)
+    alike = pl.DataFrame({"llm_id": prior.llm_ids[first], "difference": difference[first], "mean": known_mean[first]})
+    n_next = min(NEXT, int((~seen).sum()))
+    return Expectation(
+        llm_id=llm["llm_id"][0],
+        n_answers=int(seen.sum()),
+        n_prompts=len(scores),
+        mean=float(posterior.mean[0]),
+        interval=(float(posterior.interval[0, 0]), float(posterior.interval[0, 1])),
+        tasks=tasks,
+        alike=alike,
+        n_next=n_next,
+        next_width=_next_width(prior, scores, posterior, llm, n_next),
+    )
+
+
+def next_anchors(
+    router: Router,
+    k: int,
+    llm: pl.DataFrame,
+    *,
+    results: Dataset | None = None,
+    strategy: str = "active",
+    seed: int = 0,
+) -> pl.DataFrame:
+    """The next k training prompts to run on an unseen LLM: `instance_id, prompt, task`, most telling first.
+
+    Raises
+    ------
+    DataError
+        If fewer than k are left, and as `Router.add_llms`.
+    RouterError
+        If the router does not keep its prompts.
+    """
+    prior, scores, llm = _prepare(router, results, llm)
+    chosen = select_anchors(prior, k, strategy=strategy, scores=scores, llm=llm, seed=seed)
+    prompts = router.training_prompts[chosen]
+    return prompts.select([name for name in ("instance_id", "prompt", "task") if name in prompts.columns])
+
+
+def choices(router: Router, llms: Sequence[str] | None = None) -> tuple[NDArray[np.int64], Floats]:
+    """The LLM that the router chooses for each training prompt, int (n,), and its predicted score f32 (n,).
+
+    At most 2,000 prompts, evenly spread.
+
+    Raises RouterError if the router cannot read its training prompts, because they have no text or its vectors were
+    made elsewhere.
+    """
+    prompts = router.training_prompts
+    step = -(-prompts.height // MAX_PROMPTS)
+    prompts = prompts[np.arange(0, prompts.height, step)]
+    ids = pl.DataFrame({"llm_id": list(router.llm_ids_)})
+    nothing = np.zeros(0, dtype=np.int64)
+    matrix = InteractionMatrix.from_coordinates(nothing, nothing, [], (prompts.height, ids.height))
+    ranking = router.rank(Dataset("the training prompts", matrix, prompts, ids), 1, llms)
+    return ranking.llm_index[:, 0].astype(np.int64), ranking.predicted_score[:, 0]
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """What it changes that an LLM is gone, on training prompts.
+
+    Parameters
+    ----------
+    share : float
+        Of the prompts, that it was chosen for.
+    successors : polars.DataFrame
+        `llm_id, share`: who takes over so much of them, most first.
+    before, after : float
+        Mean predicted score of the chosen LLM over all prompts.
+    """
+
+    share: float
+    successors: pl.DataFrame
+    before: float
+    after: float
+
+
+def withdraw(router: Router, llm_id: str) -> tuple[Router, Withdrawal | None]:
+    """The router without an LLM, and what that changes: None where the router cannot read its training prompts.
+
+    Raises as `Router.remove_llms`.
+    """
+    remaining = router.remove_llms([llm_id])
+    try:
+        chosen, before = choices(router)
+        instead, after = choices(remaining)
+    except RouterError:
+        return remaining, None
+    hit = chosen == int(router.llm_index([llm_id])[0])
+    heirs, count = np.unique(instead[hit], return_counts=True)
+    order = np.argsort(-count, kind="stable")
+    successors = pl.DataFrame(
+        {
+            "llm_id": [remaining.llm_ids_.ids[i] for i in heirs[order]],
+            "share": count[order] / max(hit.sum(), 1),
+        },
+        schema={"llm_id": pl.String, "share": pl.Float64},
+    )
+    return remaining, Withdrawal(float(hit.mean()), successors, float(before.mean()), float(after.mean()))
+
+
+def _prepare(router: Router, results: Dataset | None, llm: pl.DataFrame) -> tuple[LLMPrior, Floats, pl.DataFrame]:
+    """The prior, the LLM's scores f32 (n,) on the training prompts, and its checked row."""
+    check_takes_unseen(router)
+    background = background_of(router)
+    scores, llm = read_scores(results, llm, background.prompts["instance_id"].to_list())
+    if llm.height != 1:
+        raise DataError(f"the table has {llm.height} LLMs; give one row")
+    refuse_known(router, llm["llm_id"].to_list())
+    return background.prior(), scores[:, 0], llm
+
+
+def _next_width(prior: LLMPrior, scores: Floats, posterior: Posterior, llm: pl.DataFrame, k: int) -> float:
+    """Width of the mean's interval after the k most telling prompts, whatever they are answered."""
+    chosen = select_anchors(prior, k, scores=scores, llm=llm)
+    L, cov = prior.loadings[chosen], posterior.covariance[0]
+    reached = L @ cov  # (k, 1 + f)
+    then = cov - reached.T @ np.linalg.solve(reached @ L.T + np.diag(prior.noise[chosen]), reached)
+    closed = ~np.isnan(scores)
+    n_now = int(closed.sum())
+    closed[chosen] = True
+    everything = np.arange(len(scores))
+    deviation = prior.deviation(~closed[:, None], then[None], everything)[0]
+    half: Array = NORMAL * deviation * np.interp(np.log2(1 + n_now + k), np.log2(1 + prior.answers), prior.scale[:, 0])
+    return float(min(posterior.mean[0] + half, 1) - max(posterior.mean[0] - half, 0))

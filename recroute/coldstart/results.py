@@ -1,0 +1,94 @@
+"""Scores of one LLM on training prompts, as a person hands them in."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import polars as pl
+
+from recroute.data import Dataset, Records
+from recroute.data.folder import read_records
+from recroute.data.records import require_columns, text_column
+from recroute.data.sources import import_dataset
+from recroute.data.sources.lm_eval import NAME
+from recroute.errors import DataError
+
+
+def read_results(path: str | Path, llm_id: str, prompts: pl.DataFrame) -> tuple[Dataset, list[str]]:
+    """Scores of one LLM from a file.
+
+    Parameters
+    ----------
+    path : str or Path
+        CSV, JSONL or parquet with `instance_id` and `score` in [0, 1], where rows without a score are prompts that
+        were not run; with a column `llm_id` the rows of this LLM are taken. Or `samples_<task>_<date>.jsonl` of
+        lm-evaluation-harness.
+    llm_id : str
+    prompts : polars.DataFrame
+        The training prompts: `instance_id` and more.
+
+    Returns
+    -------
+    The scores as a data set of one LLM, and notes on what was left out.
+
+    Raises
+    ------
+    DataError
+        If the file or a score is not what it has to be, an instance stands twice, is no training prompt, or no score
+        is left.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"no file at {path}; name the table of scores")
+    known = set(prompts["instance_id"].to_list())
+    if NAME.fullmatch(path.name):
+        table, notes = _samples(path, known)
+    else:
+        table, notes = _table(path, llm_id)
+    unknown = [name for name in table["instance_id"].to_list() if name not in known]
+    if unknown:
+        shown = ", ".join(repr(name) for name in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        raise DataError(
+            f"{path.name}: {len(unknown)} of {table.height} instances are no training prompts of the router: {shown}; "
+            "leave them out, or write their ids as the file of anchors has them"
+        )
+    table = table.with_columns(pl.lit(llm_id).alias("llm_id"))
+    return Dataset.from_records(Records(table, path.name), name=path.name), notes
+
+
+def _table(path: Path, llm_id: str) -> tuple[pl.DataFrame, list[str]]:
+    table = read_records(path)
+    require_columns(table, ("instance_id", "score"), path.name)
+    if "llm_id" in table.columns:
+        table = text_column(table, "llm_id", path.name).filter(pl.col("llm_id") == llm_id)
+        if table.is_empty():
+            raise DataError(
+                f"{path.name} has a column llm_id, and no row of {llm_id!r}; mend the id, or drop the column"
+            )
+    table = text_column(table, "instance_id", path.name).select("instance_id", "score")
+    blank = pl.col("score").is_null()
+    if table.schema["score"] == pl.String:
+        blank = blank | (pl.col("score").str.strip_chars() == "")
+    scored = table.filter(~blank)
+    if scored.is_empty():
+        raise DataError(f"{path.name} holds no score; fill in the column score with numbers from 0 to 1")
+    n_blank = table.height - scored.height
+    return scored, [f"{n_blank} rows without a score were left out"] if n_blank else []
+
+
+def _samples(path: Path, known: set[str]) -> tuple[pl.DataFrame, list[str]]:
+    """Documents of the task that the router was not fitted on are left out: the file holds all that were run."""
+    with tempfile.TemporaryDirectory() as folder:
+        import_dataset("lm-eval", path, Path(folder) / "samples")
+        records = read_records(Path(folder) / "samples")
+    table = records.filter(pl.col("instance_id").is_in(list(known)))
+    if table.is_empty():
+        raise DataError(
+            f"{path.name}: none of its {records.height} documents is a training prompt of the router; that has to be "
+            "fitted on data imported from lm-eval, where ids are made of document hashes"
+        )
+    left_out = records.height - table.height
+    return table.select("instance_id", "score"), [
+        f"{left_out} documents the router was not fitted on were left out"
+    ] * (left_out > 0)
