@@ -7,8 +7,10 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +26,7 @@ from recroute.tuning.worker import Job, is_finished, take_over, work
 Progress = Callable[[int, int, str], None]
 ROOM = 5  # folds come round with every trial: what prompts alone decide is kept for all of them
 WATCH_SECONDS = 0.5
-PATIENCE_SECONDS = 10.0  # for workers to give their trials back after an interrupt
+PATIENCE_SECONDS, ASK_AGAIN_SECONDS = 15.0, 1.0  # for workers to give their trials back after an interrupt
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -66,15 +68,14 @@ def _n_finished(study: Study) -> int:
 
 def _watch(study: Study, job: Job, n_jobs: int, storage: str | None, tell: Callable[[Study], None]) -> None:
     """Start worker processes and wait for them; what a dead one leaves, the others take over."""
-    environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
-    command = [sys.executable, "-m", "recroute.tuning.parallel"]
-    workers = [subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) for _ in range(n_jobs)]
+    workers = _start(n_jobs)
     try:
         order = pickle.dumps((storage, _journal(study), study.study_name, job))
         for worker in workers:
             assert worker.stdin is not None
-            worker.stdin.write(order)
-            worker.stdin.close()
+            with suppress(BrokenPipeError):  # it has died already: its exit code tells
+                worker.stdin.write(order)
+                worker.stdin.close()
         while any(worker.poll() is None for worker in workers):
             tell(study)
             time.sleep(WATCH_SECONDS)
@@ -90,18 +91,29 @@ def _watch(study: Study, job: Job, n_jobs: int, storage: str | None, tell: Calla
         )
 
 
+def _start(n_jobs: int) -> list[subprocess.Popen[bytes]]:
+    """Worker processes that hear of no interrupt until they are ready for one, see `_main`."""
+    environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
+    command = [sys.executable, "-m", "recroute.tuning.parallel"]
+    here = threading.current_thread() is threading.main_thread()  # no other may touch signals
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if here else None
+    try:
+        return [subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) for _ in range(n_jobs)]
+    finally:
+        if here:
+            signal.signal(signal.SIGINT, before)
+
+
 def _end(workers: list[subprocess.Popen[bytes]]) -> None:
     """After an interrupt: let workers give back their trials, then end them."""
     until = time.time() + PATIENCE_SECONDS
+    while (living := [worker for worker in workers if worker.poll() is None]) and time.time() < until:
+        for worker in living:
+            worker.send_signal(signal.SIGINT)  # again, for those that were not ready yet
+        time.sleep(ASK_AGAIN_SECONDS)
     for worker in workers:
-        if worker.poll() is None:
-            worker.send_signal(signal.SIGINT)
-    for worker in workers:
-        try:
-            worker.wait(max(until - time.time(), 0.1))
-        except subprocess.TimeoutExpired:
-            worker.kill()
-            worker.wait()
+        worker.kill()
+        worker.wait()
 
 
 def _journal(study: Study) -> str | None:
@@ -118,6 +130,7 @@ def _main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.load_study(storage=open_storage(url, Path(journal or ".")), study_name=name)
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with memo.room(ROOM):
             work(study, job)
     except KeyboardInterrupt:
