@@ -43,8 +43,14 @@ def choose(study: Study, default: str) -> tuple[Router, list[str]]:
 
 
 def _best(study: Study, trials: list[FrozenTrial]) -> FrozenTrial:
-    """The best by the first metric; of equal ones the earliest."""
-    return max(trials, key=lambda trial: (_sign(study) * trial.values[0], -trial.number))
+    """The best by the first metric, then by the second; of equal ones the earliest."""
+    return min(trials, key=lambda trial: _rank(study, trial))
+
+
+def _rank(study: Study, trial: FrozenTrial) -> tuple[float, ...]:
+    """What to sort trials by, the best first."""
+    signs = [-1 if direction == StudyDirection.MAXIMIZE else 1 for direction in study.directions]
+    return (*(sign * value for sign, value in zip(signs, trial.values, strict=True)), trial.number)
 
 
 def _sign(study: Study) -> int:
@@ -72,8 +78,8 @@ def front(study: Study) -> list[Router]:
     """With two metrics, the pipelines that no other one beats on both, by the first metric; else none."""
     if len(study.directions) < 2:
         return []
-    trials = sorted(study.best_trials, key=lambda trial: -_sign(study) * trial.values[0])
-    return [make_router(label) for label in dict.fromkeys(str(trial.user_attrs[LABEL]) for trial in trials)]
+    labels = [str(trial.user_attrs[LABEL]) for trial in sorted(study.best_trials, key=lambda t: _rank(study, t))]
+    return [make_router(label) for label in dict.fromkeys(labels)]
 
 
 def best_so_far(study: Study) -> str:

@@ -19,6 +19,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from recroute.errors import RecrouteError
+from recroute.routers import Router
 from recroute.tuning.pruner import hopeless
 from recroute.tuning.space import Space
 from recroute.tuning.validation import Validation
@@ -28,7 +29,9 @@ DEAD_SECONDS = 300.0  # without a sign of life of a worker on another host
 UNCLAIMED_SECONDS = 30.0  # between a trial's start and its worker's name on it
 WAIT_SECONDS = 0.5
 WORKER, BEAT, ERROR, LOST = "worker", "beat", "error", "lost"
-LABEL, FOLDS, SECONDS = "label", "folds", "seconds"
+LABEL, FOLDS, SECONDS, PLACE = "label", "folds", "seconds", "place"
+REPEATED = "a pipeline that the study has had"
+AT_RANDOM, GIVE_UP = 5, 20  # draws of such a pipeline, one after the other
 
 Told = Callable[[Study], None]
 
@@ -71,11 +74,11 @@ def work(study: Study, job: Job, told: Told | None = None) -> None:
             time.sleep(WAIT_SECONDS)  # another worker has the last ones; it may still die
             continue
         trial = _ask(study, job)
-        if trial is None:
-            continue
         try:
+            if (router := _claim(study, trial, job)) is None:
+                continue
             with _beating(study, trial):
-                _run(study, trial, job)
+                _run(study, trial, router, job)
         except (KeyboardInterrupt, Stopped) as stop:
             give_back(study, study.get_trials(deepcopy=False)[trial.number])
             if isinstance(stop, KeyboardInterrupt):
@@ -88,34 +91,58 @@ def work(study: Study, job: Job, told: Told | None = None) -> None:
             told(study)
 
 
-def _ask(study: Study, job: Job) -> Trial | None:
-    """The next trial; None if other workers have begun the last ones meanwhile.
+def _ask(study: Study, job: Job) -> Trial:
+    """The next trial.
 
     The sampler gets a seed for each trial, so that a study that was stopped goes on as if it had not been.
     """
-    place = sum(counts(t) for t in study.get_trials(deepcopy=False) if t.state != TrialState.WAITING)
-    study.sampler = _sampler(int(np.random.default_rng([job.seed, place]).integers(2**31)))
+    trials = study.get_trials(deepcopy=False)
+    place = sum(counts(t) for t in trials if t.state != TrialState.WAITING)
+    drawn = _drawn_again(trials, place)
+    seed = int(np.random.default_rng([job.seed, place, drawn]).integers(2**31))
+    study.sampler = _sampler(seed, at_random=drawn >= AT_RANDOM)
     trial = study.ask()
     trial.set_user_attr(WORKER, _me())
-    earlier = study.get_trials(deepcopy=False)[: trial.number]
-    if sum(map(counts, earlier)) < job.n_trials:
-        return trial
-    _fail(study, trial._trial_id, {LOST: "one too many"})
-    return None
+    trial.set_user_attr(PLACE, place)
+    return trial
 
 
-def _sampler(seed: int) -> optuna.samplers.BaseSampler:
+def _sampler(seed: int, at_random: bool) -> optuna.samplers.BaseSampler:
     """Parzen estimators over all hyperparameters of a router together, running trials counted as bad ones."""
+    if at_random:
+        return optuna.samplers.RandomSampler(seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # `group`, which Optuna has had since 2.8
         return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
 
-def _run(study: Study, trial: Trial, job: Job) -> None:
-    """Judge the trial's router fold by fold, and tell the study."""
-    start = time.perf_counter()
+def _claim(study: Study, trial: Trial, job: Job) -> Router | None:
+    """The router of a trial; None if it is not to be judged.
+
+    That is if other workers have begun the last trials meanwhile, or if the study has had this very pipeline: then
+    another is drawn, after a few times at random, until the space seems to have no other.
+    """
+    trials = study.get_trials(deepcopy=False)
+    if sum(map(counts, trials[: trial.number])) >= job.n_trials:
+        _fail(study, trial._trial_id, {LOST: "one too many"})
+        return None
     router = job.space.suggest(trial)
     trial.set_user_attr(LABEL, router.label)
+    others = {t.user_attrs.get(LABEL) for t in trials if t.number != trial.number and counts(t)}
+    if router.label in others and _drawn_again(trials, trial.user_attrs[PLACE]) < GIVE_UP:
+        _fail(study, trial._trial_id, {LOST: REPEATED})
+        return None
+    return router
+
+
+def _drawn_again(trials: list[FrozenTrial], place: int) -> int:
+    """How often a pipeline that the study has had was drawn for this place."""
+    return sum(t.user_attrs.get(LOST) == REPEATED and t.user_attrs.get(PLACE) == place for t in trials)
+
+
+def _run(study: Study, trial: Trial, router: Router, job: Job) -> None:
+    """Judge the trial's router fold by fold, and tell the study."""
+    start = time.perf_counter()
     known = _known(study, router.label)
     values: list[tuple[float, ...]] = []
     try:

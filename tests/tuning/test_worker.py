@@ -104,6 +104,23 @@ def test_a_living_worker_is_left_alone(tmp_path: Path, space: Space, validation:
     assert sum(map(is_finished, study.trials)) == 3
 
 
+def test_no_pipeline_is_judged_twice_while_there_are_others(
+    tmp_path: Path, validation: Validation, planted: Dataset
+) -> None:
+    file = tmp_path / "space.toml"
+    file.write_text("[knn]\nn_neighbors = { low = 5, high = 16 }\n[every]\ncalibration = false\nviews = false\n")
+    few = read_space(["knn"], file)  # twelve pipelines
+    study = new_study(tmp_path / "study", few)
+    work(study, Job(few, validation, 12, seed=0, prune=False))
+    labels = [label for label, _, _ in tried(study)]
+    assert len(set(labels)) >= 11
+    work(study, Job(few, validation, 15, seed=0, prune=False))  # there are no fifteen
+    assert len(tried(study)) == 15
+    values = dict[str, float | None]()
+    for label, value, _ in tried(study):
+        assert values.setdefault(label, value) == value
+
+
 def test_hyperparameters_that_the_data_do_not_take_are_a_finding(
     tmp_path: Path, validation: Validation, planted: Dataset
 ) -> None:
