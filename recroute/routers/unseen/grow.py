@@ -33,7 +33,7 @@ def add_llms(router: R, interactions: InteractionMatrix | Dataset | None, llm_ta
     new = NewLLMs.of(scores, table, background.prior(), router.llm_ids_)
     if len(new.known) < MIN_KNOWN:
         raise RouterError(
-            f"{len(new.known)} of the LLMs that the router was fitted on are left, too few to place an unseen one among; "
+            f"{len(new.known)} of the LLMs that the router was fitted on are left, too few to place an unseen one; "
             "fit it again"
         )
     return grown(router, new)
