@@ -22,6 +22,8 @@ from recroute.data.atomic import check_new_folder, new_file
 from recroute.errors import RecrouteError, RouterError
 from recroute.routers import Router, load_router
 
+UNREADABLE = "the router cannot read its training prompts as text"
+
 
 def onboard(
     router_dir: Annotated[Path, typer.Argument(help="Folder of a fitted router.")],
@@ -140,7 +142,9 @@ def _take_in(
     printer.print(_task_table(found))
     alike = ", ".join(f"{name} (mean {mean:.3f})" for name, mean in found.alike.select("llm_id", "mean").iter_rows())
     printer.print(f"most alike: {alike}", markup=False, soft_wrap=True)
-    if share is not None:
+    if share is None:
+        printer.print(f"{UNREADABLE}: where it would be chosen is not known", markup=False, soft_wrap=True)
+    else:
         printer.print(f"would be chosen for {share:.1%} of the training prompts", markup=False)
     printer.print(
         f"with {found.n_next} prompts more, the interval is expected to narrow from {found.width:.3f} to "
@@ -156,7 +160,7 @@ def _remove(router: Router, llm: str, out: Path, printer: Console) -> dict[str, 
     remaining, change = withdraw(router, llm)
     remaining.save(out)
     if change is None:
-        printer.print("the router cannot read its training prompts: who takes over is not known", markup=False)
+        printer.print(f"{UNREADABLE}: who takes over is not known", markup=False, soft_wrap=True)
     else:
         _print_withdrawal(llm, change, printer)
     printer.print(f"router with {len(remaining.llm_ids_)} LLMs: {out}", markup=False, soft_wrap=True)

@@ -14,7 +14,7 @@ from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import DataError, RouterError
 from recroute.routers import Router
 from recroute.routers.unseen.calibrate import NORMAL
-from recroute.routers.unseen.grow import background_of, check_takes_unseen, refuse_known
+from recroute.routers.unseen.grow import check_takes_unseen, refuse_known
 from recroute.routers.unseen.new_llms import read_scores
 from recroute.routers.unseen.posterior import Array, Floats, Posterior
 from recroute.routers.unseen.prior import LLMPrior
@@ -201,12 +201,11 @@ def withdraw(router: Router, llm_id: str) -> tuple[Router, Withdrawal | None]:
 def _prepare(router: Router, results: Dataset | None, llm: pl.DataFrame) -> tuple[LLMPrior, Floats, pl.DataFrame]:
     """The prior, the LLM's scores f32 (n,) on the training prompts, and its checked row."""
     check_takes_unseen(router)
-    background = background_of(router)
-    scores, llm = read_scores(results, llm, background.prompts["instance_id"].to_list())
+    scores, llm = read_scores(results, llm, router.training_prompts["instance_id"].to_list())
     if llm.height != 1:
         raise DataError(f"the table has {llm.height} LLMs; give one row")
     refuse_known(router, llm["llm_id"].to_list())
-    return background.prior(), scores[:, 0], llm
+    return router.prior, scores[:, 0], llm
 
 
 def _next_width(prior: LLMPrior, scores: Floats, posterior: Posterior, llm: pl.DataFrame, k: int) -> float:

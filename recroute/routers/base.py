@@ -21,6 +21,7 @@ from recroute.routers.unseen.background import Background
 
 if TYPE_CHECKING:
     from recroute.routers.unseen.new_llms import NewLLMs
+    from recroute.routers.unseen.prior import LLMPrior
 
 Instances = Dataset | Sequence[str] | NDArray[np.float32]
 Scores = NDArray[np.float32]
@@ -235,6 +236,17 @@ class Router(ABC):
 
         self.llm_index()  # raises if not fitted
         return background_of(self).prompts
+
+    @property
+    def prior(self) -> LLMPrior:
+        """What the known LLMs' scores say about unseen ones; learned when it is first asked for, or when saved.
+
+        Raises DataError if the router was fitted on too few LLMs, RouterError if it does not keep its training prompts.
+        """
+        from recroute.routers.unseen.grow import background_of
+
+        self.llm_index()  # raises if not fitted
+        return background_of(self).prior()
 
     def add_llms(self, interactions: InteractionMatrix | Dataset | None, llm_table: pl.DataFrame | None = None) -> Self:
         """The router with LLMs that nobody has evaluated, or only on some of its training prompts.

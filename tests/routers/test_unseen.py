@@ -197,6 +197,13 @@ def test_too_few_llms_for_a_prior(known: Dataset, tmp_path: Path) -> None:
         load_router(tmp_path / "router").add_llms(None, pl.DataFrame({"llm_id": ["new"]}))
 
 
+def test_too_few_known_llms_left(known: Dataset) -> None:
+    router = make_router("ridge").fit(known).add_llms(None, pl.DataFrame({"llm_id": ["a", "b", "c", "d"]}))
+    few = router.remove_llms(known.llm_ids.ids[2:])
+    with pytest.raises(RecrouteError, match="2 of the LLMs that the router was fitted on are left"):
+        few.add_llms(None, pl.DataFrame({"llm_id": ["new"]}))
+
+
 def test_scores_that_do_not_fit_are_refused(known: Dataset) -> None:
     router, new = make_router("knn").fit(known), pl.DataFrame({"llm_id": ["new"]})
     with pytest.raises(RecrouteError, match="are 2 x 1; give a row for each of the 300 training prompts"):

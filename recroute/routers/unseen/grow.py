@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from recroute.routers.unseen.new_llms import NewLLMs
 
 R = TypeVar("R", bound=Router)
+MIN_KNOWN = 3
 
 
 def add_llms(router: R, interactions: InteractionMatrix | Dataset | None, llm_table: pl.DataFrame | None) -> R:
@@ -29,7 +30,13 @@ def add_llms(router: R, interactions: InteractionMatrix | Dataset | None, llm_ta
     background = background_of(router)
     scores, table = read_scores(interactions, llm_table, background.prompts["instance_id"].to_list())
     refuse_known(router, table["llm_id"].to_list())
-    return grown(router, NewLLMs.of(scores, table, background.prior(), router.llm_ids_))
+    new = NewLLMs.of(scores, table, background.prior(), router.llm_ids_)
+    if len(new.known) < MIN_KNOWN:
+        raise RouterError(
+            f"{len(new.known)} of the LLMs that the router was fitted on are left, too few to place an unseen one; "
+            "fit it again"
+        )
+    return grown(router, new)
 
 
 def grown(router: R, new: NewLLMs) -> R:
