@@ -8,8 +8,8 @@ import pytest
 
 import recroute as rr
 from recroute.coldstart import coldstart
+from recroute.coldstart.measure import _auc
 from recroute.coldstart.rounds import play_rounds
-from recroute.coldstart.run import _auc
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.sources import simulate
 from recroute.errors import DataError, UnknownNameError
