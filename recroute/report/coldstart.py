@@ -54,19 +54,19 @@ def coldstart_tables(found: ColdStart) -> list[Table]:
 
 def _routing_table(found: ColdStart, pool: str, marked: str) -> Table:
     rows = _routed(found, pool)
+    routers = rows["router"].unique(maintain_order=True).to_list()
     table = Table(title=f"{marked}routing in {POOLS[pool]}: share of full data", title_justify="left")
-    table.add_column("router")
     table.add_column("strategy")
-    anchors = sorted(found.info["anchors"])
-    for k in anchors:
-        table.add_column(f"k={k}", justify="right", no_wrap=True)
-    table.add_column("full mu", justify="right", no_wrap=True)
-    for router, strategy in rows.select("router", "strategy").unique(maintain_order=True).iter_rows():
-        where = {"group": pool, "router": router, "strategy": strategy}
-        cells = [_cell(_row(found, SHARE, n_anchors=k, **where)) for k in anchors]
-        table.add_row(
-            router, strategy, *cells, _cell(_row(found, "mean_score", **(where | {"strategy": "all scores"})))
-        )
+    table.add_column("anchors", justify="right")
+    for router in routers:
+        table.add_column(router, justify="right", overflow="fold")
+    for strategy in found.info["strategies"]:
+        for k in sorted(found.info["anchors"]):
+            where = {"group": pool, "strategy": strategy, "n_anchors": k}
+            cells = [_cell(_row(found, SHARE, router=router, **where)) for router in routers]
+            table.add_row(strategy, str(k), *cells, end_section=k == max(found.info["anchors"]))
+    full = [_row(found, "mean_score", group=pool, router=router, strategy="all scores") for router in routers]
+    table.add_row("full data:", "mu", *map(_cell, full))
     bounds = {name: _row(found, "mean_score", group=pool, router=name) for name in ("random", "oracle")}
     told = ", ".join(f"{name} {row['value']:.3f}" for name, row in bounds.items() if row)
     n = rows["n_instances"][0]

@@ -95,7 +95,7 @@ class Guarded(Composite):
         """The z of most worth, the strictest among equals, from predicted and observed advantages f32 (n, m)."""
         rows, worth = np.arange(len(ahead)), []
         for z in Z:
-            passes = ahead > self.error_ * z if z < np.inf else np.zeros(ahead.shape, dtype=bool)
+            passes = ahead > _margin(self.error_, z)
             choice = np.where(passes, ahead, -np.inf).argmax(axis=1)
             gain = np.where(passes.any(axis=1), really_ahead[rows, choice], 0).astype(np.float64)
             gain = gain[~np.isnan(gain)]
@@ -109,8 +109,7 @@ class Guarded(Composite):
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         predicted = self._part_scores(instances, np.append(self.best_, llm_index))
-        margin = self.error_[llm_index] * self.z_ if np.isfinite(self.z_).all() else np.inf
-        return self._hold(predicted[:, 1:], predicted[:, :1], margin)
+        return self._hold(predicted[:, 1:], predicted[:, :1], _margin(self.error_[llm_index], float(self.z_[0])))
 
     def _combine(self, predicted: NDArray[np.float32], train: Dataset) -> Scores:
         """One prediction f32 (n, m) of those of all parts f32 (p, n, m), on prompts they were not fitted on."""
@@ -120,3 +119,9 @@ class Guarded(Composite):
     def _part_scores(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         """What the parts predict together, f32 (b, m)."""
         return self.parts_[0].score(instances, llm_index)
+
+
+def _margin(error: Array, z: float) -> Array:
+    """z standard errors f64 (m,); infinite where z is, and for what has no evidence at all."""
+    known = np.isfinite(error) & np.isfinite(z)
+    return np.where(known, np.where(known, error, 0) * (z if np.isfinite(z) else 0), np.inf)
