@@ -22,10 +22,8 @@ from recroute.cli.options import (
     whole_numbers,
 )
 from recroute.cli.outputs import CsvPath, HtmlPath, Outputs, PngPath, file_digests
-from recroute.coldstart import ColdStart
 from recroute.coldstart import coldstart as measure
 from recroute.data import read_dataset
-from recroute.data.atomic import new_file
 from recroute.report import coldstart_tables, save_coldstart_png, write_coldstart_html
 
 INSTANCES = ("task", "benchmark")
@@ -112,22 +110,10 @@ def coldstart(
     screen = console(quiet)
     for table in coldstart_tables(found):
         screen.print(table)
-    _write(found, outputs)
+    outputs.write_files(found, write_coldstart_html, save_coldstart_png)
     for line in found.sentences():
         screen.print(line, markup=False)
     for note in found.notes:
         screen.print(f"note: {note}", style="yellow", markup=False)
     if not found.info["complete"]:
         raise typer.Exit(130)
-
-
-def _write(found: ColdStart, outputs: Outputs) -> None:
-    if outputs.json is not None:
-        found.write_json(outputs.json)
-    if outputs.csv is not None:
-        with new_file(outputs.csv) as temporary:
-            found.rows.write_csv(temporary)
-    if outputs.html is not None:
-        write_coldstart_html(found, outputs.html)
-    if outputs.png is not None:
-        save_coldstart_png(found, outputs.png)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,15 +46,19 @@ class Outputs:
         """Write all of it; the run folder first, because everything else can be made from it."""
         if self.run is not None:
             write_run(evaluation, self.run, options)
+        self.write_files(evaluation, write_html, save_png)
+
+    def write_files(self, result: Any, html: Callable[[Any, Path], None], png: Callable[[Any, Path], None]) -> None:
+        """Write a result that has rows and JSON, its report by `html` and its picture by `png`."""
         if self.json is not None:
-            evaluation.write_json(self.json)
+            result.write_json(self.json)
         if self.csv is not None:
             with new_file(self.csv) as temporary:
-                evaluation.rows.write_csv(temporary)
+                result.rows.write_csv(temporary)
         if self.html is not None:
-            write_html(evaluation, self.html)
+            html(result, self.html)
         if self.png is not None:
-            save_png(evaluation, self.png)
+            png(result, self.png)
 
 
 def with_origin(evaluation: Evaluation, digests: Mapping[str, str]) -> Evaluation:

@@ -17,7 +17,7 @@ from recroute.coldstart.rows import Seen, as_table, rows_of_llms, rows_of_routin
 from recroute.data import Dataset
 from recroute.errors import DataError, RouterError
 from recroute.evaluation.loop import usable
-from recroute.evaluation.provenance import environment, split_digest
+from recroute.evaluation.provenance import dataset_facts, environment, split_digest
 from recroute.routers import Router
 from recroute.routers.unseen.families import family_groups
 
@@ -120,15 +120,7 @@ def coldstart(
         notes.append("interrupted: only the seeds that were finished are in the table")
     rows = [*rows_of_llms(seen, finished, seed), *rows_of_routing(seen, finished, seed)]
     info = {
-        "dataset": {
-            "name": dataset.name,
-            "n_instances": dataset.n_instances,
-            "n_llms": dataset.n_llms,
-            "n_records": dataset.interactions.n_observed,
-            "density": round(dataset.interactions.density, 6),
-            "simulated": bool(dataset.card.get("simulated", False)),
-            "holdout": described(dataset, holdout),
-        },
+        "dataset": {**dataset_facts(dataset), "holdout": described(dataset, holdout)},
         "seed": seed,
         "seeds": finished,
         "strategies": list(strategies),

@@ -16,7 +16,7 @@ from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.outcomes import pool_outcomes
 from recroute.evaluation.prepare import with_vectors
 from recroute.evaluation.protocol import Protocol
-from recroute.evaluation.provenance import environment, split_digest
+from recroute.evaluation.provenance import dataset_facts, environment, split_digest
 from recroute.evaluation.reference import reference_scores
 from recroute.evaluation.summarise import Cell, summarise
 from recroute.pools import Pool
@@ -172,12 +172,7 @@ def _describe(dataset: Dataset, splits: list[_Seen], protocol: Protocol) -> dict
     """The data set and its splits; of held-out kinds, whose sizes differ, the mean train and the summed test set."""
     last = [parts for parts in splits if parts.seed == splits[0].seed] if protocol.holdout else splits[-1:]
     return {
-        "name": dataset.name,
-        "n_instances": dataset.n_instances,
-        "n_llms": dataset.n_llms,
-        "n_records": dataset.interactions.n_observed,
-        "density": round(dataset.interactions.density, 6),
-        "simulated": bool(dataset.card.get("simulated", False)),
+        **dataset_facts(dataset),
         "split": f"holdout {protocol.holdout}" if protocol.holdout else last[-1].name,
         "n_train": round(sum(parts.n_train for parts in last) / len(last)),
         "n_valid": round(sum(parts.n_valid for parts in last) / len(last)),

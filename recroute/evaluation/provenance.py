@@ -6,8 +6,10 @@ import hashlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from recroute._version import __version__
+from recroute.data import Dataset
 from recroute.splits import Split
 
 # Distribution names, the first that is installed; the key is the word people know it by.
@@ -39,6 +41,18 @@ def file_digests(path: Path) -> dict[str, str]:
         with file.open("rb") as stream:
             digests[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
     return digests
+
+
+def dataset_facts(dataset: Dataset) -> dict[str, Any]:
+    """Name, shape and density of a data set, and whether it is simulated."""
+    return {
+        "name": dataset.name,
+        "n_instances": dataset.n_instances,
+        "n_llms": dataset.n_llms,
+        "n_records": dataset.interactions.n_observed,
+        "density": round(dataset.interactions.density, 6),
+        "simulated": bool(dataset.card.get("simulated", False)),
+    }
 
 
 def split_digest(parts: Split) -> str:
