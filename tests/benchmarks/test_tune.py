@@ -38,15 +38,21 @@ def command(folder: Path, url: str | None, out: str = "study", study: str = "stu
     return [*head, "--out", str(folder / out), *OPTIONS, *storage]
 
 
-def trials_of(folder: Path, url: str | None) -> list[optuna.trial.FrozenTrial]:
-    """The finished trials of a study, none if it is not there yet."""
+def runs(folder: Path, url: str | None, pid: int) -> bool:
+    """Whether a process has begun a trial."""
+    return any(t.user_attrs.get("worker", {}).get("pid") == pid for t in trials_of(folder, url, all_of_them=True))
+
+
+def trials_of(folder: Path, url: str | None, all_of_them: bool = False) -> list[optuna.trial.FrozenTrial]:
+    """The finished trials of a study, or all; none if it is not there yet."""
     journal = folder / "study" / "journal.log"
     if url is None and not journal.exists():
         return []
     with storage_at(url, journal) as storage:
         if "study" not in optuna.get_all_study_names(storage):
             return []
-        return [t for t in optuna.load_study(study_name="study", storage=storage).trials if is_finished(t)]
+        trials = optuna.load_study(study_name="study", storage=storage).trials
+        return [t for t in trials if all_of_them or is_finished(t)]
 
 
 def finished(folder: Path, url: str | None) -> dict[int, Any]:
@@ -83,11 +89,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_twenty_kills_lose_nothing_that_was_finished(tmp_path: Path, kind: str) -> None:
     write_dataset(planted_dataset(n_instances=1500, noise=0.3), tmp_path / "data")
     url = f"sqlite:///{tmp_path}/study.db" if kind == "sqlite" else None
-    rng, seen, kills = random.Random(1), {}, 0
+    rng, seen, kills = random.Random(1), dict[int, Any](), 0
     while kills < N_KILLS:
         child = subprocess.Popen(command(tmp_path, url), stderr=subprocess.PIPE)
+        if rng.random() < 0.8:  # else it may die while it starts
+            while child.poll() is None and not runs(tmp_path, url, child.pid):
+                time.sleep(0.05)
         try:
-            _, err = child.communicate(timeout=rng.uniform(1.5, 6))
+            _, err = child.communicate(timeout=rng.uniform(0, 1.5))
             assert child.returncode == 0, err
             break  # done before all kills
         except subprocess.TimeoutExpired:
