@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -30,6 +31,7 @@ class RouterContract:
     better_than_random = True
     any_number_of_threads = True
     holds_back = False  # what little is known of
+    _taking: ClassVar[Router]
 
     @cached_property
     def split(self) -> Split:
@@ -115,12 +117,15 @@ class RouterContract:
         assert loaded == router
         np.testing.assert_array_equal(loaded.score(self.split.test), router.score(self.split.test))
 
-    @cached_property
+    @property
     def taking(self) -> Router:
-        """The fitted router; the test is skipped if it takes no unseen LLMs."""
+        """A router fitted once for all tests that add LLMs to it; they are skipped if it takes none."""
         if not self.make().takes_unseen_llms:
             pytest.skip("the router takes no unseen LLMs")
-        return self.fitted()
+        cls = type(self)
+        if "_taking" not in vars(cls):
+            cls._taking = self.fitted()
+        return cls._taking
 
     @property
     def newcomers(self) -> tuple[InteractionMatrix, pl.DataFrame]:
