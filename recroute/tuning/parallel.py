@@ -24,7 +24,7 @@ from recroute.tuning.storage import open_storage
 from recroute.tuning.worker import Job, is_finished, take_over, work
 
 Progress = Callable[[int, int, str], None]
-ROOM = 5  # folds come round with every trial: what prompts alone decide is kept for all of them
+ROOM = 4  # folds come round with every trial: what prompts alone decide is kept for all of them
 WATCH_SECONDS = 0.5
 PATIENCE_SECONDS, ASK_AGAIN_SECONDS = 15.0, 1.0  # for workers to give their trials back after an interrupt
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
