@@ -59,6 +59,8 @@ def read_run(path: str | Path) -> Evaluation:
         raw = json.loads(result.read_text(encoding="utf8"))
     except ValueError as error:
         raise DataError(f"{result} is no JSON ({error}); write it again with --json or --out") from None
+    if isinstance(raw, dict) and "strategies" in raw:
+        raise DataError(f"{result} is a result of coldstart, whose report recroute coldstart --html writes itself")
     try:
         evaluation = Evaluation.from_dict(raw)
     except (KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:

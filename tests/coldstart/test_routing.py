@@ -109,7 +109,7 @@ def test_report_and_picture_tell_what_was_found(found: ColdStart, tmp_path: Path
     assert len(plot_coldstart(found).axes) == 2
 
 
-def test_the_command_prints_and_writes_the_same_numbers(world: Dataset, tmp_path: Path, capsys: object) -> None:
+def test_the_command_prints_and_writes_the_same_numbers(world: Dataset, tmp_path: Path) -> None:
     write_dataset(world, tmp_path / "data")
     command = ["coldstart", str(tmp_path / "data"), "--router", "ridge", "--anchors", "0,8", "--seeds", "1", "--quiet"]
     assert run([*command, "--json", str(tmp_path / "a.json"), "--png", str(tmp_path / "a.png")]) == 0
@@ -117,6 +117,7 @@ def test_the_command_prints_and_writes_the_same_numbers(world: Dataset, tmp_path
     assert {"router", "strategy", "n_anchors", "metric", "value", "ci_low", "ci_high"} <= set(result["rows"][0])
     expected = rr.coldstart(rr.read_dataset(tmp_path / "data"), ["ridge"], anchors=(0, 8), n_seeds=1)
     assert [row["value"] for row in result["rows"]] == expected.rows["value"].fill_nan(None).to_list()
+    assert run(["report", str(tmp_path / "a.json"), "--html", str(tmp_path / "b.html")]) == 2  # it has one of its own
     assert run([*command, "--strategy", "best"]) == 2
     assert run([*command, "--anchors", "many"]) == 2
     assert run([*command, "--holdout", "task"]) == 0  # cold instances
