@@ -184,11 +184,11 @@ def _sections(found: ColdStart) -> Iterator[str]:
     yield "<h2>What anchors tell of unseen LLMs</h2>"
     yield '<p class="caption">A click on a head sorts. Small numbers are 95% intervals.</p>'
     rows = [
-        [strategy, Number(k, form="d"), *(_number(_row(found, m, strategy=strategy, n_anchors=k)) for m in ERRORS)]
+        [f"{strategy} anchors", Number(k, form="d"), *(_number(_row(found, m, strategy=strategy, n_anchors=k)) for m in ERRORS)]
         for strategy in found.info["strategies"]
         for k in sorted(found.info["anchors"])
     ]
-    yield html_table(["strategy", "anchors", *ERRORS.values()], rows)
+    yield html_table(["strategy", "k", *ERRORS.values()], rows)
     for pool, told in POOLS.items():
         if (shares := _routed(found, pool)).height:
             yield f"<h2>Routing in {told}</h2>"
