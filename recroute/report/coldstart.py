@@ -184,7 +184,11 @@ def _sections(found: ColdStart) -> Iterator[str]:
     yield "<h2>What anchors tell of unseen LLMs</h2>"
     yield '<p class="caption">A click on a head sorts. Small numbers are 95% intervals.</p>'
     rows = [
-        [f"{strategy} anchors", Number(k, form="d"), *(_number(_row(found, m, strategy=strategy, n_anchors=k)) for m in ERRORS)]
+        [
+            f"{strategy} anchors",
+            Number(k, form="d"),
+            *(_number(_row(found, metric, strategy=strategy, n_anchors=k)) for metric in ERRORS),
+        ]
         for strategy in found.info["strategies"]
         for k in sorted(found.info["anchors"])
     ]
