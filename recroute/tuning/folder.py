@@ -16,6 +16,7 @@ from recroute.errors import DataError
 from recroute.evaluation import write_run
 from recroute.routers import Router
 from recroute.tuning.importance import importances
+from recroute.tuning.study import check_same
 
 if TYPE_CHECKING:
     from recroute.tuning.search import Tuned
@@ -43,12 +44,18 @@ class StudyFolder:
 
     path: Path
 
-    def check(self) -> None:
-        """DataError if the place holds something else."""
+    def check(self, known: Mapping[str, Any]) -> None:
+        """DataError if the place holds something else, or a study that was made for something else.
+
+        `known` is what the study would be known by, see `identity`.
+        """
         if self.path.exists() and not self.path.is_dir():
             raise DataError(f"{self.path} is a file; name a folder for the study")
         if self.path.is_dir() and any(self.path.iterdir()) and not self._is_ours():
             raise DataError(f"{self.path} exists and is no study (no {CONFIG} in it); name another --out")
+        if (self.path / CONFIG).is_file():
+            before = json.loads((self.path / CONFIG).read_text(encoding="utf8"))
+            check_same(self.path.name, {key: before[key] for key in known if key in before}, known)
 
     def _is_ours(self) -> bool:
         # a study that was stopped in its first moments has its journal only

@@ -138,7 +138,6 @@ def tune(
     """
     _check(metrics, n_trials, n_jobs, n_folds, pool_sizes)
     folder = StudyFolder(Path(out))
-    folder.check()
     parts = split_dataset(dataset, kind=split, seed=seed)
     searched = read_space(routers, space, dataset)
     settings = {
@@ -152,6 +151,7 @@ def tune(
         "storage": shown(storage) if storage else "journal",
     }
     known = identity(parts, searched, settings)
+    folder.check(known)  # before the work of making folds
     validation = make_validation(
         _learned_from(dataset, parts),
         metrics=metrics,

@@ -81,15 +81,22 @@ def open_study(
             if params not in present:
                 study.enqueue_trial(params)
         study.set_user_attr(READY, True)
-    _check(name, study.user_attrs[IDENTITY], known)
+    check_same(name, study.user_attrs[IDENTITY], known)
     return study
 
 
-def _check(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def check_same(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise DataError, with all that differs, if a study was made for something else than what it is asked for now."""
     old, new = _flat(before), _flat(now)
-    differing = [
+    here = [label for label in before["space"] if label not in now["space"]]
+    there = [label for label in now["space"] if label not in before["space"]]
+    differing = [f"it searched {', '.join(here)}, which is not asked for"] * bool(here)
+    differing += [f"it did not search {', '.join(there)}"] * bool(there)
+    told = tuple(f"space.{label}." for label in (*here, *there))
+    shared = [key for key in dict.fromkeys([*old, *new]) if not key.startswith(told)]
+    differing += [
         f"{key} was {old.get(key, 'absent')} and is {new.get(key, 'absent')}"
-        for key in dict.fromkeys([*old, *new])
+        for key in shared
         if old.get(key) != new.get(key)
     ]
     if differing:

@@ -90,7 +90,9 @@ def test_going_on_needs_the_same_data_and_options(tmp_path: Path, noisy: Dataset
     for other, message in (
         ({"seed": 1}, "seed was 0 and is 1"),
         ({"pool_sizes": [4]}, r"pool_sizes was \[3\] and is \[4\]"),
-        ({"routers": ["knn"]}, r"space\.ridge\.\S+ was .* and is absent"),
+        ({"routers": ["knn"]}, "it searched ridge, which is not asked for; take another"),
+        ({"routers": ["knn", "ridge", "svd"]}, "it did not search svd; take another"),
+        ({"routers": ["knn(views=all)", "ridge"]}, r"it searched knn, .* it did not search knn\(views=all\)"),
         ({"metrics": ["regret"]}, "metrics was"),
     ):
         with pytest.raises(DataError, match=message):
