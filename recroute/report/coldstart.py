@@ -183,7 +183,7 @@ def _sections(found: ColdStart) -> Iterator[str]:
     yield f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
     yield "<h2>What anchors tell of unseen LLMs</h2>"
     yield '<p class="caption">A click on a head sorts. Small numbers are 95% intervals.</p>'
-    rows = [
+    rows: list[list[str | Number]] = [
         [
             f"{strategy} anchors",
             Number(k, form="d"),
