@@ -235,6 +235,8 @@ def _is_dead(trial: FrozenTrial) -> bool:
     if worker is None:
         return time.time() - began > UNCLAIMED_SECONDS
     if worker["host"] == socket.gethostname():
+        if worker["pid"] == os.getpid():  # ours, from a call that was interrupted: we are between trials
+            return True
         return bool(_process_started(worker["pid"]) != worker["started"])
     last = max(float(trial.user_attrs.get(BEAT, 0.0)), float(worker["at"]))
     return time.time() - last > DEAD_SECONDS

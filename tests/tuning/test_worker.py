@@ -20,7 +20,7 @@ from recroute.tuning.space import Space
 from recroute.tuning.storage import open_storage
 from recroute.tuning.study import open_study, trial_table
 from recroute.tuning.validation import Validation, make_validation
-from recroute.tuning.worker import LOST, WORKER, Job, is_finished, work
+from recroute.tuning.worker import LOST, WORKER, Job, _ask, is_finished, work
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,16 @@ def test_the_trial_of_a_dead_worker_is_taken_over_with_its_parameters(
     finished = [trial for trial in study.trials if is_finished(trial)]
     assert len(finished) == 4
     assert {"knn", "ridge"} <= {label for label, _, _ in tried(study)}
+
+
+def test_what_an_interrupted_call_of_this_process_left_is_taken_over(
+    tmp_path: Path, space: Space, validation: Validation
+) -> None:
+    study = new_study(tmp_path, space)
+    _ask(study, Job(space, validation, 3, seed=0))  # and no more: as in a notebook whose cell was stopped
+    work(study, Job(space, validation, 3, seed=0, until=time.time() + 60))
+    assert sum(map(is_finished, study.trials)) == 3
+    assert study.trials[0].state == TrialState.FAIL
 
 
 def test_a_living_worker_is_left_alone(tmp_path: Path, space: Space, validation: Validation) -> None:
