@@ -88,8 +88,9 @@ def open_study(
 def check_same(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise DataError, with all that differs, if a study was made for something else than what it is asked for now."""
     old, new = _flat(before), _flat(now)
-    here = [label for label in before.get("space", {}) if label not in now["space"]]
-    there = [label for label in now["space"] if label not in before.get("space", {})]
+    searched, asked = before.get("space", {}), now.get("space", {})
+    here = [label for label in searched if label not in asked]
+    there = [label for label in asked if label not in searched]
     differing = [f"it searched {', '.join(here)}, which is not asked for"] * bool(here)
     differing += [f"it did not search {', '.join(there)}"] * bool(there)
     told = tuple(f"space.{label}." for label in (*here, *there))
