@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recroute.memo import Memo
+from recroute.memo import Memo, room
 
 
 def test_results_are_remembered_by_content_oldest_forgotten_first() -> None:
@@ -39,3 +39,16 @@ def test_shape_and_text_tell_arrays_apart() -> None:
     assert memo(np.ones((3, 2)))[0] == (3, 2)
     assert memo(np.array(["a", "b"]))[1] == "a"
     assert memo(np.array(["c", "b"]))[1] == "c"
+
+
+def test_a_room_says_how_much_is_kept() -> None:
+    calls = []
+    memo = Memo(lambda X: calls.append(X.size), max_cells=4)
+    with room(3):
+        for _ in range(2):
+            memo(np.ones(5))
+            memo(np.zeros(6))
+    assert calls == [5, 6]
+    with room(0):  # nothing is looked up either
+        memo(np.ones(5))
+    assert calls == [5, 6, 5]
