@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import optuna
+from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.storages.journal._file import BaseJournalFileLock
+from sqlalchemy.exc import SQLAlchemyError
 
 from recroute.errors import DataError
 
@@ -77,7 +79,7 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
             return _open_database(url)
         except ImportError as error:
             raise DataError(f"--storage {shown(url)} needs a database driver: {error}; pip install it") from None
-        except Exception as error:  # noqa: BLE001  every driver has errors of its own, and all mean the same here
+        except (SQLAlchemyError, OptunaError) as error:
             said = _first_line(error)
             if not any(word in said for word in RACE):
                 break
