@@ -14,7 +14,6 @@ import optuna
 from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.storages.journal._file import BaseJournalFileLock
 from sqlalchemy.exc import SQLAlchemyError
 
 from recroute.errors import DataError
@@ -28,7 +27,7 @@ BUSY_SECONDS = 60  # that SQLite waits for another process to finish writing
 TRIES, RACE = 10, ("already exists", "duplicate key")
 
 
-class KernelLock(BaseJournalFileLock):
+class KernelLock:
     """A lock that the kernel takes back when its process dies, however it dies; Optuna's own are files that stay.
 
     Whoever gets it also cuts off what a process that died while writing has left of its last line.
@@ -73,7 +72,7 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
     if url is None:
         journal.parent.mkdir(parents=True, exist_ok=True)
         lock = KernelLock(str(journal)) if fcntl else JournalFileOpenLock(str(journal))
-        return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+        return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))  # type: ignore[arg-type]
     for _ in range(TRIES):
         try:
             return _open_database(url)
