@@ -88,7 +88,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.parametrize("kind", ["journal", "sqlite"])
 def test_twenty_kills_lose_nothing_that_was_finished(tmp_path: Path, kind: str) -> None:
-    write_dataset(planted_dataset(n_instances=1500, noise=0.3), tmp_path / "data")
+    write_dataset(planted_dataset(n_instances=600, noise=0.3), tmp_path / "data")
     url = f"sqlite:///{tmp_path}/study.db" if kind == "sqlite" else None
     rng, seen, kills = random.Random(1), dict[int, Any](), 0
     while kills < N_KILLS:
@@ -97,7 +97,7 @@ def test_twenty_kills_lose_nothing_that_was_finished(tmp_path: Path, kind: str) 
             while child.poll() is None and not runs(tmp_path, url, child.pid):
                 time.sleep(0.05)
         try:
-            _, err = child.communicate(timeout=rng.uniform(0, 4))
+            _, err = child.communicate(timeout=rng.uniform(0, 1.2))
             assert child.returncode == 0, err
             break  # done before all kills
         except subprocess.TimeoutExpired:
