@@ -9,8 +9,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 # Measured on drawn pipelines, five folds, in random orders: .56 of the time of judging all on all folds on openllm1 (71
 # pipelines, 60 orders), and the best was never stopped; .39 on llmrouter (40 pipelines, 25 orders), where the best was
-# stopped in a quarter of the orders, for one that was at most .00015 behind. Optuna's WilcoxonPruner at .1 on the values
-# of the pools was as fast on openllm1, but takes values that share their instances for independent.
+# stopped in a quarter of the orders, for one that was at most .00015 behind. Optuna's WilcoxonPruner at .1 on values of
+# the pools was as fast on openllm1, but takes values that share their instances for independent.
 LEVEL = 1.3  # standard errors behind the best: one-sided p of .1
 ENOUGH = 4  # completed trials that say how much differences vary over folds
 
