@@ -104,10 +104,7 @@ def _rows(resamples: Bootstrap, values: list[Array], groups: list[Labels], seeds
     means, replicates, n_groups = [], [], set()
     for i, (of_seed, group) in enumerate(zip(values, groups, strict=True)):
         there = ~np.isnan(of_seed)
-        weights = resamples.weights(i, group).astype(np.float64) * there  # (b, j)
-        mass = weights.sum(axis=1)
-        total = weights @ np.nan_to_num(of_seed)
-        drawn = np.divide(total, mass, out=np.full(len(mass), np.nan), where=mass > 0)
+        drawn = _resampled_mean(resamples.weights(i, group), of_seed)
         mean = float(of_seed[there].mean()) if there.any() else float("nan")
         means.append(mean)
         replicates.append(drawn)

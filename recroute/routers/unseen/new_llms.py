@@ -15,6 +15,7 @@ from recroute.bridges import fit_ridge
 from recroute.data import Dataset, IdMap, InteractionMatrix
 from recroute.data.records import require_columns, text_column
 from recroute.errors import DataError
+from recroute.routers.unseen.calibrate import NORMAL
 from recroute.routers.unseen.posterior import Array, Floats, Posterior
 from recroute.routers.unseen.prior import LLMPrior
 
@@ -60,7 +61,7 @@ class NewLLMs:
     def deviation(self) -> Array:
         """Standard deviation f64 (j,) of the mean score over the training prompts, as the 90% interval has it."""
         half = np.diff(self.posterior.interval, axis=1)[:, 0] / 2
-        return np.asarray(half / 1.6449)
+        return np.asarray(half / NORMAL)
 
     def parameters(self, of_known: NDArray[np.floating]) -> Array:
         """A router's parameters for the new LLMs, f64 (j, p).
