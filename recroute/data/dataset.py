@@ -154,7 +154,7 @@ class Dataset:
         if not (benchmark == name).any():
             raise UnknownNameError("benchmark", name, sorted(set(benchmark)))
         part = self.take_instances(np.flatnonzero(benchmark == name))
-        part = part.take_llms(np.unique(part.interactions.scores.indices))
+        part = part.take_llms(np.flatnonzero(part.interactions.llm_counts))
         pools = self.pools
         if pools is not None and "benchmark" in pools.columns:
             pools = pools.filter(pl.col("benchmark") == name)
@@ -165,7 +165,7 @@ class Dataset:
 
         Raises DataError if there is none.
         """
-        n_records = np.bincount(self.interactions.scores.indices, minlength=self.n_llms)
+        n_records = self.interactions.llm_counts
         kept = np.flatnonzero(n_records >= share * self.n_instances)
         if len(kept) == 0:
             best = n_records.max() / self.n_instances

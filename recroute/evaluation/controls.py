@@ -72,4 +72,4 @@ def _with_other_scores(train: Dataset, rng: np.random.Generator) -> Dataset:
     mixed = np.lexsort((rng.random(matrix.nnz), matrix.indices))  # the same, in random order within each LLM
     scores = matrix.copy()
     scores.data[by_llm] = matrix.data[mixed]
-    return replace(train, interactions=InteractionMatrix(scores, train.interactions.costs))
+    return replace(train, interactions=InteractionMatrix.from_csr(scores, train.interactions.costs))

@@ -41,7 +41,7 @@ def pool_outcomes(
     Outcome by router label, on the test instances that at least one LLM of the pool was evaluated on.
     """
     train, test = split.train.take_llms(llm_index), split.test.take_llms(llm_index)
-    rows = np.flatnonzero(np.diff(test.interactions.scores.indptr))
+    rows = np.flatnonzero(test.interactions.instance_counts)
     test, reference = test.take_instances(rows), reference[rows]
     scores = test.interactions.dense()
     train_best, best_single = (int(tie_order(llm_means(data))[0]) for data in (train, test))

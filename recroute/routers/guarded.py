@@ -50,7 +50,7 @@ class Guarded(Composite):
         return [self.router]
 
     def _fit(self, train: Dataset) -> None:
-        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))
+        seen = np.flatnonzero(train.interactions.instance_counts)
         train = train.take_instances(seen)
         parts = self.make_parts()
         scores = train.interactions.dense()

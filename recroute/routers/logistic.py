@@ -44,7 +44,7 @@ class Cells:
     @classmethod
     def of(cls, train: Dataset, vectors: NDArray[np.float32], seed: int) -> tuple[Cells, NDArray[np.float32]]:
         """The cells of `train` and the mean vector f32 (d,) that was taken off."""
-        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))
+        seen = np.flatnonzero(train.interactions.instance_counts)
         block = train.interactions.take_instances(seen).dense()
         vectors = vectors[seen]
         centre = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)

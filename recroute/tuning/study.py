@@ -44,10 +44,8 @@ def data_digest(*parts: Dataset) -> str:
     """SHA-256 of scores, texts, tasks and vectors."""
     digest = hashlib.sha256()
     for data in parts:
-        scores = data.interactions.scores
-        arrays = [scores.data, scores.indices, scores.indptr, data.embeddings]
-        for array in arrays:
-            digest.update(b"none" if array is None else array.tobytes())
+        for array in (*data.interactions.arrays, data.embeddings):
+            digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
         for text in (*(data.prompts or ()), *data.tasks.tolist()):
             digest.update(text.encode("utf8", "surrogatepass") + b"\0")
     return digest.hexdigest()
