@@ -27,6 +27,7 @@ class Cells(Protocol):
     def take_instances(self, index: Index | slice) -> Self: ...
     def take_llms(self, index: Index) -> Self: ...
     def dense(self) -> NDArray[np.float32]: ...
+    def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
     def scores(self) -> sp.csr_matrix: ...
     def costs(self) -> sp.csr_matrix | None: ...
     def arrays(self) -> list[NDArray[Any]]: ...
@@ -56,7 +57,8 @@ class DenseCells:
         return self.codes.shape[0], self.codes.shape[1]
 
     def instance_counts(self) -> NDArray[np.int64]:
-        return np.count_nonzero(self.codes, axis=1).astype(np.int64)
+        counts: NDArray[np.int64] = np.count_nonzero(self.codes, axis=1).astype(np.int64)
+        return counts
 
     def llm_counts(self) -> NDArray[np.int64]:
         counts = np.zeros(self.shape[1], dtype=np.int64)
@@ -75,6 +77,10 @@ class DenseCells:
 
     def dense(self) -> NDArray[np.float32]:
         return self.values.take(self.codes, mode="clip")  # without a check of each code: half the time
+
+    def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        codes = self.codes[rows]
+        return np.nan_to_num(self.values).take(codes, mode="clip"), (codes != 0).astype(np.float32)
 
     def scores(self) -> sp.csr_matrix:
         return self._stored(lambda rows, seen: self.values[self.codes[rows][seen]])
@@ -130,10 +136,12 @@ class SparseCells:
         return int(self.stored.shape[0]), int(self.stored.shape[1])
 
     def instance_counts(self) -> NDArray[np.int64]:
-        return np.diff(self.stored.indptr).astype(np.int64)
+        counts: NDArray[np.int64] = np.diff(self.stored.indptr).astype(np.int64)
+        return counts
 
     def llm_counts(self) -> NDArray[np.int64]:
-        return np.bincount(self.stored.indices, minlength=self.shape[1]).astype(np.int64)
+        counts: NDArray[np.int64] = np.bincount(self.stored.indices, minlength=self.shape[1]).astype(np.int64)
+        return counts
 
     def take_instances(self, index: Index | slice) -> SparseCells:
         return SparseCells(self.stored[index], None if self.spent is None else self.spent[index])
@@ -146,6 +154,14 @@ class SparseCells:
         rows = np.repeat(np.arange(self.shape[0]), np.diff(self.stored.indptr))
         block[rows, self.stored.indices] = self.stored.data
         return block
+
+    def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        stored = self.stored[rows]
+        scores, observed = np.zeros(stored.shape, dtype=np.float32), np.zeros(stored.shape, dtype=np.float32)
+        row = np.repeat(np.arange(stored.shape[0]), np.diff(stored.indptr))
+        scores[row, stored.indices] = stored.data
+        observed[row, stored.indices] = 1
+        return scores, observed
 
     def scores(self) -> sp.csr_matrix:
         return self.stored

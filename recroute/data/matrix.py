@@ -79,7 +79,7 @@ class InteractionMatrix:
         """
         dense = np.asarray(block, dtype=np.float32)
         shape = (dense.shape[0], dense.shape[1])
-        n_observed = sum(int(np.count_nonzero(~np.isnan(dense[rows]))) for rows in row_blocks(*shape))
+        n_observed = sum(int(np.count_nonzero(~np.isnan(dense[rows]))) for rows in row_blocks(shape[0], shape[1]))
         if is_dense(n_observed, shape) and (cells := _coded(dense)) is not None:
             return cls(cells)
         rows, columns = np.nonzero(~np.isnan(dense))
@@ -136,6 +136,10 @@ class InteractionMatrix:
         """Scores f32 (n, m), NaN where unobserved; or some rows of them."""
         return (self.cells if rows == slice(None) else self.cells.take_instances(rows)).dense()
 
+    def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Some rows for algebra, f32 (b, m): scores, 0 where unobserved; and 1 where observed, 0 elsewhere."""
+        return self.cells.block(rows)
+
     def coordinates(self) -> tuple[Index, Index]:
         """Row and column of each observed cell, row by row: the order of `scores.data`."""
         rows = np.repeat(np.arange(self.n_instances, dtype=np.int32), self.instance_counts)
@@ -167,8 +171,9 @@ def is_dense(n_observed: int, shape: tuple[int, int]) -> bool:
 
 def _coded(dense: NDArray[np.float32]) -> DenseCells | None:
     """A block f32 (n, m) with NaN where unobserved as codes, or None where it has too many different scores."""
-    book, codes = CodeBook(), np.zeros(dense.shape, dtype=np.uint8)
-    for rows in row_blocks(*codes.shape):
+    n, m = dense.shape[0], dense.shape[1]
+    book, codes = CodeBook(), np.zeros((n, m), dtype=np.uint8)
+    for rows in row_blocks(n, m):
         seen = ~np.isnan(dense[rows])
         if (found := book.encode(dense[rows][seen])) is None:
             return None

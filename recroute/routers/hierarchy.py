@@ -95,7 +95,7 @@ class Hierarchy(TextRouter):
         scores: Array = train.interactions.dense().astype(np.float64)
         missing = np.isnan(scores)
         if missing.any():
-            mean, left, right = factorise(scores, FILL_FACTORS, self.seed)
+            mean, left, right = factorise(train.interactions, FILL_FACTORS, self.seed)
             scores[missing] = np.clip(mean + left @ right.T, 0, 1)[missing]
         return scores
 
