@@ -170,8 +170,8 @@ class _Update:
 
     @classmethod
     def of(cls, y: Array, y_cov: Array, cross: Array, side: Vectors, noise: float) -> _Update:
-        precision: Array = np.linalg.inv(side.prior_cov)
-        shared: Array = np.linalg.inv((y.T @ y + len(y) * y_cov) / noise + precision)
+        precision = np.asarray(np.linalg.inv(side.prior_cov), dtype=np.float64)
+        shared = np.asarray(np.linalg.inv((y.T @ y + len(y) * y_cov) / noise + precision), dtype=np.float64)
         return cls(y, y_cov, cross, side.prior_mean, precision, noise, _pairs(y), shared)
 
     def __call__(
