@@ -14,8 +14,8 @@ Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 Floating = NDArray[np.floating]
 
-MAX_ROUNDS = 15
-TOLERANCE = 2e-3  # relative change of the noise; two rounds in a row end the fit
+MAX_ROUNDS = 20
+TOLERANCE = 1e-3  # relative change of the noise; two rounds in a row end the fit
 MIN_NOISE = 1e-6
 SHARED_FROM = 0.75  # observed share from which a vector is found with the Gram matrix of all cells
 
