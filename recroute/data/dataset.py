@@ -92,8 +92,7 @@ class Dataset:
             records = Records.from_frame(records)
         if instances is None:
             instances = records.table.select(pl.col("instance_id").unique().sort())
-        if "task" not in instances.columns:
-            instances = instances.with_columns(pl.lit("all").alias("task"))
+        instances = with_task(instances)
         if llms is None:
             llms = records.table.select(pl.col("llm_id").unique().sort())
         rows = _positions(records, "instance_id", instances)
@@ -182,6 +181,11 @@ class Dataset:
             f"Dataset({self.name!r}: {self.n_instances:,} instances x {self.n_llms:,} LLMs, "
             f"{self.interactions.n_observed:,} records, density {self.interactions.density:.3f}, {vectors})"
         )
+
+
+def with_task(instances: pl.DataFrame) -> pl.DataFrame:
+    """The table of instances with a column `task`: where it has none, all are of the one task "all"."""
+    return instances if "task" in instances.columns else instances.with_columns(pl.lit("all").alias("task"))
 
 
 def _positions(records: Records, column: str, table: pl.DataFrame) -> NDArray[np.int64]:
