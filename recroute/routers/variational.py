@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ Floating = NDArray[np.floating]
 MAX_ROUNDS = 20
 TOLERANCE = 1e-3  # relative change of the noise; two rounds in a row end the fit
 MIN_NOISE = 1e-6
+NO_GRAMS = np.zeros((1, 1), dtype=np.float32)
 SHARED_FROM = 0.75  # observed share from which a vector is found with the Gram matrix of all cells
 
 
@@ -123,27 +125,27 @@ def _round(matrix: InteractionMatrix, instances: Vectors, llms: Vectors, noise: 
         error = _error(scores, observed, u, z)
         squared = float(np.vdot(error, error))
         few = counts < SHARED_FROM * m
-        gram = observed[few] @ of_instances.pairs  # (w, m) x (m, k(k+1)/2)
-        u, cov = of_instances(u, counts, error @ z[:, 1:], few, gram)
+        own = observed[few] @ of_instances.pairs if few.any() else NO_GRAMS  # (w, m) x (m, k(k+1)/2)
+        u, cov = of_instances(u, counts, error @ z[:, 1:], few, own)
         loadings = _with_one(u)
         error = _error(scores, observed, u, z)
         right = loadings.astype(np.float32).T @ error  # (1 + k, b) x (b, m)
-        gram = observed[:, few_llms].T @ _pairs(loadings)
-        return rows, u, cov, right, gram, squared
+        own = observed[:, few_llms].T @ _pairs(loadings) if few_llms.any() else NO_GRAMS
+        return rows, u, cov, right, own, squared
 
-    right, gram = np.zeros((1 + k, m)), np.zeros((few_llms.sum(), (1 + k) * (2 + k) // 2))
+    right, grams = np.zeros((1 + k, m)), np.zeros((1, 1))
     total, squared = np.zeros((k, k)), 0.0
-    for rows, u, cov, of_rows, gram_of_rows, error in pass_over(matrix, work):
+    for rows, u, cov, of_rows, own, error in pass_over(matrix, work):
         instances.mean[rows] = u
         total += cov
         right += of_rows
-        gram += gram_of_rows
+        grams = grams + own
         squared += error
     instances.cov = total / n
     cov = np.zeros((1 + k, 1 + k))
     cov[1:, 1:] = instances.cov
     of_llms = _Update.of(_with_one(instances.mean), cov, np.zeros(1 + k), llms, noise)
-    llms.mean, total = of_llms(llms.mean, matrix.llm_counts, right.T, few_llms, gram)
+    llms.mean, total = of_llms(llms.mean, matrix.llm_counts, right.T, few_llms, grams)
     llms.cov = total / m
     instances.learn_prior()
     llms.learn_prior()
@@ -165,14 +167,17 @@ class _Update:
     prior_mean: Array
     precision: Array
     noise: float
-    pairs: Floats
     shared: Array
+
+    @cached_property
+    def pairs(self) -> Floats:
+        return _pairs(self.y)
 
     @classmethod
     def of(cls, y: Array, y_cov: Array, cross: Array, side: Vectors, noise: float) -> _Update:
         precision = np.asarray(np.linalg.inv(side.prior_cov), dtype=np.float64)
         shared = np.asarray(np.linalg.inv((y.T @ y + len(y) * y_cov) / noise + precision), dtype=np.float64)
-        return cls(y, y_cov, cross, side.prior_mean, precision, noise, _pairs(y), shared)
+        return cls(y, y_cov, cross, side.prior_mean, precision, noise, shared)
 
     def __call__(
         self,
