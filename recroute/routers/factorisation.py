@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import InteractionMatrix
-from recroute.routers.passes import leading_subspace, orthogonal, pass_over, signs
+from recroute.data.passes import pass_over
+from recroute.routers.subspace import leading_subspace, orthogonal, signs
 from recroute.routers.variational import factorise_missing
 
 Array = NDArray[np.float64]

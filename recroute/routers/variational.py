@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import InteractionMatrix
-from recroute.routers.passes import leading_subspace, orthogonal, pass_over
+from recroute.data.passes import pass_over
+from recroute.routers.subspace import leading_subspace, orthogonal
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
