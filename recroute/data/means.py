@@ -43,7 +43,8 @@ def task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:
     -------
     names str (t,) in alphabetical order, means f64 (t, m), number of instances with a record f64 (t,)
     """
-    return dataset._task_means
+    found: tuple[NDArray[np.str_], Array, Array] = dataset._task_means
+    return found
 
 
 def compute_task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:
