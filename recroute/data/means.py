@@ -88,7 +88,7 @@ def _sums_dense(matrix: InteractionMatrix, member: sp.csr_matrix) -> tuple[Array
         return k, of_task @ scores, of_task @ row_mean
 
     k, surplus, task_mean = np.zeros((t, m)), np.zeros((t, m)), np.zeros(t)
-    for part in pass_over(matrix, sums):
+    for part in pass_over(matrix.shape, sums):
         k += part[0]
         surplus += part[1]
         task_mean += part[2]

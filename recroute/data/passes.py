@@ -11,18 +11,17 @@ from typing import TypeVar
 from threadpoolctl import threadpool_limits
 
 from recroute.data.cells import row_blocks
-from recroute.data.matrix import InteractionMatrix
 
 Part = TypeVar("Part")
 
 
-def pass_over(matrix: InteractionMatrix, work: Callable[[slice], Part]) -> Iterator[Part]:
-    """What `work` makes of each block of rows, in their order.
+def pass_over(shape: tuple[int, int], work: Callable[[slice], Part]) -> Iterator[Part]:
+    """What `work` makes of each block of rows of a matrix (n, m), in their order.
 
     Blocks are worked on by as many threads as there are cores, one BLAS thread each; because their results come in
     the order of the rows, a sum of them does not depend on the number of threads.
     """
-    blocks = row_blocks(matrix.n_instances, matrix.n_llms)
+    blocks = row_blocks(*shape)
     n_threads = min(len(blocks), os.cpu_count() or 1)
     with threadpool_limits(limits=1, user_api="blas"):
         if n_threads == 1:

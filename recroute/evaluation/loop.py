@@ -124,7 +124,7 @@ def _cells(
                 if parts.test.take_llms(pool.llm_index).interactions.n_observed:
                     members = pool.llm_index.tobytes()
                     if members not in known:
-                        known = {members: pool_outcomes(routers, parts, pool.llm_index, against)}
+                        known[members] = pool_outcomes(routers, parts, pool.llm_index, against)
                     outcomes = known[members]
                     named = replace(pool, group=_group(pool, parts, protocol))
                     cell = Cell(seed, named.group, named.size, outcomes)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.data import InteractionMatrix
 from recroute.data.passes import pass_over
 
 Array = NDArray[np.float64]
@@ -13,50 +14,47 @@ Floats = NDArray[np.float32]
 
 
 def leading_subspace(
-    matrix: InteractionMatrix, row: Array, column: Array, n_factors: int, n_passes: int, seed: int
+    residual: Callable[[slice], Floats], shape: tuple[int, int], n_factors: int, n_passes: int, seed: int
 ) -> tuple[Array, Array]:
-    """Leading factors of `scores - row - column`, 0 where unobserved, by randomised subspace iteration.
+    """Leading factors of a matrix that is made block by block, by randomised subspace iteration.
 
     Parameters
     ----------
-    matrix : InteractionMatrix (n, m)
-    row, column : f64 (n,), f64 (m,)
+    residual : callable
+        Rows f32 (b, m) of the matrix.
+    shape : (n, m)
     n_factors : int
         k, at most the smaller side.
     n_passes : int
-        Passes over the matrix; each multiplies with the residual and its transpose.
+        Passes over the matrix; each multiplies with the matrix and its transpose.
     seed : int
 
     Returns
     -------
-    left f64 (n, k), right f64 (m, k) with orthonormal columns, the strongest first : residual is about left @ right.T
+    left f64 (n, k), right f64 (m, k) with orthonormal columns, the strongest first : the matrix is about left @ right.T
 
     Source: Halko, Martinsson and Tropp, Finding structure with randomness, SIAM Review 2011.
     """
-    n, m = matrix.n_instances, matrix.n_llms
+    n, m = shape
     width = min(n_factors + 8, n, m)
-    basis = np.random.default_rng(seed).standard_normal((m, width))
+    image = np.random.default_rng(seed).standard_normal((width, m))
     left = np.empty((n, width))
-    row32, column32 = row.astype(np.float32), column.astype(np.float32)
     for _ in range(n_passes):
-        basis = np.linalg.qr(basis)[0]
-        basis32 = basis.astype(np.float32)
+        basis = np.linalg.qr(image.T)[0]
+        narrow = basis.astype(np.float32)
 
-        def work(rows: slice, basis32: Floats = basis32) -> tuple[slice, Floats, Array]:
-            residual, observed = matrix.block(rows)
-            observed *= row32[rows, None] + column32
-            residual -= observed
-            product = residual @ basis32  # (b, m) x (m, w)
-            return rows, product, (product.T @ residual).astype(np.float64)
+        def work(rows: slice, narrow: Floats = narrow) -> tuple[slice, Floats, Array]:
+            block = residual(rows)
+            product = block @ narrow  # (b, m) x (m, w)
+            return rows, product, (product.T @ block).astype(np.float64)
 
         image = np.zeros((width, m))
-        for rows, product, back in pass_over(matrix, work):
+        for rows, product, back in pass_over(shape, work):
             left[rows] = product
             image += back
-        known, basis = basis, image.T
-    strength, axes = np.linalg.eigh(known.T @ basis)  # of (R V)'(R V): the strongest directions within the basis
+    strength, axes = np.linalg.eigh(image @ basis)  # of (R V)'(R V): the strongest directions within the basis
     axes = axes[:, np.argsort(-strength)[:n_factors]]
-    return left @ axes, known @ axes
+    return left @ axes, basis @ axes
 
 
 def orthogonal(bias: Array, instance_factors: Array, llm_factors: Array) -> tuple[Array, Array, Array]:
