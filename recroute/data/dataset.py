@@ -180,7 +180,10 @@ class Dataset:
 
     def with_embeddings(self, embeddings: NDArray[np.float32], encoder: Encoder) -> Dataset:
         """The data set with these vectors f32 (n, d), made by `encoder`."""
-        return replace(self, embeddings=embeddings, encoder=encoder)
+        found = replace(self, embeddings=embeddings, encoder=encoder)
+        known = ("instance_ids", "llm_ids", "tasks", "_task_means")  # the same instances and LLMs
+        vars(found).update({name: vars(self)[name] for name in known if name in vars(self)})
+        return found
 
     def __repr__(self) -> str:
         vectors = "no embeddings" if self.embeddings is None else f"{self.embeddings.shape[1]} dimensions"

@@ -82,7 +82,9 @@ def _read_records_folder(path: Path, name: str, card: Mapping[str, Any]) -> Data
         instances = pl.DataFrame({"instance_id": instance_ids.ids})
     if llms is None:
         llms = pl.DataFrame({"llm_id": llm_ids.ids})
-    return Dataset(name=name, interactions=matrix, instances=with_task(instances), llms=llms, card=dict(card))
+    found = Dataset(name=name, interactions=matrix, instances=with_task(instances), llms=llms, card=dict(card))
+    vars(found).update(instance_ids=instance_ids, llm_ids=llm_ids)  # millions of ids are not gone through twice
+    return found
 
 
 def read_records(path: Path) -> pl.DataFrame:
@@ -167,7 +169,10 @@ def _read_embeddings(path: Path, instance_ids: IdMap) -> tuple[NDArray[np.float3
         raise DataError(
             f"{path} has {len(ids)} ids and vectors of shape {vectors.shape}; one row for each id is needed"
         )
-    position = {value: i for i, value in enumerate(ids.tolist())}
+    names = ids.tolist()
+    if names == list(instance_ids):  # as recroute writes them: nothing to look up, nothing to copy
+        return vectors.astype(np.float32, copy=False), source
+    position = {value: i for i, value in enumerate(names)}
     missing = next((i for i in instance_ids if i not in position), None)
     if missing is not None:
         raise DataError(f"{path} has no vector for instance {missing!r}; encode it or remove the file")

@@ -1,0 +1,295 @@
+"""Opt-in: `pytest tests/benchmarks/test_full_size.py -s`. RouterEval's full size, 8,567 LLMs x 23,345 instances.
+
+A planted 0/1 matrix with a tenth of its cells hidden, and production logs of 20M records over 5M prompts. Every job
+runs in a process of its own and reports its seconds and peak memory. Prints figures; the machine decides them, so
+nothing timed is asserted. Needs 1 GB of disk under the temporary folder, 12 GB of memory and some 30 minutes; the
+slow part is implicit's ALS.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recroute.data import Dataset, InteractionMatrix, Precomputed, read_dataset, write_dataset
+
+N, M, N_SKILLS, WIDTH, HIDDEN = 23_345, 8_567, 16, 384, 0.1
+N_FACTORS = 32
+LOGS = (5_000_000, 300, 4)  # prompts, LLMs, records a prompt
+LOGS_WIDTH = 64
+JOB = """
+import json, resource, sys, time
+sys.path.insert(0, {folder!r})
+import test_full_size as jobs
+start = time.perf_counter()
+found = getattr(jobs, {job!r})(*json.loads({arguments!r})) or {{}}
+found["seconds"] = found.get("seconds", time.perf_counter() - start)
+peak = [line for line in open("/proc/self/status") if line.startswith("VmHWM")][0]
+found["peak_gb"] = int(peak.split()[1]) / 1e6
+print(json.dumps(found))
+"""
+
+
+def in_own_process(job: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    """What a function of this module returns, with its seconds and the peak memory of its process."""
+    code = JOB.format(folder=str(Path(__file__).parent), job=job.__name__, arguments=json.dumps(arguments))
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def say(what: str, found: dict[str, Any]) -> None:
+    rest = "".join(f", {key} {value:.4g}" for key, value in found.items() if key not in ("seconds", "peak_gb"))
+    print(f"\n{what}: {found['seconds']:.2f} s, peak {found['peak_gb']:.2f} GB{rest}", flush=True)
+
+
+# ------------------------------------------------------------------------------------------------ planted data
+
+
+def plant(folder: str, n: int = N, m: int = M, seed: int = 0) -> None:
+    """A dataset folder whose hidden cells are in `hidden.npz`; prompt vectors say something of the skills needed."""
+    rng = np.random.default_rng(seed)
+    ease, ability = rng.normal(size=n).astype(np.float32), rng.normal(0, 0.8, m).astype(np.float32)
+    need = rng.normal(size=(n, N_SKILLS)).astype(np.float32)
+    skill = rng.normal(0, 1.5 / np.sqrt(N_SKILLS), (m, N_SKILLS)).astype(np.float32)
+    scores = np.empty((n, m), dtype=np.float32)
+    hidden: list[np.ndarray] = []
+    for start in range(0, n, 1024):
+        rows = slice(start, min(start + 1024, n))
+        chance = 1 / (1 + np.exp(-(ease[rows, None] + ability + need[rows] @ skill.T)))
+        solved = rng.random(chance.shape, dtype=np.float32) < chance
+        row, column = np.nonzero(rng.random(chance.shape, dtype=np.float32) < HIDDEN)
+        scores[rows] = solved
+        scores[rows][row, column] = np.nan
+        few = rng.permutation(len(row))[:5000]
+        hidden.append(np.stack([row[few] + start, column[few], solved[row[few], column[few]]]))
+    matrix = InteractionMatrix.from_dense(scores)
+    vectors = need @ rng.normal(size=(N_SKILLS, WIDTH)).astype(np.float32) / 4 + rng.normal(0, 0.5, (n, WIDTH))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    instances = pl.DataFrame({"instance_id": [f"q{i}" for i in range(n)], "task": [f"task{i % 12}" for i in range(n)]})
+    llms = pl.DataFrame({"llm_id": [f"org-{j % 97}/llm-{j:05d}" for j in range(m)]})
+    vectors = vectors.astype(np.float16).astype(np.float32)
+    write_dataset(Dataset("planted", matrix, instances, llms, vectors, Precomputed("planted")), folder)
+    np.savez(Path(folder) / "hidden.npz", cells=np.concatenate(hidden, axis=1))
+
+
+def plant_logs(folder: str, share: float = 1.0) -> None:
+    """Every prompt answered by a few LLMs."""
+    n, m, k = int(LOGS[0] * share), LOGS[1], LOGS[2]
+    rng = np.random.default_rng(1)
+    need = rng.normal(size=(n, 4)).astype(np.float32)
+    skill, ability = rng.normal(0, 0.7, (m, 4)).astype(np.float32), rng.normal(0, 0.8, m).astype(np.float32)
+    columns = np.sort((rng.integers(0, m, (n, 1)) + np.arange(k) * (m // k) + rng.integers(0, m // k, (n, k))) % m)
+    keep = np.ones((n, k), dtype=bool)
+    keep[:, 1:] = columns[:, 1:] != columns[:, :-1]
+    logit = ability[columns] + (need[:, None, :] * skill[columns]).sum(axis=2) + rng.normal(size=(n, 1))
+    solved = rng.random((n, k)) < 1 / (1 + np.exp(-logit))
+    rows = np.broadcast_to(np.arange(n)[:, None], (n, k))[keep]
+    matrix = InteractionMatrix.from_coordinates(rows, columns[keep], solved[keep].astype(np.float32), (n, m))
+    vectors = need @ rng.normal(size=(4, LOGS_WIDTH)).astype(np.float32)
+    vectors += rng.normal(0, 1, (n, LOGS_WIDTH)).astype(np.float32)
+    instances = pl.select(instance_id=pl.format("q{}", pl.int_range(n)), task=pl.lit("chat"))
+    llms = pl.DataFrame({"llm_id": [f"llm-{j}" for j in range(m)]})
+    write_dataset(Dataset("logs", matrix, instances, llms, vectors, Precomputed("planted")), folder)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if place := os.environ.get("RECROUTE_PLANTED"):  # made before
+        return Path(place)
+    folder = tmp_path_factory.mktemp("full") / "planted"
+    say("made, and written as a dataset folder", in_own_process(plant, str(folder)))
+    return folder
+
+
+# ------------------------------------------------------------------------------------------------ jobs
+
+
+def limits() -> dict[str, float]:
+    """What one core of this machine can do: single-precision products, and copying memory."""
+    from threadpoolctl import threadpool_limits
+
+    a, b = np.ones((1024, 8192), dtype=np.float32), np.ones((8192, 64), dtype=np.float32)
+    big, to = np.ones(1 << 26, dtype=np.float32), np.empty(1 << 26, dtype=np.float32)
+
+    def best(call: Callable[[], Any]) -> float:
+        times = []
+        for _ in range(10):
+            start = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    with threadpool_limits(1):
+        flops = 2 * a.size * b.shape[1] / best(lambda: a @ b)
+        bandwidth = 2 * big.nbytes / best(lambda: np.copyto(to, big))
+    return {"gflops_per_core": flops / 1e9, "gb_per_second": bandwidth / 1e9}
+
+
+def load(folder: str) -> dict[str, float]:
+    start = time.perf_counter()
+    dataset = read_dataset(folder)
+    return {"seconds": time.perf_counter() - start, "records": dataset.interactions.n_observed}
+
+
+def load_records(folder: str) -> dict[str, float]:
+    """Without the mapped matrix: from records.parquet, as a folder of another program has it."""
+    meaning = Path(folder) / "scores.json"
+    aside = meaning.rename(meaning.with_suffix(".aside"))
+    try:
+        return load(folder)
+    finally:
+        aside.rename(meaning)
+
+
+def auc(cells: np.ndarray, bias: np.ndarray, left: np.ndarray, right: np.ndarray) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    row, column, solved = cells
+    return float(roc_auc_score(solved, bias[column] + (left[row] * right[column]).sum(axis=1)))
+
+
+def factorise_svd(folder: str) -> dict[str, float]:
+    from recroute.routers.factorisation import factorise
+
+    matrix = read_dataset(folder).interactions
+    start = time.perf_counter()
+    found = factorise(matrix, N_FACTORS)
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "auc_hidden": auc(np.load(Path(folder) / "hidden.npz")["cells"], *found)}
+
+
+def factorise_implicit(folder: str, epochs: int) -> dict[str, float]:
+    from implicit.cpu.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
+
+    from recroute.routers.three_states import to_confidence
+
+    matrix = read_dataset(folder).interactions
+    coded = to_confidence(matrix, 10.0)
+    with threadpool_limits(limits=1, user_api="blas"):
+        model = AlternatingLeastSquares(
+            factors=N_FACTORS, regularization=0.1, alpha=1.0, iterations=epochs, num_threads=0, random_state=0
+        )
+        start = time.perf_counter()
+        model.fit(coded, show_progress=False)
+        seconds = time.perf_counter() - start
+    cells = np.load(Path(folder) / "hidden.npz")["cells"]
+    return {"seconds": seconds, "auc_hidden": auc(cells, np.zeros(M), model.user_factors, model.item_factors)}
+
+
+def fit(folder: str, router: str, share: float = 1.0) -> dict[str, float]:
+    """The whole fit, bridge and all, of the first rows and LLMs: `share` of the cells."""
+    from recroute.routers import make_router
+
+    dataset = part(read_dataset(folder), share)
+    start = time.perf_counter()
+    make_router(router).fit(dataset)
+    return {"seconds": time.perf_counter() - start, "records": dataset.interactions.n_observed}
+
+
+def part(dataset: Dataset, share: float) -> Dataset:
+    if share == 1:
+        return dataset
+    n, m = (int(side * share**0.5) for side in dataset.interactions.shape)
+    return dataset.take_instances(np.arange(n)).take_llms(np.arange(m))
+
+
+def pools(folder: str, group: str) -> dict[str, float]:
+    from recroute.pools import make_pools
+    from recroute.splits import split_dataset
+
+    train = split_dataset(read_dataset(folder)).train
+    start = time.perf_counter()
+    make_pools(train, [group], [3, 10, 100, 1000], 0)
+    return {"seconds": time.perf_counter() - start}
+
+
+def scale_curve(folder: str, share: float = 1.0, sizes: str = "3,10,100,1000,8567") -> dict[str, float]:
+    import recroute as rr
+
+    dataset = part(read_dataset(folder), share)
+    start = time.perf_counter()
+    found = rr.scale(dataset, ["knn", "svd", "auto"], pool_sizes=[int(size) for size in sizes.split(",")])
+    table = found.table.filter((pl.col("metric") == "lift") & (pl.col("group") == "mean") & pl.col("seed").is_null())
+    lifts = {f"lift_{row['router']}_{row['pool_size']}": row["value"] for row in table.to_dicts() if row["pool_size"]}
+    return {"seconds": time.perf_counter() - start, **lifts}
+
+
+def route(folder: str, router: str, share: float = 1.0) -> dict[str, float]:
+    """Fit, then 1,000 prompts ranked at once."""
+    from recroute.routers import make_router
+
+    dataset = part(read_dataset(folder), share)
+    found = make_router(router).fit(dataset)
+    assert dataset.embeddings is not None
+    prompts = dataset.embeddings[:1000].copy()
+    found.rank(prompts, 10)
+    start = time.perf_counter()
+    found.rank(prompts, 10)
+    return {"seconds": time.perf_counter() - start}
+
+
+# ------------------------------------------------------------------------------------------------ benchmarks
+
+
+def test_load(planted: Path) -> None:
+    print(f"\nlimits of this machine: {in_own_process(limits)}")
+    say("load, mapped", in_own_process(load, str(planted)))
+    say("load from records.parquet", in_own_process(load_records, str(planted)))
+
+
+def test_factorise(planted: Path) -> None:
+    svd = in_own_process(factorise_svd, str(planted))
+    say(f"svd, {N_FACTORS} factors", svd)
+    als = in_own_process(factorise_implicit, str(planted), 15)
+    say("implicit's ALS, 15 iterations, all cores", als)
+    print(f"ratio {als['seconds'] / svd['seconds']:.1f}")
+    assert svd["auc_hidden"] >= als["auc_hidden"]
+
+
+@pytest.mark.parametrize("router", ["svd(n_factors=32)", "als(n_factors=32)", "knn", "auto"])
+def test_fit(planted: Path, router: str) -> None:
+    say(f"fit {router}", in_own_process(fit, str(planted), router))
+
+
+@pytest.mark.parametrize("group", ["all_strong", "all_weak", "strong_to_weak"])
+def test_pools(planted: Path, group: str) -> None:
+    say(f"pools of {group} at 3, 10, 100, 1000", in_own_process(pools, str(planted), group))
+
+
+def test_scale(planted: Path) -> None:
+    say("scale, knn svd auto at 3, 10, 100, 1000, 8567, one seed", in_own_process(scale_curve, str(planted)))
+
+
+def test_growth(planted: Path) -> None:
+    """Exponents of seconds and memory in the number of records."""
+    shares = (1 / 16, 1 / 4, 1.0)
+    jobs: dict[str, Callable[[float], dict[str, Any]]] = {
+        "fit svd(n_factors=32)": lambda share: in_own_process(fit, str(planted), "svd(n_factors=32)", share),
+        "fit auto": lambda share: in_own_process(fit, str(planted), "auto", share),
+        "route svd": lambda share: in_own_process(route, str(planted), "svd", share),
+        "scale at 3, 10, 100, 1000": lambda share: in_own_process(scale_curve, str(planted), share, "3,10,100,1000"),
+    }
+    for name, job in jobs.items():
+        found = [job(share) for share in shares]
+        exponent = {
+            key: np.polyfit(np.log(shares), np.log([one[key] for one in found]), 1)[0] for key in ("seconds", "peak_gb")
+        }
+        figures = "; ".join(f"{one['seconds']:.2f} s, {one['peak_gb']:.2f} GB" for one in found)
+        print(f"\n{name} at 1/16, 1/4, 1: {figures}; exponents {exponent['seconds']:.2f}, {exponent['peak_gb']:.2f}")
+
+
+def test_logs(tmp_path: Path) -> None:
+    folder = str(tmp_path / "logs")
+    say("logs made and written", in_own_process(plant_logs, folder))
+    say("load the logs", in_own_process(load, folder))
+    say("fit svd on the logs", in_own_process(fit, folder, "svd"))
+    say("fit and route svd on the logs: 1,000 prompts", in_own_process(route, folder, "svd"))
