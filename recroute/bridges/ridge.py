@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.bridges.spectrum import PENALTIES, Array, Spectrum
+from recroute.bridges.spectrum import PENALTIES, ROWS_AT_ONCE, Array, Spectrum
 from recroute.memo import Memo
+
+AT_ONCE = 1 << 26  # numbers in the vectors that are decomposed in one piece
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,35 @@ def fit_ridge(X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | Non
     -------
     weight f64 (d, k), offset f64 (k,) : prediction = X @ weight + offset
     """
+    if X.size > AT_ONCE:
+        return _fit_in_blocks(X, Y, reg)
     rows, target = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
     x_mean, y_mean = rows.mean(axis=0), target.mean(axis=0)
     spectrum = _spectrum(rows)
     if reg is None:
         reg = float(PENALTIES[int(np.argmin(spectrum.errors(target - y_mean)))])
     weight = spectrum.weight(target - y_mean, reg)
+    return weight, y_mean - x_mean @ weight
+
+
+def _fit_in_blocks(X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | None) -> tuple[Array, Array]:
+    """The same from the moments of all rows, for vectors that are too many to be held in double precision.
+
+    The penalty does not depend on the number of rows, and is chosen on every i-th of them.
+    """
+    n, d = X.shape
+    if reg is None:
+        few = slice(None, None, -(-X.size // AT_ONCE))
+        spectrum, target = _spectrum(np.asarray(X[few], dtype=np.float64)), np.asarray(Y[few], dtype=np.float64)
+        reg = float(PENALTIES[int(np.argmin(spectrum.errors(target - target.mean(axis=0))))])
+    x_mean, y_mean = X.mean(axis=0, dtype=np.float64), Y.mean(axis=0, dtype=np.float64)
+    gram, product = np.zeros((d, d)), np.zeros((d, Y.shape[1]))
+    for start in range(0, n, ROWS_AT_ONCE):
+        rows = X[start : start + ROWS_AT_ONCE] - x_mean
+        gram += rows.T @ rows
+        product += rows.T @ (Y[start : start + ROWS_AT_ONCE] - y_mean)
+    value, axes = np.linalg.eigh(gram)
+    weight = axes @ (axes.T @ product / (value.clip(min=0) + reg)[:, None])
     return weight, y_mean - x_mean @ weight
 
 

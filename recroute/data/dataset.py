@@ -146,6 +146,11 @@ class Dataset:
             embeddings=None if self.embeddings is None else self.embeddings[index],
         )
 
+    def evaluated(self) -> Dataset:
+        """The instances that have a record; this data set itself where all have."""
+        seen = np.flatnonzero(self.interactions.instance_counts)
+        return self if len(seen) == self.n_instances else self.take_instances(seen)
+
     def take_llms(self, index: Index) -> Dataset:
         """The data set with these LLMs only, in this order."""
         return replace(self, interactions=self.interactions.take_llms(index), llms=self.llms[np.asarray(index)])

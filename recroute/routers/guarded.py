@@ -50,8 +50,7 @@ class Guarded(Composite):
         return [self.router]
 
     def _fit(self, train: Dataset) -> None:
-        seen = np.flatnonzero(train.interactions.instance_counts)
-        train = train.take_instances(seen)
+        train = train.evaluated()
         parts = self.make_parts()
         scores = train.interactions.dense()
         of_parts, best = out_of_fold(parts, train, self.n_folds, self.seed)

@@ -61,8 +61,7 @@ class Hierarchy(TextRouter):
     loadings_: NDArray[np.float32] = fitted(needed=False)  # (n, 1 + k), of training prompts with a record
 
     def _fit(self, train: Dataset) -> None:
-        seen = np.flatnonzero(train.interactions.instance_counts)
-        train = train.take_instances(seen)
+        train = train.evaluated()
         assert train.embeddings is not None
         matrix = train.interactions
         scores = completed(matrix, FILL_FACTORS, self.seed)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recroute.bridges import fit_ridge
+from recroute.bridges import fit_ridge, ridge
 from recroute.data import InteractionMatrix
 from recroute.routers import factorisation
 from recroute.routers.factorisation import factorise, fold_in, truncated_svd
@@ -81,6 +81,18 @@ def test_ridge_equals_a_dense_solve() -> None:
     Xc, Yc = X - X.mean(axis=0), Y - Y.mean(axis=0)
     np.testing.assert_allclose(weight, np.linalg.solve(Xc.T @ Xc + 2 * np.eye(5), Xc.T @ Yc))
     np.testing.assert_allclose((X @ weight + offset).mean(axis=0), Y.mean(axis=0))
+
+
+def test_many_vectors_are_fitted_in_blocks_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, Y = RNG.normal(size=(500, 5)).astype(np.float32), RNG.normal(size=(500, 2))
+    Y[:, 0] += X[:, 0]
+    whole = fit_ridge(X, Y, reg=3.0)
+    monkeypatch.setattr(ridge, "AT_ONCE", 1000)
+    monkeypatch.setattr(ridge, "ROWS_AT_ONCE", 64)
+    for one, other in zip(whole, fit_ridge(X, Y, reg=3.0), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+    weight, _ = fit_ridge(X, Y)  # the penalty chosen on a third of the rows
+    assert weight[0, 0] > 0.9
 
 
 def test_the_penalty_is_the_one_with_the_least_error_on_left_out_rows() -> None:

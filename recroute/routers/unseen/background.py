@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from recroute.data import Dataset
@@ -39,9 +38,7 @@ class Background:
 
     @classmethod
     def of(cls, train: Dataset) -> Background:
-        seen = np.flatnonzero(train.interactions.instance_counts)
-        if len(seen) < train.n_instances:
-            train = train.take_instances(seen)
+        train = train.evaluated()
         return cls(train.instances.select([name for name in COLUMNS if name in train.instances.columns]), train)
 
     def prior(self) -> LLMPrior:
