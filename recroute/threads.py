@@ -20,13 +20,21 @@ class _OneThread:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread(n_rows: int = 2) -> Iterator[None]:
     """Hold BLAS at one thread inside the block, also where several threads are inside at once.
 
-    On a busy machine a product shared by two threads waits for the scheduler's next tick, milliseconds, where one
-    prompt times 10,000 LLMs takes microseconds. `threadpool_limits` takes milliseconds as well: it looks for the
-    libraries each time. What is loaded after the first call here is not held.
+    On a busy machine a product shared by two threads waits for the scheduler, milliseconds, where some prompts times
+    10,000 LLMs take microseconds. `threadpool_limits` takes milliseconds as well: it looks for the libraries each
+    time. Those that are loaded after the first call here are not held.
+
+    Parameters
+    ----------
+    n_rows : int
+        Of the left matrix; BLAS shares out no product with a single row, so nothing is done for it.
     """
+    if n_rows < 2:
+        yield
+        return
     with _OneThread.lock:
         if _OneThread.n_open == 0:
             _OneThread.limit = _libraries().limit(limits=1)

@@ -99,13 +99,15 @@ class LLMIndex:
         queries = np.empty((len(factors), self._vectors.shape[1]))
         queries[:, 0] = 1
         queries[:, 1:] = factors
-        with one_thread():
+        with one_thread(len(queries)):
             if self._approximate is not None:
                 return self._candidates(self._approximate, queries, k, pool)
             if self._kind == "exact":
                 return self._exact(queries, k, pool)
             rows = max(1, BLOCK // len(self))
-            blocks = [self._flat(queries[i : i + rows], k, pool) for i in range(0, max(len(queries), 1), rows)]
+            if len(queries) <= rows:
+                return self._flat(queries, k, pool)
+            blocks = [self._flat(queries[i : i + rows], k, pool) for i in range(0, len(queries), rows)]
         index, score = zip(*blocks, strict=True)
         return np.concatenate(index), np.concatenate(score)
 
@@ -123,7 +125,7 @@ class LLMIndex:
         # |query| * |vector|; two more for the scores as they are returned, and all of it twice to be safe. Both the
         # k-th best and one that is better may be off by that.
         unit = 2.0**-24 * 2 * (self._vectors.shape[1] + 4)
-        slack = 2 * unit * self._longest * np.linalg.norm(queries, axis=1, keepdims=True)
+        slack = 2 * unit * self._longest * np.sqrt(np.einsum("bd,bd->b", queries, queries))[:, None]
         least = least_of_top_k(near, k) - slack.astype(np.float32)
         row, place = np.divmod(np.flatnonzero(near >= least), near.shape[1])
         return self._ordered(queries, k, row, place, place if pool is None else pool[place])

@@ -64,4 +64,4 @@ def least_of_top_k(predicted: NDArray[np.float32], k: int) -> NDArray[np.float32
     if (size := predicted.shape[1] // n) > 1:  # the columns that are left over may only raise the value
         predicted = predicted[:, : size * n].reshape(len(predicted), size, n).max(axis=1)
     at = predicted.shape[1] - k
-    return np.partition(predicted, at, axis=1)[:, [at]]
+    return np.partition(predicted, at, axis=1)[:, at : at + 1]
