@@ -10,6 +10,8 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
+SHARED_FROM = 460_000  # OpenBLAS shares out no product of one vector with a smaller matrix
+
 
 class _OneThread:
     """How many blocks are open, and what the last of them to end restores."""
@@ -20,19 +22,14 @@ class _OneThread:
 
 
 @contextmanager
-def one_thread(n_rows: int = 2) -> Iterator[None]:
-    """Hold BLAS at one thread inside the block, also where several threads are inside at once.
+def one_thread(n_rows: int, n_cells: int) -> Iterator[None]:
+    """Hold BLAS at one thread for the product of n_rows vectors with a matrix of n_cells.
 
-    On a busy machine a product shared by two threads waits for the scheduler, milliseconds, where some prompts times
+    On a busy machine a product shared by two threads waits for the scheduler, milliseconds, where a few prompts times
     10,000 LLMs take microseconds. `threadpool_limits` takes milliseconds as well: it looks for the libraries each
-    time. Those that are loaded after the first call here are not held.
-
-    Parameters
-    ----------
-    n_rows : int
-        Of the left matrix; BLAS shares out no product with a single row, so nothing is done for it.
+    time. Those that are loaded after the first call here are not held. Blocks of several threads may overlap.
     """
-    if n_rows < 2:
+    if n_rows < 2 and n_cells < SHARED_FROM:
         yield
         return
     with _OneThread.lock:

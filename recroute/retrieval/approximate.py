@@ -38,7 +38,7 @@ class Approximate:
         self._shift = np.zeros(vectors.shape[1])
         self._shift[0] = vectors[:, 0].mean()
         self._radius = max(_longest(vectors - self._shift), 1e-12)
-        self._faiss = self._empty(*vectors.shape, seed)
+        self._faiss = self._empty(len(vectors), vectors.shape[1], seed)
         self._everyone = self._parameters(None)
         with threadpool_limits(limits=1, user_api="openmp"):  # a graph grown by several threads is another each time
             lifted = self._lifted(vectors)

@@ -46,6 +46,7 @@ class LLMIndex:
         self._seed = seed
         self._vectors = np.column_stack([bias, factors]).astype(np.float64)
         self._mean = np.asarray(llm_mean, dtype=np.float64)
+        self._approximate: Approximate | None
         self._build()
 
     def __len__(self) -> int:
@@ -72,7 +73,7 @@ class LLMIndex:
 
     def _build(self) -> None:
         """What the kind needs of the vectors."""
-        self._approximate: Approximate | None = None
+        self._approximate = None
         if self._kind in ("hnsw", "ivf"):
             self._approximate = Approximate(self._vectors, self._kind, self._seed)
         elif self._kind == "flat":
@@ -99,7 +100,7 @@ class LLMIndex:
         queries = np.empty((len(factors), self._vectors.shape[1]))
         queries[:, 0] = 1
         queries[:, 1:] = factors
-        with one_thread(len(queries)):
+        with one_thread(len(queries), self._vectors.size):
             if self._approximate is not None:
                 return self._candidates(self._approximate, queries, k, pool)
             if self._kind == "exact":

@@ -87,7 +87,7 @@ class FactorRouter(TextRouter):
         if self.index == "exact" or not (large and linear and 1 <= k <= INDEX_SHARE * len(pool)):
             return super().rank(instances, k, llms)
         vectors = self.vectors(instances)
-        with one_thread(len(vectors)):
+        with one_thread(len(vectors), 0):
             best, predicted = self._index().search(self.bridge_(vectors), k, None if llms is None else pool)
         return Ranking(best.astype(np.int32), predicted, self.llm_ids_)
 
