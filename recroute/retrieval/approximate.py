@@ -11,7 +11,8 @@ from threadpoolctl import threadpool_limits
 
 N_LINKS = 32
 EF_CONSTRUCTION = 80
-EF_SEARCH = 256
+EF_SEARCH = 256  # nodes a search keeps in hand, at least; more among many, or recall falls
+EF_PER_ROOT = 1.5  # times the square root of their number
 N_PROBE = 32
 
 Array = NDArray[np.float64]
@@ -38,6 +39,7 @@ class Approximate:
         self._shift = np.zeros(vectors.shape[1])
         self._shift[0] = vectors[:, 0].mean()
         self._radius = max(_longest(vectors - self._shift), 1e-12)
+        self._ef_search = max(EF_SEARCH, int(EF_PER_ROOT * np.sqrt(len(vectors))))
         self._faiss = self._empty(len(vectors), vectors.shape[1], seed)
         self._everyone = self._parameters(None)
         with threadpool_limits(limits=1, user_api="openmp"):  # a graph grown by several threads is another each time
@@ -76,7 +78,7 @@ class Approximate:
         library: Any = faiss
         chosen = {} if member is None else {"sel": library.IDSelectorBitmap(np.packbits(member, bitorder="little"))}
         if self._kind == "hnsw":
-            return library.SearchParametersHNSW(efSearch=EF_SEARCH, **chosen)
+            return library.SearchParametersHNSW(efSearch=self._ef_search, **chosen)
         return library.SearchParametersIVF(nprobe=N_PROBE, **chosen)
 
     def _empty(self, m: int, d: int, seed: int) -> Any:
