@@ -11,7 +11,7 @@ ROOT = Path(recroute.__file__).parent
 HEAVY = ("optuna", "faiss", "implicit", "lightfm", "sklearn", "matplotlib")
 # A module may import from levels below its own, and from its own folder.
 LEVELS = (
-    ("errors", "_version", "memo"),
+    ("errors", "_version", "memo", "threads"),
     ("registry",),
     ("data",),
     ("splits", "encoders", "retrieval", "metrics"),

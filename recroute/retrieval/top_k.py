@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+N_GROUPS = 256
+
 
 def tie_order(llm_mean: NDArray[np.floating]) -> NDArray[np.int64]:
     """The rule for equal predicted scores: higher train mean first, then lower index.
@@ -46,3 +48,20 @@ def top_k(predicted: NDArray[np.float32], k: int, order: NDArray[np.int64]) -> N
     best = np.argsort(-np.take_along_axis(ordered, columns, axis=1), axis=1, kind="stable")
     chosen: NDArray[np.int32] = order[np.take_along_axis(columns, best, axis=1)].astype(np.int32)
     return chosen
+
+
+def least_of_top_k(predicted: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    """A value for each row, f32 (b, 1), that its k largest do not fall below, and few others reach.
+
+    The k-th largest among the maxima of groups of columns: a fraction of what the k-th largest of all costs.
+
+    Examples
+    --------
+    >>> least_of_top_k(np.array([[0.5, 0.2, 0.1]], dtype=np.float32), 2)
+    array([[0.2]], dtype=float32)
+    """
+    n = max(N_GROUPS, 8 * k)
+    if (size := predicted.shape[1] // n) > 1:  # the columns that are left over may only raise the value
+        predicted = predicted[:, : size * n].reshape(len(predicted), size, n).max(axis=1)
+    at = predicted.shape[1] - k
+    return np.partition(predicted, at, axis=1)[:, at : at + 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -17,6 +17,8 @@ from recroute.data import Dataset, Encoder, IdMap, InteractionMatrix, llm_means
 from recroute.encoders import fit_encoder, vectors_of, view_encoder
 from recroute.errors import RouterError, UnknownNameError
 from recroute.retrieval import tie_order, top_k
+from recroute.routers.fields import fitted, setting
+from recroute.routers.ranking import Ranking
 from recroute.routers.unseen.background import Background
 
 if TYPE_CHECKING:
@@ -27,45 +29,7 @@ Instances = Dataset | Sequence[str] | NDArray[np.float32]
 Scores = NDArray[np.float32]
 VIEWS = ("embedding", "tfidf", "all")
 
-
-def setting(
-    default: Any,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    choices: Sequence[str] | None = None,
-    help: str = "",
-) -> Any:
-    """A hyperparameter: its default, its closed range or its choices, and one line of help, declared once."""
-    return field(default=default, metadata={"low": low, "high": high, "choices": choices, "help": help})
-
-
-def fitted(*, array: bool = True, needed: bool = True) -> Any:
-    """Declares what `_fit` sets; no parameter of the constructor. What is not needed, folders may lack."""
-    return field(init=False, repr=False, compare=False, metadata={"array": array, "needed": needed})
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The k best LLMs of each of b instances, best first.
-
-    Parameters
-    ----------
-    llm_index : int32 (b, k)
-        Positions in `llm_ids`.
-    predicted_score : f32 (b, k)
-    llm_ids : IdMap
-        All LLMs of the router.
-    """
-
-    llm_index: NDArray[np.int32]
-    predicted_score: NDArray[np.float32]
-    llm_ids: IdMap
-
-    @property
-    def names(self) -> list[list[str]]:
-        """The LLMs' ids, b lists of k."""
-        return [[self.llm_ids.ids[i] for i in row] for row in self.llm_index]
+__all__ = ["VIEWS", "Instances", "Ranking", "Router", "Scores", "TextRouter", "fitted", "setting"]
 
 
 @dataclass(kw_only=True)
@@ -196,7 +160,16 @@ class Router(ABC):
 
     def choose(self, predicted: Scores, llm_index: NDArray[np.integer], k: int = 1) -> NDArray[np.int32]:
         """Columns int32 (b, k) of the best LLMs, for predictions f32 (b, m) over `llm_index` int (m,)."""
-        return top_k(predicted, k, tie_order(self.llm_mean_[llm_index]))
+        if not self._is_everyone(llm_index):
+            return top_k(predicted, k, tie_order(self.llm_mean_[llm_index]))
+        of, order = vars(self).get("_tie_order", (None, None))
+        if of is not self.llm_mean_:  # sorting takes longer than ranking one prompt, and many are ranked by one order
+            of, order = self._tie_order = self.llm_mean_, tie_order(self.llm_mean_)
+        return top_k(predicted, k, order)
+
+    def _is_everyone(self, llm_index: NDArray[np.integer]) -> bool:
+        """Whether these are all LLMs in their order."""
+        return len(llm_index) == len(self.llm_mean_) and bool((llm_index == np.arange(len(llm_index))).all())
 
     def distribution(self, predicted: Scores) -> NDArray[np.float64]:
         """The router's own distribution over the pool, f64 (b, m): softmax of the predicted scores.

@@ -17,6 +17,7 @@ from recroute.data import Dataset
 from recroute.retrieval import LLMIndex
 from recroute.retrieval.llm_index import KINDS
 from recroute.routers.base import Instances, Ranking, Scores, TextRouter, fitted, setting
+from recroute.threads import one_thread
 
 if TYPE_CHECKING:
     from recroute.routers.unseen.new_llms import NewLLMs
@@ -84,8 +85,9 @@ class FactorRouter(TextRouter):
         linear = type(self)._score is FactorRouter._score  # a subclass may predict more than an inner product
         if self.index == "exact" or not (large and linear and 1 <= k <= INDEX_SHARE * len(pool)):
             return super().rank(instances, k, llms)
-        factors = self.bridge_(self.vectors(instances))
-        best, predicted = self._index().search(factors, k, None if llms is None else pool)
+        vectors = self.vectors(instances)
+        with one_thread(len(vectors), 0):
+            best, predicted = self._index().search(self.bridge_(vectors), k, None if llms is None else pool)
         return Ranking(best.astype(np.int32), predicted, self.llm_ids_)
 
     def _add_llms(self, new: NewLLMs) -> None:

@@ -15,6 +15,7 @@ from recroute.memo import Memo
 from recroute.routers.base import VIEWS, Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.factorisation import completed, interaction_factors
 from recroute.routers.text_views import TextViews, fit_text_views
+from recroute.threads import one_thread
 
 if TYPE_CHECKING:
     from recroute.routers.unseen.new_llms import NewLLMs
@@ -90,9 +91,14 @@ class Hierarchy(TextRouter):
         self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        views = self.views_(self.vectors(instances))
-        factors = self.offset_ + sum(features @ self.weights_[name] for name, features in views.items())  # (b, 1 + k)
-        predicted = self.bias_[llm_index] + factors @ self.llm_factors_[llm_index].T  # (b, 1 + k) x (1 + k, m)
+        vectors = self.vectors(instances)
+        bias, llm_factors = self.bias_, self.llm_factors_
+        if not self._is_everyone(llm_index):  # a copy of all of them would take longer than the product
+            bias, llm_factors = bias[llm_index], llm_factors[llm_index]
+        with one_thread(len(vectors), llm_factors.size):
+            views = self.views_(vectors)
+            factors = self.offset_ + sum(shown @ self.weights_[name] for name, shown in views.items())  # (b, 1 + k)
+            predicted = bias + factors @ llm_factors.T  # (b, 1 + k) x (1 + k, m)
         return np.asarray(predicted, dtype=np.float32)
 
     def state(self) -> dict[str, NDArray[Any]]:

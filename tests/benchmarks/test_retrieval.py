@@ -7,11 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from recroute.bridges.ridge import RidgeBridge
-from recroute.data import IdMap
 from recroute.retrieval import LLMIndex
-from recroute.routers.base import Router
-from recroute.routers.svd import SVD
 
 K = 10
 
@@ -78,17 +74,3 @@ def test_approximate_against_exact(kind: str, m: int, d: int) -> None:
         f"\n{kind}, {m} LLMs, {d} factors: built in {built:.1f} s, {spent:.0f} microseconds a prompt, "
         f"recall@{K} {recall:.3f}, first {np.mean(predicted[:, 0] / score[:, 0]):.5f} of the best score"
     )
-
-
-def test_a_router_ranks_one_vector_among_10000_llms() -> None:
-    bias, factors, mean, _ = vectors(10_000, 4)
-    router = SVD()
-    router.llm_ids_ = IdMap(tuple(f"llm-{i}" for i in range(10_000)), kind="llm")
-    router.llm_mean_, router.bias_, router.llm_factors_ = mean, bias, factors
-    rng = np.random.default_rng(1)
-    router.encoder_ = object()  # type: ignore[assignment]  # vectors are given, so it is never asked
-    router.bridge_ = RidgeBridge(rng.normal(size=(384, 4)), np.zeros(4))
-    prompt = rng.normal(size=(1, 384)).astype(np.float32) / np.sqrt(384)
-    spent = microseconds(lambda: router.rank(prompt, K), 500)
-    plain = microseconds(lambda: Router.rank(router, prompt, K), 50)
-    print(f"\nrank, one vector x 10,000 LLMs, k={K}: {spent:.0f} microseconds, by score and sort {plain:.0f}")

@@ -3,6 +3,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from recroute.retrieval import LLMIndex, tie_order, top_k
+from recroute.retrieval.llm_index import BLOCK
 
 M, D, B = 3000, 5, 40
 RNG = np.random.default_rng(0)
@@ -112,3 +113,36 @@ def test_an_index_with_added_llms_finds_what_one_of_all_llms_finds(kind: str, lo
     best = expected(FACTORS, 10, np.arange(M))[0]
     recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, best, strict=True)])
     assert recall == 1 if kind in ("flat", "exact") else recall > 0.95
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_prompt_is_ranked_the_same_alone_and_among_others(pooled: bool) -> None:
+    index, pool = LLMIndex(BIAS, VECTORS, MEAN), RNG.permutation(M)[:2000] if pooled else None
+    factors = RNG.normal(size=(3 * (BLOCK // M) + 5, D))  # the last block is not full
+    found, predicted = index.search(factors, 10, pool)
+    for row in (0, BLOCK // M - 1, BLOCK // M, len(factors) - 1):
+        alone, score = index.search(factors[[row]], 10, pool)
+        np.testing.assert_array_equal(alone[0], found[row])
+        np.testing.assert_array_equal(score[0], predicted[row])
+
+
+@pytest.mark.parametrize("kind", ["flat", "exact"])
+def test_no_instances_give_no_rows(kind: str) -> None:
+    found, predicted = LLMIndex(BIAS, VECTORS, MEAN, kind).search(np.empty((0, D)), 10)
+    assert found.shape == predicted.shape == (0, 10)
+
+
+def test_equal_llms_are_ranked_by_train_mean_alone() -> None:
+    found, _ = LLMIndex(np.full(M, 0.5), np.zeros((M, D)), MEAN).search(FACTORS, 10)
+    np.testing.assert_array_equal(found, np.tile(tie_order(MEAN)[:10], (B, 1)))
+
+
+@pytest.mark.parametrize("best_at", ["front", "end", "one group"])
+def test_where_the_best_llms_stand_does_not_matter(best_at: str) -> None:
+    bias = RNG.uniform(0.3, 0.5, M)
+    at = {"front": np.arange(30), "end": np.arange(M - 30, M), "one group": np.arange(0, 256 * 11, 256)}[best_at]
+    bias[at] += 0.5
+    found, _ = LLMIndex(bias, 1e-3 * VECTORS, MEAN).search(FACTORS, 10)
+    predicted = (bias + FACTORS @ (1e-3 * VECTORS).T).astype(np.float32)
+    np.testing.assert_array_equal(found, top_k(predicted, 10, tie_order(MEAN)))
+    assert np.isin(found, at).all()

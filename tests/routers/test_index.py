@@ -69,6 +69,16 @@ def test_large_pools_go_through_the_index_and_small_ones_do_not(many: Dataset) -
     np.testing.assert_array_equal(router.rank(many).llm_index, by_score(router, many, 1, np.arange(M))[0])
 
 
+def test_equal_scores_go_by_the_train_means_of_the_latest_fit(many: Dataset) -> None:
+    router = make_router("knn")
+    for data in (many, many.take_llms(np.arange(M)[::-1])):
+        router.fit(data)
+        for _ in range(2):
+            ranking = router.rank(data, 10)
+            predicted = router.score(data)
+            np.testing.assert_array_equal(ranking.llm_index, top_k(predicted, 10, tie_order(router.llm_mean_)))
+
+
 @pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf", "exact"])
 def test_a_saved_router_ranks_the_same(kind: str, many: Dataset, tmp_path: Path) -> None:
     fitted = make_router("svd", index=kind).fit(many)

@@ -1,0 +1,41 @@
+"""TF-IDF is scikit-learn's, one prompt or many."""
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from recroute.encoders import TfidfEncoder
+from recroute.encoders.tfidf import SETTINGS
+
+TRAIN = [f"Compute {i} + {i % 7} times {i % 3}; then name the {w}." for i in range(40) for w in ("river", "poet")]
+NEW = ["Compute 3 + 3 + 3 + 3 and name the poet", "rivers and poets", "", "the the the river river .", TRAIN[5]]
+
+
+@pytest.fixture(scope="module")
+def encoder() -> TfidfEncoder:
+    return TfidfEncoder.fit(TRAIN, n_dims=8)
+
+
+def test_weights_are_those_of_scikit_learn(encoder: TfidfEncoder) -> None:
+    theirs = TfidfVectorizer(vocabulary=encoder.vocabulary.tolist(), **SETTINGS)
+    theirs.idf_ = encoder.idf
+    expected = theirs.transform([*NEW, *TRAIN]) @ encoder.components.T
+    length = np.linalg.norm(expected, axis=1, keepdims=True)
+    expected /= np.where(length > 0, length, 1)
+    np.testing.assert_allclose(encoder.encode([*NEW, *TRAIN]), expected, atol=2e-6)
+
+
+def test_a_prompt_gets_the_same_vector_alone_and_among_others(encoder: TfidfEncoder) -> None:
+    alone = np.vstack([encoder.encode([prompt]) for prompt in NEW])
+    np.testing.assert_array_equal(alone, encoder.encode(NEW))
+    restored = TfidfEncoder.from_state(encoder.state())
+    np.testing.assert_array_equal(restored.encode(NEW), alone)
+
+
+def test_a_prompt_without_a_known_term_is_the_zero_vector(encoder: TfidfEncoder) -> None:
+    np.testing.assert_array_equal(encoder.encode(["", "xyzzy"]), np.zeros((2, 8), dtype=np.float32))
+    assert encoder.encode(["", "xyzzy"]).dtype == np.float32
+
+
+def test_no_prompts_give_no_vectors(encoder: TfidfEncoder) -> None:
+    assert encoder.encode([]).shape == (0, 8)
