@@ -78,11 +78,10 @@ class SparkDataset:
             llms = local(records.select("llm_id").distinct().orderBy("llm_id"))
         train = F.col("split") == "train" if "split" in instances.columns else F.lit(True)
         instances = _numbered(instances.withColumn("train", train))
-        numbers = llms.select("llm_id", llm=pl.int_range(pl.len(), dtype=pl.Int32))
         records = (
             records.withColumn("score", F.col("score").cast("float"))
             .join(instances.select("instance_id", "instance", "train"), "instance_id", "left")
-            .join(F.broadcast(spark.createDataFrame(numbers.to_arrow())), "llm_id", "left")
+            .join(F.broadcast(spark.createDataFrame(_positions(llms).to_arrow())), "llm_id", "left")
         )
         return cls(folder.rsplit("/", 1)[-1], records, instances, llms)
 
@@ -105,8 +104,14 @@ class SparkDataset:
                     f"{self.name}/records.parquet {mend} ({counts[name]} such rows)"
                 )
 
-    def sample(self, n: int, seed: int) -> tuple[Dataset, list[int]]:
+    def sample(self, cells: DataFrame, n: int, seed: int) -> tuple[Dataset, list[int]]:
         """At most n training instances that have a prompt, all LLMs and the records between them.
+
+        Parameters
+        ----------
+        cells : pyspark.sql.DataFrame
+            `instance, llm, score` of `records`, perhaps persisted.
+        n, seed : int
 
         Returns
         -------
@@ -122,13 +127,16 @@ class SparkDataset:
         if "prompt" not in self.instances.columns:
             raise DataError(f"{self.name}/instances.parquet has no column prompt; add it")
         order = F.xxhash64(F.lit(seed), "instance_id")  # the same draw whatever the partitions
-        drawn = self.instances.filter("train AND prompt IS NOT NULL").orderBy(order, "instance_id").limit(n)
-        instances = local(drawn)
-        ids = drawn.sparkSession.createDataFrame(instances.select("instance_id").unique().to_arrow())
-        rows = self.records.join(F.broadcast(ids), "instance_id", "left_semi")
-        records = Records(local(rows.select("instance_id", "llm_id", "score")), f"{self.name}/records.parquet")
+        instances = local(self.instances.filter("train AND prompt IS NOT NULL").orderBy(order, "instance_id").limit(n))
+        numbers = cells.sparkSession.createDataFrame(instances.select("instance").unique().to_arrow())
+        found = local(cells.select("instance", "llm", "score").join(F.broadcast(numbers), "instance", "left_semi"))
+        ids, llm_ids = instances.select("instance", "instance_id"), _positions(self.llms)
+        records = found.join(ids, on="instance").join(llm_ids, on="llm")
         sample = Dataset.from_records(
-            records, name=self.name, instances=instances.drop("instance", "train"), llms=self.llms
+            Records(records.sort("instance", "llm"), f"{self.name}/records.parquet"),
+            name=self.name,
+            instances=instances.drop("instance", "train"),
+            llms=self.llms,
         )
         return sample, instances["instance"].to_list()
 
@@ -138,6 +146,10 @@ def local(table: DataFrame) -> pl.DataFrame:
     found = pl.from_arrow(table.toArrow())
     assert isinstance(found, pl.DataFrame)
     return found
+
+
+def _positions(llms: pl.DataFrame) -> pl.DataFrame:
+    return llms.select("llm_id", llm=pl.int_range(pl.len(), dtype=pl.Int32))
 
 
 class _NoTableError(DataError):

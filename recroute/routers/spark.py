@@ -78,7 +78,7 @@ def fit_als_on_spark(
     cells = data.records.select("instance", "llm", "score", "train").persist()
     try:
         data.check(cells)
-        sample, numbers = data.sample(n_sample, router.seed)
+        sample, numbers = data.sample(cells, n_sample, router.seed)
         model = _factorise(router, cells.filter("train"))
         instance_factors = _rows(model.userFactors, numbers, model.rank)
         llm_factors = _rows(model.itemFactors, range(data.llms.height), model.rank)
