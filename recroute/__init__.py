@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from recroute.pools import make_pools
     from recroute.report import plot_growth, write_html
     from recroute.routers import Ranking, Router, load_router, make_router, router_names
+    from recroute.routers.spark import fit_als_on_spark
     from recroute.splits import Split, split_dataset
     from recroute.tuning import Tuned, tune
 
@@ -50,6 +51,7 @@ _HOMES = {
     "recroute.pools": ("make_pools",),
     "recroute.report": ("plot_growth", "write_html"),
     "recroute.routers": ("Ranking", "Router", "load_router", "make_router", "router_names"),
+    "recroute.routers.spark": ("fit_als_on_spark",),
     "recroute.splits": ("Split", "split_dataset"),
     "recroute.tuning": ("Tuned", "tune"),
 }
@@ -70,6 +72,7 @@ __all__ = [
     "__version__",
     "coldstart",
     "evaluate",
+    "fit_als_on_spark",
     "llm_means",
     "load_router",
     "make_pools",

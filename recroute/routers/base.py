@@ -106,6 +106,13 @@ class Router(ABC):
         RouterError
             If `train` has no records, or lacks the text or tasks the router reads.
         """
+        train = self._begin(train)
+        with threadpool_limits(limits=1, user_api="blas"):
+            self._fit(train)
+        return self
+
+    def _begin(self, train: Dataset) -> Dataset:
+        """Set what every router keeps of its training data, and give these as `_fit` wants them."""
         if train.interactions.n_observed == 0:
             raise RouterError(f"{self.name} cannot be fitted on {train.name}: it has no records")
         self.background_ = Background.of(train)
@@ -113,9 +120,7 @@ class Router(ABC):
         self.llm_ids_ = train.llm_ids
         self.llm_mean_ = llm_means(train)
         self.encoder_ = train.encoder
-        with threadpool_limits(limits=1, user_api="blas"):
-            self._fit(train)
-        return self
+        return train
 
     def _with_vectors(self, train: Dataset) -> Dataset:
         """The training data as `_fit` wants them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,31 @@ class FactorRouter(TextRouter):
 
     def _fit(self, train: Dataset) -> None:
         train = train.evaluated()
-        bias, instance_factors, llm_factors = self._factorise(train)
+        self._place(train, *self._factorise(train))
+
+    def fit_factors(self, train: Dataset, instance_factors: Array, llm_factors: Array) -> Self:
+        """As `fit`, with factors that were found elsewhere: the bridge, and what the router keeps of its data.
+
+        Parameters
+        ----------
+        train : Dataset
+            May be a sample of the instances that the factors were found on.
+        instance_factors : f64 (n, k)
+        llm_factors : f64 (m, k)
+
+        Raises
+        ------
+        RouterError
+            As `fit`.
+        """
+        train = self._begin(train)
+        seen = np.flatnonzero(train.interactions.instance_counts)
+        with threadpool_limits(limits=1, user_api="blas"):
+            self._place(train.take_instances(seen), np.zeros(train.n_llms), instance_factors[seen], llm_factors)
+        return self
+
+    def _place(self, train: Dataset, bias: Array, instance_factors: Array, llm_factors: Array) -> None:
+        """Rotate the factors and fit the bridge; every instance has a record."""
         Q, R = np.linalg.qr(llm_factors)  # U V' = (U R') Q' for V = Q R
         assert train.embeddings is not None
         self.bias_ = bias

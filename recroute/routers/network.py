@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.routers.one_by_one import DECAY, EPSILON, SQUARE_DECAY, descend
+
 Vectors = NDArray[np.float32]
 Layers = list[tuple[Vectors, Vectors]]  # weight (inputs, outputs) and offset (outputs,) of each layer
-
-DECAY, SQUARE_DECAY, EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants
 
 
 def fit_network(
@@ -61,9 +61,12 @@ def fit_network(
     without_record = np.isnan(scores).all(axis=0)
     layers[-1][0][:, without_record] = 0
     layers[-1][1][without_record] = log_odds(means[without_record])  # no gradient ever moves these
+    orders = [order_rng.permutation(len(X)) for _ in range(n_epochs)]
+    if batch_size == 1 and not hidden:
+        descend(X, scores, *layers[0], learning_rate, np.concatenate(orders))
+        return layers
     adam = _Adam([array for layer in layers for array in layer], learning_rate)
-    for _ in range(n_epochs):
-        order = order_rng.permutation(len(X))
+    for order in orders:
         for start in range(0, len(X), batch_size):
             batch = order[start : start + batch_size]
             adam.step(_gradients(layers, X[batch], scores[batch]))
