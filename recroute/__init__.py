@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from recroute.report import plot_growth, write_html
     from recroute.routers import Ranking, Router, load_router, make_router, router_names
     from recroute.splits import Split, split_dataset
+    from recroute.subpool import PoolChoice, choose_pool
     from recroute.tuning import Tuned, tune
 
 _HOMES = {
@@ -51,6 +52,7 @@ _HOMES = {
     "recroute.report": ("plot_growth", "write_html"),
     "recroute.routers": ("Ranking", "Router", "load_router", "make_router", "router_names"),
     "recroute.splits": ("Split", "split_dataset"),
+    "recroute.subpool": ("PoolChoice", "choose_pool"),
     "recroute.tuning": ("Tuned", "tune"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -61,6 +63,7 @@ __all__ = [
     "IdMap",
     "InteractionMatrix",
     "LLMPrior",
+    "PoolChoice",
     "Ranking",
     "Records",
     "RecrouteError",
@@ -68,6 +71,7 @@ __all__ = [
     "Split",
     "Tuned",
     "__version__",
+    "choose_pool",
     "coldstart",
     "evaluate",
     "llm_means",
