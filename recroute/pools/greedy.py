@@ -8,13 +8,13 @@ import numpy as np
 
 from recroute.pools.pool_value import Array, Index, PoolValue
 
-MIN_GAIN = 1e-6  # of the mean score; an exchange has to gain more, so exchanges end
+MIN_GAIN = 1e-6  # of the value; an exchange has to gain more, so exchanges end
 
 
 def greedy(value: PoolValue, size: int, order: Index, *, keep: Sequence[int] = ()) -> list[int]:
     """Add the LLM that gains most until there are `size`, beginning with those to keep.
 
-    For the oracle score, without LLMs to keep, the pool has at least 1 - 1/e of the best pool's score. Source:
+    Where the value is submodular, without LLMs to keep, the pool has at least 1 - 1/e of the best pool's value. Source:
     Nemhauser, Wolsey and Fisher, An analysis of approximations for maximizing submodular set functions, Mathematical
     Programming 1978.
 
@@ -43,7 +43,7 @@ def greedy(value: PoolValue, size: int, order: Index, *, keep: Sequence[int] = (
 def exchange(value: PoolValue, pool: Sequence[int], order: Index, *, n_kept: int = 0) -> list[int]:
     """Exchange the LLM for the one outside that gains most, until none gains more than `MIN_GAIN`.
 
-    The first `n_kept` stay. Every exchange raises the mean score, which is at most 1, so this ends.
+    The first `n_kept` stay. Every exchange raises the value by so much, and it has an upper bound, so this ends.
     """
     found = list(pool)
     worth = value.of(found)

@@ -29,15 +29,16 @@ class _Held(NamedTuple):
 class PoolValue:
     """Mean score of a pool in which each instance goes to the LLM of the highest key.
 
-    Keys that are the scores themselves give the oracle score of the pool: a monotone submodular function. Keys made
-    of predictions (`ranks`) give what a router reaches. Either way one pass over the cells tells the value of adding
+    Where the LLM of the highest key has the highest score too, this is a monotone submodular function of the pool: its
+    oracle score, if the scores are observed ones. Keys made of predictions (`ranks`) with observed scores give what a
+    router reaches. Either way one pass over the cells tells the value of adding
     each LLM, and two passes that of every exchange (as in Schubert and Rousseeuw, Fast and eager k-medoids
     clustering, Information Systems 2021). Instances that no LLM can win from the pool are left out of the pass.
 
     Parameters
     ----------
     key : uint8, uint16 or f32 (n, m), at least 0
-    score : uint8 or f32 (n, m) in [0, 1]
+    score : uint8 or f32 (n, m), at least 0
         Without unobserved cells.
 
     Examples

@@ -222,8 +222,8 @@ def _head(found: PoolChoice, level: int) -> Iterator[str]:
     yield f"<h{level}>LLMs worth deploying: {escape(str(data['name']))}</h{level}>"
     told = (
         f"{data['n_instances']:,} instances x {data['n_llms']:,} LLMs; router {_router(found)}; n = "
-        f"{data['n_test']:,} test prompts x {len(found.info['seeds'])} seeds; 95% bootstrap intervals. Pools are chosen "
-        "on training prompts."
+        f"{data['n_test']:,} test prompts x {len(found.info['seeds'])} seeds; 95% bootstrap intervals. Pools are "
+        "chosen on training prompts."
     )
     yield f'<p class="facts">{escape(told)}</p>'
     if data["simulated"]:

@@ -12,6 +12,8 @@ from recroute.pools import PoolValue, exchange, greedy
 from recroute.pools.pool_value import Array, Index
 from recroute.retrieval import tie_order
 
+ROUNDING = 1e-6  # costs are stored as float32
+
 
 def chosen_pools(value: PoolValue, train: Dataset, size: int, keep: Sequence[int]) -> dict[int, list[int]]:
     """A pool of each size from that of `keep` (at least 1) to `size`: greedy, then exchanged until nothing gains.
@@ -56,21 +58,21 @@ def candidates(train: Dataset, size: int, keep: Sequence[str], budget: float | N
     if unknown := [name for name, k in zip(keep, kept, strict=True) if k not in allowed]:
         raise DataError(f"llm {unknown[0]!r} is to be kept and has no record on train; evaluate it, or do not keep it")
     if budget is not None:
-        cost = mean_costs(train)
+        cost, limit = mean_costs(train), budget * (1 + ROUNDING)
         for name, k in zip(keep, kept, strict=True):
-            if not cost[k] <= budget:
+            if not cost[k] <= limit:
                 raise DataError(
                     f"llm {name!r} is to be kept and costs {cost[k]:.4g} USD per 1,000 prompts, more than the budget "
                     f"{budget:g}; raise the budget, or do not keep it"
                 )
-        allowed = allowed[cost[allowed] <= budget]
+        allowed = allowed[cost[allowed] <= limit]
         if len(allowed) == 0:
             raise DataError(
                 f"no LLM costs at most {budget:g} USD per 1,000 prompts; the cheapest costs {np.nanmin(cost):.4g}"
             )
     if size > len(allowed):
-        limit = " with a record on train" if budget is None else f" within the budget {budget:g}"
-        raise DataError(f"size {size} is more than the {len(allowed)} LLMs of {train.name}{limit}; ask for fewer")
+        where = " with a record on train" if budget is None else f" within the budget {budget:g}"
+        raise DataError(f"size {size} is more than the {len(allowed)} LLMs of {train.name}{where}; ask for fewer")
     return allowed, [int(i) for i in np.searchsorted(allowed, kept)]
 
 

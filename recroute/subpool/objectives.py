@@ -25,12 +25,17 @@ def oracle_value(train: Dataset) -> PoolValue:
 
 
 def routed_value(train: Dataset, router: Router, seed: int) -> PoolValue:
-    """Pools by what the router reaches in them on training prompts that it was not fitted on.
+    """Pools by what the router expects of its own choices, on training prompts that it was not fitted on.
 
-    It is fitted once on each fold, with all LLMs; a pool is a restriction of its choices, as with `llms=`.
+    The mean over prompts of the highest predicted score in the pool: monotone and submodular, as the oracle score is.
+    Observed scores of the choices would be free of the router's errors and full of luck: among thousands of LLMs some
+    look good on the few prompts they would get, and the pool is filled with those. Predictions share what is known of
+    all LLMs and prompts. They may be on any scale; below 0 they are raised.
+
+    The router is fitted once on each fold, with all LLMs; a pool is a restriction of its choices, as with `llms=`.
     """
     (predicted,), _ = out_of_fold([router], train, N_FOLDS, seed)
-    return PoolValue(ranks(predicted, llm_means(train)), completed_scores(train))
+    return PoolValue(ranks(predicted, llm_means(train)), predicted - min(float(predicted.min()), 0.0))
 
 
 def completed_scores(train: Dataset) -> NDArray[Any]:
