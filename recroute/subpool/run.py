@@ -47,6 +47,7 @@ class _Found:
     judged: dict[Key, dict[int, Judged]] = field(default_factory=dict)
     test_ids: dict[int, NDArray[np.str_]] = field(default_factory=dict)
     pools: dict[int, dict[tuple[str, int], list[str]]] = field(default_factory=dict)  # by seed: objective, size
+    n_llms: dict[int, int] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     tasks: pl.DataFrame | None = None
@@ -149,7 +150,7 @@ def choose_pool(
         "environment": environment(),
     }
     llms = found.pools[first][objective, size]
-    rows = rows_of(found.judged, found.test_ids, chooser.label)
+    rows = rows_of(_with_size_of_all(found), found.test_ids, chooser.label)
     return PoolChoice(llms, rows, _pool_table(found, first), found.tasks, found.replacements, info)
 
 
@@ -179,11 +180,12 @@ def _one_seed(found: _Found, parts: Split, router: Router, wanted: _Wanted, prog
         pool = chosen[objective][size]
         found.tasks = tasks_of(values["routed"], train, pool)
         found.replacements = replacements_of(values[objective], parts, router, pool, judged[GROUP_OF[objective], size])
-    for key, result in judged.items():
-        found.judged.setdefault(key, {})[parts.seed] = result
+    for (group, k), result in judged.items():
+        found.judged.setdefault((group, 0 if group == ALL else k), {})[parts.seed] = result
     found.pools[parts.seed] = {
         (name, k): [ids[i] for i in pool] for name, pools in chosen.items() for k, pool in pools.items()
     }
+    found.n_llms[parts.seed] = train.n_llms
     found.digests[str(parts.seed)] = split_digest(parts)
     found.test_ids[parts.seed] = np.array(test.instance_ids.ids)  # last: now the seed is finished
 
@@ -212,6 +214,12 @@ def _groups(
     rng = np.random.default_rng([seed, 5])
     orders = [rng.permutation(train.n_llms) for _ in range(N_RANDOM)]
     return groups | {(RANDOM, k): [order[:k] for order in orders] for k in sizes}
+
+
+def _with_size_of_all(found: _Found) -> dict[Key, dict[int, Judged]]:
+    """The group of all LLMs under their number: the mean over seeds, whose training prompts may know others."""
+    sizes = [found.n_llms[seed] for seed in found.test_ids]
+    return {(group, k or sum(sizes) // len(sizes)): of_seed for (group, k), of_seed in found.judged.items()}
 
 
 def _pool_table(found: _Found, first: int) -> pl.DataFrame:
