@@ -164,7 +164,7 @@ def _pool(found: PoolChoice) -> Iterator[str]:
 
 def _share_html(found: PoolChoice, metric: str) -> str:
     groups = [group for group in GROUPS if found.pooled(metric, group=group).height]
-    rows = [
+    rows: list[list[str | Number]] = [
         [str(size), *(_number(one_row(found, metric, group=group, pool_size=size)) for group in groups)]
         for size in sizes(found, metric)
     ]
@@ -173,7 +173,7 @@ def _share_html(found: PoolChoice, metric: str) -> str:
 
 def _difference_html(found: PoolChoice) -> str:
     pairs = found.rows.filter(pl.col("seed").is_null(), pl.col("baseline").is_not_null())
-    rows = [
+    rows: list[list[str | Number]] = [
         [
             GROUPS[row["group"]],
             GROUPS[row["baseline"]],
