@@ -1,4 +1,4 @@
-"""Opt-in: `pytest tests/benchmarks/test_pool.py -s`. Choosing among as many cells as RouterEval's largest benchmark has.
+"""Opt-in: `pytest tests/benchmarks/test_pool.py -s`. Choosing among as many LLMs as RouterEval has.
 
 Prints figures; the machine decides them, so nothing timed is asserted.
 """
