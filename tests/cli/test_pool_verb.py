@@ -44,6 +44,8 @@ def test_pool_writes_all_its_files_and_a_data_set_to_go_on_with(
     assert {"router", "group", "pool_size", "seed", "metric", "value", "ci_low", "ci_high", "n_instances"} <= set(
         result["rows"][0]
     )
+    assert run(["report", str(files["json"]), "--html", str(tmp_path / "report.html")]) == 2
+    assert "recroute pool --html writes itself" in capsys.readouterr().err
     page = files["html"].read_text()
     assert "<svg" in page
     assert not [address for address in ("http://", "https://", "src=") if address in page.split("</style>")[1]]

@@ -63,6 +63,13 @@ def test_every_group_is_there_with_intervals_and_paired_differences(found: rr.Po
     assert set(found.rows["seed"].to_list()) == {None, 0, 1}
 
 
+def test_a_notebook_shows_the_verdict_and_the_figure(found: rr.PoolChoice) -> None:
+    shown = found._repr_html_()
+    assert "4 chosen for routing" in shown
+    assert "<svg" in shown
+    assert len(found.plot().axes) == 2
+
+
 def test_tasks_go_to_their_specialist(found: rr.PoolChoice) -> None:
     assert found.tasks.group_by("task").agg(pl.col("share").sum())["share"].to_list() == pytest.approx([1, 1, 1])
     for k, task in enumerate(("multiply", "translate", "compile")):
