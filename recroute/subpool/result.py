@@ -79,11 +79,12 @@ class PoolChoice:
                 gap = self.pooled(metric, group=group, baseline=STRONG, pool_size=size)
                 line += f"; RouterEval's all_strong {_share(strong)}, difference {_share(gap, '+')}"
             found.append(line)
-        k = self.enough()
+        k, told = self.enough(), f"{ENOUGH:.0%} of what {router} reaches with all {m:,}"
         found.append(
-            f"no size up to {size} has {ENOUGH:.0%} of what {router} reaches with all {m:,}"
+            f"no pool of up to {size} LLMs chosen for routing has {told}"
             if k is None
-            else f"{k} LLM{'s' * (k > 1)} suffice for {ENOUGH:.0%} of what {router} reaches with all {m:,}"
+            else f"smallest pool with at least {told}: {k} LLM{'s' * (k > 1)}, "
+            + _share(self.pooled("share_of_all", group=ROUTED, pool_size=k))
         )
         return found
 
