@@ -83,7 +83,7 @@ def choose_pool(
     keep : sequence of str
         Ids of LLMs that are in every pool.
     budget : float, optional
-        USD per 1,000 prompts: LLMs whose mean cost on train is above it are left out, of all groups.
+        USD per 1,000 prompts: LLMs whose mean cost on train is above it are left out of all groups but "all".
     split, encoder
         See `prepare_split`.
     seeds : list of int
@@ -161,9 +161,10 @@ def _one_seed(found: _Found, parts: Split, router: Router, wanted: _Wanted, prog
     if left_out := parts.train.n_llms - len(allowed):
         above = "" if wanted.budget is None else f", or a known cost of at most {wanted.budget:g} USD per 1,000 prompts"
         found.notes.append(f"seed {parts.seed}: {left_out} LLMs without a record on train{above}, are left out")
-    train, test = (data.take_llms(allowed) for data in (parts.train, parts.test))
+    whole = replace(parts, test=parts.test.take_instances(_with_record(parts.test)))
+    everyone = np.unique(parts.train.interactions.coordinates()[1])  # above the budget too: what it costs in quality
+    train, test = parts.train.take_llms(allowed), whole.test.take_llms(allowed)
     train = train.take_instances(_with_record(train))
-    test = test.take_instances(_with_record(test))
     parts = replace(parts, train=train, valid=parts.valid.take_llms(allowed), test=test)
     values = {
         "routed": routed_value(train, replace(router, seed=parts.seed), parts.seed),
@@ -171,7 +172,7 @@ def _one_seed(found: _Found, parts: Split, router: Router, wanted: _Wanted, prog
     }
     chosen = {name: chosen_pools(value, train, size, kept) for name, value in values.items()}
     groups = _groups(found, train, chosen, size, parts.seed)
-    judged: dict[Key, Judged] = {}
+    judged: dict[Key, Judged] = {(ALL, 0): judge(router, whole, everyone)}
     for done, ((group, k), pools) in enumerate(groups.items(), 1):
         judged[group, k] = average([judge(router, parts, pool) for pool in pools])
         progress(done, len(groups))
@@ -180,12 +181,12 @@ def _one_seed(found: _Found, parts: Split, router: Router, wanted: _Wanted, prog
         pool = chosen[objective][size]
         found.tasks = tasks_of(values["routed"], train, pool)
         found.replacements = replacements_of(values[objective], parts, router, pool, judged[GROUP_OF[objective], size])
-    for (group, k), result in judged.items():
-        found.judged.setdefault((group, 0 if group == ALL else k), {})[parts.seed] = result
+    for key, result in judged.items():
+        found.judged.setdefault(key, {})[parts.seed] = result
     found.pools[parts.seed] = {
         (name, k): [ids[i] for i in pool] for name, pools in chosen.items() for k, pool in pools.items()
     }
-    found.n_llms[parts.seed] = train.n_llms
+    found.n_llms[parts.seed] = len(everyone)
     found.digests[str(parts.seed)] = split_digest(parts)
     found.test_ids[parts.seed] = np.array(test.instance_ids.ids)  # last: now the seed is finished
 
@@ -199,7 +200,6 @@ def _groups(
 ) -> dict[Key, list[Any]]:
     """The pools of each group and size; of random ones several."""
     groups: dict[Key, list[Any]] = {
-        (ALL, train.n_llms): [np.arange(train.n_llms)],
         (SINGLE, 1): [tie_order(llm_means(train))[:1]],
     }
     for name, pools in chosen.items():
