@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.evaluation.bootstrap import Bootstrap, interval
+from recroute.evaluation.summarise import MANY_UNOBSERVED
 from recroute.subpool.judge import Array, Judged
 
 COLUMNS: dict[str, Any] = {
@@ -102,6 +103,16 @@ def _estimates(seen: Mapping[Key, list[Judged]]) -> Iterator[tuple[dict[str, Any
             for metric in (*SHARES, "mean_score", "oracle"):
                 head = {"group": group, "baseline": baseline, "pool_size": size, "metric": metric}
                 yield head, [partial(_difference, metric, *trio) for trio in trios]
+
+
+def unobserved_notes(rows: pl.DataFrame) -> list[str]:
+    """One line if many choices fell on cells that nobody evaluated."""
+    many = rows.filter(pl.col("seed").is_null() & (pl.col("value") > MANY_UNOBSERVED), metric="unobserved_choice")
+    worst = many.group_by("group", maintain_order=True).agg(pl.col("value").max())
+    if worst.is_empty():
+        return []
+    listed = ", ".join(f"{group} up to {share:.0%}" for group, share in worst.iter_rows())
+    return [f"choices that nobody evaluated are left out of the means (see unobserved_choice): {listed}"]
 
 
 def difference(pool: Judged, other: Judged, instance_ids: NDArray[np.str_], seed: int) -> tuple[float, float, float]:

@@ -23,7 +23,7 @@ from recroute.subpool.deployed import replacements_of, tasks_of
 from recroute.subpool.judge import Judged, average, judge
 from recroute.subpool.objectives import OBJECTIVES, oracle_value, routed_value
 from recroute.subpool.result import PoolChoice
-from recroute.subpool.rows import ALL, ORACLE, RANDOM, ROUTED, SINGLE, STRONG, Key, rows_of
+from recroute.subpool.rows import ALL, ORACLE, RANDOM, ROUTED, SINGLE, STRONG, Key, rows_of, unobserved_notes
 
 N_RANDOM = 5  # random pools of each size and seed
 Progress = Callable[[int, int], None]
@@ -135,6 +135,8 @@ def choose_pool(
     first = seeds[0]
     assert found.tasks is not None
     assert found.replacements is not None
+    rows = rows_of(_with_size_of_all(found), found.test_ids, chooser.label)
+    found.notes += unobserved_notes(rows)
     info = {
         "dataset": {**dataset_facts(dataset), "n_test": len(found.test_ids[first])},
         "seed": first,
@@ -150,7 +152,6 @@ def choose_pool(
         "environment": environment(),
     }
     llms = found.pools[first][objective, size]
-    rows = rows_of(_with_size_of_all(found), found.test_ids, chooser.label)
     return PoolChoice(llms, rows, _pool_table(found, first), found.tasks, found.replacements, info)
 
 

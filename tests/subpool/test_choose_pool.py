@@ -173,6 +173,14 @@ def test_an_unobserved_cell_is_neither_a_failure_nor_a_success() -> None:
     assert completed_scores(base).dtype == np.uint8
 
 
+def test_choices_that_nobody_evaluated_are_left_out_and_told() -> None:
+    found = rr.choose_pool(planted_dataset(n_instances=300, n_llms=6, missing=0.3), 3, router=ROUTER)
+    unobserved = found.pooled("unobserved_choice", group="chosen_routed", pool_size=3)["value"][0]
+    assert 0.1 < unobserved < 0.5
+    assert found.pooled("mean_score", group="chosen_routed", pool_size=3)["value"][0] > 0.75
+    assert any("nobody evaluated" in note and "chosen_routed" in note for note in found.notes)
+
+
 def test_an_llm_without_a_record_on_train_is_never_chosen(planted: Dataset) -> None:
     dense = planted.interactions.dense()
     dense[:, 0] = np.nan
