@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from recroute.routers import Ranking, Router, load_router, make_router, router_names
     from recroute.routers.spark import fit_als_on_spark
     from recroute.splits import Split, split_dataset
+    from recroute.subpool import PoolChoice, choose_pool
     from recroute.tuning import Tuned, tune
 
 _HOMES = {
@@ -53,6 +54,7 @@ _HOMES = {
     "recroute.routers": ("Ranking", "Router", "load_router", "make_router", "router_names"),
     "recroute.routers.spark": ("fit_als_on_spark",),
     "recroute.splits": ("Split", "split_dataset"),
+    "recroute.subpool": ("PoolChoice", "choose_pool"),
     "recroute.tuning": ("Tuned", "tune"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -63,6 +65,7 @@ __all__ = [
     "IdMap",
     "InteractionMatrix",
     "LLMPrior",
+    "PoolChoice",
     "Ranking",
     "Records",
     "RecrouteError",
@@ -70,6 +73,7 @@ __all__ = [
     "Split",
     "Tuned",
     "__version__",
+    "choose_pool",
     "coldstart",
     "evaluate",
     "fit_als_on_spark",

@@ -14,6 +14,7 @@ from recroute.errors import DataError
 from recroute.evaluation.evaluation import Evaluation
 
 RESULT, CONFIG, ENVIRONMENT, CHOICES = "result.json", "config.json", "environment.json", "choices.parquet"
+OTHERS = {"strategies": "coldstart", "replacements": "pool"}  # a key that only the results of that verb have
 
 
 def write_run(evaluation: Evaluation, path: str | Path, config: Mapping[str, Any] | None = None) -> None:
@@ -59,8 +60,9 @@ def read_run(path: str | Path) -> Evaluation:
         raw = json.loads(result.read_text(encoding="utf8"))
     except ValueError as error:
         raise DataError(f"{result} is no JSON ({error}); write it again with --json or --out") from None
-    if isinstance(raw, dict) and "strategies" in raw:
-        raise DataError(f"{result} is a result of coldstart, whose report recroute coldstart --html writes itself")
+    for key, verb in OTHERS.items():
+        if isinstance(raw, dict) and key in raw:
+            raise DataError(f"{result} is a result of {verb}, whose report recroute {verb} --html writes itself")
     try:
         evaluation = Evaluation.from_dict(raw)
     except (KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:

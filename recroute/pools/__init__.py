@@ -1,6 +1,21 @@
-"""Candidate pools of a given size: RouterEval's three groups, nested growth, and pools that came with the data."""
+"""Candidate pools: RouterEval's three groups, nested growth, pools that came with the data, and chosen ones."""
 
+from recroute.pools.greedy import exchange, greedy, replacements
 from recroute.pools.make import GROUPS, ROUTEREVAL_GROUPS, Pool, largest_pool, make_pools
 from recroute.pools.own import OWN, own_pools
+from recroute.pools.pool_value import PoolValue, ranks
 
-__all__ = ["GROUPS", "OWN", "ROUTEREVAL_GROUPS", "Pool", "largest_pool", "make_pools", "own_pools"]
+__all__ = [
+    "GROUPS",
+    "OWN",
+    "ROUTEREVAL_GROUPS",
+    "Pool",
+    "PoolValue",
+    "exchange",
+    "greedy",
+    "largest_pool",
+    "make_pools",
+    "own_pools",
+    "ranks",
+    "replacements",
+]

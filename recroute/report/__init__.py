@@ -10,6 +10,8 @@ from recroute.report.coldstart import (
 from recroute.report.combine import combine
 from recroute.report.html import html_page, notebook_html, write_html
 from recroute.report.plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
+from recroute.report.pool import pool_plot, pool_tables
+from recroute.report.pool_html import plot_pool, pool_notebook, save_pool_png, write_pool_html
 from recroute.report.study import plot_history, plot_shares, study_html
 from recroute.report.table import growth_table, main_group, metric_table, published_table
 from recroute.report.terminal_plot import growth_plot
@@ -29,12 +31,18 @@ __all__ = [
     "plot_growth",
     "plot_history",
     "plot_intervals",
+    "plot_pool",
     "plot_shares",
+    "pool_notebook",
+    "pool_plot",
+    "pool_tables",
     "published_table",
     "save_coldstart_png",
     "save_growth_png",
     "save_png",
+    "save_pool_png",
     "study_html",
     "write_coldstart_html",
     "write_html",
+    "write_pool_html",
 ]

@@ -1,0 +1,89 @@
+"""Pools of every size, chosen on training prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from recroute.data import Dataset, llm_means
+from recroute.errors import DataError
+from recroute.pools import PoolValue, exchange, greedy
+from recroute.pools.pool_value import Array, Index
+from recroute.retrieval import tie_order
+
+ROUNDING = 1e-6  # costs are stored as float32
+
+
+def chosen_pools(value: PoolValue, train: Dataset, size: int, keep: Sequence[int]) -> dict[int, list[int]]:
+    """A pool of each size from that of `keep` (at least 1) to `size`: greedy, then exchanged until nothing gains.
+
+    Larger pools need not contain the smaller ones. Of LLMs that gain the same the one with the higher train mean is
+    taken. Positions are those of `train`; the LLMs to keep come first.
+    """
+    order = tie_order(llm_means(train))
+    grown = greedy(value, size, order, keep=keep)
+    sizes = range(max(1, len(keep)), size + 1)
+    return {k: exchange(value, grown[:k], order, n_kept=len(keep)) for k in sizes}
+
+
+def candidates(train: Dataset, size: int, keep: Sequence[str], budget: float | None) -> tuple[Index, list[int]]:
+    """The LLMs that may be chosen, int (c,), and the places among them of those to keep.
+
+    Parameters
+    ----------
+    train : Dataset
+    size : int
+    keep : sequence of str
+        Ids.
+    budget : float, optional
+        USD per 1,000 prompts: LLMs whose mean cost on train is above it, or not known, are left out. So are those
+        without a record on train.
+
+    Raises
+    ------
+    DataError
+        If the size does not fit the LLMs or those to keep, one to keep is above the budget, or costs are not known.
+    UnknownNameError
+        If an LLM to keep is not in the data set.
+    """
+    if len(set(keep)) < len(keep):
+        raise DataError(f"keep names an LLM twice: {', '.join(keep)}; name each once")
+    if not max(1, len(keep)) <= size:
+        raise DataError(
+            f"size {size} is less than {max(1, len(keep))}: a pool holds every LLM to keep, and one at least"
+        )
+    kept = train.llm_ids.to_index(keep)
+    allowed = np.unique(train.interactions.coordinates()[1]).astype(np.int64)
+    if unknown := [name for name, k in zip(keep, kept, strict=True) if k not in allowed]:
+        raise DataError(f"llm {unknown[0]!r} is to be kept and has no record on train; evaluate it, or do not keep it")
+    if budget is not None:
+        cost, limit = mean_costs(train), budget * (1 + ROUNDING)
+        for name, k in zip(keep, kept, strict=True):
+            if not cost[k] <= limit:
+                raise DataError(
+                    f"llm {name!r} is to be kept and costs {cost[k]:.4g} USD per 1,000 prompts, more than the budget "
+                    f"{budget:g}; raise the budget, or do not keep it"
+                )
+        allowed = allowed[cost[allowed] <= limit]
+        if len(allowed) == 0:
+            raise DataError(
+                f"no LLM costs at most {budget:g} USD per 1,000 prompts; the cheapest costs {np.nanmin(cost):.4g}"
+            )
+    if size > len(allowed):
+        where = " with a record on train" if budget is None else f" within the budget {budget:g}"
+        raise DataError(f"size {size} is more than the {len(allowed)} LLMs of {train.name}{where}; ask for fewer")
+    return allowed, [int(i) for i in np.searchsorted(allowed, kept)]
+
+
+def mean_costs(train: Dataset) -> Array:
+    """Mean USD per 1,000 prompts of each LLM, f64 (m,), NaN where it is not known. DataError without any cost."""
+    costs = train.interactions.costs
+    known = np.zeros(0, dtype=bool) if costs is None else ~np.isnan(costs.data)
+    if costs is None or not known.any():
+        raise DataError(f"{train.name} has no costs, which a budget needs; add a column cost (USD) to records.parquet")
+    llm = train.interactions.coordinates()[1][known]
+    count = np.bincount(llm, minlength=train.n_llms)
+    total = 1000 * np.bincount(llm, costs.data[known].astype(np.float64), minlength=train.n_llms)
+    found: Array = np.divide(total, count, out=np.full(train.n_llms, np.nan), where=count > 0)
+    return found

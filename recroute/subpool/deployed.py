@@ -1,0 +1,68 @@
+"""What a person who deploys a pool asks: who answers what, and who replaces whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from recroute.data import Dataset, llm_means
+from recroute.pools import PoolValue, replacements
+from recroute.retrieval import tie_order
+from recroute.routers import Router
+from recroute.splits import Split
+from recroute.subpool.judge import Judged, judge
+from recroute.subpool.rows import difference
+
+
+def tasks_of(routed: PoolValue, train: Dataset, pool: list[int]) -> pl.DataFrame:
+    """Share of each task's training prompts that the router sends to each LLM of the pool, folds held out.
+
+    Returns
+    -------
+    polars.DataFrame `task, n_instances, llm_id, share`; every task has a row for every LLM, in the order of the pool.
+    """
+    choice = routed.choices(pool)
+    rows = []
+    for task in sorted(set(train.tasks.tolist())):
+        of_task = choice[train.tasks == task]
+        rows += [
+            {"task": task, "n_instances": len(of_task), "llm_id": train.llm_ids.ids[llm], "share": float(share)}
+            for llm in pool
+            for share in [(of_task == llm).mean()]
+        ]
+    return pl.DataFrame(rows)
+
+
+def replacements_of(value: PoolValue, split: Split, router: Router, pool: list[int], judged: Judged) -> pl.DataFrame:
+    """The best exchange for each LLM of the pool by its objective on train, and what comes of it on test.
+
+    Parameters
+    ----------
+    value : PoolValue
+        What the pool was chosen for.
+    split : Split
+    router : Router
+    pool : list of int
+        Those to keep can be withdrawn too.
+    judged : Judged
+        The pool on test.
+
+    Returns
+    -------
+    polars.DataFrame `llm_id, replacement, mean_score, difference, ci_low, ci_high`; no row where nobody is left.
+    """
+    numbers = ("mean_score", "difference", "ci_low", "ci_high")
+    schema: dict[str, Any] = {"llm_id": pl.String, "replacement": pl.String, **dict.fromkeys(numbers, pl.Float64)}
+    ids, order = split.train.llm_ids.ids, tie_order(llm_means(split.train))
+    rows = []
+    for i, exchanged in enumerate(replacements(value, pool) if len(pool) < value.n_llms else []):
+        best = int(order[exchanged[order].argmax()])
+        after = judge(router, split, [*pool[:i], best, *pool[i + 1 :]])
+        gap, low, high = difference(after, judged, np.array(split.test.instance_ids.ids), split.seed)
+        rows.append(
+            {"llm_id": ids[pool[i]], "replacement": ids[best], "mean_score": float(np.nanmean(after.chosen))}
+            | {"difference": gap, "ci_low": low, "ci_high": high}
+        )
+    return pl.DataFrame(rows, schema=schema)

@@ -1,0 +1,73 @@
+"""What pools come to on test prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.routers import Router
+from recroute.splits import Split
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One pool on n test instances; arrays f64 (n,).
+
+    Parameters
+    ----------
+    chosen : array
+        Score of the LLM that the router chose; NaN where nobody evaluated it.
+    best : array
+        Highest observed score of the pool; NaN where there is none.
+    unobserved : array
+        1 where the choice has no score.
+    cost : array
+        USD of the choice; NaN where unknown.
+    """
+
+    chosen: Array
+    best: Array
+    unobserved: Array
+    cost: Array
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+
+def judge(router: Router, split: Split, pool: Sequence[int] | NDArray[np.integer]) -> Judged:
+    """Fit the router on the training scores of the pool alone, as `scale` does, and follow its choices on test."""
+    llm_index = np.asarray(pool)
+    test = split.test.take_llms(llm_index)
+    scores = test.interactions.dense().astype(np.float64)
+    if len(llm_index) == 1:
+        choice = np.zeros(len(scores), dtype=np.int64)
+    else:
+        fitted = replace(router, seed=split.seed).fit(split.train.take_llms(llm_index))
+        choice = fitted.rank(test).llm_index[:, 0].astype(np.int64)
+    rows = np.arange(len(scores))
+    chosen = scores[rows, choice]
+    best = np.where(np.isnan(scores), -np.inf, scores).max(axis=1)
+    cost = np.full(len(scores), np.nan)
+    if test.interactions.costs is not None:
+        costs = np.full(scores.shape, np.nan)
+        costs[test.interactions.coordinates()] = test.interactions.costs.data
+        cost = costs[rows, choice]
+    return Judged(chosen, np.where(np.isfinite(best), best, np.nan), np.isnan(chosen).astype(np.float64), cost)
+
+
+def average(draws: Sequence[Judged]) -> Judged:
+    """Several pools as one: the mean of each instance over the pools that have a value."""
+    return Judged(**{f.name: _mean(np.stack([getattr(draw, f.name) for draw in draws])) for f in fields(Judged)})
+
+
+def _mean(values: Array) -> Array:
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    total = np.where(known, values, 0).sum(axis=0)
+    found: Array = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+    return found
