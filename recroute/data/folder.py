@@ -26,6 +26,7 @@ SUFFIXES = (".parquet", ".csv", ".jsonl")
 TABLE_COLUMNS: dict[str, dict[str, type]] = {  # optional columns by table: text, or numbers >= 0
     "instances": {"prompt": str, "task": str, "benchmark": str, "split": str},
     "llms": {"family": str, "n_params_b": float, "price_in": float, "price_out": float},
+    "preferences": {},  # checked by `pair_table`
 }
 
 
@@ -36,7 +37,8 @@ def read_dataset(path: str | Path) -> Dataset:
     ----------
     path : str or Path
         A folder with `records.parquet` (and, if there, `instances.parquet`, `llms.parquet`, `embeddings.npz`,
-        `pools.parquet`, `card.json`), or a records file: .parquet, .csv or .jsonl.
+        `pools.parquet`, `card.json`), or a records file: .parquet, .csv or .jsonl. With `preferences.parquet`
+        beside it `records.parquet` may be empty or missing.
 
     Raises
     ------
@@ -49,15 +51,17 @@ def read_dataset(path: str | Path) -> Dataset:
         return Dataset.from_records(Records(_read_table(path), path.name), name=path.stem)
     if not path.is_dir():
         raise DataError(f"no data set at {path}; name a dataset folder or a records file ({', '.join(SUFFIXES)})")
-    if not (path / "records.parquet").is_file():
+    preferences = _read_side_table(path / "preferences.parquet", "instance_id")
+    if preferences is None and not (path / "records.parquet").is_file():
         raise DataError(f"{path} has no records.parquet; a dataset folder needs one")
     card = _read_card(path / "card.json")
     dataset = Dataset.from_records(
-        Records(_read_table(path / "records.parquet"), "records.parquet"),
+        _read_scores(path / "records.parquet", preferences is not None),
         name=str(card.get("name", path.name)),
         instances=_read_side_table(path / "instances.parquet", "instance_id"),
         llms=_read_side_table(path / "llms.parquet", "llm_id"),
         card=card,
+        preferences=preferences,
     )
     if (path / "embeddings.npz").is_file():
         vectors, source = _read_embeddings(path / "embeddings.npz", dataset.instance_ids)
@@ -88,10 +92,17 @@ def write_dataset(dataset: Dataset, path: str | Path) -> None:
             embeddings=dataset.embeddings if precomputed else None,
             encoder=dataset.encoder.source if isinstance(dataset.encoder, Precomputed) else "",
             pools=dataset.pools,
+            preferences=_pairs(dataset),
             card=dataset.card,
         ),
         Path(path),
     )
+
+
+def _pairs(dataset: Dataset) -> pl.DataFrame | None:
+    if dataset.preferences is None:
+        return None
+    return dataset.preferences.to_frame(dataset.instance_ids, dataset.llm_ids)
 
 
 def _blocks(matrix: InteractionMatrix) -> Iterator[Block]:
@@ -121,6 +132,14 @@ def _read_table(path: Path) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, OSError, UnicodeError, ValueError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(f"{path} cannot be read as {path.suffix[1:]}: {reason[0]}; write the file again") from None
+
+
+def _read_scores(path: Path, may_lack: bool) -> Records | None:
+    """The records; None where there are none and there may be none."""
+    if may_lack and not path.is_file():
+        return None
+    table = _read_table(path)
+    return None if may_lack and table.is_empty() else Records(table, path.name)
 
 
 def _read_side_table(path: Path, id_column: str) -> pl.DataFrame | None:

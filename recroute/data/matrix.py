@@ -93,6 +93,12 @@ class InteractionMatrix:
         return int(self.scores.nnz)
 
     @property
+    def has_record(self) -> NDArray[np.bool_]:
+        """Whether anything was observed on each instance, bool (n,)."""
+        seen: NDArray[np.bool_] = np.diff(self.scores.indptr) > 0
+        return seen
+
+    @property
     def density(self) -> float:
         """Share of the cells that was observed."""
         cells = self.n_instances * self.n_llms

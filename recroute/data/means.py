@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recroute.data.dataset import Dataset
+from recroute.data.leaderboard import leaderboard
 
 PRIOR_RECORDS = 10.0  # about the noise variance of a 0/1 score over the variance of LLMs' skill within a task
 
@@ -19,7 +20,11 @@ def llm_means(dataset: Dataset) -> Array:
     Where every cell is observed this is the plain column mean. Where cells are missing the plain mean would
     compare an LLM that was only run on an easy task with one that was run on all of them; this is direct
     standardisation. Instances without a record are left out.
+
+    Of a data set with preferences and no score at all: the win rates of its `leaderboard`.
     """
+    if dataset.interactions.n_observed == 0 and dataset.preferences is not None:
+        return leaderboard(dataset.preferences, dataset.n_llms).win_rates()
     _, means, n_instances = task_means(dataset)
     standardised: Array = n_instances @ means / max(n_instances.sum(), 1)
     return standardised

@@ -25,6 +25,7 @@ LIBRARIES = {
 # What a result depends on; anything else that lies in the folder is not read.
 DATA_FILES = (
     "records.parquet",
+    "preferences.parquet",
     "instances.parquet",
     "llms.parquet",
     "pools.parquet",
