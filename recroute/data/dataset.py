@@ -134,6 +134,11 @@ class Dataset:
             seen[self.preferences.instance_index] = True
         return seen
 
+    def require_scores(self, what: str) -> None:
+        """Raise DataError where there are only preferences, which `what` cannot do with."""
+        if self.interactions.n_observed == 0 and self.preferences is not None:
+            raise DataError(f"{self.name} has only preferences, and {what} needs scores; add records")
+
     @cached_property
     def instance_ids(self) -> IdMap:
         return IdMap(tuple(self.instances["instance_id"].to_list()), kind="instance")

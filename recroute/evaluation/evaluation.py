@@ -93,11 +93,17 @@ class Evaluation:
             )
         return float(found["value"][0])
 
-    def sentences(self, metric: str = "mean_score") -> list[str]:
-        """What can be said of each router against the baseline.
+    @property
+    def main_metric(self) -> str:
+        """The mean score, or where there are only preferences the agreement with them."""
+        return "mean_score" if "mean_score" in self.rows["metric"] else "agreement"
+
+    def sentences(self, metric: str | None = None) -> list[str]:
+        """What can be said of each router against the baseline, by default in its `main_metric`.
 
         The mean over groups and pool sizes is compared where there are several.
         """
+        metric = metric or self.main_metric
         found = self.comparisons.filter(metric=metric)
         if "mean" in found["group"]:
             found = found.filter(group="mean")

@@ -119,7 +119,7 @@ def _cells(
             splits.append(_Seen.of(parts))
             against = reference_scores(parts.test, protocol.reference)
             for pool in pools:
-                if parts.test.take_llms(pool.llm_index).interactions.n_observed:
+                if parts.test.take_llms(pool.llm_index).has_evidence.any():
                     outcomes = pool_outcomes(routers, parts, pool.llm_index, against)
                     named = replace(pool, group=_group(pool, parts, protocol))
                     cell = Cell(seed, named.group, named.size, outcomes)
@@ -151,11 +151,14 @@ def usable(dataset: Dataset, wanted: Iterable[Router | str]) -> tuple[list[Route
         lacking["prompts"] = "no prompts"
         if dataset.embeddings is None:
             lacking["text"] = "neither prompts nor embeddings"
+    only_preferences = dataset.interactions.n_observed == 0
     routers: dict[str, Router] = {}
     refused: dict[str, list[str]] = {}
     for item in wanted:
         router = make_router(item) if isinstance(item, str) else replace(item)
-        if router.needs in lacking:
+        if only_preferences and not router.learns_from_preferences:
+            refused.setdefault("preferences and no scores", []).append(router.label)
+        elif router.needs in lacking:
             refused.setdefault(lacking[router.needs], []).append(router.label)
         else:
             routers.setdefault(router.label, router)

@@ -41,11 +41,13 @@ def identity(parts: Split, space: Space, settings: Mapping[str, Any]) -> dict[st
 
 
 def data_digest(*parts: Dataset) -> str:
-    """SHA-256 of scores, texts, tasks and vectors."""
+    """SHA-256 of scores, preferences, texts, tasks and vectors."""
     digest = hashlib.sha256()
     for data in parts:
         scores = data.interactions.scores
         arrays = [scores.data, scores.indices, scores.indptr, data.embeddings]
+        if (fought := data.preferences) is not None:
+            arrays += [fought.instance_index, fought.llm_a, fought.llm_b, fought.outcome]
         for array in arrays:
             digest.update(b"none" if array is None else array.tobytes())
         for text in (*(data.prompts or ()), *data.tasks.tolist()):
