@@ -170,7 +170,7 @@ class Evaluation:
         """The rows."""
         return self.rows
 
-    def plot(self, metric: str = "mean_score", **options: Any) -> Any:
+    def plot(self, metric: str | None = None, **options: Any) -> Any:
         """The growth curve, or intervals side by side for one pool, as Matplotlib axes; see `plot_evaluation`."""
         return _report().plot_evaluation(self, metric, **options)
 

@@ -12,6 +12,7 @@ TITLES = {
     "best_single_ratio": "mu / best single LLM on test (V_B)",
     "lift": "mu - best single LLM of train (lift)",
     "slope": "slope of mu on log2 m",
+    "agreement": "agreement with decided preferences",
 }
 
 SIZES_ABREAST = 5  # pool sizes that fit 100 columns with both ends of an interval on one line
