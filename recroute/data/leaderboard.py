@@ -11,6 +11,7 @@ from recroute.data.preferences import Preferences
 
 Array = NDArray[np.float64]
 PRIOR = 0.1  # precision of the prior on a coefficient: only an LLM that always wins or loses feels it
+PRIOR_SHOWN = 10.0  # of that on the intercept: where the battles cannot tell it from strength it is strength
 N_STEPS = 100  # more than any data need; a step is at most MAX_STEP long
 MAX_STEP = 4.0
 
@@ -24,7 +25,7 @@ class Leaderboard:
     coefficient : f64 (m,)
         Log odds against the average LLM; their mean is 0.
     first_shown : float
-        Log odds that being shown first adds.
+        Log odds that being shown first adds; 0 where the order does not tell (`Preferences.order_tells`).
     first_shown_error : float
         Standard error of that.
     """
@@ -52,16 +53,17 @@ def leaderboard(preferences: Preferences, n_llms: int) -> Leaderboard:
     fought = np.bincount(pair, minlength=n_llms**2).reshape(shape).astype(np.float64)  # (first, second)
     won = np.bincount(pair, preferences.outcome, minlength=n_llms**2).reshape(shape)
     x = np.zeros(n_llms + 1)  # coefficients, then the intercept
-    prior = np.append(np.full(n_llms, PRIOR), PRIOR)
+    prior = np.append(np.full(n_llms, PRIOR), PRIOR_SHOWN)
+    shown = float(preferences.order_tells)
     for _ in range(N_STEPS):
-        p = 0.5 * (1 + np.tanh((x[:-1, None] - x[:-1] + x[-1]) / 2))
+        p = 0.5 * (1 + np.tanh((x[:-1, None] - x[:-1] + shown * x[-1]) / 2))
         surplus, curvature = won - fought * p, fought * p * (1 - p)
-        gradient = np.append(surplus.sum(axis=1) - surplus.sum(axis=0), surplus.sum()) - prior * x
+        gradient = np.append(surplus.sum(axis=1) - surplus.sum(axis=0), shown * surplus.sum()) - prior * x
         by_first = curvature.sum(axis=1) - curvature.sum(axis=0)
         hessian = np.zeros((n_llms + 1, n_llms + 1))
         hessian[:-1, :-1] = np.diag(curvature.sum(axis=1) + curvature.sum(axis=0)) - curvature - curvature.T
-        hessian[:-1, -1] = hessian[-1, :-1] = by_first
-        hessian[-1, -1] = curvature.sum()
+        hessian[:-1, -1] = hessian[-1, :-1] = shown * by_first
+        hessian[-1, -1] = shown * curvature.sum()
         hessian += np.diag(prior)
         step = np.linalg.solve(hessian, gradient)
         x = x + step * min(1.0, MAX_STEP / max(np.abs(step).max(), 1e-300))

@@ -39,6 +39,14 @@ class Preferences:
     def __len__(self) -> int:
         return len(self.outcome)
 
+    @property
+    def order_tells(self) -> bool:
+        """Whether `llm_a` may be the one shown first: not where it won, or lost, every decided battle.
+
+        There the columns are those of winner and loser.
+        """
+        return bool((self.outcome > 0.5).any() and (self.outcome < 0.5).any())
+
     @classmethod
     def empty(cls) -> Preferences:
         """No battle."""

@@ -70,7 +70,7 @@ class Battles:
         first, second, weight = implied_battles(rows.observed, n_opponents, seed)
         s, fought = rows.S.ravel(), rows.preferences
         start = fought.instance_index.astype(np.int64) * rows.S.shape[1]
-        shown = np.repeat([0, 1], [len(first), len(fought)]).astype(np.float32)
+        shown = np.repeat([0, fought.order_tells], [len(first), len(fought)]).astype(np.float32)
         return cls(
             np.concatenate([first, start + fought.llm_a]),
             np.concatenate([second, start + fought.llm_b]),
@@ -129,7 +129,7 @@ def battle_loss(theta: Array, battles: Battles, first_shown: float = 0.0) -> tup
     loss float (p,), derivative float (p,)
     """
     flat = theta.ravel()
-    half = (flat[battles.first] - flat[battles.second] + np.float32(first_shown) * battles.shown) / 2
+    half = (flat[battles.first] - flat[battles.second] + first_shown * battles.shown.astype(flat.dtype)) / 2
     size = np.abs(half)
     loss = battles.weight * (size + np.log1p(np.exp(-2 * size)) - battles.ahead * half)  # log(2 cosh) without overflow
     return loss, battles.weight * (np.tanh(half) - battles.ahead) / 2

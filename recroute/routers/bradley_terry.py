@@ -10,13 +10,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
+from recroute.data.leaderboard import PRIOR, PRIOR_SHOWN
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.battles import Battles, Rows, battle_loss
 from recroute.routers.logistic import NO_TEXT, Array, Cells, cross_validate, logit, minimise, sigmoid
 
 PENALTIES = (NO_TEXT, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # candidates for reg
 N_LLMS = 100  # that reg is chosen on: it is one number for all, and a pool of thousands would take minutes
-GLOBAL = 0.1  # of the prior on the global leaderboard: only an LLM that always wins or loses feels it
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Prompt vectors in their principal axes; made once for all candidates of `reg`.
+
+    Parameters
+    ----------
+    value : f64 (r,)
+        Sum of squares along each axis; axes without any are left out.
+    axes : f64 (d, r)
+    rotated : f64 (n, r)
+        `X @ axes`.
+    """
+
+    value: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    rotated: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, X: Array) -> Axes:
+        X = X.astype(np.float64)
+        value, axes = np.linalg.eigh(X.T @ X)
+        kept = value > 1e-10 * value.max(initial=0)
+        return cls(value[kept], axes[:, kept], X @ axes[:, kept])
+
+    def none(self) -> Axes:
+        """No axis at all: text is left aside."""
+        return Axes(self.value[:0], self.axes[:, :0], self.rotated[:, :0])
 
 
 @dataclass(frozen=True)
@@ -44,20 +73,19 @@ class Model:
     to_first_shown: float
 
     @classmethod
-    def of(cls, rows: Rows, battles: Battles, reg: float) -> Model:
+    def of(cls, axes: Axes, n_llms: int, battles: Battles, reg: float) -> Model:
         """For a prior of precision `reg` on what a typical prompt adds to the leaderboard."""
-        X = rows.X.astype(np.float64)
-        value, axes = (np.zeros(0), np.zeros((X.shape[1], 0))) if np.isinf(reg) else np.linalg.eigh(X.T @ X)
-        value = value.clip(min=0)
-        penalty = np.append(np.full(len(value), 0.0 if np.isinf(reg) else reg * value.sum() / len(X) + 1e-9), GLOBAL)
+        if np.isinf(reg):
+            axes, reg = axes.none(), 0.0
+        n = len(axes.rotated)
+        penalty = np.append(np.full(len(axes.value), reg * axes.value.sum() / n + 1e-9), PRIOR)
         total = float(battles.weight.sum(dtype=np.float64))
-        curvature = total / rows.S.size / 4  # at most, of a cell: a battle has up to 1/4, and two cells
-        scale = 1 / np.sqrt(curvature * np.append(value, len(X)) + penalty)
-        to_weight = axes * scale[:-1]
-        basis = np.column_stack([X @ to_weight, np.full(len(X), scale[-1])])
-        to_first_shown = float(1 / np.sqrt(battles.shown.sum(dtype=np.float64) / 4 + GLOBAL))
+        curvature = total / (n * n_llms) / 4  # at most, of a cell: a battle has up to 1/4, and two cells
+        scale = 1 / np.sqrt(curvature * np.append(axes.value, n) + penalty)
+        basis = np.column_stack([axes.rotated * scale[:-1], np.full(n, scale[-1])]).astype(np.float32)
+        to_first_shown = float(1 / np.sqrt(battles.shown.sum(dtype=np.float64) / 4 + PRIOR_SHOWN))
         precision = (penalty * scale**2)[:, None]
-        return cls(basis.astype(rows.X.dtype), to_weight, float(scale[-1]), precision, to_first_shown)
+        return cls(basis, axes.axes * scale[:-1], float(scale[-1]), precision, to_first_shown)
 
     def objective(self, flat: Array, battles: Battles) -> tuple[float, Array]:
         """Negative log posterior and its gradient for V (r, m), flattened, and the intercept's coordinate."""
@@ -66,7 +94,7 @@ class Model:
         loss, slope = battle_loss(theta, battles, self.to_first_shown * bias)
         by_theta = np.bincount(battles.first, slope, theta.size) - np.bincount(battles.second, slope, theta.size)
         gradient = self.basis.T @ by_theta.reshape(theta.shape).astype(theta.dtype) + self.precision * V
-        prior = GLOBAL * self.to_first_shown**2
+        prior = PRIOR_SHOWN * self.to_first_shown**2
         by_bias = self.to_first_shown * (slope @ battles.shown) + prior * bias
         penalty = (self.precision * V**2).sum() + prior * bias**2
         return float(loss.sum(dtype=np.float64) + penalty / 2), np.append(gradient.ravel(), by_bias)
@@ -114,7 +142,7 @@ class BradleyTerry(TextRouter):
         if reg is None:
             few = np.sort(np.random.default_rng(self.seed).permutation(train.n_llms)[:N_LLMS])
             reg = cross_validate(PENALTIES, rows.take_llms(few), self._held_out_errors)
-        weight, leaderboard, first_shown = self._train(rows, reg)
+        weight, leaderboard, first_shown = self._train(rows, Axes.of(rows.X), reg)
         # coefficients are relative: those of the average LLM are 0 on every prompt
         self.weight_ = (weight - weight.mean(axis=1, keepdims=True)).astype(np.float32)
         self.leaderboard_ = (leaderboard - leaderboard.mean()).astype(np.float32)
@@ -128,17 +156,17 @@ class BradleyTerry(TextRouter):
         assert isinstance(fit, Rows)
         assert isinstance(held, Rows)
         battles = Battles.of(held, self.n_opponents, self.seed)
-        losses = []
+        axes, losses = Axes.of(fit.X), []
         for reg in PENALTIES:
-            weight, leaderboard, first_shown = self._train(fit, reg)
+            weight, leaderboard, first_shown = self._train(fit, axes, reg)
             loss, _ = battle_loss(held.X @ weight + leaderboard, battles, first_shown)
             losses.append(np.bincount(battles.first // held.S.shape[1], loss, len(held.S)))
         return np.array(losses)
 
-    def _train(self, rows: Rows, reg: float) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    def _train(self, rows: Rows, axes: Axes, reg: float) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
         """Weights f64 (d, m) on the prompt vector, the global leaderboard f64 (m,), what being shown first adds."""
         battles = Battles.of(rows, self.n_opponents, self.seed)
-        model = Model.of(rows, battles, reg)
+        model = Model.of(axes, rows.S.shape[1], battles, reg)
         start = np.zeros(model.basis.shape[1] * rows.S.shape[1] + 1)
         flat = minimise(lambda flat: model.objective(flat, battles), start, self.n_epochs)
         V = flat[:-1].reshape(-1, rows.S.shape[1])

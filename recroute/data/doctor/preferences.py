@@ -51,7 +51,7 @@ def _apart(dataset: Dataset, fought: Preferences, met: np.ndarray) -> list[Findi
 
 def _first_shown(fought: Preferences, n_llms: int) -> list[Finding]:
     board = leaderboard(fought, n_llms)
-    if abs(board.first_shown) < CLEAR * board.first_shown_error:
+    if not fought.order_tells or abs(board.first_shown) < CLEAR * board.first_shown_error:
         return []
     text = (
         f"being shown {'first' if board.first_shown > 0 else 'second'} adds {abs(board.first_shown):.3f} (standard "

@@ -171,9 +171,11 @@ def _notes(battles: pl.DataFrame, given: pl.Series) -> list[str]:
     fought = Preferences.from_frame(battles, instances, llms, "battles")
     n_ties, n_bad = int(np.count_nonzero(fought.outcome == 0.5)), int(given.is_in(list(BOTH_BAD)).sum())
     bad = f", {n_bad:,} of them because both were bad" if n_bad else ""
-    board = leaderboard(fought, len(llms))
-    return [
-        f"{n_ties:,} of {len(fought):,} battles are ties{bad}: half a win for both",
-        f"being shown first adds {board.first_shown:+.3f} to the log odds (standard error "
-        f"{board.first_shown_error:.3f}); bradley_terry takes that out",
-    ]
+    shown = "the first won, or lost, every decided battle: the columns are taken for winner and loser"
+    if fought.order_tells:
+        board = leaderboard(fought, len(llms))
+        shown = (
+            f"being shown first adds {board.first_shown:+.3f} to the log odds (standard error "
+            f"{board.first_shown_error:.3f}); bradley_terry takes that out"
+        )
+    return [f"{n_ties:,} of {len(fought):,} battles are ties{bad}: half a win for both", shown]
