@@ -1,4 +1,4 @@
-"""Opt-in: `pytest tests/benchmarks/test_preferences.py -s`. Routers that learned from battles alone, judged by scores.
+"""Opt-in: `pytest tests/benchmarks/test_pairs.py -s`. Routers that learned from battles alone, judged by scores.
 
 The scores of the training prompts are replaced by battles: two random LLMs on a random prompt, a win for the higher
 score, a tie where they are equal, one battle in ten decided by a coin. The routers then choose on test, where the
@@ -56,7 +56,7 @@ def small(data: Dataset, n_instances: int, n_llms: int) -> Dataset:
         ("llmrouter", 0, 10**6, 9),
         ("zeroeval", 0, 10**6, 56),
         ("openllm1", 1, 10**6, 30),
-        ("mmlupro", 0, 4000, 31),
+        ("mmlupro", 0, 3000, 31),
     ],
 )
 def test_battles_in_place_of_scores(real: Path, name: str, coverage: float, n_instances: int, n_llms: int) -> None:
