@@ -16,7 +16,7 @@ from recroute.routers.battles import Battles, Rows, battle_loss
 from recroute.routers.logistic import NO_TEXT, Array, Cells, cross_validate, logit, minimise, sigmoid
 
 PENALTIES = (NO_TEXT, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # candidates for reg
-N_LLMS = 100  # that reg is chosen on: it is one number for all, and a pool of thousands would take minutes
+N_LLMS, N_ROWS = 100, 20_000  # that reg is chosen on: it is one number for all, and more would take minutes
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,10 @@ class BradleyTerry(TextRouter):
         rows, self.centre_ = Rows.of_train(train, self.vectors(train), self.seed)
         reg = self.reg
         if reg is None:
-            few = np.sort(np.random.default_rng(self.seed).permutation(train.n_llms)[:N_LLMS])
-            reg = cross_validate(PENALTIES, rows.take_llms(few), self._held_out_errors)
+            rng = np.random.default_rng(self.seed)
+            llms = np.sort(rng.permutation(train.n_llms)[:N_LLMS])
+            some = np.sort(rng.permutation(len(rows.X))[:N_ROWS])
+            reg = cross_validate(PENALTIES, rows.take(some).take_llms(llms), self._held_out_errors)
         weight, leaderboard, first_shown = self._train(rows, Axes.of(rows.X), reg)
         # coefficients are relative: those of the average LLM are 0 on every prompt
         self.weight_ = (weight - weight.mean(axis=1, keepdims=True)).astype(np.float32)
