@@ -51,6 +51,7 @@ def dataset_facts(dataset: Dataset) -> dict[str, Any]:
         "n_instances": dataset.n_instances,
         "n_llms": dataset.n_llms,
         "n_records": dataset.interactions.n_observed,
+        "n_preferences": dataset.n_preferences,
         "density": round(dataset.interactions.density, 6),
         "simulated": bool(dataset.card.get("simulated", False)),
     }

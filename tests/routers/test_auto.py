@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from recroute.data import Dataset, InteractionMatrix, Precomputed
@@ -124,6 +125,8 @@ def test_preferences_alone_are_enough(tmp_path: Path) -> None:
     assert split.test.interactions.dense()[np.arange(len(choice)), choice].mean() > 0.9
     router.save(tmp_path / "r")
     np.testing.assert_array_equal(load_router(tmp_path / "r").score(split.test), router.score(split.test))
+    with pytest.raises(RecrouteError, match="on preferences alone"):
+        router.add_llms(None, pl.DataFrame({"llm_id": ["new"]}))
     fewer = router.remove_llms(["llm-0"])
     np.testing.assert_array_equal(fewer.score(split.test), router.score(split.test)[:, 1:])
 
