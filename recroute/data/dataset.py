@@ -129,7 +129,7 @@ class Dataset:
     @property
     def has_evidence(self) -> NDArray[np.bool_]:
         """Whether an instance has a record or a preference, bool (n,)."""
-        seen = self.interactions.has_record
+        seen = self.interactions.has_record.copy()
         if self.preferences is not None:
             seen[self.preferences.instance_index] = True
         return seen

@@ -54,9 +54,9 @@ def small(data: Dataset, n_instances: int, n_llms: int) -> Dataset:
     ("name", "coverage", "n_instances", "n_llms"),
     [
         ("llmrouter", 0, 10**6, 9),
-        ("zeroeval", 0, 10**6, 56),
+        ("zeroeval", 0, 10**6, 20),
         ("openllm1", 1, 10**6, 30),
-        ("mmlupro", 0, 3000, 31),
+        ("mmlupro", 0, 2000, 20),
     ],
 )
 def test_battles_in_place_of_scores(real: Path, name: str, coverage: float, n_instances: int, n_llms: int) -> None:

@@ -103,16 +103,15 @@ def _text(value: Any) -> str | None:
     """A prompt as text; a list of turns, also one written as JSON, is joined by empty lines."""
     if value is None:
         return None
-    if isinstance(value, str):
+    if isinstance(value, str) and value.lstrip().startswith("["):
         try:
-            value = json.loads(value) if value.lstrip().startswith("[") else value
+            found = json.loads(value)
         except (ValueError, RecursionError):
-            return turns(value)
-        if not (isinstance(value, list) and all(isinstance(turn, str | None) for turn in value)):
-            return value if isinstance(value, str) else json.dumps(value)
-    if isinstance(value, pl.Series):
-        value = value.to_list()
-    parts = value if isinstance(value, list) else [str(value)]
+            return turns(value)  # or as Python writes it
+        value = found if isinstance(found, list) and all(isinstance(turn, str | None) for turn in found) else value
+    parts = value.to_list() if isinstance(value, pl.Series) else value
+    if not isinstance(parts, list):
+        parts = [value]
     return clean_text("\n\n".join(str(part) for part in parts if part is not None))
 
 

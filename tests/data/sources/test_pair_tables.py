@@ -52,18 +52,18 @@ def test_arena_battles(tmp_path: Path, suffix: str) -> None:
 def test_one_hot_winners_with_prompts_as_lists_of_turns(tmp_path: Path, suffix: str) -> None:
     table = pl.DataFrame(
         {
-            "id": [30, 40, 50],
-            "model_a": ["x", "y", "x"],
-            "model_b": ["y", "x", "y"],
-            "prompt": ['["Why?", "And then?"]', "plain [text", "[not json"],
-            "winner_model_a": [1, 0, 0],
-            "winner_model_b": [0, 1, 0],
-            "winner_tie": [0, 0, 1],
+            "id": [30, 40, 50, 60],
+            "model_a": ["x", "y", "x", "x"],
+            "model_b": ["y", "x", "y", "y"],
+            "prompt": ['["Why?", null, "And then?"]', "plain [text", "[not json", "[1,2] is a list"],
+            "winner_model_a": [1, 0, 0, 0],
+            "winner_model_b": [0, 1, 0, 0],
+            "winner_tie": [0, 0, 1, 1],
         }
     )
     data = imported(table, tmp_path, suffix)
-    assert battles(data) == [("30", "x", "y", 1.0), ("40", "y", "x", 0.0), ("50", "x", "y", 0.5)]
-    assert data.prompts == ["Why?\n\nAnd then?", "plain [text", "[not json"]
+    assert battles(data) == [("30", "x", "y", 1.0), ("40", "y", "x", 0.0), ("50", "x", "y", 0.5), ("60", "x", "y", 0.5)]
+    assert data.prompts == ["Why?\n\nAnd then?", "plain [text", "[not json", "[1,2] is a list"]
 
 
 @pytest.mark.parametrize("nested", [True, False])
