@@ -54,7 +54,7 @@ class Bench:
         parts = replace(parts, train=parts.train.take_llms(order), test=parts.test.take_llms(order))
         pools = draw_pools(n_known, len(played.unseen), pool_size, played.seed)
         train = parts.train.take_llms(np.arange(n_known))
-        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))
+        seen = np.flatnonzero(train.interactions.instance_counts)
         cold = replace(router, seed=played.seed).fit(train)
         if cold.background_ is not None and len(seen) == train.n_instances:
             cold.background_.known_prior = played.prior  # learned from the same scores

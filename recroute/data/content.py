@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from recroute.data.atomic import new_folder
 from recroute.data.ids import IdMap
+from recroute.data.matrix import is_dense
 from recroute.data.preferences import Preferences
 from recroute.data.records import Records
+from recroute.data.stored_matrix import store_matrix, twice_message
 from recroute.errors import DataError
 
 ROWS_PER_GROUP = 1 << 20
@@ -100,7 +102,8 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
     instance_ids = _checked_ids(content.instances, "instance")
     llm_ids = _checked_ids(content.llms, "llm")
     with new_folder(path, marker="records.parquet") as folder:
-        stream = _checked(content, instance_ids, llm_ids, progress)
+        dense = is_dense(content.n_rows, (len(instance_ids), len(llm_ids)))
+        stream = _checked(content, instance_ids, llm_ids, progress, distinct=content.distinct or dense)
         n_records = _write_records(stream, folder / "records.parquet", instance_ids, llm_ids)
         preferences = content.preferences
         if preferences is not None and preferences.height:
@@ -110,6 +113,8 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
             raise DataError(f"{content.card.get('name', path.name)} holds no score; nothing was written")
         if n_records == 0:  # the file by which a folder is known as a data set
             Records.empty().write_parquet(folder / "records.parquet")
+        elif dense:
+            store_matrix(folder, instance_ids, llm_ids)  # which finds pairs that stand twice
         content.instances.write_parquet(folder / "instances.parquet", compression="zstd")
         content.llms.write_parquet(folder / "llms.parquet", compression="zstd")
         if content.pools is not None:
@@ -134,7 +139,9 @@ def _checked_ids(table: pl.DataFrame, kind: str) -> IdMap:
     return IdMap(tuple(ids), kind=kind)
 
 
-def _checked(content: Content, instances: IdMap, llms: IdMap, progress: Progress | None) -> Iterator[Block]:
+def _checked(
+    content: Content, instances: IdMap, llms: IdMap, progress: Progress | None, *, distinct: bool
+) -> Iterator[Block]:
     """The blocks without their unobserved rows, each score and cost checked, no pair twice."""
     keys: list[NDArray[np.int64]] = []
     done = 0
@@ -146,7 +153,7 @@ def _checked(content: Content, instances: IdMap, llms: IdMap, progress: Progress
             cost = None if cost is None else cost[seen]
             block = Block(block.instance_index[seen], block.llm_index[seen], block.score[seen], cost)
         _refuse_values(block, instances, llms, content.scaling)
-        if not content.distinct:
+        if not distinct:
             keys.append(block.instance_index.astype(np.int64) * len(llms) + block.llm_index)
         yield block
         if progress is not None:
@@ -182,10 +189,7 @@ def _refuse_twice(keys: list[NDArray[np.int64]], instances: IdMap, llms: IdMap) 
     twice = cells[1:][cells[1:] == cells[:-1]]
     if len(twice):
         row, column = divmod(int(twice[0]), len(llms))
-        raise DataError(
-            f"instance {instances.ids[row]!r} and llm {llms.ids[column]!r} stand twice "
-            f"({len(twice)} rows too many in all); keep one score for each pair"
-        )
+        raise DataError(twice_message(instances.ids[row], llms.ids[column], len(twice)))
 
 
 def _write_records(blocks: Iterator[Block], path: Path, instances: IdMap, llms: IdMap) -> int:

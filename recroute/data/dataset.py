@@ -108,11 +108,7 @@ class Dataset:
         else:
             matrix = _matrix(records, instances, llms)
         found = cls(name=name, interactions=matrix, instances=instances, llms=llms, card=dict(card or {}))
-        if battles is None:
-            return found
-        return replace(
-            found, preferences=Preferences.from_frame(battles, found.instance_ids, found.llm_ids, "preferences")
-        )
+        return found if battles is None else found.with_preferences(battles)
 
     @property
     def n_instances(self) -> int:
@@ -129,7 +125,7 @@ class Dataset:
     @property
     def has_evidence(self) -> NDArray[np.bool_]:
         """Whether an instance has a record or a preference, bool (n,)."""
-        seen = self.interactions.has_record.copy()
+        seen = self.interactions.instance_counts > 0
         if self.preferences is not None:
             seen[self.preferences.instance_index] = True
         return seen
@@ -188,10 +184,10 @@ class Dataset:
         if not (benchmark == name).any():
             raise UnknownNameError("benchmark", name, sorted(set(benchmark)))
         part = self.take_instances(np.flatnonzero(benchmark == name))
-        there = [part.interactions.scores.indices]
+        there = part.interactions.llm_counts > 0
         if part.preferences is not None:
-            there += [part.preferences.llm_a, part.preferences.llm_b]
-        part = part.take_llms(np.unique(np.concatenate(there)))
+            there[part.preferences.llm_a] = there[part.preferences.llm_b] = True
+        part = part.take_llms(np.flatnonzero(there))
         pools = self.pools
         if pools is not None and "benchmark" in pools.columns:
             pools = pools.filter(pl.col("benchmark") == name)
@@ -202,7 +198,7 @@ class Dataset:
 
         Raises DataError if there is none.
         """
-        n_records = np.bincount(self.interactions.scores.indices, minlength=self.n_llms)
+        n_records = self.interactions.llm_counts
         kept = np.flatnonzero(n_records >= share * self.n_instances)
         if len(kept) == 0:
             best = n_records.max() / self.n_instances
@@ -212,6 +208,13 @@ class Dataset:
     def with_embeddings(self, embeddings: NDArray[np.float32], encoder: Encoder) -> Dataset:
         """The data set with these vectors f32 (n, d), made by `encoder`."""
         return replace(self, embeddings=embeddings, encoder=encoder)
+
+    def with_preferences(self, preferences: Any) -> Dataset:
+        """The data set with these preferences, a table as `pair_table` takes it."""
+        battles = pair_table(preferences, "preferences")
+        return replace(
+            self, preferences=Preferences.from_frame(battles, self.instance_ids, self.llm_ids, "preferences")
+        )
 
     def __repr__(self) -> str:
         vectors = "no embeddings" if self.embeddings is None else f"{self.embeddings.shape[1]} dimensions"
@@ -234,9 +237,7 @@ def _side_tables(
 
     if instances is None:
         instances = occurring("instance_id", ("instance_id",))
-    if "task" not in instances.columns:
-        instances = instances.with_columns(pl.lit("all").alias("task"))
-    return instances, occurring("llm_id", ("llm_a", "llm_b")) if llms is None else llms
+    return with_task(instances), occurring("llm_id", ("llm_a", "llm_b")) if llms is None else llms
 
 
 def _matrix(records: Records, instances: pl.DataFrame, llms: pl.DataFrame) -> InteractionMatrix:
@@ -247,6 +248,11 @@ def _matrix(records: Records, instances: pl.DataFrame, llms: pl.DataFrame) -> In
     return InteractionMatrix.from_coordinates(
         rows, columns, records.table["score"].to_numpy(), (instances.height, llms.height), cost
     )
+
+
+def with_task(instances: pl.DataFrame) -> pl.DataFrame:
+    """The table of instances with a column `task`: where it has none, all are of the one task "all"."""
+    return instances if "task" in instances.columns else instances.with_columns(pl.lit("all").alias("task"))
 
 
 def _positions(records: Records, column: str, table: pl.DataFrame) -> NDArray[np.int64]:

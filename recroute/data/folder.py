@@ -14,12 +14,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data.atomic import recover
+from recroute.data.cells import row_blocks
 from recroute.data.content import Block, Content, write_content
-from recroute.data.dataset import Dataset
+from recroute.data.dataset import Dataset, with_task
 from recroute.data.encoding import Precomputed
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
+from recroute.data.parquet_matrix import NotPlainError, TwiceError, distinct_ids, read_matrix
 from recroute.data.records import Records, require_columns, text_column
+from recroute.data.stored_matrix import stored_matrix
 from recroute.errors import DataError
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
@@ -55,20 +58,42 @@ def read_dataset(path: str | Path) -> Dataset:
     if preferences is None and not (path / "records.parquet").is_file():
         raise DataError(f"{path} has no records.parquet; a dataset folder needs one")
     card = _read_card(path / "card.json")
-    dataset = Dataset.from_records(
-        _read_scores(path / "records.parquet", preferences is not None),
-        name=str(card.get("name", path.name)),
-        instances=_read_side_table(path / "instances.parquet", "instance_id"),
-        llms=_read_side_table(path / "llms.parquet", "llm_id"),
-        card=card,
-        preferences=preferences,
-    )
+    dataset = _read_records_folder(path, str(card.get("name", path.name)), card, preferences)
     if (path / "embeddings.npz").is_file():
         vectors, source = _read_embeddings(path / "embeddings.npz", dataset.instance_ids)
         dataset = dataset.with_embeddings(vectors, Precomputed(source))
     if (path / "pools.parquet").is_file():
         dataset = replace(dataset, pools=_read_pools(path / "pools.parquet"))
     return dataset
+
+
+def _read_records_folder(path: Path, name: str, card: Mapping[str, Any], preferences: pl.DataFrame | None) -> Dataset:
+    """The records, the preferences and the two tables.
+
+    The matrix is mapped or read by row group where that can be done, else read and checked.
+    """
+    file = path / "records.parquet"
+    instances = _read_side_table(path / "instances.parquet", "instance_id")
+    llms = _read_side_table(path / "llms.parquet", "llm_id")
+    try:
+        if preferences is not None and (instances is None or llms is None):
+            raise NotPlainError  # ids are those of the records and of the preferences
+        instance_ids, llm_ids = (
+            distinct_ids(file, column) if table is None else IdMap(tuple(table[column].to_list()), column[:-3])
+            for column, table in (("instance_id", instances), ("llm_id", llms))
+        )
+        matrix = stored_matrix(path, instance_ids, llm_ids) or read_matrix(file, instance_ids, llm_ids)
+    except (NotPlainError, TwiceError):
+        records = _read_scores(file, preferences is not None)
+        return Dataset.from_records(
+            records, name=name, instances=instances, llms=llms, card=card, preferences=preferences
+        )
+    if instances is None:
+        instances = pl.DataFrame({"instance_id": instance_ids.ids})
+    if llms is None:
+        llms = pl.DataFrame({"llm_id": llm_ids.ids})
+    found = Dataset(name=name, interactions=matrix, instances=with_task(instances), llms=llms, card=dict(card))
+    return found if preferences is None else found.with_preferences(preferences)
 
 
 def read_records(path: Path) -> pl.DataFrame:
@@ -107,13 +132,11 @@ def _pairs(dataset: Dataset) -> pl.DataFrame | None:
 
 def _blocks(matrix: InteractionMatrix) -> Iterator[Block]:
     """The records of a matrix, some rows at a time."""
-    indptr, step = matrix.scores.indptr, max(1, 10**6 // max(matrix.n_llms, 1))
-    for start in range(0, matrix.n_instances, step):
-        stop = min(start + step, matrix.n_instances)
-        cells = slice(indptr[start], indptr[stop])
-        rows = np.repeat(np.arange(start, stop, dtype=np.int32), np.diff(indptr[start : stop + 1]))
-        cost = None if matrix.costs is None else matrix.costs.data[cells]
-        yield Block(rows, matrix.scores.indices[cells], matrix.scores.data[cells], cost)
+    for rows in row_blocks(matrix.n_instances, matrix.n_llms):
+        part = matrix.take_instances(rows)
+        instance, llm = part.coordinates()
+        costs = part.costs
+        yield Block(instance + np.int32(rows.start), llm, part.scores.data, None if costs is None else costs.data)
 
 
 def _read_table(path: Path) -> pl.DataFrame:

@@ -57,6 +57,10 @@ class IdMap:
     def __contains__(self, value: object) -> bool:
         return value in self._index
 
+    def position(self, value: str) -> int:
+        """Position of one id; KeyError if it is unknown."""
+        return self._index[value]
+
     def to_index(self, ids: Iterable[str]) -> NDArray[np.int32]:
         """Positions of `ids`, int32; an unknown id raises UnknownNameError."""
         try:

@@ -1,16 +1,22 @@
-"""The interaction matrix: (instances, LLMs), sparse, three states."""
+"""The interaction matrix: (instances, LLMs), three states."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
+from recroute.data.cells import TWICE, Cells, DenseCells, Index, SparseCells, csr_from_coordinates, row_blocks
+from recroute.data.code_book import CodeBook
 from recroute.errors import DataError
 
-Index = NDArray[np.integer]
+__all__ = ["DENSE_FROM", "Index", "InteractionMatrix"]
+
+DENSE_FROM = 1 / 8  # of the cells observed: from here on a byte a cell is less than eight for each observed one
 
 
 @dataclass(frozen=True)
@@ -18,24 +24,16 @@ class InteractionMatrix:
     """Observed scores of n instances by m LLMs.
 
     A cell holds a score in (0, 1], a stored 0 (a failure), or nothing (unobserved). The three are never
-    mixed: nothing here drops a stored zero, and a dense block marks unobserved cells as NaN.
+    mixed: nothing here drops a stored zero, and a dense block marks unobserved cells as NaN. Scores are exact.
 
     Parameters
     ----------
-    scores : scipy.sparse.csr_matrix, float32 (n, m)
-        Observed scores; zeros are stored.
-    costs : scipy.sparse.csr_matrix, float32 (n, m), optional
-        USD per answer, stored in the same cells as `scores`; NaN where the cost is unknown.
+    cells : DenseCells or SparseCells (n, m)
+        Where at least an eighth of the cells is observed and at most 255 different scores occur, a byte for each
+        cell; otherwise CSR. The constructors `from_*` choose; both behave alike.
     """
 
-    scores: sp.csr_matrix
-    costs: sp.csr_matrix | None = None
-
-    def __post_init__(self) -> None:
-        if not self.scores.has_canonical_format:
-            raise DataError("an interaction matrix needs sorted cells without duplicates; use from_coordinates")
-        if self.costs is not None and self.costs.nnz != self.scores.nnz:
-            raise DataError("scores and costs have to be stored in the same cells")
+    cells: Cells
 
     @classmethod
     def from_coordinates(
@@ -56,17 +54,21 @@ class InteractionMatrix:
         shape : (n_instances, n_llms)
         cost : f32 (k,) USD, optional
         """
-        order = np.lexsort((llm_index, instance_index))
-        counts = np.bincount(instance_index, minlength=shape[0])
-        indptr = np.concatenate([[0], np.cumsum(counts)])
-        columns = np.asarray(llm_index, dtype=np.int32)[order]
-
-        def csr(values: ArrayLike) -> sp.csr_matrix:
-            matrix = sp.csr_matrix((np.asarray(values, dtype=np.float32)[order], columns, indptr), shape=shape)
-            matrix.has_sorted_indices = True
-            return matrix
-
-        return cls(csr(score), None if cost is None else csr(cost))
+        rows, columns = np.asarray(instance_index), np.asarray(llm_index)
+        values = [np.asarray(v, dtype=np.float32) for v in ([score] if cost is None else [score, cost])]
+        if is_dense(len(rows), shape):
+            book = CodeBook()
+            if (found := book.encode(values[0])) is not None:
+                codes = np.zeros(shape, dtype=np.uint8)
+                codes[rows, columns] = found
+                if np.count_nonzero(codes) < len(rows):
+                    raise DataError(TWICE)
+                spent = None
+                if cost is not None:
+                    spent = np.full(shape, np.nan, dtype=np.float32)
+                    spent[rows, columns] = values[1]
+                return cls(DenseCells(codes, book.finish(codes), spent))
+        return cls(SparseCells(*csr_from_coordinates(rows, columns, values, shape)))
 
     @classmethod
     def from_dense(cls, block: ArrayLike) -> InteractionMatrix:
@@ -76,27 +78,40 @@ class InteractionMatrix:
         3
         """
         dense = np.asarray(block, dtype=np.float32)
+        shape = (dense.shape[0], dense.shape[1])
+        n_observed = sum(int(np.count_nonzero(~np.isnan(dense[rows]))) for rows in row_blocks(shape[0], shape[1]))
+        if is_dense(n_observed, shape) and (cells := _coded(dense)) is not None:
+            return cls(cells)
         rows, columns = np.nonzero(~np.isnan(dense))
-        return cls.from_coordinates(rows, columns, dense[rows, columns], (dense.shape[0], dense.shape[1]))
+        return cls(SparseCells(*csr_from_coordinates(rows, columns, [dense[rows, columns]], shape)))
+
+    @classmethod
+    def from_csr(cls, scores: sp.csr_matrix, costs: sp.csr_matrix | None = None) -> InteractionMatrix:
+        """Build from CSR with sorted cells, which are taken as they are; stored zeros are failures."""
+        return cls(SparseCells(scores, costs))
 
     @property
     def n_instances(self) -> int:
-        return int(self.scores.shape[0])
+        return self.cells.shape[0]
 
     @property
     def n_llms(self) -> int:
-        return int(self.scores.shape[1])
+        return self.cells.shape[1]
+
+    @cached_property
+    def instance_counts(self) -> NDArray[np.int64]:
+        """Number of LLMs that each instance has a record of, int64 (n,)."""
+        return self.cells.instance_counts()
+
+    @cached_property
+    def llm_counts(self) -> NDArray[np.int64]:
+        """Number of instances that each LLM has a record of, int64 (m,)."""
+        return self.cells.llm_counts()
 
     @property
     def n_observed(self) -> int:
         """Number of observed cells, failures included."""
-        return int(self.scores.nnz)
-
-    @property
-    def has_record(self) -> NDArray[np.bool_]:
-        """Whether anything was observed on each instance, bool (n,)."""
-        seen: NDArray[np.bool_] = np.diff(self.scores.indptr) > 0
-        return seen
+        return int(self.instance_counts.sum())
 
     @property
     def density(self) -> float:
@@ -104,30 +119,63 @@ class InteractionMatrix:
         cells = self.n_instances * self.n_llms
         return self.n_observed / cells if cells else 0.0
 
-    def take_instances(self, index: Index) -> InteractionMatrix:
+    @property
+    def is_complete(self) -> bool:
+        """True if every cell was observed."""
+        return self.n_observed == self.n_instances * self.n_llms
+
+    def take_instances(self, index: Index | slice) -> InteractionMatrix:
         """The rows at `index`, in that order."""
-        return InteractionMatrix(self.scores[index], None if self.costs is None else self.costs[index])
+        return InteractionMatrix(self.cells.take_instances(index))
 
     def take_llms(self, index: Index) -> InteractionMatrix:
         """The columns at `index`, in that order."""
-        costs = None if self.costs is None else _columns(self.costs, index)
-        return InteractionMatrix(_columns(self.scores, index), costs)
+        return InteractionMatrix(self.cells.take_llms(np.asarray(index)))
 
-    def dense(self) -> NDArray[np.float32]:
-        """Scores f32 (n, m), NaN where unobserved."""
-        block = np.full(self.scores.shape, np.nan, dtype=np.float32)
-        block[self.coordinates()] = self.scores.data
-        return block
+    def dense(self, rows: slice = slice(None)) -> NDArray[np.float32]:
+        """Scores f32 (n, m), NaN where unobserved; or some rows of them."""
+        return (self.cells if rows == slice(None) else self.cells.take_instances(rows)).dense()
+
+    def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Some rows for algebra, f32 (b, m): scores, 0 where unobserved; and 1 where observed, 0 elsewhere."""
+        return self.cells.block(rows)
 
     def coordinates(self) -> tuple[Index, Index]:
-        """Row and column of each observed cell, in the order of `scores.data`."""
-        rows = np.repeat(np.arange(self.n_instances, dtype=np.int32), np.diff(self.scores.indptr))
+        """Row and column of each observed cell, row by row: the order of `scores.data`."""
+        rows = np.repeat(np.arange(self.n_instances, dtype=np.int32), self.instance_counts)
         return rows, self.scores.indices
 
+    @property
+    def scores(self) -> sp.csr_matrix:
+        """The observed scores as CSR f32 (n, m), failures as stored zeros.
 
-def _columns(matrix: sp.csr_matrix, index: Index) -> sp.csr_matrix:
-    """Columns of a CSR matrix, sorted within rows; scipy keeps stored zeros here (a test holds it to that)."""
-    taken = matrix[:, np.asarray(index)]
-    taken.sort_indices()
-    taken.has_canonical_format = True
-    return taken
+        Eight bytes for each observed cell; made on demand from the dense layout.
+        """
+        return self.cells.scores()
+
+    @property
+    def costs(self) -> sp.csr_matrix | None:
+        """USD per answer as CSR f32 (n, m), in the cells of `scores`, NaN where unknown; None without costs."""
+        return self.cells.costs()
+
+    @property
+    def arrays(self) -> list[NDArray[Any]]:
+        """What the scores are made of, in either layout: enough to tell two matrices apart."""
+        return self.cells.arrays()
+
+
+def is_dense(n_observed: int, shape: tuple[int, int]) -> bool:
+    """True where so many observed cells are better kept as a byte for each cell."""
+    return n_observed > 0 and n_observed >= DENSE_FROM * shape[0] * shape[1]
+
+
+def _coded(dense: NDArray[np.float32]) -> DenseCells | None:
+    """A block f32 (n, m) with NaN where unobserved as codes, or None where it has too many different scores."""
+    n, m = dense.shape[0], dense.shape[1]
+    book, codes = CodeBook(), np.zeros((n, m), dtype=np.uint8)
+    for rows in row_blocks(n, m):
+        seen = ~np.isnan(dense[rows])
+        if (found := book.encode(dense[rows][seen])) is None:
+            return None
+        codes[rows][seen] = found
+    return DenseCells(codes, book.finish(codes))

@@ -6,8 +6,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from recroute.data.cells import DenseCells, row_blocks
 from recroute.data.dataset import Dataset
 from recroute.data.leaderboard import leaderboard
+from recroute.data.matrix import InteractionMatrix
 
 PRIOR_RECORDS = 10.0  # about the noise variance of a 0/1 score over the variance of LLMs' skill within a task
 
@@ -45,17 +47,43 @@ def task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:
     -------
     names str (t,) in alphabetical order, means f64 (t, m), number of instances with a record f64 (t,)
     """
-    scores = dataset.interactions.scores
-    per_instance = np.diff(scores.indptr)
-    seen = np.flatnonzero(per_instance)
+    matrix = dataset.interactions
+    seen = np.flatnonzero(matrix.instance_counts)
     names, task = np.unique(dataset.tasks[seen], return_inverse=True)
-    member = sp.csr_matrix((np.ones(len(seen)), (task, seen)), shape=(len(names), scores.shape[0]))
+    member = sp.csr_matrix((np.ones(len(seen)), (task, seen)), shape=(len(names), matrix.n_instances))
+    n_t = np.bincount(task, minlength=len(names)).astype(np.float64)
+    k, surplus, task_mean = (_sums_dense if isinstance(matrix.cells, DenseCells) else _sums_sparse)(matrix, member)
+    weight = k / np.maximum(k + PRIOR_RECORDS * (1 - k / n_t[:, None]), 1e-12)
+    return names, task_mean[:, None] / n_t[:, None] + weight * surplus / np.maximum(k, 1), n_t
+
+
+def _sums_sparse(matrix: InteractionMatrix, member: sp.csr_matrix) -> tuple[Array, Array, Array]:
+    """By task and LLM: records and summed deviations from the instances' means, f64 (t, m); and those means (t,)."""
+    scores = matrix.scores
     observed = sp.csr_matrix((np.ones(scores.nnz), scores.indices, scores.indptr), shape=scores.shape)
     values = scores.astype(np.float64)
-    row_mean = np.asarray(values.sum(axis=1)).ravel() / np.maximum(per_instance, 1)
-    n_t = np.bincount(task, minlength=len(names)).astype(np.float64)
+    row_mean = np.asarray(values.sum(axis=1)).ravel() / np.maximum(matrix.instance_counts, 1)
     k = (member @ observed).toarray()  # (t, n) x (n, m) -> (t, m)
     surplus = (member @ values).toarray() - (member @ sp.diags(row_mean) @ observed).toarray()
-    weight = k / np.maximum(k + PRIOR_RECORDS * (1 - k / n_t[:, None]), 1e-12)
-    task_mean = (member @ row_mean) / n_t
-    return names, task_mean[:, None] + weight * surplus / np.maximum(k, 1), n_t
+    return k, surplus, member @ row_mean
+
+
+def _sums_dense(matrix: InteractionMatrix, member: sp.csr_matrix) -> tuple[Array, Array, Array]:
+    """The same, some rows at a time."""
+    t, (n, m) = member.shape[0], matrix.cells.shape
+    k, surplus, task_mean = np.zeros((t, m)), np.zeros((t, m)), np.zeros(t)
+    for rows in row_blocks(n, m):
+        scores = matrix.dense(rows).astype(np.float64)
+        counts = matrix.instance_counts[rows]
+        missing = np.isnan(scores) if (counts < m).any() else None
+        if missing is not None:
+            scores[missing] = 0
+        row_mean = scores.sum(axis=1) / np.maximum(counts, 1)
+        scores -= row_mean[:, None]
+        if missing is not None:
+            scores[missing] = 0
+        of_task = member[:, rows]
+        surplus += of_task @ scores  # (t, b) x (b, m)
+        k += of_task.sum(axis=1) if missing is None else of_task @ (~missing).astype(np.float64)
+        task_mean += of_task @ row_mean
+    return k, surplus, task_mean

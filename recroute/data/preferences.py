@@ -76,6 +76,11 @@ class Preferences:
         columns |= {"llm_a": ids[1].gather(self.llm_a), "llm_b": ids[1].gather(self.llm_b)}
         return pl.DataFrame({**columns, "outcome": self.outcome})
 
+    @property
+    def arrays(self) -> list[NDArray[Any]]:
+        """All that it holds, for digests."""
+        return [self.instance_index, self.llm_a, self.llm_b, self.outcome]
+
     def fit(self, n_instances: int, n_llms: int) -> bool:
         """Whether all positions lie within tables of these sizes."""
         limits = ((self.instance_index, n_instances), (self.llm_a, n_llms), (self.llm_b, n_llms))

@@ -77,4 +77,5 @@ def _with_other_scores(train: Dataset, rng: np.random.Generator) -> Dataset:
     fought = train.preferences
     if fought is not None:
         fought = replace(fought, instance_index=rng.permutation(fought.instance_index))
-    return replace(train, interactions=InteractionMatrix(scores, train.interactions.costs), preferences=fought)
+    mixed_scores = InteractionMatrix.from_csr(scores, train.interactions.costs)
+    return replace(train, interactions=mixed_scores, preferences=fought)

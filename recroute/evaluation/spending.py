@@ -19,17 +19,18 @@ def pool_costs(train: Dataset, test: Dataset) -> tuple[Array, Array] | None:
 
     None where the data have no costs on both. An LLM without a known cost on train counts as the dearest.
     """
-    if train.interactions.costs is None or test.interactions.costs is None:
+    spent, spent_on_test = train.interactions.costs, test.interactions.costs
+    if spent is None or spent_on_test is None:
         return None
-    known = ~np.isnan(train.interactions.costs.data)
-    of = train.interactions.costs.indices[known]
+    known = ~np.isnan(spent.data)
+    of = spent.indices[known]
     count = np.bincount(of, minlength=train.n_llms)
     if not count.any():
         return None
-    total = np.bincount(of, train.interactions.costs.data[known].astype(np.float64), minlength=train.n_llms)
+    total = np.bincount(of, spent.data[known].astype(np.float64), minlength=train.n_llms)
     mean = np.divide(total, count, out=np.full(train.n_llms, np.nan), where=count > 0)
     on_test = np.full((test.n_instances, test.n_llms), np.nan)
-    on_test[test.interactions.coordinates()] = test.interactions.costs.data
+    on_test[test.interactions.coordinates()] = spent_on_test.data
     if np.isnan(on_test).all():
         return None
     return np.where(count > 0, mean, np.nanmax(mean)), on_test

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.data import InteractionMatrix
+from recroute.data.cells import DenseCells
+
 Block = NDArray[Any]
 
 
@@ -18,21 +21,26 @@ class BestScores:
 
     Parameters
     ----------
-    scores : f32 (n, e)
-        0 where unobserved.
+    matrix : InteractionMatrix (n, e)
+        An unobserved cell is nobody's best.
 
     Examples
     --------
-    >>> best = BestScores(np.array([[1, 0, 0], [0, 0, 1]], dtype=np.float32))
+    >>> best = BestScores(InteractionMatrix.from_dense([[1, 0, 0], [0, 0, 1]]))
     >>> best.of([0, 1]), best.windows(0, 3, size=2)
     (0.5, array([0.5, 0.5]))
     """
 
-    def __init__(self, scores: NDArray[np.float32]) -> None:
-        self.n_instances, self.n_llms = scores.shape
-        solved = scores == 1
-        self.binary = bool((solved | (scores == 0)).all())
-        self._block: Block = _packed(solved) if self.binary else np.ascontiguousarray(scores.T)  # (e, words) or (e, n)
+    def __init__(self, matrix: InteractionMatrix) -> None:
+        self.n_instances, self.n_llms = matrix.n_instances, matrix.n_llms
+        levels, self._values = levels_of(matrix)
+        if self._values is None:
+            solved = levels == 1
+            self.binary = bool((solved | (levels == 0)).all())
+        else:
+            solved = levels == 1 + np.searchsorted(self._values[1:], 1)
+            self.binary = bool(np.isin(self._values, (0, 1)).all())
+        self._block: Block = _packed(solved) if self.binary else np.ascontiguousarray(levels.T)  # (e, words) or (e, n)
         self._join: np.ufunc = np.bitwise_or if self.binary else np.maximum
 
     def of(self, llm_index: Any) -> float:
@@ -58,8 +66,19 @@ class BestScores:
         if self.binary:
             joined = np.bitwise_count(joined).astype(np.int64)
             return np.asarray(joined.sum(axis=1) / self.n_instances)
-        means: NDArray[np.float64] = joined.mean(axis=1, dtype=np.float64)
+        scores = joined if self._values is None else self._values.take(joined, mode="clip")
+        means: NDArray[np.float64] = scores.mean(axis=1, dtype=np.float64)
         return means
+
+
+def levels_of(matrix: InteractionMatrix) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
+    """Numbers (n, m) in the order of the scores, the lowest where unobserved, and the scores they stand for.
+
+    Codes uint8 and their values f32 (v,), an unobserved cell valued 0; or the scores f32 themselves, and None.
+    """
+    if isinstance(matrix.cells, DenseCells):
+        return matrix.cells.codes, np.nan_to_num(matrix.cells.values)
+    return np.nan_to_num(matrix.dense()), None
 
 
 def _packed(solved: NDArray[np.bool_]) -> NDArray[np.uint64]:

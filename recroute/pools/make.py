@@ -71,7 +71,7 @@ def make_pools(basis: Dataset, groups: Sequence[str], sizes: Sequence[int], seed
             raise DataError(f"pool size {size} is not at least 1")
     means = llm_means(basis)
     order = eligible_llms(means) if set(groups) & set(ROUTEREVAL_GROUPS) else np.arange(0)
-    best = BestScores(np.nan_to_num(basis.interactions.dense()[:, order]))  # unobserved cells are nobody's best
+    best = BestScores(basis.interactions.take_llms(order))
     nested = np.random.default_rng([seed, 1]).permutation(basis.n_llms)
     pools = []
     for group in groups:

@@ -154,7 +154,7 @@ class Router(ABC):
                 "take bradley_terry or auto, or add records"
             )
         if train.preferences is not None and not self.learns_from_preferences:
-            train = train.take_instances(np.flatnonzero(train.interactions.has_record))
+            train = train.take_instances(np.flatnonzero(train.interactions.instance_counts))
         self.background_ = Background.of(train) if has_scores else None
         train = self._with_vectors(train)
         self.llm_ids_ = train.llm_ids

@@ -38,7 +38,7 @@ class Calibrated(Composite):
         return ["best_single", self.router]  # best_single predicts the means of the prompts it was fitted on
 
     def _fit(self, train: Dataset) -> None:
-        train = train.take_instances(np.flatnonzero(np.diff(train.interactions.scores.indptr)))
+        train = train.take_instances(np.flatnonzero(train.interactions.instance_counts))
         parts = self.make_parts()
         predicted, _ = out_of_fold(parts, train, self.n_folds, self.seed)
         scores = train.interactions.dense()

@@ -46,7 +46,7 @@ class Cluster(TextRouter):
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
 
-        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))  # instances with a record
+        seen = np.flatnonzero(train.interactions.instance_counts)  # instances with a record
         vectors = self.vectors(train)[seen].astype(np.float64)
         k = min(self.n_clusters, len(seen))
         mixture = GaussianMixture(k, random_state=self.seed)

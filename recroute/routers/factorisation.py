@@ -1,14 +1,19 @@
-"""Low-rank models of a score matrix with unobserved cells."""
+"""Low-rank models of a score matrix."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.data import InteractionMatrix
+from recroute.routers.passes import leading_subspace, orthogonal, pass_over, signs
+from recroute.routers.variational import factorise_missing
+
 Array = NDArray[np.float64]
 
 EXACT_LIMIT = 2000  # up to this smaller side the exact decomposition is as fast as a randomised one
-N_ROUNDS = 10
+AT_ONCE = 1 << 25  # cells of a complete matrix that is decomposed in one piece, in double precision
+N_PASSES = 6  # over a larger one
 
 
 def truncated_svd(matrix: Array, n_factors: int, seed: int = 0) -> tuple[Array, Array]:
@@ -38,8 +43,7 @@ def truncated_svd(matrix: Array, n_factors: int, seed: int = 0) -> tuple[Array, 
     else:
         _, vectors = np.linalg.eigh(matrix.T @ matrix)
         left, _ = np.linalg.qr(matrix @ vectors[:, ::-1][:, :k])
-    # the sign of a singular vector is arbitrary: the largest entry is made positive, so that fits can be compared
-    left = left * np.sign(left[np.abs(left).argmax(axis=0), np.arange(k)] + 1e-300)
+    left = left * signs(left)
     return left, matrix.T @ left
 
 
@@ -74,53 +78,31 @@ def fold_in(
     return (covariance @ right[:, :, None])[:, :, 0], covariance
 
 
-def factorise(block: NDArray[np.floating], n_factors: int, seed: int = 0) -> tuple[Array, Array, Array]:
-    """LLM mean plus a low-rank model of the residual: `block` is about mean + left @ right.T.
+def factorise(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> tuple[Array, Array, Array]:
+    """LLM mean plus a low-rank model of the residual: the scores are about mean + left @ right.T.
 
-    A complete block gets its column means and the truncated SVD of what they leave. Where cells are unobserved
-    the same model is fitted by expectation maximisation: the LLMs' vectors (mean and factors) have a Gaussian
-    prior learned from all LLMs, every LLM gets its posterior mean given its own cells (`fold_in`), the
-    unobserved cells get what it predicts, and the decomposition is done again. So an LLM seen on one task only
-    is placed near the LLMs that it resembles there instead of being called good or bad everywhere.
-    Source: probabilistic PCA with missing values (Tipping and Bishop 1999).
+    A complete matrix gets its column means and the truncated SVD of what they leave; where cells are unobserved
+    `factorise_missing` fits the same model to the observed ones.
 
     Parameters
     ----------
-    block : float (n, m)
-        NaN where unobserved.
+    matrix : InteractionMatrix (n, m)
     n_factors : int
+        k; cut to the smaller side of the matrix.
     seed : int
 
     Returns
     -------
     mean f64 (m,), left f64 (n, k) with orthonormal columns, right f64 (m, k)
     """
-    cells: Array = block.astype(np.float64)
-    missing = np.isnan(cells)
-    if not missing.any():
-        mean = cells.mean(axis=0)
+    if not matrix.is_complete:
+        return factorise_missing(matrix, n_factors, seed)
+    if matrix.n_observed <= AT_ONCE:
+        cells = matrix.dense().astype(np.float64)
+        mean: Array = cells.mean(axis=0)
         return mean, *truncated_svd(cells - mean, n_factors, seed)
-    observed = (~missing).astype(np.float64)
-    filled = np.where(missing, _additive(cells, observed), cells)
-    for _ in range(N_ROUNDS):
-        mean = filled.mean(axis=0)
-        left, right = truncated_svd(filled - mean, n_factors, seed)
-        loadings = np.column_stack([np.ones(len(cells)), left])  # (n, 1 + k)
-        z = np.column_stack([mean, right])  # (m, 1 + k)
-        residual = np.where(missing, 0, filled - loadings @ z.T)
-        noise = max(float((residual**2).sum() / observed.sum()), 1e-6)
-        prior_cov = np.cov(z, rowvar=False) + 1e-6 * np.eye(z.shape[1])
-        z, _ = fold_in(filled, observed, loadings, z.mean(axis=0), prior_cov, noise)
-        filled = np.where(missing, np.clip(loadings @ z.T, 0, 1), cells)
-    mean = filled.mean(axis=0)
-    return mean, *truncated_svd(filled - mean, n_factors, seed)
-
-
-def _additive(block: Array, observed: Array) -> Array:
-    """Instance mean plus LLM deviation, f64 (n, m): the first guess for unobserved cells."""
-    filled = np.nan_to_num(block)
-    row = filled.sum(axis=1) / np.maximum(observed.sum(axis=1), 1)
-    row = np.where(observed.any(axis=1), row, row[observed.any(axis=1)].mean())
-    deviation = ((filled - row[:, None]) * observed).sum(axis=0) / np.maximum(observed.sum(axis=0), 1)
-    guess: Array = np.clip(row[:, None] + deviation, 0, 1)
-    return guess
+    total = sum(block.sum(axis=0, dtype=np.float64) for block in pass_over(matrix, matrix.dense))
+    mean = np.asarray(total / matrix.n_instances)
+    k = min(n_factors, matrix.n_instances, matrix.n_llms)
+    left, right = leading_subspace(matrix, np.zeros(matrix.n_instances), mean, k, N_PASSES, seed)
+    return orthogonal(mean, left, right)

@@ -60,7 +60,7 @@ class FactorRouter(TextRouter):
         """Biases f64 (m,), instance factors f64 (n, k) and LLM factors f64 (m, k); every instance has a record."""
 
     def _fit(self, train: Dataset) -> None:
-        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))  # instances with a record
+        seen = np.flatnonzero(train.interactions.instance_counts)  # instances with a record
         train = train.take_instances(seen)
         bias, instance_factors, llm_factors = self._factorise(train)
         Q, R = np.linalg.qr(llm_factors)  # U V' = (U R') Q' for V = Q R

@@ -53,7 +53,7 @@ class Guarded(Composite):
         train = train.take_instances(np.flatnonzero(train.has_evidence))
         parts = self.make_parts()
         of_parts, best = out_of_fold(parts, train, self.n_folds, self.seed)
-        scored = np.flatnonzero(train.interactions.has_record)  # all of them, unless there are preferences as well
+        scored = np.flatnonzero(train.interactions.instance_counts)  # all of them, unless there are preferences as well
         of_parts, best, judged = of_parts[:, scored], best[scored], train.take_instances(scored)
         scores = judged.interactions.dense()
         predicted = self._combine(of_parts, judged)

@@ -61,7 +61,7 @@ class Hierarchy(TextRouter):
     loadings_: NDArray[np.float32] = fitted(needed=False)  # (n, 1 + k), of training prompts with a record
 
     def _fit(self, train: Dataset) -> None:
-        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))
+        seen = np.flatnonzero(train.interactions.instance_counts)
         train = train.take_instances(seen)
         assert train.embeddings is not None
         scores = self._complete(train)
@@ -95,7 +95,7 @@ class Hierarchy(TextRouter):
         scores: Array = train.interactions.dense().astype(np.float64)
         missing = np.isnan(scores)
         if missing.any():
-            mean, left, right = factorise(scores, FILL_FACTORS, self.seed)
+            mean, left, right = factorise(train.interactions, FILL_FACTORS, self.seed)
             scores[missing] = np.clip(mean + left @ right.T, 0, 1)[missing]
         return scores
 

@@ -55,7 +55,7 @@ class KMeans(TextRouter):
     strength_: NDArray[np.float64] = fitted(needed=False)
 
     def _fit(self, train: Dataset) -> None:
-        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))
+        seen = np.flatnonzero(train.interactions.instance_counts)
         X = self.vectors(train)[seen]
         block = train.interactions.take_instances(seen).dense()
         observed = (~np.isnan(block)).astype(np.float32)

@@ -70,7 +70,7 @@ class KNN(TextRouter):
 
     def _take_llms(self, kept: NDArray[np.int64]) -> None:
         shape = (len(self.vectors_), len(self.llm_ids_))
-        scores = InteractionMatrix(sp.csr_matrix((self.data_, self.indices_, self.indptr_), shape=shape))
+        scores = InteractionMatrix.from_csr(sp.csr_matrix((self.data_, self.indices_, self.indptr_), shape=shape))
         scores = scores.take_llms(kept)
         self.data_, self.indices_, self.indptr_ = scores.scores.data, scores.scores.indices, scores.scores.indptr
         super()._take_llms(kept)

@@ -40,7 +40,7 @@ class Linear(TextRouter):
 
     def _train(self, train: Dataset, hidden: Sequence[int]) -> Layers:
         """The layers of a network with `hidden` units, see `fit_network`."""
-        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))  # instances with a record
+        seen = np.flatnonzero(train.interactions.instance_counts)  # instances with a record
         return fit_network(
             self.vectors(train)[seen],
             train.interactions.take_instances(seen).dense(),

@@ -47,7 +47,7 @@ class Cells:
     ) -> tuple[Cells, NDArray[np.float32]]:
         """The cells of `train` and the mean vector f32 (d,) that was taken off; `seen` are other rows to take."""
         if seen is None:
-            seen = np.flatnonzero(train.interactions.has_record)
+            seen = np.flatnonzero(train.interactions.instance_counts)
         block = train.interactions.take_instances(seen).dense()
         vectors = vectors[seen]
         centre = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)

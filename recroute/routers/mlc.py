@@ -45,7 +45,7 @@ class MLC(Router):
 
     def _fit(self, train: Dataset) -> None:
         torch, transformers = _libraries()
-        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))  # instances with a record
+        seen = np.flatnonzero(train.interactions.instance_counts)  # instances with a record
         prompts = self._prompts(train.take_instances(seen))
         scores = train.interactions.take_instances(seen).dense()
         with torch.random.fork_rng(), _quiet(transformers):

@@ -122,11 +122,10 @@ def _name(part: Router) -> NDArray[np.str_]:
 
 def _contents(train: Dataset) -> list[NDArray[Any]]:
     """All that a router reads."""
-    scores = train.interactions.scores
     texts = ["\0".join(train.prompts or ()), "\0".join(train.instance_ids.ids), train.llms.write_csv()]
-    found = [scores.data, scores.indices, scores.indptr, train.tasks]
-    if (fought := train.preferences) is not None:
-        found += [fought.instance_index, fought.llm_a, fought.llm_b, fought.outcome]
+    found = [*train.interactions.arrays, train.tasks]
+    if train.preferences is not None:
+        found += train.preferences.arrays
     if train.embeddings is not None and train.encoder is not None:
         found += [train.embeddings, np.array(train.encoder.name)]
     return [*found, *(np.frombuffer(text.encode("utf8", "surrogatepass"), dtype=np.uint8) for text in texts)]

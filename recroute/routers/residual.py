@@ -37,7 +37,7 @@ def residual_scores(train: Dataset) -> tuple[Array, Array, Array]:
     """
     mean = llm_means(train)
     deviation = train.interactions.dense() - mean
-    n_observed = np.diff(train.interactions.scores.indptr)
+    n_observed = train.interactions.instance_counts
     ease = np.nansum(deviation, axis=1) / np.maximum(n_observed, 1)
     return mean, ease, deviation - ease[:, None]
 

@@ -20,4 +20,4 @@ class SVD(FactorRouter):
     n_factors: int = setting(4, low=1, help="factors of the residual")
 
     def _factorise(self, train: Dataset) -> tuple[Array, Array, Array]:
-        return factorise(train.interactions.dense(), self.n_factors, self.seed)
+        return factorise(train.interactions, self.n_factors, self.seed)

@@ -94,7 +94,7 @@ def to_preferences(interactions: InteractionMatrix) -> sp.csr_matrix:
            [-1., -1., -1.]], dtype=float32)
     """
     block = interactions.dense()
-    n_observed = np.diff(interactions.scores.indptr)
+    n_observed = interactions.instance_counts
     mean = np.nansum(block, axis=1, dtype=np.float64) / np.maximum(n_observed, 1)
     surplus = np.nan_to_num(block - mean[:, None])
     coded = np.where(surplus > EQUAL, 1, np.where(surplus < -EQUAL, 0, -1))

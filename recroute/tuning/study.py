@@ -44,12 +44,9 @@ def data_digest(*parts: Dataset) -> str:
     """SHA-256 of scores, preferences, texts, tasks and vectors."""
     digest = hashlib.sha256()
     for data in parts:
-        scores = data.interactions.scores
-        arrays = [scores.data, scores.indices, scores.indptr, data.embeddings]
-        if (fought := data.preferences) is not None:
-            arrays += [fought.instance_index, fought.llm_a, fought.llm_b, fought.outcome]
-        for array in arrays:
-            digest.update(b"none" if array is None else array.tobytes())
+        fought = [] if data.preferences is None else data.preferences.arrays
+        for array in (*data.interactions.arrays, data.embeddings, *fought):
+            digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
         for text in (*(data.prompts or ()), *data.tasks.tolist()):
             digest.update(text.encode("utf8", "surrogatepass") + b"\0")
     return digest.hexdigest()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recroute.data import llm_means, read_dataset
+from recroute.data import InteractionMatrix, llm_means, read_dataset
 from recroute.pools.best_scores import BestScores
 from recroute.pools.routereval import eligible_llms, window
 
@@ -49,7 +49,7 @@ def check_window(scores: np.ndarray, size: int) -> None:
         return min(spent), found
 
     fifth = max(size, int(0.2 * scores.shape[1]))
-    packing, best = best_of(lambda: BestScores(scores), 10)
+    packing, best = best_of(lambda: BestScores(InteractionMatrix.from_dense(scores)), 10)
     fast, found = best_of(lambda: window(best, size, strong=True), 20)
     plain, oracle = best_of(lambda: plain_oracles(scores[:, -fifth:], size), 3)
     np.testing.assert_array_equal(found, scores.shape[1] - fifth + int(np.argmax(oracle)) + np.arange(size))

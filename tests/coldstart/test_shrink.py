@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from recroute.data import InteractionMatrix
 from recroute.routers.factorisation import factorise
 from recroute.routers.unseen.shrink import shrink_loadings
 
@@ -14,7 +15,7 @@ def planted(n_llms: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    mean, left, right = factorise(scores, 4)
+    mean, left, right = factorise(InteractionMatrix.from_dense(scores), 4)
     return np.column_stack([np.ones(len(left)), left]), np.column_stack([mean, right])
 
 
@@ -29,7 +30,7 @@ def test_many_llms_leave_the_fit_as_it_is() -> None:
     rng = np.random.default_rng(1)
     true = 0.5 + 0.1 * rng.normal(size=(100, 2)) @ rng.normal(size=(1500, 2)).T
     scores = true + 0.02 * rng.normal(size=true.shape)
-    mean, left, right = factorise(scores, 2)
+    mean, left, right = factorise(InteractionMatrix.from_dense(scores), 2)
     vectors = np.column_stack([mean, right])
     shrunk, noise = shrink_loadings(scores, np.column_stack([np.ones(100), left]), vectors)
     assert np.abs(shrunk @ vectors.T - true).mean() < 0.005

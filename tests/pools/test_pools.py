@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recroute.data import Dataset, llm_means, read_dataset
+from recroute.data import Dataset, InteractionMatrix, llm_means, read_dataset
 from recroute.data.sources import simulate
 from recroute.errors import RecrouteError
 from recroute.pools import GROUPS, make_pools
@@ -15,6 +15,10 @@ from recroute.pools.routereval import eligible_llms, strong_to_weak, window
 @pytest.fixture(scope="module")
 def data() -> Dataset:
     return simulate(n_instances=200)
+
+
+def best_of(scores: np.ndarray) -> BestScores:
+    return BestScores(InteractionMatrix.from_dense(scores))
 
 
 def plain_window(scores: np.ndarray, size: int, strong: bool) -> np.ndarray:
@@ -43,7 +47,8 @@ def test_window_equals_the_plain_loop(strong: bool) -> None:
             scores *= rng.integers(1, 4, scores.shape).astype(np.float32) / 4
         scores = np.asfortranarray(scores) if rng.random() < 0.5 else scores
         np.testing.assert_array_equal(
-            window(BestScores(scores), size, strong=strong), plain_window(scores, size, strong)
+            window(best_of(scores), size, strong=strong),
+            plain_window(scores, size, strong),
         )
 
 
@@ -56,7 +61,8 @@ def test_window_equals_the_plain_loop_on_real_data(name: str, strong: bool, real
     for size in (3, 10, 1000):
         size = min(size, scores.shape[1])
         np.testing.assert_array_equal(
-            window(BestScores(scores), size, strong=strong), plain_window(scores, size, strong)
+            window(best_of(scores), size, strong=strong),
+            plain_window(scores, size, strong),
         )
 
 
@@ -67,7 +73,7 @@ def test_strong_to_weak_equals_the_plain_loop(levels: int) -> None:
     rng = np.random.default_rng(5)
     draws = [edges[:-1] + (rng.random(7) * np.diff(edges)).astype(int) for _ in range(1000)]
     best = max(draws, key=lambda draw: scores[:, draw].max(axis=1).mean(dtype=np.float64))
-    np.testing.assert_array_equal(strong_to_weak(BestScores(scores), 7, np.random.default_rng(5)), best)
+    np.testing.assert_array_equal(strong_to_weak(best_of(scores), 7, np.random.default_rng(5)), best)
 
 
 def test_limits_and_order_of_eligible_llms() -> None:
@@ -78,7 +84,7 @@ def test_limits_and_order_of_eligible_llms() -> None:
 
 def test_strong_to_weak_takes_one_of_each_rank_group() -> None:
     scores = (np.random.default_rng(0).random((20, 100)) < 0.1).astype(np.float32)
-    draw = strong_to_weak(BestScores(scores), 5, np.random.default_rng(1))
+    draw = strong_to_weak(best_of(scores), 5, np.random.default_rng(1))
     assert (draw // 20).tolist() == [0, 1, 2, 3, 4]
     oracles = []
     for seed in range(50):

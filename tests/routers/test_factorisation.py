@@ -2,9 +2,15 @@ import numpy as np
 import pytest
 
 from recroute.bridges import fit_ridge
+from recroute.data import InteractionMatrix
+from recroute.routers import factorisation
 from recroute.routers.factorisation import factorise, fold_in, truncated_svd
 
 RNG = np.random.default_rng(0)
+
+
+def matrix_of(block: np.ndarray) -> InteractionMatrix:
+    return InteractionMatrix.from_dense(block)
 
 
 def low_rank(n: int, m: int, k: int, noise: float = 0.0) -> np.ndarray:
@@ -23,16 +29,24 @@ def test_truncated_svd_equals_the_dense_one(n: int, m: int) -> None:
 
 def test_a_complete_block_gets_its_means_and_the_svd_of_the_rest() -> None:
     block = low_rank(40, 20, 3, noise=0.1)
-    mean, left, right = factorise(block, 3)
-    np.testing.assert_allclose(mean, block.mean(axis=0))
+    mean, left, right = factorise(matrix_of(block), 3)
+    np.testing.assert_allclose(mean, block.mean(axis=0), atol=1e-6)
     u, s, vt = np.linalg.svd(block - block.mean(axis=0), full_matrices=False)
-    np.testing.assert_allclose(left @ right.T, (u[:, :3] * s[:3]) @ vt[:3], atol=1e-8)
+    np.testing.assert_allclose(left @ right.T, (u[:, :3] * s[:3]) @ vt[:3], atol=1e-5)
+
+
+def test_a_large_complete_block_gets_the_same_in_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = matrix_of(low_rank(300, 80, 3, noise=0.02))
+    at_once = factorise(matrix, 3)
+    monkeypatch.setattr(factorisation, "AT_ONCE", 0)
+    for one, other in zip(at_once, factorise(matrix, 3), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_unobserved_cells_are_recovered() -> None:
     truth = low_rank(200, 60, 2).clip(0, 1)
     hidden = RNG.random(truth.shape) < 0.3
-    mean, left, right = factorise(np.where(hidden, np.nan, truth), 2)
+    mean, left, right = factorise(matrix_of(np.where(hidden, np.nan, truth)), 2)
     error = (mean + left @ right.T - truth)[hidden]
     plain = (np.nanmean(np.where(hidden, np.nan, truth), axis=0) - truth)[hidden]
     assert np.sqrt((error**2).mean()) < 0.25 * np.sqrt((plain**2).mean())
@@ -43,7 +57,7 @@ def test_an_llm_never_run_on_a_task_is_placed_by_its_neighbours() -> None:
     truth = np.where(strong, 0.9, 0.2)[None, :] + 0.05 * RNG.normal(size=(100, 40))
     block = truth.copy()
     block[50:, :4] = np.nan
-    mean, _, _ = factorise(block, 2)
+    mean, _, _ = factorise(matrix_of(block), 2)
     np.testing.assert_allclose(mean[:4], truth.mean(axis=0)[:4], atol=0.06)
 
 

@@ -96,7 +96,7 @@ def check_instances(dataset: Dataset) -> list[Finding]:
     """Instances that nobody or everybody solves, and tasks too small to say anything."""
     matrix = dataset.interactions
     ids = np.array(dataset.instance_ids.ids)
-    count = np.diff(matrix.scores.indptr)
+    count = matrix.instance_counts
     total = np.asarray(matrix.scores.sum(axis=1, dtype=np.float64)).ravel()
     enough = count >= 2
     findings = []

@@ -118,7 +118,7 @@ def check_row_order(dataset: Dataset) -> tuple[list[Finding], list[Reordered]]:
 
 def _untold(dataset: Dataset, examined: Examined, named: set[int]) -> list[Finding]:
     """The LLMs whose order cannot be known."""
-    n_records = np.bincount(dataset.interactions.scores.indices, minlength=dataset.n_llms)
+    n_records = dataset.interactions.llm_counts
     few = (n_records > 0) & (n_records < MIN_RECORDS)
     untold = few | ((n_records > 0) & (examined.margin > -SURE_IN_ORDER))
     untold[list(named)] = False
@@ -267,7 +267,7 @@ def _expected(correlation: Array, mean: NDArray[np.float64]) -> Array:
 def _unrelated(dataset: Dataset, correlation: Array, expected: Array) -> list[int]:
     """LLMs whose correlation is about nil where LLMs of such a mean have a clear one."""
     scores = dataset.interactions.scores
-    n_records = np.bincount(scores.indices, minlength=dataset.n_llms)
+    n_records = dataset.interactions.llm_counts
     mean = np.bincount(scores.indices, scores.data, minlength=dataset.n_llms) / np.maximum(n_records, 1)
     gap = np.arctanh(np.clip(expected, 0, 0.99)) - np.arctanh(np.clip(correlation, -0.99, 0.99))
     far = (gap * np.sqrt(np.maximum(n_records - 3, 0)) > 6) & (correlation < 0.1) & (expected > 0.3)

@@ -39,7 +39,7 @@ class Background:
 
     @classmethod
     def of(cls, train: Dataset) -> Background:
-        seen = np.flatnonzero(np.diff(train.interactions.scores.indptr))
+        seen = np.flatnonzero(train.interactions.instance_counts)
         if len(seen) < train.n_instances:
             train = train.take_instances(seen)
         return cls(train.instances.select([name for name in COLUMNS if name in train.instances.columns]), train)

@@ -96,7 +96,7 @@ class LLMPrior:
         task_names, task = np.unique(train.tasks, return_inverse=True)
         with threadpool_limits(1):
             block = train.interactions.dense()
-            mean, left, right = factorise(block, n_factors, seed)
+            mean, left, right = factorise(train.interactions, n_factors, seed)
             vectors = np.column_stack([mean, right])
             loadings, noise = shrink_loadings(block, np.column_stack([np.ones(len(left)), left]), vectors)
         return cls(

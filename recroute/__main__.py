@@ -1,0 +1,5 @@
+"""`python -m recroute`: the command line."""
+
+from recroute.cli import main
+
+main()

@@ -1,0 +1,211 @@
+"""The two layouts behind an interaction matrix: a byte for each cell, or the observed cells only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from recroute.errors import DataError
+
+Index = NDArray[np.integer]
+MAX_VALUES = 255  # of a code book: 256 codes less the one that means "unobserved"
+CELLS_AT_ONCE = 1 << 23
+TWICE = "an interaction matrix needs cells without duplicates; keep one score for each instance and LLM"
+
+
+class Cells(Protocol):
+    """What a layout can do; `InteractionMatrix` says what each of these means."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    def instance_counts(self) -> NDArray[np.int64]: ...
+    def llm_counts(self) -> NDArray[np.int64]: ...
+    def take_instances(self, index: Index | slice) -> Self: ...
+    def take_llms(self, index: Index) -> Self: ...
+    def dense(self) -> NDArray[np.float32]: ...
+    def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+    def scores(self) -> sp.csr_matrix: ...
+    def costs(self) -> sp.csr_matrix | None: ...
+    def arrays(self) -> list[NDArray[Any]]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class DenseCells:
+    """A byte for each cell, and what it stands for.
+
+    Parameters
+    ----------
+    codes : uint8 (n, m)
+        Position of the cell's score in `values`; may be memory-mapped.
+    values : f32 (v,)
+        NaN, the value of code 0 (unobserved), then at most 255 scores in rising order: the larger code is the
+        better score.
+    spent : f32 (n, m), optional
+        USD per answer; NaN where unobserved or unknown.
+    """
+
+    codes: NDArray[np.uint8]
+    values: NDArray[np.float32]
+    spent: NDArray[np.float32] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.codes.shape[0], self.codes.shape[1]
+
+    def instance_counts(self) -> NDArray[np.int64]:
+        counts: NDArray[np.int64] = np.count_nonzero(self.codes, axis=1).astype(np.int64)
+        return counts
+
+    def llm_counts(self) -> NDArray[np.int64]:
+        counts = np.zeros(self.shape[1], dtype=np.int64)
+        for rows in row_blocks(*self.shape):
+            counts += np.count_nonzero(self.codes[rows], axis=0)
+        return counts
+
+    def take_instances(self, index: Index | slice) -> DenseCells:
+        return DenseCells(self.codes[index], self.values, None if self.spent is None else self.spent[index])
+
+    def take_llms(self, index: Index) -> DenseCells:
+        def taken(array: NDArray[Any]) -> NDArray[Any]:
+            return np.take(array, index, axis=1)
+
+        return DenseCells(taken(self.codes), self.values, None if self.spent is None else taken(self.spent))
+
+    def dense(self) -> NDArray[np.float32]:
+        return self.values.take(self.codes, mode="clip")  # without a check of each code: half the time
+
+    def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        codes = self.codes[rows]
+        return np.nan_to_num(self.values).take(codes, mode="clip"), (codes != 0).astype(np.float32)
+
+    def scores(self) -> sp.csr_matrix:
+        return self._stored(lambda rows, seen: self.values[self.codes[rows][seen]])
+
+    def costs(self) -> sp.csr_matrix | None:
+        if (spent := self.spent) is None:
+            return None
+        return self._stored(lambda rows, seen: spent[rows][seen])
+
+    def arrays(self) -> list[NDArray[Any]]:
+        return [self.codes, self.values]
+
+    def _stored(self, of_rows: Any) -> sp.csr_matrix:
+        indptr = np.concatenate([[0], np.cumsum(self.instance_counts())])
+        indices = np.empty(indptr[-1], dtype=np.int32)
+        data = np.empty(indptr[-1], dtype=np.float32)
+        for rows in row_blocks(*self.shape):
+            seen = self.codes[rows] != 0
+            cells = slice(indptr[rows.start], indptr[rows.stop])
+            indices[cells] = np.nonzero(seen)[1]
+            data[cells] = of_rows(rows, seen)
+        return _canonical(data, indices, indptr, self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class SparseCells:
+    """The observed cells only, as SciPy's CSR.
+
+    Parameters
+    ----------
+    stored : csr_matrix f32 (n, m)
+        Scores; zeros are stored.
+    spent : csr_matrix f32 (n, m), optional
+        USD per answer in the same cells; NaN where unknown.
+
+    Raises
+    ------
+    DataError
+        If cells are not sorted or stand twice, or the costs are stored in other cells than the scores.
+    """
+
+    stored: sp.csr_matrix
+    spent: sp.csr_matrix | None = None
+
+    def __post_init__(self) -> None:
+        if not self.stored.has_canonical_format:
+            raise DataError("an interaction matrix needs sorted cells without duplicates; use from_coordinates")
+        if self.spent is not None and self.spent.nnz != self.stored.nnz:
+            raise DataError("scores and costs have to be stored in the same cells")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return int(self.stored.shape[0]), int(self.stored.shape[1])
+
+    def instance_counts(self) -> NDArray[np.int64]:
+        counts: NDArray[np.int64] = np.diff(self.stored.indptr).astype(np.int64)
+        return counts
+
+    def llm_counts(self) -> NDArray[np.int64]:
+        counts: NDArray[np.int64] = np.bincount(self.stored.indices, minlength=self.shape[1]).astype(np.int64)
+        return counts
+
+    def take_instances(self, index: Index | slice) -> SparseCells:
+        return SparseCells(self.stored[index], None if self.spent is None else self.spent[index])
+
+    def take_llms(self, index: Index) -> SparseCells:
+        return SparseCells(_columns(self.stored, index), None if self.spent is None else _columns(self.spent, index))
+
+    def dense(self) -> NDArray[np.float32]:
+        block = np.full(self.shape, np.nan, dtype=np.float32)
+        rows = np.repeat(np.arange(self.shape[0]), np.diff(self.stored.indptr))
+        block[rows, self.stored.indices] = self.stored.data
+        return block
+
+    def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        stored = self.stored[rows]
+        scores, observed = np.zeros(stored.shape, dtype=np.float32), np.zeros(stored.shape, dtype=np.float32)
+        row = np.repeat(np.arange(stored.shape[0]), np.diff(stored.indptr))
+        scores[row, stored.indices] = stored.data
+        observed[row, stored.indices] = 1
+        return scores, observed
+
+    def scores(self) -> sp.csr_matrix:
+        return self.stored
+
+    def costs(self) -> sp.csr_matrix | None:
+        return self.spent
+
+    def arrays(self) -> list[NDArray[Any]]:
+        return [self.stored.data, self.stored.indices, self.stored.indptr]
+
+
+def row_blocks(n: int, m: int) -> list[slice]:
+    """Slices of the n rows of a matrix of m columns, some `CELLS_AT_ONCE` cells each."""
+    step = max(1, CELLS_AT_ONCE // max(m, 1))
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def csr_from_coordinates(
+    rows: Index, columns: Index, values: list[NDArray[np.float32]], shape: tuple[int, int]
+) -> list[sp.csr_matrix]:
+    """CSR matrices with `values` f32 (k,) in the same cells; stored zeros stay, no cell may stand twice."""
+    cell = rows.astype(np.int64) * shape[1] + columns
+    order = None if (cell[1:] > cell[:-1]).all() else np.argsort(cell, kind="stable")
+    if order is not None:
+        cell = cell[order]
+        if (cell[1:] == cell[:-1]).any():
+            raise DataError(TWICE)
+    del cell
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0]))])
+    indices = columns.astype(np.int32) if order is None else columns[order].astype(np.int32)
+    return [_canonical(v if order is None else v[order], indices, indptr, shape) for v in values]
+
+
+def _canonical(
+    data: NDArray[np.float32], indices: NDArray[np.int32], indptr: Index, shape: tuple[int, int]
+) -> sp.csr_matrix:
+    matrix = sp.csr_matrix((data, indices, indptr), shape=shape)
+    matrix.has_canonical_format = True
+    return matrix
+
+
+def _columns(matrix: sp.csr_matrix, index: Index) -> sp.csr_matrix:
+    """Columns of a CSR matrix, sorted within rows; scipy keeps stored zeros here (a test holds it to that)."""
+    taken = matrix[:, np.asarray(index)]
+    taken.sort_indices()
+    taken.has_canonical_format = True
+    return taken

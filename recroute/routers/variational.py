@@ -1,0 +1,231 @@
+"""Low-rank model of scores with unobserved cells, fitted by variational Bayes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data import InteractionMatrix
+from recroute.routers.passes import leading_subspace, orthogonal, pass_over
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Floating = NDArray[np.floating]
+
+MAX_ROUNDS = 20
+TOLERANCE = 1e-3  # relative change of the noise; two rounds in a row end the fit
+MIN_NOISE = 1e-6
+NO_GRAMS = np.zeros((1, 1), dtype=np.float32)
+SHARED_FROM = 0.75  # observed share from which a vector is found with the Gram matrix of all cells
+
+
+@dataclass
+class Vectors:
+    """One side of the model: Gaussian posteriors of the vectors of instances (n, 1 + k) or LLMs (m, 1 + k).
+
+    Parameters
+    ----------
+    mean : f64 (rows, p)
+    cov : f64 (p, p)
+        Posterior covariance, averaged over the vectors.
+    prior_mean, prior_cov : f64 (p,), f64 (p, p)
+        Learned from all vectors.
+    """
+
+    mean: Array
+    cov: Array
+    prior_mean: Array
+    prior_cov: Array
+
+    def learn_prior(self) -> None:
+        self.prior_mean = self.mean.mean(axis=0)
+        centred = self.mean - self.prior_mean
+        p = self.mean.shape[1]
+        self.prior_cov = centred.T @ centred / len(centred) + self.cov + 1e-6 * np.eye(p)
+
+
+def factorise_missing(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> tuple[Array, Array, Array]:
+    """Factors of a matrix with unobserved cells: `score[i,l] = mean[l] + u[i] . v[l] + noise`.
+
+    The vectors u of instances and (mean, v) of LLMs have Gaussian priors that are learned from all of them, and each
+    gets its posterior given its own cells: an LLM seen on one task only is placed near the LLMs it resembles there,
+    and an instance with three records stays near the average one. Each pass over the matrix updates all instances,
+    then all LLMs. A vector with more than `SHARED_FROM` of its cells observed is found with the Gram matrix of all
+    cells, the unobserved ones taken as predicted, which later rounds correct; one with fewer gets its own.
+    Source: Ilin and Raiko, Practical approaches to principal component analysis in the presence of missing values,
+    JMLR 2010; Lim and Teh, Variational Bayesian approach to movie rating prediction, KDD Cup 2007.
+
+    Parameters
+    ----------
+    matrix : InteractionMatrix (n, m)
+    n_factors : int
+        k, at most the smaller side.
+    seed : int
+
+    Returns
+    -------
+    mean f64 (m,), left f64 (n, k) with orthonormal columns, right f64 (m, k)
+    """
+    k = min(n_factors, matrix.n_instances, matrix.n_llms)
+    instances, llms, noise = _start(matrix, k, seed)
+    calm = 0
+    for _ in range(MAX_ROUNDS):
+        before, noise = noise, _round(matrix, instances, llms, noise)
+        calm = calm + 1 if abs(noise - before) < TOLERANCE * before else 0
+        if calm == 2:
+            break
+    return orthogonal(llms.mean[:, 0], instances.mean, llms.mean[:, 1:])
+
+
+def _start(matrix: InteractionMatrix, k: int, seed: int) -> tuple[Vectors, Vectors, float]:
+    """Instance means, LLM deviations, and the leading factors of what they leave."""
+    n, m = matrix.n_instances, matrix.n_llms
+    counts, n_observed = matrix.instance_counts, matrix.n_observed
+    row, total, squares = np.empty(n), np.zeros(m), 0.0
+
+    def sums(rows: slice) -> tuple[slice, Array, Array, float]:
+        scores, observed = matrix.block(rows)
+        mean = scores.sum(axis=1, dtype=np.float64) / np.maximum(counts[rows], 1)
+        deviation = scores.sum(axis=0, dtype=np.float64) - mean @ observed
+        return rows, mean, deviation, float(np.vdot(scores, scores))
+
+    for rows, mean, deviation, squared in pass_over(matrix, sums):
+        row[rows] = mean
+        total += deviation
+        squares += squared
+    average = float(row @ counts) / n_observed
+    row[counts == 0] = average
+    column = total / np.maximum(matrix.llm_counts, 1)
+    left, right = leading_subspace(matrix, row, column, k, 2, seed)
+    length = np.linalg.norm(left, axis=0) / np.sqrt(n)
+    length = np.maximum(length, 1e-6 * max(length.max(initial=0), 1e-6))
+    scale = np.sqrt(n * m / n_observed)  # the unobserved cells, 0 above, have made the factors shorter
+    noise = max((squares / n_observed - average**2) / 2, MIN_NOISE)
+    instances = Vectors(left / length, np.zeros((k, k)), np.zeros(k), np.eye(k))
+    z = np.column_stack([row.mean() + column, right * length * scale])
+    llms = Vectors(z, np.zeros((1 + k, 1 + k)), z.mean(axis=0), np.eye(1 + k))
+    llms.learn_prior()
+    return instances, llms, noise
+
+
+def _round(matrix: InteractionMatrix, instances: Vectors, llms: Vectors, noise: float) -> float:
+    """One pass: posteriors of all instances, then of all LLMs, in place; returns the noise variance they leave."""
+    n, m = matrix.n_instances, matrix.n_llms
+    k = instances.mean.shape[1]
+    z = llms.mean.astype(np.float32)
+    few_llms = matrix.llm_counts < SHARED_FROM * n
+    of_instances = _Update.of(llms.mean[:, 1:], llms.cov[1:, 1:], llms.cov[0, 1:], instances, noise)
+
+    def work(rows: slice) -> tuple[slice, Array, Array, Floats, Floats, float]:
+        scores, observed = matrix.block(rows)
+        counts, u = matrix.instance_counts[rows], instances.mean[rows]
+        error = _error(scores, observed, u, z)
+        squared = float(np.vdot(error, error))
+        few = counts < SHARED_FROM * m
+        own = observed[few] @ of_instances.pairs if few.any() else NO_GRAMS  # (w, m) x (m, k(k+1)/2)
+        u, cov = of_instances(u, counts, error @ z[:, 1:], few, own)
+        loadings = _with_one(u)
+        error = _error(scores, observed, u, z)
+        right = loadings.astype(np.float32).T @ error  # (1 + k, b) x (b, m)
+        own = observed[:, few_llms].T @ _pairs(loadings) if few_llms.any() else NO_GRAMS
+        return rows, u, cov, right, own, squared
+
+    right, grams = np.zeros((1 + k, m)), np.zeros((1, 1))
+    total, squared = np.zeros((k, k)), 0.0
+    for rows, u, cov, of_rows, own, error in pass_over(matrix, work):
+        instances.mean[rows] = u
+        total += cov
+        right += of_rows
+        grams = grams + own
+        squared += error
+    instances.cov = total / n
+    cov = np.zeros((1 + k, 1 + k))
+    cov[1:, 1:] = instances.cov
+    of_llms = _Update.of(_with_one(instances.mean), cov, np.zeros(1 + k), llms, noise)
+    llms.mean, total = of_llms(llms.mean, matrix.llm_counts, right.T, few_llms, grams)
+    llms.cov = total / m
+    instances.learn_prior()
+    llms.learn_prior()
+    v = llms.mean[:, 1:]
+    doubt = np.sum(instances.cov * (v.T @ v) / m) + np.sum(llms.cov * (of_llms.y.T @ of_llms.y / n + cov))
+    return max(squared / matrix.n_observed + float(doubt), MIN_NOISE)
+
+
+@dataclass(frozen=True)
+class _Update:
+    """Moves vectors x of one side to their posterior means, given the other side's y f64 (q, p).
+
+    `y_cov` f64 (p, p) and `cross` f64 (p,) are the mean posterior covariance of y, and of y with the bias beside it.
+    """
+
+    y: Array
+    y_cov: Array
+    cross: Array
+    prior_mean: Array
+    precision: Array
+    noise: float
+    shared: Array
+
+    @cached_property
+    def pairs(self) -> Floats:
+        return _pairs(self.y)
+
+    @classmethod
+    def of(cls, y: Array, y_cov: Array, cross: Array, side: Vectors, noise: float) -> _Update:
+        precision = np.asarray(np.linalg.inv(side.prior_cov), dtype=np.float64)
+        shared = np.asarray(np.linalg.inv((y.T @ y + len(y) * y_cov) / noise + precision), dtype=np.float64)
+        return cls(y, y_cov, cross, side.prior_mean, precision, noise, shared)
+
+    def __call__(
+        self,
+        x: Array,
+        counts: NDArray[np.int64],
+        right: Floating,
+        few: NDArray[np.bool_],
+        gram: Floating,
+    ) -> tuple[Array, Array]:
+        """New vectors f64 (b, p) and the sum of their covariances f64 (p, p).
+
+        `right` (b, p) is the sum of error times y over the observed cells, with the errors of the old vectors x;
+        `few` bool (b,) marks the vectors that have Gram matrices of their own, `gram` (w, p(p+1)/2).
+        """
+        slope = (right - counts[:, None] * (x @ self.y_cov + self.cross)) / self.noise
+        slope -= (x - self.prior_mean) @ self.precision
+        new = x + slope @ self.shared
+        total = (len(x) - few.sum()) * self.shared
+        if few.any():
+            own = _unpacked(gram, x.shape[1]) + counts[few, None, None] * self.y_cov
+            cov = np.linalg.inv(own / self.noise + self.precision)
+            new[few] = x[few] + (cov @ slope[few, :, None])[:, :, 0]
+            total = total + cov.sum(axis=0)
+        return new, total
+
+
+def _error(scores: Floats, observed: Floats, u: Array, z: Floats) -> Floats:
+    """What the model leaves of the observed scores f32 (b, m); 0 where unobserved."""
+    error = _with_one(u).astype(np.float32) @ z.T  # (b, 1 + k) x (1 + k, m)
+    np.subtract(scores, error, out=error)
+    error *= observed
+    return error
+
+
+def _with_one(u: Array) -> Array:
+    return np.column_stack([np.ones(len(u)), u])
+
+
+def _pairs(y: Array) -> Floats:
+    """Products of each two entries, f32 (q, p(p+1)/2): a weighted sum of rows is a Gram matrix."""
+    first, second = np.triu_indices(y.shape[1])
+    return (y[:, first] * y[:, second]).astype(np.float32)
+
+
+def _unpacked(pairs: Floating, p: int) -> Array:
+    """Symmetric matrices f64 (w, p, p) of their upper triangles (w, p(p+1)/2)."""
+    first, second = np.triu_indices(p)
+    whole = np.empty((len(pairs), p, p))
+    whole[:, first, second] = pairs
+    whole[:, second, first] = pairs
+    return whole
