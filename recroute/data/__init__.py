@@ -1,4 +1,4 @@
-"""Evaluated answers and preferences as data: records, id maps, the three-state matrix, data sets and their folder."""
+"""Evaluated answers and preferences as data: records, id maps, the three-state matrix, data sets, their folder."""
 
 from recroute.data.dataset import Dataset
 from recroute.data.encoding import Encoder, Precomputed

@@ -42,7 +42,7 @@ class Table(Source):
     """
 
     layout: ClassVar[str] = "table"
-    reads: ClassVar[str] = f"file: {', '.join(SUFFIXES)}; long (instance_id, llm_id, score), wide, or battles (pairs=true)"
+    reads: ClassVar[str] = f"file: {', '.join(SUFFIXES)}; long (instance_id, llm_id, score), wide, or battles"
 
     columns: str | None = None
     scale: str | None = None
