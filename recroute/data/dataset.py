@@ -148,6 +148,13 @@ class Dataset:
         """Task of each instance, str (n,)."""
         return self.instances["task"].to_numpy().astype(np.str_)
 
+    @cached_property
+    def _task_means(self) -> Any:
+        """For `task_means`: pools and routers ask for them again and again."""
+        from recroute.data.means import compute_task_means
+
+        return compute_task_means(self)
+
     @property
     def prompts(self) -> list[str] | None:
         """Prompt of each instance, or None where the data set has no texts."""

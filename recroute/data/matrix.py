@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -91,6 +92,11 @@ class InteractionMatrix:
         return cls(SparseCells(scores, costs))
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """n, m."""
+        return self.cells.shape
+
+    @property
     def n_instances(self) -> int:
         return self.cells.shape[0]
 
@@ -157,6 +163,23 @@ class InteractionMatrix:
     def costs(self) -> sp.csr_matrix | None:
         """USD per answer as CSR f32 (n, m), in the cells of `scores`, NaN where unknown; None without costs."""
         return self.cells.costs()
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The scores, without costs, as arrays by name; `of_state` takes them back."""
+        if isinstance(self.cells, DenseCells):
+            return {"codes": np.asarray(self.cells.codes), "values": self.cells.values}
+        stored = self.scores
+        return {"data": stored.data, "indices": stored.indices, "indptr": stored.indptr, "shape": np.array(self.shape)}
+
+    @classmethod
+    def of_state(cls, arrays: Mapping[str, NDArray[Any]]) -> InteractionMatrix:
+        """The matrix that `state` wrote; KeyError if an array is missing."""
+        if "codes" in arrays:
+            return cls(DenseCells(arrays["codes"], arrays["values"]))
+        n, m = arrays["shape"]
+        return cls.from_csr(
+            sp.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(int(n), int(m)))
+        )
 
     @property
     def arrays(self) -> list[NDArray[Any]]:

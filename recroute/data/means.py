@@ -6,10 +6,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recroute.data.cells import DenseCells, row_blocks
+from recroute.data.cells import DenseCells
 from recroute.data.dataset import Dataset
 from recroute.data.leaderboard import leaderboard
 from recroute.data.matrix import InteractionMatrix
+from recroute.data.passes import pass_over
 
 PRIOR_RECORDS = 10.0  # about the noise variance of a 0/1 score over the variance of LLMs' skill within a task
 
@@ -47,6 +48,12 @@ def task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:
     -------
     names str (t,) in alphabetical order, means f64 (t, m), number of instances with a record f64 (t,)
     """
+    found: tuple[NDArray[np.str_], Array, Array] = dataset._task_means
+    return found
+
+
+def compute_task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:
+    """`task_means`, which a data set remembers."""
     matrix = dataset.interactions
     seen = np.flatnonzero(matrix.instance_counts)
     names, task = np.unique(dataset.tasks[seen], return_inverse=True)
@@ -70,20 +77,24 @@ def _sums_sparse(matrix: InteractionMatrix, member: sp.csr_matrix) -> tuple[Arra
 
 def _sums_dense(matrix: InteractionMatrix, member: sp.csr_matrix) -> tuple[Array, Array, Array]:
     """The same, some rows at a time."""
-    t, (n, m) = member.shape[0], matrix.cells.shape
+    t, m = member.shape[0], matrix.n_llms
+    counts = matrix.instance_counts
+
+    def sums(rows: slice) -> tuple[Array, Array, Array]:
+        block, observed = matrix.block(rows)
+        scores, of_task = block.astype(np.float64), member[:, rows]
+        row_mean = scores.sum(axis=1) / np.maximum(counts[rows], 1)
+        if (counts[rows] == m).all():
+            scores -= row_mean[:, None]
+            k = np.broadcast_to(np.asarray(of_task.sum(axis=1)), (t, m))
+        else:
+            scores -= row_mean[:, None] * observed
+            k = (of_task @ observed).astype(np.float64)  # (t, b) x (b, m)
+        return k, of_task @ scores, of_task @ row_mean
+
     k, surplus, task_mean = np.zeros((t, m)), np.zeros((t, m)), np.zeros(t)
-    for rows in row_blocks(n, m):
-        scores = matrix.dense(rows).astype(np.float64)
-        counts = matrix.instance_counts[rows]
-        missing = np.isnan(scores) if (counts < m).any() else None
-        if missing is not None:
-            scores[missing] = 0
-        row_mean = scores.sum(axis=1) / np.maximum(counts, 1)
-        scores -= row_mean[:, None]
-        if missing is not None:
-            scores[missing] = 0
-        of_task = member[:, rows]
-        surplus += of_task @ scores  # (t, b) x (b, m)
-        k += of_task.sum(axis=1) if missing is None else of_task @ (~missing).astype(np.float64)
-        task_mean += of_task @ row_mean
+    for part in pass_over(matrix.shape, sums):
+        k += part[0]
+        surplus += part[1]
+        task_mean += part[2]
     return k, surplus, task_mean

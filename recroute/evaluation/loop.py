@@ -19,6 +19,7 @@ from recroute.evaluation.protocol import Protocol
 from recroute.evaluation.provenance import dataset_facts, environment, split_digest
 from recroute.evaluation.reference import reference_scores
 from recroute.evaluation.summarise import Cell, summarise
+from recroute.metrics import Outcome
 from recroute.pools import Pool
 from recroute.routers import Router, make_router
 from recroute.splits import Split
@@ -118,9 +119,13 @@ def _cells(
             parts = shuffled(parts, protocol.shuffle)
             splits.append(_Seen.of(parts))
             against = reference_scores(parts.test, protocol.reference)
+            known: dict[bytes, dict[str, Outcome]] = {}  # where groups meet, as at the size of all LLMs
             for pool in pools:
                 if parts.test.take_llms(pool.llm_index).has_evidence.any():
-                    outcomes = pool_outcomes(routers, parts, pool.llm_index, against)
+                    members = pool.llm_index.tobytes()
+                    if members not in known:
+                        known[members] = pool_outcomes(routers, parts, pool.llm_index, against)
+                    outcomes = known[members]
                     named = replace(pool, group=_group(pool, parts, protocol))
                     cell = Cell(seed, named.group, named.size, outcomes)
                     yield cell, choice_table(seed, named, outcomes, routers, dataset)

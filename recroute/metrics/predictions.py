@@ -84,19 +84,30 @@ def _gaps(p: Array, error: Array, seen: NDArray[np.bool_]) -> NDArray[np.float32
 
 
 def _placements(p: Array, solved: NDArray[np.bool_], seen: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
-    """Successes of each instance, and the placements behind `auc`."""
-    row, _ = np.nonzero(seen)
-    n, hit, value = len(p), solved[seen], p[seen]
-    _, level = np.unique(value, return_inverse=True)
-    wins, losses = (
-        np.bincount(level[hit], minlength=level.max() + 1),
-        np.bincount(level[~hit], minlength=level.max() + 1),
-    )
+    """Successes of each instance, and the placements behind `auc`; predictions are compared as f32."""
+    n = len(p)
+    order, level = _rising(p[seen].astype(np.float32))
+    hit, row = solved[seen][order], np.repeat(np.arange(n, dtype=np.int32), seen.sum(axis=1))[order]
+    wins, losses = (np.bincount(level[of], minlength=level[-1] + 1) for of in (hit, ~hit))
     lower = (losses.cumsum() - 0.5 * losses) / max(losses.sum(), 1)  # share of failures below each level
     higher = 1 - (wins.cumsum() - 0.5 * wins) / max(wins.sum(), 1)
     above = np.bincount(row[hit], lower[level[hit]], minlength=n)
     below = np.bincount(row[~hit], higher[level[~hit]], minlength=n)
     return np.bincount(row[hit], minlength=n).astype(np.float64), above.astype(np.float64), below.astype(np.float64)
+
+
+def _rising(values: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The order int (c,) of rising values, equal ones by position, and in it the number of smaller distinct values.
+
+    A value and its position in one word are sorted in half the time of an argsort.
+    """
+    bits = (values + np.float32(0)).view(np.uint32)  # no negative zero
+    sign = (bits >> np.uint32(31)).astype(bool)
+    rising = np.where(sign, ~bits, bits | np.uint32(1 << 31))  # unsigned integers in the order of the floats
+    words = (rising.astype(np.uint64) << np.uint64(32)) | np.arange(len(values), dtype=np.uint64)
+    words.sort()
+    new = np.diff(words >> np.uint64(32), prepend=words[:1] >> np.uint64(32)) != 0
+    return (words & np.uint64(2**32 - 1)).astype(np.int64), new.cumsum()
 
 
 def _ranking(key: NDArray[np.floating], gain: NDArray[np.floating]) -> tuple[Array, Array, Array]:
@@ -105,27 +116,32 @@ def _ranking(key: NDArray[np.floating], gain: NDArray[np.floating]) -> tuple[Arr
     `key` is -inf and `gain` -1 where unobserved: those cells come last, gain nothing and are nobody's best.
     """
     n, m = key.shape
-    order = np.argsort(-key, axis=1, kind="stable")
-    key, gain = np.take_along_axis(key, order, axis=1), np.take_along_axis(gain, order, axis=1)
-    is_best = gain == gain.max(axis=1, keepdims=True)
-    earned, ideal = np.maximum(gain, 0).astype(np.float64), -np.sort(-np.maximum(gain, 0).astype(np.float64), axis=1)
-    first = np.ones((n, m), dtype=np.bool_)  # first of a run of equal predictions
-    first[:, 1:] = key[:, 1:] != key[:, :-1]
-    start = np.flatnonzero(first)
-    row, position = start // m, start % m
-    length = np.diff(np.append(start, n * m))
-    mean_gain = np.add.reduceat(earned.ravel(), start) / length
-    ndcg, discount = np.empty((n, len(RANKS))), 1 / np.log2(np.arange(m) + 2)
+    width = min(max(RANKS), m)
+    expected, ideal = _first_gains(key, gain, width)
+    discount, ndcg = 1 / np.log2(np.arange(width) + 2), np.empty((n, len(RANKS)))
     for column, k in enumerate(RANKS):
-        cut = np.concatenate([[0.0], np.where(np.arange(m) < k, discount, 0.0).cumsum()])
-        dcg = np.bincount(row, mean_gain * (cut[position + length] - cut[position]), minlength=n)
         best = ideal[:, :k] @ discount[:k]  # (n, k) x (k,)
-        ndcg[:, column] = np.divide(dcg, best, out=np.full(n, np.nan), where=best > 0)
-    n_best = np.add.reduceat(is_best.ravel().astype(np.int64), start)
-    runs = np.flatnonzero(n_best)
-    _, of_row = np.unique(row[runs], return_index=True)
-    runs = runs[of_row]  # the first run of each instance that holds a best LLM
-    return ndcg, *_first_best(position[runs], length[runs], n_best[runs], m)
+        ndcg[:, column] = np.divide(expected[:, :k] @ discount[:k], best, out=np.full(n, np.nan), where=best > 0)
+    is_best = gain == gain.max(axis=1, keepdims=True)
+    first = np.where(is_best, key, -np.inf).max(axis=1, keepdims=True)  # the best-placed of an instance's best LLMs
+    level = key == first
+    return ndcg, *_first_best((key > first).sum(axis=1), level.sum(axis=1), (level & is_best).sum(axis=1), m)
+
+
+def _first_gains(key: NDArray[np.floating], gain: NDArray[np.floating], width: int) -> tuple[Array, Array]:
+    """Expected gain at each of the first ranks, and the gains of the best order: f64 (n, width) each."""
+    earned = np.maximum(gain, 0).astype(np.float64)
+    ideal = -np.sort(np.partition(-earned, width - 1, axis=1)[:, :width], axis=1)
+    at = np.argpartition(-key, width - 1, axis=1)[:, :width]
+    values = np.take_along_axis(key, at, axis=1)
+    by_value = np.argsort(-values, axis=1, kind="stable")
+    at, values = np.take_along_axis(at, by_value, axis=1), np.take_along_axis(values, by_value, axis=1)
+    equal = values[:, :, None] == values[:, None, :]  # (n, width, width)
+    expected = (equal * np.take_along_axis(earned, at, axis=1)[:, None, :]).sum(axis=2) / equal.sum(axis=2)
+    last = values[:, -1:]  # its run may go on behind the first ranks
+    run = key == last
+    mean = (run * earned).sum(axis=1) / run.sum(axis=1)
+    return np.where(values == last, mean[:, None], expected), ideal
 
 
 def _first_best(

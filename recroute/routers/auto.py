@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.data import Dataset
+from recroute.data import Dataset, InteractionMatrix
+from recroute.data.passes import pass_over
 from recroute.registry import split_outside
 from recroute.routers.base import Instances, Scores, fitted, setting
 from recroute.routers.guarded import Guarded
@@ -65,7 +66,7 @@ class Auto(Guarded):
         super().restore(arrays)
 
     def _combine(self, predicted: NDArray[np.float32], train: Dataset) -> Scores:
-        self.weight_ = stacking_weights(predicted, train.interactions.dense())
+        self.weight_ = stacking_weights(predicted, train.interactions)
         combined: Scores = np.tensordot(self.weight_.astype(np.float32), predicted, axes=1)  # (p,) x (p, n, m)
         return combined
 
@@ -74,21 +75,26 @@ class Auto(Guarded):
         return np.asarray(np.sum([np.float32(w) * part.score(instances, llm_index) for w, part in used], axis=0))
 
 
-def stacking_weights(predicted: NDArray[np.float32], scores: NDArray[np.float32]) -> Array:
-    """Weights f64 (p,), at least 0 and of sum 1, of predictions f32 (p, n, m) for scores f32 (n, m), NaN unobserved."""
+def stacking_weights(predicted: NDArray[np.float32], matrix: InteractionMatrix) -> Array:
+    """Weights f64 (p,), at least 0 and of sum 1, of predictions f32 (p, n, m) for the scores of a matrix (n, m)."""
     from scipy.optimize import nnls
 
-    observed = ~np.isnan(scores)
-    count = observed.sum(axis=1, keepdims=True)
+    def moments(rows: slice) -> tuple[Array, Array]:
+        scores, observed = matrix.block(rows)
+        count = np.maximum(matrix.instance_counts[rows, None], 1)
 
-    def centred(block: NDArray[np.float32]) -> Array:
-        """Observed cells less their row's mean, as f64 (cells,)."""
-        cells = np.where(observed, block, 0).astype(np.float64)
-        cells -= np.where(observed, cells.sum(axis=1, keepdims=True) / count, 0)
-        return np.asarray(cells[observed])
+        def centred(block: NDArray[np.float32]) -> Array:
+            """Observed cells less their row's mean, 0 elsewhere, as f64 (b * m,)."""
+            cells = block.astype(np.float64)
+            cells *= observed
+            cells -= cells.sum(axis=1, keepdims=True) / count * observed
+            return cells.ravel()
 
-    columns = np.stack([centred(block) for block in predicted])  # (p, cells)
-    gram, product = columns @ columns.T, columns @ centred(scores)
+        columns = np.stack([centred(block) for block in predicted[:, rows]])  # (p, b * m)
+        return columns @ columns.T, columns @ centred(scores)
+
+    parts = list(pass_over(matrix.shape, moments))
+    gram, product = (np.sum([part[i] for part in parts], axis=0) for i in range(2))
     value, basis = np.linalg.eigh(gram)
     root = np.sqrt(value.clip(min=1e-9 * max(value[-1], 1e-12)))
     # A'A = gram and A'b = product, and one row of large weight that makes the weights sum to 1

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import InteractionMatrix
-from recroute.routers.passes import leading_subspace, orthogonal, pass_over, signs
+from recroute.data.passes import pass_over
+from recroute.routers.subspace import leading_subspace, orthogonal, signs
 from recroute.routers.variational import factorise_missing
 
 Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 EXACT_LIMIT = 2000  # up to this smaller side the exact decomposition is as fast as a randomised one
 AT_ONCE = 1 << 25  # cells of a complete matrix that is decomposed in one piece, in double precision
@@ -101,8 +105,72 @@ def factorise(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> tuple
         cells = matrix.dense().astype(np.float64)
         mean: Array = cells.mean(axis=0)
         return mean, *truncated_svd(cells - mean, n_factors, seed)
-    total = sum(block.sum(axis=0, dtype=np.float64) for block in pass_over(matrix, matrix.dense))
+    total = sum(block.sum(axis=0, dtype=np.float64) for block in pass_over(matrix.shape, matrix.dense))
     mean = np.asarray(total / matrix.n_instances)
-    k = min(n_factors, matrix.n_instances, matrix.n_llms)
-    left, right = leading_subspace(matrix, np.zeros(matrix.n_instances), mean, k, N_PASSES, seed)
+    centre = mean.astype(np.float32)
+    k = min(n_factors, *matrix.shape)
+    left, right = leading_subspace(lambda rows: matrix.dense(rows) - centre, matrix.shape, k, N_PASSES, seed)
     return orthogonal(mean, left, right)
+
+
+def completed(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> Callable[[slice], Floats]:
+    """Rows f32 (b, m) of the matrix, its unobserved cells as `factorise` predicts them, clipped to [0, 1]."""
+    if matrix.is_complete:
+        return matrix.dense
+    mean, left, right = factorise(matrix, n_factors, seed)
+    loadings = np.column_stack([np.ones(len(left)), left]).astype(np.float32)
+    vectors = np.column_stack([mean, right]).astype(np.float32)
+
+    def rows_of(rows: slice) -> Floats:
+        scores, observed = matrix.block(rows)
+        filled: Floats = np.clip(loadings[rows] @ vectors.T, 0, 1)  # (b, 1 + k) x (1 + k, m)
+        filled *= 1 - observed
+        filled += scores
+        return filled
+
+    return rows_of
+
+
+def interaction_factors(
+    scores: Callable[[slice], Floats], shape: tuple[int, int], n_factors: int, seed: int = 0
+) -> tuple[Array, Array, Array, Array]:
+    """What LLM means and instance difficulties leave of a complete matrix, factorised.
+
+    Parameters
+    ----------
+    scores : callable
+        Rows f32 (b, m), as `completed` gives them.
+    shape : (n, m)
+    n_factors : int
+        k; cut to the smaller side.
+    seed : int
+
+    Returns
+    -------
+    mean f64 (m,), difficulty f64 (n,) of mean 0, left f64 (n, k) with orthonormal columns, right f64 (m, k) :
+    scores are about mean + difficulty[:, None] + left @ right.T
+    """
+    n, m = shape
+    if n * m <= AT_ONCE:
+        cells = scores(slice(None)).astype(np.float64)
+        mean: Array = cells.mean(axis=0)
+        cells -= mean
+        difficulty: Array = cells.mean(axis=1)
+        return mean, difficulty, *truncated_svd(cells - difficulty[:, None], n_factors, seed)
+
+    def sums(rows: slice) -> tuple[slice, Array, Array]:
+        block = scores(rows)
+        return rows, block.sum(axis=0, dtype=np.float64), block.mean(axis=1, dtype=np.float64)
+
+    total, of_instance = np.zeros(m), np.empty(n)
+    for rows, column, row in pass_over(shape, sums):
+        total += column
+        of_instance[rows] = row
+    mean, difficulty = total / n, of_instance - of_instance.mean()
+    mean32, difficulty32 = mean.astype(np.float32), difficulty.astype(np.float32)
+    k = min(n_factors, n, m)
+    left, right = leading_subspace(
+        lambda rows: scores(rows) - mean32 - difficulty32[rows, None], shape, k, N_PASSES, seed
+    )
+    _, left, right = orthogonal(mean, left, right)
+    return mean, difficulty, left, right

@@ -13,7 +13,7 @@ from recroute.bridges.evidence import Kernel, eigen_kernels, fit_evidence
 from recroute.data import Dataset
 from recroute.memo import Memo
 from recroute.routers.base import VIEWS, Instances, Scores, TextRouter, fitted, setting
-from recroute.routers.factorisation import factorise, truncated_svd
+from recroute.routers.factorisation import completed, interaction_factors
 from recroute.routers.text_views import TextViews, fit_text_views
 
 if TYPE_CHECKING:
@@ -64,11 +64,10 @@ class Hierarchy(TextRouter):
         seen = np.flatnonzero(train.interactions.instance_counts)
         train = train.take_instances(seen)
         assert train.embeddings is not None
-        scores = self._complete(train)
-        self.bias_ = scores.mean(axis=0)
-        residual = scores - self.bias_
-        difficulty = residual.mean(axis=1, keepdims=True)  # of the prompt: tells nothing about which LLM to take
-        left, right = truncated_svd(residual - difficulty, self.n_factors, self.seed)
+        matrix = train.interactions
+        scores = completed(matrix, FILL_FACTORS, self.seed)
+        # the difficulty of the prompt tells nothing about which LLM to take
+        self.bias_, difficulty, left, right = interaction_factors(scores, matrix.shape, self.n_factors, self.seed)
         length = np.linalg.norm(right, axis=0)
         kept = length > 1e-6 * length.max(initial=0)  # what is left of rounding is no component
         self.loadings_ = np.column_stack([difficulty, np.where(kept, left / np.where(kept, length, 1), 0)]).astype(
@@ -90,14 +89,6 @@ class Hierarchy(TextRouter):
         self.bias_ = np.append(self.bias_, bias)
         self.llm_factors_ = np.vstack([self.llm_factors_, np.column_stack([np.ones(len(bias)), factors])])
         self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
-
-    def _complete(self, train: Dataset) -> Array:
-        scores: Array = train.interactions.dense().astype(np.float64)
-        missing = np.isnan(scores)
-        if missing.any():
-            mean, left, right = factorise(train.interactions, FILL_FACTORS, self.seed)
-            scores[missing] = np.clip(mean + left @ right.T, 0, 1)[missing]
-        return scores
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         views = self.views_(self.vectors(instances))

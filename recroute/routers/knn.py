@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, InteractionMatrix
+from recroute.data.cells import CELLS_AT_ONCE
 from recroute.retrieval import Neighbors
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 
@@ -33,60 +35,59 @@ class KNN(TextRouter):
     n_neighbors: int = setting(5, low=1, help="training prompts to average over")
 
     vectors_: NDArray[np.float32] = fitted()
-    data_: NDArray[np.float32] = fitted()
-    indices_: NDArray[np.int32] = fitted()
-    indptr_: NDArray[np.int32] = fitted()
+    scores_: InteractionMatrix = fitted(array=False)  # of the LLMs it was fitted on
+    added_: NDArray[np.float32] = fitted()  # (n, j), of LLMs added since: what is expected of them, NaN where nothing
 
     def _fit(self, train: Dataset) -> None:
         assert train.embeddings is not None
-        scores = train.interactions.scores
         self.vectors_ = train.embeddings
-        self.data_ = scores.data
-        self.indices_ = scores.indices
-        self.indptr_ = scores.indptr
-        self._prepare()
-
-    def _prepare(self) -> None:
-        """What is derived from the fitted arrays: the index, the scores, and which cells were observed."""
-        shape = (len(self.vectors_), len(self.llm_ids_))
-        scores = sp.csr_matrix((self.data_, self.indices_, self.indptr_), shape=shape)
-        ones = sp.csr_matrix((np.ones_like(self.data_), self.indices_, self.indptr_), shape=shape)
-        self._neighbors = Neighbors(self.vectors_)
-        self._scores = scores
-        self._ones = ones
+        self.scores_ = train.interactions
+        self.added_ = np.empty((train.n_instances, 0), dtype=np.float32)
+        vars(self).pop("_neighbors", None)
 
     def _add_llms(self, new: NewLLMs) -> None:
         """With the scores that are expected of them on every training prompt, the observed ones as they are."""
-        m, j = len(self.llm_ids_), len(new.llm_ids)
-        rows = np.flatnonzero(np.diff(self.indptr_))  # the prompts with a record, which are the posterior's rows
-        at = np.repeat(self.indptr_[rows + 1], j)  # where each of their rows ends
-        self.data_ = np.insert(self.data_, at, new.posterior.columns.ravel())
-        self.indices_ = np.insert(self.indices_, at, np.tile(np.arange(m, m + j), len(rows)))
-        grown = np.zeros_like(self.indptr_)
-        grown[rows + 1] = j
-        self.indptr_ = self.indptr_ + grown.cumsum(dtype=self.indptr_.dtype)
+        columns = np.full((len(self.vectors_), len(new.llm_ids)), np.nan, dtype=np.float32)
+        columns[self.scores_.instance_counts > 0] = new.posterior.columns  # its rows: the prompts with a record
+        self.added_ = np.hstack([self.added_, columns])
         super()._add_llms(new)
-        vars(self).pop("_neighbors", None)
 
     def _take_llms(self, kept: NDArray[np.int64]) -> None:
-        shape = (len(self.vectors_), len(self.llm_ids_))
-        scores = InteractionMatrix.from_csr(sp.csr_matrix((self.data_, self.indices_, self.indptr_), shape=shape))
-        scores = scores.take_llms(kept)
-        self.data_, self.indices_, self.indptr_ = scores.scores.data, scores.scores.indices, scores.scores.indptr
+        m = self.scores_.n_llms
+        self.added_ = self.added_[:, kept[kept >= m] - m]
+        self.scores_ = self.scores_.take_llms(kept[kept < m])
         super()._take_llms(kept)
-        vars(self).pop("_neighbors", None)
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         if not hasattr(self, "_neighbors"):
-            self._prepare()
+            self._neighbors = Neighbors(self.vectors_)
         near, _ = self._neighbors.search(self.vectors(instances), self.n_neighbors)  # (b, k)
         b, k = near.shape
+        rows, place = np.unique(near, return_inverse=True)
         chosen = sp.csr_matrix(
-            (np.ones(b * k, dtype=np.float32), near.ravel(), np.arange(0, b * k + 1, k)),
-            shape=(b, len(self.vectors_)),
+            (np.ones(b * k, dtype=np.float32), place.ravel(), np.arange(0, b * k + 1, k)), shape=(b, len(rows))
         )
-        total = (chosen @ self._scores).toarray()[:, llm_index]  # (b, n) x (n, m) -> (b, m)
-        count = (chosen @ self._ones).toarray()[:, llm_index]
-        mean = self.llm_mean_[llm_index].astype(np.float32)
-        predicted: Scores = (total + (k - count) * mean) / np.float32(k)
+        mean, predicted = self.llm_mean_[llm_index].astype(np.float32), np.empty((b, len(llm_index)), dtype=np.float32)
+        known, added, m = self.scores_.take_instances(rows), self.added_[rows], self.scores_.n_llms
+        step = max(1, CELLS_AT_ONCE // max(len(rows), 1))
+        for of_known in (True, False):
+            columns = np.flatnonzero((llm_index < m) == of_known)
+            for at in (columns[start : start + step] for start in range(0, len(columns), step)):
+                if of_known:
+                    scores, observed = known.take_llms(llm_index[at]).block(slice(None))
+                else:
+                    scores = added[:, llm_index[at] - m]
+                    scores, observed = np.nan_to_num(scores), (~np.isnan(scores)).astype(np.float32)
+                count = k if observed.all() else chosen @ observed  # (b, n) x (n, m) -> (b, m)
+                predicted[:, at] = (chosen @ scores + (k - count) * mean[at]) / np.float32(k)
         return predicted
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        return super().state() | {f"scores.{name}": array for name, array in self.scores_.state().items()}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        super().restore(arrays)
+        prefix = "scores."
+        self.scores_ = InteractionMatrix.of_state(
+            {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+        )

@@ -100,8 +100,10 @@ def out_of_fold(
         return predicted
 
     known, cells = _contents(train), train.n_instances * train.n_llms
-    found = [_predicted.get([_name(part), fold, *known], partial(of_part, part), cells) for part in parts]
-    return np.stack(found), best
+    found = np.empty((len(parts), train.n_instances, train.n_llms), dtype=np.float32)
+    for i, part in enumerate(parts):
+        found[i] = _predicted.get([_name(part), fold, *known], partial(of_part, part), cells)
+    return found, best
 
 
 def fit_parts(parts: Sequence[Router], train: Dataset) -> list[Router]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import InteractionMatrix
-from recroute.routers.passes import leading_subspace, orthogonal, pass_over
+from recroute.data.passes import pass_over
+from recroute.routers.subspace import leading_subspace, orthogonal
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -92,14 +93,21 @@ def _start(matrix: InteractionMatrix, k: int, seed: int) -> tuple[Vectors, Vecto
         deviation = scores.sum(axis=0, dtype=np.float64) - mean @ observed
         return rows, mean, deviation, float(np.vdot(scores, scores))
 
-    for rows, mean, deviation, squared in pass_over(matrix, sums):
+    for rows, mean, deviation, squared in pass_over(matrix.shape, sums):
         row[rows] = mean
         total += deviation
         squares += squared
     average = float(row @ counts) / n_observed
     row[counts == 0] = average
     column = total / np.maximum(matrix.llm_counts, 1)
-    left, right = leading_subspace(matrix, row, column, k, 2, seed)
+    row32, column32 = row.astype(np.float32), column.astype(np.float32)
+
+    def residual(rows: slice) -> Floats:
+        scores, observed = matrix.block(rows)
+        observed *= row32[rows, None] + column32
+        return np.subtract(scores, observed, out=scores)
+
+    left, right = leading_subspace(residual, matrix.shape, k, 2, seed)
     length = np.linalg.norm(left, axis=0) / np.sqrt(n)
     length = np.maximum(length, 1e-6 * max(length.max(initial=0), 1e-6))
     scale = np.sqrt(n * m / n_observed)  # the unobserved cells, 0 above, have made the factors shorter
@@ -135,7 +143,7 @@ def _round(matrix: InteractionMatrix, instances: Vectors, llms: Vectors, noise: 
 
     right, grams = np.zeros((1 + k, m)), np.zeros((1, 1))
     total, squared = np.zeros((k, k)), 0.0
-    for rows, u, cov, of_rows, own, error in pass_over(matrix, work):
+    for rows, u, cov, of_rows, own, error in pass_over(matrix.shape, work):
         instances.mean[rows] = u
         total += cov
         right += of_rows

@@ -22,14 +22,16 @@ def test_stacking_finds_planted_weights() -> None:
     predicted = rng.random((3, 200, 10)).astype(np.float32)
     scores = (0.7 * predicted[0] + 0.3 * predicted[2] + 0.01 * rng.normal(size=(200, 10))).astype(np.float32)
     scores[rng.random(scores.shape) < 0.3] = np.nan
-    np.testing.assert_allclose(stacking_weights(predicted, scores), [0.7, 0, 0.3], atol=0.01)
+    np.testing.assert_allclose(
+        stacking_weights(predicted, InteractionMatrix.from_dense(scores)), [0.7, 0, 0.3], atol=0.01
+    )
 
 
 def test_stacking_is_the_least_squares_point_of_the_simplex() -> None:
     rng = np.random.default_rng(1)
     predicted = rng.random((2, 50, 4)).astype(np.float32)
     scores = rng.random((50, 4)).astype(np.float32)
-    weight = stacking_weights(predicted, scores)
+    weight = stacking_weights(predicted, InteractionMatrix.from_dense(scores))
     centred = [block - block.mean(axis=1, keepdims=True) for block in (*predicted, scores)]
     errors = [((a * centred[0] + (1 - a) * centred[1] - centred[2]) ** 2).sum() for a in np.linspace(0, 1, 1001)]
     assert weight.sum() == pytest.approx(1)
@@ -41,7 +43,9 @@ def test_how_hard_a_prompt_is_does_not_choose_the_weights() -> None:
     predicted = rng.random((2, 100, 5)).astype(np.float32)
     scores = predicted[0].copy()
     difficulty = 10 * rng.random((100, 1)).astype(np.float32)
-    np.testing.assert_allclose(stacking_weights(predicted, scores + difficulty), [1, 0], atol=1e-4)
+    np.testing.assert_allclose(
+        stacking_weights(predicted, InteractionMatrix.from_dense(scores + difficulty)), [1, 0], atol=1e-4
+    )
 
 
 def test_folds_keep_equal_prompts_together_and_spread_the_tasks(planted: Dataset) -> None:

@@ -1,0 +1,83 @@
+"""The leading factors of a score matrix, in passes over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data.passes import pass_over
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
+
+
+def leading_subspace(
+    residual: Callable[[slice], Floats], shape: tuple[int, int], n_factors: int, n_passes: int, seed: int
+) -> tuple[Array, Array]:
+    """Leading factors of a matrix that is made block by block, by randomised subspace iteration.
+
+    Parameters
+    ----------
+    residual : callable
+        Rows f32 (b, m) of the matrix.
+    shape : (n, m)
+    n_factors : int
+        k, at most the smaller side.
+    n_passes : int
+        Passes over the matrix; each multiplies with the matrix and its transpose.
+    seed : int
+
+    Returns
+    -------
+    left f64 (n, k), right f64 (m, k) with orthonormal columns, the strongest first : the matrix is about left @ right.T
+
+    Source: Halko, Martinsson and Tropp, Finding structure with randomness, SIAM Review 2011.
+    """
+    n, m = shape
+    width = min(n_factors + 8, n, m)
+    image = np.random.default_rng(seed).standard_normal((width, m))
+    left = np.empty((n, width))
+    for _ in range(n_passes):
+        basis = np.linalg.qr(image.T)[0]
+        narrow = basis.astype(np.float32)
+
+        def work(rows: slice, narrow: Floats = narrow) -> tuple[slice, Floats, Array]:
+            block = residual(rows)
+            product = block @ narrow  # (b, m) x (m, w)
+            return rows, product, (product.T @ block).astype(np.float64)
+
+        image = np.zeros((width, m))
+        for rows, product, back in pass_over(shape, work):
+            left[rows] = product
+            image += back
+    strength, axes = np.linalg.eigh(image @ basis)  # of (R V)'(R V): the strongest directions within the basis
+    axes = axes[:, np.argsort(-strength)[:n_factors]]
+    return left @ axes, basis @ axes
+
+
+def orthogonal(bias: Array, instance_factors: Array, llm_factors: Array) -> tuple[Array, Array, Array]:
+    """The same model with centred orthonormal instance factors, the strongest first.
+
+    Parameters
+    ----------
+    bias : f64 (m,)
+    instance_factors : f64 (n, k)
+    llm_factors : f64 (m, k)
+
+    Returns
+    -------
+    mean f64 (m,), left f64 (n, k), right f64 (m, k)
+    """
+    centre = instance_factors.mean(axis=0)
+    left, R = np.linalg.qr(instance_factors - centre)
+    axes, strength, right = np.linalg.svd(R @ llm_factors.T, full_matrices=False)
+    left = left @ axes
+    sign = signs(left)
+    return bias + llm_factors @ centre, left * sign, right.T * strength * sign
+
+
+def signs(left: Array) -> Array:
+    """The sign of a singular vector is arbitrary: the largest entry is made positive, so that fits can be compared."""
+    return np.asarray(np.sign(left[np.abs(left).argmax(axis=0), np.arange(left.shape[1])] + 1e-300))
