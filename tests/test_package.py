@@ -21,7 +21,7 @@ LEVELS = (
     ("evaluation",),
     ("coldstart", "subpool"),
     ("tuning", "report"),
-    ("cli",),
+    ("cli", "__main__"),
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 

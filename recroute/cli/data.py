@@ -36,17 +36,23 @@ def describe(dataset: DatasetPath, json_path: JsonPath = None, quiet: Quiet = Fa
     head = Table(title=facts["name"], title_justify="left", show_header=False)
     for key, value in facts.items():
         if key not in ("name", "task_table"):
-            head.add_row(key.replace("_", " "), f"{value:.4f}" if isinstance(value, float) else str(value))
+            head.add_row(key.replace("_", " "), _shown(value, 4))
     tasks = Table(title="tasks", title_justify="left")
     for column in ("task", "instances", "density", "best single", "oracle", "random"):
         tasks.add_column(column, justify="left" if column == "task" else "right")
     for row in facts["task_table"]:
-        numbers = (f"{row[key]:.3f}" for key in ("density", "best_single", "oracle", "random"))
+        numbers = (_shown(row[key], 3) for key in ("density", "best_single", "oracle", "random"))
         tasks.add_row(row["task"], str(row["n_instances"]), *numbers)
     out.print(head, tasks)
     if json_path is not None:
         with new_file(json_path) as temporary:
             temporary.write_text(json.dumps(facts, indent=1), encoding="utf8")
+
+
+def _shown(value: Any, digits: int) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 
 def description(dataset: Dataset) -> dict[str, Any]:
@@ -59,6 +65,7 @@ def description(dataset: Dataset) -> dict[str, Any]:
         "n_instances": dataset.n_instances,
         "n_llms": dataset.n_llms,
         "n_records": dataset.interactions.n_observed,
+        **({"n_preferences": dataset.n_preferences} if dataset.preferences is not None else {}),
         "density": dataset.interactions.density,
         "prompts": dataset.prompts is not None,
         "costs": dataset.interactions.costs is not None,
@@ -76,8 +83,10 @@ def _task(dataset: Dataset, name: str) -> Dataset:
     return dataset.take_instances(np.flatnonzero(dataset.tasks == name))
 
 
-def _levels(dataset: Dataset) -> dict[str, float]:
-    """Mean score of the best single LLM, the oracle and a random choice over all instances with a record."""
+def _levels(dataset: Dataset) -> dict[str, float | None]:
+    """Mean score of the best single LLM, the oracle and a random choice over all instances with a record, if any."""
+    if dataset.interactions.n_observed == 0:
+        return dict.fromkeys(("best_single", "oracle", "random"))
     scores = dataset.interactions.scores
     n = np.diff(scores.indptr)
     total = np.asarray(scores.astype(np.float64).sum(axis=1)).ravel()

@@ -32,6 +32,9 @@ def import_data(
     metric: Annotated[str | None, typer.Option("--metric", help="lm-eval: which metric is the score.")] = None,
     filter_name: Annotated[str | None, typer.Option("--filter", help="lm-eval: which filter's rows to take.")] = None,
     prices: Annotated[Path | None, typer.Option("--prices", help="llmrouter: JSON of prices per 1M tokens.")] = None,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="table: a row is a battle of two LLMs (model_a, model_b, winner).")
+    ] = False,
     more: Annotated[
         list[str] | None, typer.Option("--set", help="Any setting of the layout as name=value; may be repeated.")
     ] = None,
@@ -44,12 +47,14 @@ def import_data(
     """
     check_writable(json_path)
     named = {"columns": columns, "scale": scale, "metric": metric, "filter": filter_name, "prices": prices}
-    given = {name: value for name, value in named.items() if value is not None} | settings(more or [])
+    given: dict[str, object] = {name: value for name, value in named.items() if value is not None}
+    given |= settings(more or []) | ({"pairs": True} if pairs else {})
     with progress_bar(f"importing {source.name}", quiet) as progress:
         done = import_dataset(layout, source, destination, progress=progress, **given)
     out = console(quiet)
+    counted = f"{done.n_preferences:,} preferences" if done.n_preferences else f"{done.n_records:,} records"
     out.print(
-        f"{done.n_instances:,} instances x {done.n_llms:,} LLMs, {done.n_records:,} records: {destination}",
+        f"{done.n_instances:,} instances x {done.n_llms:,} LLMs, {counted}: {destination}",
         markup=False,
         soft_wrap=True,
     )
@@ -64,6 +69,7 @@ def import_data(
             "n_instances": done.n_instances,
             "n_llms": done.n_llms,
             "n_records": done.n_records,
+            "n_preferences": done.n_preferences,
             "notes": list(done.notes),
         }
         with new_file(json_path) as temporary:

@@ -38,6 +38,7 @@ def _entry(name: str) -> dict[str, Any]:
         "kind": cls.kind,
         "needs": cls.needs,
         "takes_unseen_llms": cls.takes_unseen_llms,
+        "learns_from_preferences": cls.learns_from_preferences,
         "hyperparameters": {f.name: f.default for f in cls.settings()},
     }
 

@@ -90,6 +90,7 @@ def coldstart(
     RecrouteError
         For an unknown name, a router that takes no unseen LLMs, or too few LLMs or records.
     """
+    dataset.require_scores("coldstart")
     _check(anchors, n_seeds, pool_size)
     chosen, notes = _routers(dataset, routers)
     seeds = list(range(seed, seed + n_seeds))

@@ -1,12 +1,13 @@
-"""Evaluated answers as data: records, id maps, the three-state matrix, data sets and their folder."""
+"""Evaluated answers and preferences as data: records, id maps, the three-state matrix, data sets, their folder."""
 
 from recroute.data.dataset import Dataset
 from recroute.data.encoding import Encoder, Precomputed
 from recroute.data.folder import read_dataset, write_dataset
 from recroute.data.ids import IdMap
+from recroute.data.leaderboard import Leaderboard, leaderboard
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.means import llm_means, task_means
-from recroute.data.pairs import dataset_from_pairs
+from recroute.data.preferences import Preferences
 from recroute.data.prompts import prompt_groups
 from recroute.data.records import Records
 
@@ -15,9 +16,11 @@ __all__ = [
     "Encoder",
     "IdMap",
     "InteractionMatrix",
+    "Leaderboard",
     "Precomputed",
+    "Preferences",
     "Records",
-    "dataset_from_pairs",
+    "leaderboard",
     "llm_means",
     "prompt_groups",
     "read_dataset",

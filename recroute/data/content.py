@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from recroute.data.atomic import new_folder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import is_dense
+from recroute.data.preferences import Preferences
+from recroute.data.records import Records
 from recroute.data.stored_matrix import store_matrix, twice_message
 from recroute.errors import DataError
 
@@ -61,6 +63,8 @@ class Content:
         What made the embeddings.
     pools : polars.DataFrame, optional
         `group, pool_size, llm_id` and, with several benchmarks, `benchmark`.
+    preferences : polars.DataFrame, optional
+        As `pair_table` gives them.
     card : mapping
     notes : list of str
         What a person has to know of this import; blocks may add to it while they flow.
@@ -76,6 +80,7 @@ class Content:
     embeddings: NDArray[np.float32] | None = None
     encoder: str = "unnamed"
     pools: pl.DataFrame | None = None
+    preferences: pl.DataFrame | None = None
     card: Mapping[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     scaling: str = "mend that record"
@@ -92,7 +97,7 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
     ------
     DataError
         For ids that stand twice or are empty, a score outside [0, 1], a negative cost, a pair (instance, LLM)
-        that stands twice, and where no score is left.
+        that stands twice, and where neither a score nor a preference is left.
     """
     instance_ids = _checked_ids(content.instances, "instance")
     llm_ids = _checked_ids(content.llms, "llm")
@@ -100,9 +105,15 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
         dense = is_dense(content.n_rows, (len(instance_ids), len(llm_ids)))
         stream = _checked(content, instance_ids, llm_ids, progress, distinct=content.distinct or dense)
         n_records = _write_records(stream, folder / "records.parquet", instance_ids, llm_ids)
-        if n_records == 0:
+        preferences = content.preferences
+        if preferences is not None and preferences.height:
+            Preferences.from_frame(preferences, instance_ids, llm_ids, "preferences")  # refuses unknown ids
+            preferences.write_parquet(folder / "preferences.parquet", compression="zstd")
+        elif n_records == 0:
             raise DataError(f"{content.card.get('name', path.name)} holds no score; nothing was written")
-        if dense:
+        if n_records == 0:  # the file by which a folder is known as a data set
+            Records.empty().write_parquet(folder / "records.parquet")
+        elif dense:
             store_matrix(folder, instance_ids, llm_ids)  # which finds pairs that stand twice
         content.instances.write_parquet(folder / "instances.parquet", compression="zstd")
         content.llms.write_parquet(folder / "llms.parquet", compression="zstd")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from recroute.data.encoding import Encoder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import Index, InteractionMatrix
+from recroute.data.preferences import Preferences, pair_table
 from recroute.data.records import Records
 from recroute.errors import DataError, UnknownNameError
 
@@ -39,6 +40,8 @@ class Dataset:
     pools : polars.DataFrame, optional
         Pools of candidate LLMs that came with the data, a row for each member: `group, pool_size, llm_id` and,
         where each benchmark has its own, `benchmark`.
+    preferences : Preferences, optional
+        Battles of two LLMs on an instance, beside scores or in their place.
 
     Raises
     ------
@@ -54,6 +57,7 @@ class Dataset:
     encoder: Encoder | None = None
     card: Mapping[str, Any] = field(default_factory=dict)
     pools: pl.DataFrame | None = None
+    preferences: Preferences | None = None
 
     def __post_init__(self) -> None:
         n, m = self.interactions.n_instances, self.interactions.n_llms
@@ -62,6 +66,8 @@ class Dataset:
                 f"{self.name}: the matrix is {n} x {m}, the tables have {self.instances.height} instances "
                 f"and {self.llms.height} LLMs"
             )
+        if self.preferences is not None and not self.preferences.fit(n, m):
+            raise DataError(f"{self.name}: preferences about instances or LLMs beyond the tables of {n} and {m}")
         if (self.embeddings is None) != (self.encoder is None):
             raise DataError(f"{self.name}: embeddings and their encoder go together; give both or neither")
         if self.embeddings is not None:
@@ -81,28 +87,28 @@ class Dataset:
         instances: pl.DataFrame | None = None,
         llms: pl.DataFrame | None = None,
         card: Mapping[str, Any] | None = None,
+        preferences: Any = None,
     ) -> Dataset:
-        """Build from a table of evaluated answers.
+        """Build from a table of evaluated answers, of preferences (see `pair_table`), or both.
 
-        Without tables of instances or LLMs the ids come from the records, in alphabetical order; a missing
-        `task` column becomes the one task "all". Raises DataError for ids the tables do not know and for
-        pairs that stand twice.
+        `records` is None where there are only preferences. Without tables of instances or LLMs the ids come from
+        the records and preferences, in alphabetical order; a missing `task` column becomes the one task "all".
+        Raises DataError for ids the tables do not know, for pairs of instance and LLM that stand twice, and where
+        there is neither a record nor a preference.
         """
-        if not isinstance(records, Records):
+        if not (records is None or isinstance(records, Records)):
             records = Records.from_frame(records)
-        if instances is None:
-            instances = records.table.select(pl.col("instance_id").unique().sort())
-        instances = with_task(instances)
-        if llms is None:
-            llms = records.table.select(pl.col("llm_id").unique().sort())
-        rows = _positions(records, "instance_id", instances)
-        columns = _positions(records, "llm_id", llms)
-        _refuse_duplicates(records, rows, columns, llms.height)
-        cost = records.table["cost"].to_numpy() if "cost" in records.table.columns else None
-        matrix = InteractionMatrix.from_coordinates(
-            rows, columns, records.table["score"].to_numpy(), (instances.height, llms.height), cost
-        )
-        return cls(name=name, interactions=matrix, instances=instances, llms=llms, card=dict(card or {}))
+        battles = None if preferences is None else pair_table(preferences, "preferences")
+        if records is None and (battles is None or battles.is_empty()):
+            raise DataError(f"{name} has neither records nor preferences; one row of either is needed")
+        instances, llms = _side_tables(records, battles, instances, llms)
+        if records is None:
+            nothing = np.zeros(0, dtype=np.int64)
+            matrix = InteractionMatrix.from_coordinates(nothing, nothing, nothing, (instances.height, llms.height))
+        else:
+            matrix = _matrix(records, instances, llms)
+        found = cls(name=name, interactions=matrix, instances=instances, llms=llms, card=dict(card or {}))
+        return found if battles is None else found.with_preferences(battles)
 
     @property
     def n_instances(self) -> int:
@@ -111,6 +117,23 @@ class Dataset:
     @property
     def n_llms(self) -> int:
         return self.interactions.n_llms
+
+    @property
+    def n_preferences(self) -> int:
+        return 0 if self.preferences is None else len(self.preferences)
+
+    @property
+    def has_evidence(self) -> NDArray[np.bool_]:
+        """Whether an instance has a record or a preference, bool (n,)."""
+        seen = self.interactions.instance_counts > 0
+        if self.preferences is not None:
+            seen[self.preferences.instance_index] = True
+        return seen
+
+    def require_scores(self, what: str) -> None:
+        """Raise DataError where there are only preferences, which `what` cannot do with."""
+        if self.interactions.n_observed == 0 and self.preferences is not None:
+            raise DataError(f"{self.name} has only preferences, and {what} needs scores; add records")
 
     @cached_property
     def instance_ids(self) -> IdMap:
@@ -139,11 +162,13 @@ class Dataset:
 
     def take_instances(self, index: Index) -> Dataset:
         """The data set with these instances only, in this order."""
+        preferences = self.preferences
         return replace(
             self,
             interactions=self.interactions.take_instances(index),
             instances=self.instances[np.asarray(index)],
             embeddings=None if self.embeddings is None else self.embeddings[index],
+            preferences=None if preferences is None else preferences.take_instances(index, self.n_instances),
         )
 
     def evaluated(self) -> Dataset:
@@ -153,10 +178,16 @@ class Dataset:
 
     def take_llms(self, index: Index) -> Dataset:
         """The data set with these LLMs only, in this order."""
-        return replace(self, interactions=self.interactions.take_llms(index), llms=self.llms[np.asarray(index)])
+        preferences = self.preferences
+        return replace(
+            self,
+            interactions=self.interactions.take_llms(index),
+            llms=self.llms[np.asarray(index)],
+            preferences=None if preferences is None else preferences.take_llms(index, self.n_llms),
+        )
 
     def take_benchmark(self, name: str) -> Dataset:
-        """The instances of one benchmark, the LLMs with a record there, and its own pools.
+        """The instances of one benchmark, the LLMs with a record or battle there, and its own pools.
 
         Raises UnknownNameError if the data set does not have it.
         """
@@ -165,7 +196,10 @@ class Dataset:
         if not (benchmark == name).any():
             raise UnknownNameError("benchmark", name, sorted(set(benchmark)))
         part = self.take_instances(np.flatnonzero(benchmark == name))
-        part = part.take_llms(np.flatnonzero(part.interactions.llm_counts))
+        there = part.interactions.llm_counts > 0
+        if part.preferences is not None:
+            there[part.preferences.llm_a] = there[part.preferences.llm_b] = True
+        part = part.take_llms(np.flatnonzero(there))
         pools = self.pools
         if pools is not None and "benchmark" in pools.columns:
             pools = pools.filter(pl.col("benchmark") == name)
@@ -190,12 +224,45 @@ class Dataset:
         vars(found).update({name: vars(self)[name] for name in known if name in vars(self)})
         return found
 
+    def with_preferences(self, preferences: Any) -> Dataset:
+        """The data set with these preferences, a table as `pair_table` takes it."""
+        battles = pair_table(preferences, "preferences")
+        return replace(
+            self, preferences=Preferences.from_frame(battles, self.instance_ids, self.llm_ids, "preferences")
+        )
+
     def __repr__(self) -> str:
         vectors = "no embeddings" if self.embeddings is None else f"{self.embeddings.shape[1]} dimensions"
         return (
             f"Dataset({self.name!r}: {self.n_instances:,} instances x {self.n_llms:,} LLMs, "
-            f"{self.interactions.n_observed:,} records, density {self.interactions.density:.3f}, {vectors})"
+            f"{self.interactions.n_observed:,} records, density {self.interactions.density:.3f}, "
+            f"{f'{self.n_preferences:,} preferences, ' if self.preferences is not None else ''}{vectors})"
         )
+
+
+def _side_tables(
+    records: Records | None, battles: pl.DataFrame | None, instances: pl.DataFrame | None, llms: pl.DataFrame | None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The tables of instances and LLMs; those that are not given have what occurs."""
+
+    def occurring(name: str, columns: tuple[str, ...]) -> pl.DataFrame:
+        parts = [] if records is None else [records.table[name]]
+        parts += [] if battles is None else [battles[column] for column in columns]
+        return pl.concat([part.rename(name) for part in parts]).unique().sort().to_frame()
+
+    if instances is None:
+        instances = occurring("instance_id", ("instance_id",))
+    return with_task(instances), occurring("llm_id", ("llm_a", "llm_b")) if llms is None else llms
+
+
+def _matrix(records: Records, instances: pl.DataFrame, llms: pl.DataFrame) -> InteractionMatrix:
+    rows = _positions(records, "instance_id", instances)
+    columns = _positions(records, "llm_id", llms)
+    _refuse_duplicates(records, rows, columns, llms.height)
+    cost = records.table["cost"].to_numpy() if "cost" in records.table.columns else None
+    return InteractionMatrix.from_coordinates(
+        rows, columns, records.table["score"].to_numpy(), (instances.height, llms.height), cost
+    )
 
 
 def with_task(instances: pl.DataFrame) -> pl.DataFrame:

@@ -29,6 +29,7 @@ SUFFIXES = (".parquet", ".csv", ".jsonl")
 TABLE_COLUMNS: dict[str, dict[str, type]] = {  # optional columns by table: text, or numbers >= 0
     "instances": {"prompt": str, "task": str, "benchmark": str, "split": str},
     "llms": {"family": str, "n_params_b": float, "price_in": float, "price_out": float},
+    "preferences": {},  # checked by `pair_table`
 }
 
 
@@ -39,7 +40,8 @@ def read_dataset(path: str | Path) -> Dataset:
     ----------
     path : str or Path
         A folder with `records.parquet` (and, if there, `instances.parquet`, `llms.parquet`, `embeddings.npz`,
-        `pools.parquet`, `card.json`), or a records file: .parquet, .csv or .jsonl.
+        `pools.parquet`, `card.json`), or a records file: .parquet, .csv or .jsonl. With `preferences.parquet`
+        beside it `records.parquet` may be empty or missing.
 
     Raises
     ------
@@ -52,10 +54,11 @@ def read_dataset(path: str | Path) -> Dataset:
         return Dataset.from_records(Records(_read_table(path), path.name), name=path.stem)
     if not path.is_dir():
         raise DataError(f"no data set at {path}; name a dataset folder or a records file ({', '.join(SUFFIXES)})")
-    if not (path / "records.parquet").is_file():
+    preferences = _read_side_table(path / "preferences.parquet", "instance_id")
+    if preferences is None and not (path / "records.parquet").is_file():
         raise DataError(f"{path} has no records.parquet; a dataset folder needs one")
     card = _read_card(path / "card.json")
-    dataset = _read_records_folder(path, str(card.get("name", path.name)), card)
+    dataset = _read_records_folder(path, str(card.get("name", path.name)), card, preferences)
     if (path / "embeddings.npz").is_file():
         vectors, source = _read_embeddings(path / "embeddings.npz", dataset.instance_ids)
         dataset = dataset.with_embeddings(vectors, Precomputed(source))
@@ -64,27 +67,34 @@ def read_dataset(path: str | Path) -> Dataset:
     return dataset
 
 
-def _read_records_folder(path: Path, name: str, card: Mapping[str, Any]) -> Dataset:
-    """The records and the two tables; mapped or read by row group where that can be done, else read and checked."""
+def _read_records_folder(path: Path, name: str, card: Mapping[str, Any], preferences: pl.DataFrame | None) -> Dataset:
+    """The records, the preferences and the two tables.
+
+    The matrix is mapped or read by row group where that can be done, else read and checked.
+    """
     file = path / "records.parquet"
     instances = _read_side_table(path / "instances.parquet", "instance_id")
     llms = _read_side_table(path / "llms.parquet", "llm_id")
     try:
+        if preferences is not None and (instances is None or llms is None):
+            raise NotPlainError  # ids are those of the records and of the preferences
         instance_ids, llm_ids = (
             distinct_ids(file, column) if table is None else IdMap(tuple(table[column].to_list()), column[:-3])
             for column, table in (("instance_id", instances), ("llm_id", llms))
         )
         matrix = stored_matrix(path, instance_ids, llm_ids) or read_matrix(file, instance_ids, llm_ids)
     except (NotPlainError, TwiceError):
-        records = Records(_read_table(file), file.name)
-        return Dataset.from_records(records, name=name, instances=instances, llms=llms, card=card)
+        records = _read_scores(file, preferences is not None)
+        return Dataset.from_records(
+            records, name=name, instances=instances, llms=llms, card=card, preferences=preferences
+        )
     if instances is None:
         instances = pl.DataFrame({"instance_id": instance_ids.ids})
     if llms is None:
         llms = pl.DataFrame({"llm_id": llm_ids.ids})
     found = Dataset(name=name, interactions=matrix, instances=with_task(instances), llms=llms, card=dict(card))
     vars(found).update(instance_ids=instance_ids, llm_ids=llm_ids)  # millions of ids are not gone through twice
-    return found
+    return found if preferences is None else found.with_preferences(preferences)
 
 
 def read_records(path: Path) -> pl.DataFrame:
@@ -108,10 +118,17 @@ def write_dataset(dataset: Dataset, path: str | Path) -> None:
             embeddings=dataset.embeddings if precomputed else None,
             encoder=dataset.encoder.source if isinstance(dataset.encoder, Precomputed) else "",
             pools=dataset.pools,
+            preferences=_pairs(dataset),
             card=dataset.card,
         ),
         Path(path),
     )
+
+
+def _pairs(dataset: Dataset) -> pl.DataFrame | None:
+    if dataset.preferences is None:
+        return None
+    return dataset.preferences.to_frame(dataset.instance_ids, dataset.llm_ids)
 
 
 def _blocks(matrix: InteractionMatrix) -> Iterator[Block]:
@@ -139,6 +156,14 @@ def _read_table(path: Path) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, OSError, UnicodeError, ValueError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(f"{path} cannot be read as {path.suffix[1:]}: {reason[0]}; write the file again") from None
+
+
+def _read_scores(path: Path, may_lack: bool) -> Records | None:
+    """The records; None where there are none and there may be none."""
+    if may_lack and not path.is_file():
+        return None
+    table = _read_table(path)
+    return None if may_lack and table.is_empty() else Records(table, path.name)
 
 
 def _read_side_table(path: Path, id_column: str) -> pl.DataFrame | None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from recroute.data.cells import DenseCells
 from recroute.data.dataset import Dataset
+from recroute.data.leaderboard import leaderboard
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.passes import pass_over
 
@@ -22,7 +23,11 @@ def llm_means(dataset: Dataset) -> Array:
     Where every cell is observed this is the plain column mean. Where cells are missing the plain mean would
     compare an LLM that was only run on an easy task with one that was run on all of them; this is direct
     standardisation. Instances without a record are left out.
+
+    Of a data set with preferences and no score at all: the win rates of its `leaderboard`.
     """
+    if dataset.interactions.n_observed == 0 and dataset.preferences is not None:
+        return leaderboard(dataset.preferences, dataset.n_llms).win_rates()
     _, means, n_instances = task_means(dataset)
     standardised: Array = n_instances @ means / max(n_instances.sum(), 1)
     return standardised

@@ -54,6 +54,11 @@ class Records:
             return cls(frame, source)
         return cls(pl.DataFrame(frame), source)
 
+    @staticmethod
+    def empty() -> pl.DataFrame:
+        """The table without rows, which stands beside preferences where there are no scores."""
+        return pl.DataFrame(schema={"instance_id": pl.String, "llm_id": pl.String, "score": pl.Float32})
+
     def __len__(self) -> int:
         return self.table.height
 

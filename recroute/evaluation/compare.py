@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recroute.evaluation.bootstrap import interval
 
 Array = NDArray[np.float64]
-COMPARED = ("mean_score", "best_single_ratio", "lift")
+COMPARED = ("mean_score", "best_single_ratio", "lift", "agreement")
 LEVEL = 0.05
 BOUNDS = ("oracle", "oracle_mix", "random")  # nobody asks whether a router differs from these
 COMPARISON_COLUMNS = {

@@ -26,7 +26,7 @@ def shuffled(split: Split, control: str | None) -> Split:
     control : {"text", "scores"}, optional
         "text": every training prompt gets the text and vector of another one; what the LLMs have in common stays.
         "scores": every LLM's scores are permuted among the training prompts it was run on, for each LLM anew; only how
-        good it is on average stays. Costs stay with the prompts.
+        good it is on average stays. Costs stay with the prompts. Battles are permuted among the prompts that have any.
 
     Raises
     ------
@@ -53,6 +53,8 @@ def headroom(dataset: Dataset, wanted: bool | None, seed: int) -> Finding | None
     """
     from recroute.data.doctor.headroom import check_headroom
 
+    if dataset.interactions.n_observed == 0:
+        return None
     if wanted is None:
         wanted = dataset.n_instances * dataset.n_llms <= CHEAP_CELLS
     findings = check_headroom(dataset, seed) if wanted else []
@@ -72,4 +74,8 @@ def _with_other_scores(train: Dataset, rng: np.random.Generator) -> Dataset:
     mixed = np.lexsort((rng.random(matrix.nnz), matrix.indices))  # the same, in random order within each LLM
     scores = matrix.copy()
     scores.data[by_llm] = matrix.data[mixed]
-    return replace(train, interactions=InteractionMatrix.from_csr(scores, train.interactions.costs))
+    fought = train.preferences
+    if fought is not None:
+        fought = replace(fought, instance_index=rng.permutation(fought.instance_index))
+    mixed_scores = InteractionMatrix.from_csr(scores, train.interactions.costs)
+    return replace(train, interactions=mixed_scores, preferences=fought)

@@ -93,11 +93,17 @@ class Evaluation:
             )
         return float(found["value"][0])
 
-    def sentences(self, metric: str = "mean_score") -> list[str]:
-        """What can be said of each router against the baseline.
+    @property
+    def main_metric(self) -> str:
+        """The mean score, or where there are only preferences the agreement with them."""
+        return "mean_score" if "mean_score" in self.rows["metric"] else "agreement"
+
+    def sentences(self, metric: str | None = None) -> list[str]:
+        """What can be said of each router against the baseline, by default in its `main_metric`.
 
         The mean over groups and pool sizes is compared where there are several.
         """
+        metric = metric or self.main_metric
         found = self.comparisons.filter(metric=metric)
         if "mean" in found["group"]:
             found = found.filter(group="mean")
@@ -164,7 +170,7 @@ class Evaluation:
         """The rows."""
         return self.rows
 
-    def plot(self, metric: str = "mean_score", **options: Any) -> Any:
+    def plot(self, metric: str | None = None, **options: Any) -> Any:
         """The growth curve, or intervals side by side for one pool, as Matplotlib axes; see `plot_evaluation`."""
         return _report().plot_evaluation(self, metric, **options)
 

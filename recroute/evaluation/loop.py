@@ -121,7 +121,7 @@ def _cells(
             against = reference_scores(parts.test, protocol.reference)
             known: dict[bytes, dict[str, Outcome]] = {}  # where groups meet, as at the size of all LLMs
             for pool in pools:
-                if parts.test.take_llms(pool.llm_index).interactions.n_observed:
+                if parts.test.take_llms(pool.llm_index).has_evidence.any():
                     members = pool.llm_index.tobytes()
                     if members not in known:
                         known[members] = pool_outcomes(routers, parts, pool.llm_index, against)
@@ -156,11 +156,14 @@ def usable(dataset: Dataset, wanted: Iterable[Router | str]) -> tuple[list[Route
         lacking["prompts"] = "no prompts"
         if dataset.embeddings is None:
             lacking["text"] = "neither prompts nor embeddings"
+    only_preferences = dataset.interactions.n_observed == 0
     routers: dict[str, Router] = {}
     refused: dict[str, list[str]] = {}
     for item in wanted:
         router = make_router(item) if isinstance(item, str) else replace(item)
-        if router.needs in lacking:
+        if only_preferences and not router.learns_from_preferences:
+            refused.setdefault("preferences and no scores", []).append(router.label)
+        elif router.needs in lacking:
             refused.setdefault(lacking[router.needs], []).append(router.label)
         else:
             routers.setdefault(router.label, router)

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.data import llm_means
+from recroute.data import Dataset, llm_means
 from recroute.evaluation.spending import pool_costs, spend
-from recroute.metrics import Outcome
+from recroute.metrics import Agreement, Outcome
 from recroute.metrics.spread import entropy_bits
 from recroute.retrieval import tie_order
 from recroute.routers import Router
@@ -38,10 +38,11 @@ def pool_outcomes(
 
     Returns
     -------
-    Outcome by router label, on the test instances that at least one LLM of the pool was evaluated on.
+    Outcome by router label, on the test instances that at least one LLM of the pool was evaluated on, or two of
+    them met in a battle.
     """
     train, test = split.train.take_llms(llm_index), split.test.take_llms(llm_index)
-    rows = np.flatnonzero(test.interactions.instance_counts)
+    rows = np.flatnonzero(test.has_evidence)
     test, reference = test.take_instances(rows), reference[rows]
     scores = test.interactions.dense()
     train_best, best_single = (int(tie_order(llm_means(data))[0]) for data in (train, test))
@@ -51,7 +52,7 @@ def pool_outcomes(
     for router in routers:
         fitted = replace(router, seed=split.seed).fit(train)
         predicted = fitted.score(test)
-        expected = fitted.expected_score(scores)
+        expected = expected_scores(fitted, scores)
         # a router that chooses by chance predicts one draw; its distribution follows from the observed scores
         known = predicted if expected is None else np.nan_to_num(scores, nan=-np.inf)
         outcomes[router.label] = Outcome.of(
@@ -65,5 +66,25 @@ def pool_outcomes(
             reference=reference,
             predicted=predicted if expected is None else None,
             spending=spend(fitted, predicted, scores, costs) if costs and expected is None else None,
+            agreement=None if expected is not None or fitted.needs == "scores" else agreed(predicted, test),
         )
     return outcomes
+
+
+def expected_scores(router: Router, scores: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    """`Router.expected_score`, NaN on instances where nothing was observed."""
+    judged = ~np.isnan(scores).all(axis=1)
+    expected = router.expected_score(scores[judged])
+    if expected is None:
+        return None
+    found = np.full(len(scores), np.nan)
+    found[judged] = expected
+    return found
+
+
+def agreed(predicted: NDArray[np.float32], test: Dataset) -> Agreement | None:
+    """How predicted scores f32 (n, m) agree with the preferences of the test set; None where it has none."""
+    fought = test.preferences
+    if not fought:
+        return None
+    return Agreement.of(predicted, fought.instance_index, fought.llm_a, fought.llm_b, fought.outcome)

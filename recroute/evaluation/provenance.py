@@ -25,6 +25,7 @@ LIBRARIES = {
 # What a result depends on; anything else that lies in the folder is not read.
 DATA_FILES = (
     "records.parquet",
+    "preferences.parquet",
     "instances.parquet",
     "llms.parquet",
     "pools.parquet",
@@ -50,6 +51,7 @@ def dataset_facts(dataset: Dataset) -> dict[str, Any]:
         "n_instances": dataset.n_instances,
         "n_llms": dataset.n_llms,
         "n_records": dataset.interactions.n_observed,
+        "n_preferences": dataset.n_preferences,
         "density": round(dataset.interactions.density, 6),
         "simulated": bool(dataset.card.get("simulated", False)),
     }

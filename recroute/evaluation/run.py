@@ -137,6 +137,7 @@ def scale(
     The other parameters, the result and the errors are those of `evaluate`. Where RouterEval published baselines for
     the same benchmark, groups and pool size, `info["published"]` has them.
     """
+    dataset.require_scores("pool scaling")
     if pool_basis not in ("train", "all"):
         raise DataError(f"pool basis {pool_basis!r} is neither train nor all")
     if (pool_sizes is not None and not pool_sizes) or not groups:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recroute.evaluation.bootstrap import Bootstrap, interval
 from recroute.evaluation.compare import COMPARED, comparisons
 from recroute.evaluation.evaluation import COLUMNS
-from recroute.metrics import METRICS, Outcome
+from recroute.metrics import METRICS, OF_PREFERENCES, Outcome
 
 Array = NDArray[np.float64]
 MANY_UNOBSERVED = 0.01
@@ -50,11 +50,13 @@ def summarise(
     seeds = list(dict.fromkeys(cell.seed for cell in cells))
     bootstrap = Bootstrap([_test_ids(cells, s) for s in seeds], seed, n_resamples)
     by_seed: dict[Key, dict[int, Estimate]] = {}
-    n_instances: dict[tuple[str, int | None], int] = {}
+    n_instances: dict[tuple[str, int | None, bool], int] = {}
     for cell in cells:
         first = next(iter(cell.outcomes.values()))
         weights = bootstrap.weights(seeds.index(cell.seed), first.instance_id)
-        n_instances[cell.group, cell.pool_size] = len(first)
+        n_judged = int(np.count_nonzero(first.judged))
+        n_instances[cell.group, cell.pool_size, False] = n_judged or len(first)
+        n_instances[cell.group, cell.pool_size, True] = _n_decided(cell)
         for router, outcome in cell.outcomes.items():
             for name, metric in METRICS.items():
                 estimate = Estimate(float(metric(outcome, None)[0]), metric(outcome, weights))
@@ -65,7 +67,8 @@ def summarise(
     compared: dict[Key, tuple[Array, Array]] = {}
     for key, found in by_seed.items():
         router, group, size, metric_name = key
-        n = n_instances.get((group, size)) or max(n_instances.values())
+        kind = metric_name in OF_PREFERENCES
+        n = n_instances.get((group, size, kind)) or max(n for key, n in n_instances.items() if key[2] == kind)
         head = {"router": router, "group": group, "pool_size": size, "metric": metric_name, "n_instances": n}
         if len(found) == len(seeds):
             values, replicates = _stacked(found)
@@ -76,6 +79,12 @@ def summarise(
             rows.extend(head | _row(s, estimate, n) for s, estimate in found.items())
     pairs = comparisons(compared, baseline or "", max(n_instances.values()), bootstrap.pool)
     return pl.DataFrame(rows, schema=COLUMNS), pairs, _notes(cells)
+
+
+def _n_decided(cell: Cell) -> int:
+    """Instances with a battle that is no tie."""
+    counts = (outcome.agreement.n_decided for outcome in cell.outcomes.values() if outcome.agreement is not None)
+    return int(np.count_nonzero(next(counts, np.zeros(0))))
 
 
 def _test_ids(cells: Iterable[Cell], seed: int) -> NDArray[np.str_]:
@@ -152,7 +161,8 @@ def _notes(cells: list[Cell]) -> list[str]:
     share: dict[str, list[float]] = {}
     for cell in cells:
         for router, outcome in cell.outcomes.items():
-            share.setdefault(router, []).append(float(np.isnan(outcome.chosen).mean()))
+            if outcome.judged.any():
+                share.setdefault(router, []).append(float(np.isnan(outcome.chosen[outcome.judged]).mean()))
     many = {router: max(found) for router, found in share.items() if max(found) > MANY_UNOBSERVED}
     if not many:
         return []

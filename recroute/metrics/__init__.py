@@ -3,6 +3,7 @@
 from functools import wraps
 from typing import Any
 
+from recroute.metrics.battles import Agreement
 from recroute.metrics.bounds import (
     best_single_ratio,
     effective_p,
@@ -16,6 +17,7 @@ from recroute.metrics.calibration import auc, brier, ece
 from recroute.metrics.cost import aiq, cost_at_quality, mean_cost
 from recroute.metrics.outcome import Metric, Outcome, weighted_mean
 from recroute.metrics.predictions import RANKS
+from recroute.metrics.preferences import agreement
 from recroute.metrics.quality import any_best, mean_score, unobserved_choice
 from recroute.metrics.ranking import hit, mrr, ndcg
 from recroute.metrics.spending import Spending
@@ -60,8 +62,10 @@ METRICS: dict[str, Metric] = {
         *(_at(cost_at_quality, percent=percent) for percent in (95, 100)),
         aiq,
         unobserved_choice,
+        agreement,
     )
 }
+OF_PREFERENCES = frozenset({"agreement"})  # over battles; all others are over scores
 
 # Of all others more is better; what says neither (selection_entropy, oracle, ...) is nothing to search for.
 LOWER_IS_BETTER = frozenset(
@@ -73,9 +77,12 @@ __all__ = [
     "LOWER_IS_BETTER",
     "METRICS",
     "NO_OBJECTIVE",
+    "OF_PREFERENCES",
+    "Agreement",
     "Metric",
     "Outcome",
     "Spending",
+    "agreement",
     "aiq",
     "any_best",
     "auc",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from recroute.metrics.battles import Agreement
 from recroute.metrics.predictions import Predictions, judge
 from recroute.metrics.spending import Spending
 
@@ -17,6 +18,8 @@ Array = NDArray[np.float64]
 @dataclass(frozen=True)
 class Outcome:
     """One router on n test instances and a pool of m LLMs. Arrays have shape (n,) unless said.
+
+    An instance without any observed score, which has battles only, has NaN in what is about scores.
 
     Parameters
     ----------
@@ -42,6 +45,8 @@ class Outcome:
         None for a router that chooses by chance: it predicts nothing.
     spending : Spending, optional
         None where no costs are known, and for a router that chooses by chance.
+    agreement : Agreement, optional
+        None where there are no battles, and for a router that chooses by chance or is told the scores.
     """
 
     instance_id: NDArray[np.str_]
@@ -56,18 +61,25 @@ class Outcome:
     n_llms: int
     predictions: Predictions | None = None
     spending: Spending | None = None
+    agreement: Agreement | None = None
 
     def __len__(self) -> int:
         return len(self.chosen)
 
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Whether the instance has an observed score, bool (n,)."""
+        return ~np.isnan(self.best)
+
     def take(self, index: NDArray[np.integer]) -> Outcome:
         """These instances only, in this order; one may be named several times."""
-        arrays = (f.name for f in fields(self) if f.name not in ("n_llms", "predictions", "spending"))
+        arrays = (f.name for f in fields(self) if f.name not in ("n_llms", "predictions", "spending", "agreement"))
         return replace(
             self,
             **{name: getattr(self, name)[index] for name in arrays},
             predictions=self.predictions and self.predictions.take(index),
             spending=self.spending and self.spending.take(index),
+            agreement=self.agreement and self.agreement.take(index),
         )
 
     @classmethod
@@ -84,13 +96,14 @@ class Outcome:
         reference: ArrayLike = np.nan,
         predicted: ArrayLike | None = None,
         spending: Spending | None = None,
+        agreement: Agreement | None = None,
     ) -> Outcome:
         """From observed scores.
 
         Parameters
         ----------
         scores : float (n, m)
-            NaN where unobserved; every row has a score.
+            NaN where unobserved.
         choice : int (n,)
         train_best : int, optional
             Column of the LLM that was best on train; default the best on test.
@@ -105,24 +118,29 @@ class Outcome:
         predicted : float (n, m), optional
             Predicted scores.
         spending : Spending, optional
+        agreement : Agreement, optional
         """
         table = np.asarray(scores, dtype=np.float64)
         picked = np.asarray(choice, dtype=np.int64)
         n = len(table)
+        judged = (~np.isnan(table)).sum(axis=1) > 0
+        known = np.where(judged[:, None], table, 0.0)
+        rated = predicted is not None and bool(judged.any())
         single = int(np.argmax(np.nanmean(table, axis=0))) if best_single is None else best_single
         return cls(
             instance_id=np.arange(n).astype(np.str_) if instance_id is None else np.asarray(instance_id, dtype=np.str_),
             chosen=table[np.arange(n), picked] if chosen is None else np.asarray(chosen, dtype=np.float64),
             choice=picked,
-            best=np.nanmax(table, axis=1),
-            average=np.nanmean(table, axis=1),
+            best=np.where(judged, np.nanmax(known, axis=1), np.nan),
+            average=np.where(judged, np.nanmean(known, axis=1), np.nan),
             best_single=table[:, single],
             train_best=table[:, single if train_best is None else train_best],
             entropy=np.zeros(n) if entropy is None else np.asarray(entropy, dtype=np.float64),
             reference=np.broadcast_to(np.asarray(reference, dtype=np.float64), (n,)),
             n_llms=table.shape[1],
-            predictions=None if predicted is None else judge(np.asarray(predicted, dtype=np.float64), table),
+            predictions=judge(np.asarray(predicted, dtype=np.float64), table) if rated else None,
             spending=spending,
+            agreement=agreement,
         )
 
 

@@ -53,11 +53,16 @@ class Predictions:
 
 
 def judge(predicted: NDArray[np.floating], scores: NDArray[np.floating]) -> Predictions:
-    """Compare predicted scores (n, m) with observed scores (n, m), NaN where unobserved; every row has one."""
+    """Compare predicted scores (n, m) with observed scores (n, m), NaN where unobserved.
+
+    A row without any has no ranking, NaN, and no cells.
+    """
     seen = ~np.isnan(scores)
     observed = np.where(seen, scores, 0.0).astype(np.float64)
     p = np.where(seen, predicted, 0.0).astype(np.float64)
     ndcg, hit, reciprocal_rank = _ranking(np.where(seen, predicted, -np.inf), np.where(seen, scores, -1.0))
+    empty = ~seen.any(axis=1)
+    hit[empty], reciprocal_rank[empty] = np.nan, np.nan  # nDCG is NaN already where nothing can be gained
     n_solved, above, below = _placements(p, observed >= SOLVED, seen)
     return Predictions(
         ndcg=ndcg,

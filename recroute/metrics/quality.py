@@ -27,7 +27,7 @@ def any_best(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> A
     >>> any_best(Outcome.of([[1, 0], [0, 1], [0, 0]], choice=[0, 0, 0])).round(3)
     array([0.667])
     """
-    return weighted_mean((outcome.chosen >= outcome.best).astype(np.float64), weights)
+    return weighted_mean(np.where(outcome.judged, outcome.chosen >= outcome.best, np.nan), weights)
 
 
 def unobserved_choice(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
@@ -38,4 +38,4 @@ def unobserved_choice(outcome: Outcome, weights: NDArray[np.floating] | None = N
     >>> unobserved_choice(Outcome.of([[1, float("nan")], [0, 1]], choice=[1, 1]))
     array([0.5])
     """
-    return weighted_mean(np.isnan(outcome.chosen).astype(np.float64), weights)
+    return weighted_mean(np.where(outcome.judged, np.isnan(outcome.chosen), np.nan), weights)

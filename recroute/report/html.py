@@ -20,8 +20,8 @@ from recroute.report.table import TITLES, main_group
 
 # No address may be loaded, whatever a name in the data says.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
-FIGURES = ("mean_score", "effective_p")
-TABLES = ("mean_score", "best_single_ratio", "effective_p")
+FIGURES = ("mean_score", "effective_p", "agreement")
+TABLES = ("mean_score", "best_single_ratio", "effective_p", "agreement")
 
 
 def write_html(evaluation: Evaluation, path: str | Path) -> None:
@@ -61,7 +61,7 @@ def page(title: str, sections: Iterable[str]) -> str:
 def notebook_html(evaluation: Evaluation) -> str:
     """What a notebook shows of an evaluation: no script and no style of its own."""
     first = main_group(evaluation.rows)
-    return "\n".join([*_head(evaluation, level=3), growth_html(evaluation, "mean_score", first)])
+    return "\n".join([*_head(evaluation, level=3), growth_html(evaluation, evaluation.main_metric, first)])
 
 
 def _head(evaluation: Evaluation, level: int = 1) -> Iterator[str]:
@@ -136,13 +136,13 @@ def _tables(evaluation: Evaluation) -> Iterator[str]:
                 yield growth_html(evaluation, metric, group)
     if not rows.is_empty():
         yield from metrics_html(evaluation, main_group(rows))
-    if "mean_score" in evaluation.comparisons["metric"]:
+    if evaluation.main_metric in evaluation.comparisons["metric"]:
         yield "<h2>Paired comparisons</h2>"
         yield (
             '<p class="caption">Both routers on the same resampled instances; p is two-sided, Holm corrects it for the '
             "routers compared in that group and pool size.</p>"
         )
-        yield from _comparisons(evaluation.comparisons.filter(metric="mean_score"))
+        yield from _comparisons(evaluation.comparisons.filter(metric=evaluation.main_metric))
     yield from _published(evaluation)
 
 

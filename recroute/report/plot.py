@@ -29,13 +29,16 @@ MOST_BANDS = 6  # more of them on top of each other tell nothing
 LINE = 0.165  # inches between two labels
 
 
-def plot_evaluation(evaluation: Evaluation, metric: str = "mean_score", **options: Any) -> Any:
-    """The picture that fits: `plot_growth` where pools grow, `plot_intervals` for one pool. Returns the axes."""
+def plot_evaluation(evaluation: Evaluation, metric: str | None = None, **options: Any) -> Any:
+    """The picture that fits: `plot_growth` where pools grow, `plot_intervals` for one pool. Returns the axes.
+
+    By default of the evaluation's `main_metric`.
+    """
     marked = "SIMULATED DATA: " if evaluation.info["dataset"]["simulated"] else ""
     sizes = evaluation.rows["pool_size"].drop_nulls().n_unique()
     title = f"{marked}{evaluation.info['dataset']['name']}"
     draw = plot_growth if sizes > 1 else plot_intervals
-    return draw(evaluation.rows, **{"metric": metric, "title": title, **options})
+    return draw(evaluation.rows, **{"metric": metric or evaluation.main_metric, "title": title, **options})
 
 
 def plot_intervals(

@@ -12,9 +12,11 @@ TITLES = {
     "best_single_ratio": "mu / best single LLM on test (V_B)",
     "lift": "mu - best single LLM of train (lift)",
     "slope": "slope of mu on log2 m",
+    "agreement": "agreement with decided preferences",
 }
 
 SIZES_ABREAST = 5  # pool sizes that fit 100 columns with both ends of an interval on one line
+MAIN_METRICS = ("mean_score", "best_single_ratio", "lift", "effective_p", "agreement", "choice_entropy")
 HEADS = {"mean_score": "mu", "best_single_ratio": "V_B"}
 
 
@@ -49,7 +51,8 @@ def metric_table(evaluation: Evaluation) -> Table:
     """Routers by metric, for one pool; of several held-out kinds of prompt the mean."""
     rows = evaluation.rows.filter(pl.col("seed").is_null())
     rows = rows.filter(group=main_group(rows))
-    shown = ("mean_score", "best_single_ratio", "lift", "effective_p", "choice_entropy")
+    there = set(rows["metric"])
+    shown = [name for name in MAIN_METRICS if name in there]
     info = evaluation.info["dataset"]
     table = _router_table(evaluation, f"{info['name']}: {info['n_llms']} LLMs")
     for metric in shown:

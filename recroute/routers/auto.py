@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ from recroute.data.passes import pass_over
 from recroute.registry import split_outside
 from recroute.routers.base import Instances, Scores, fitted, setting
 from recroute.routers.guarded import Guarded
+from recroute.routers.parts import fit_parts
 
 Array = NDArray[np.float64]
+OF_PREFERENCES = "bradley_terry(views=all)"
 
 
 @dataclass(kw_only=True)
@@ -27,17 +29,41 @@ class Auto(Guarded):
     is tells nothing about which LLM to take. There are as many weights as parts, whatever the number of LLMs, so they
     cannot be fitted to noise where LLMs are many and prompts few; with `best_single` among the parts, parts that
     predict nothing get no weight. The guard is chosen on the same prompts.
+
+    Where the data set has preferences, `bradley_terry` is one of the parts. Where it has nothing else, it is the only
+    one, and its own cross-validation is the guard: text that does not clearly help there is given no weight.
     Source: Breiman, Stacked regressions, Machine Learning 1996.
     """
 
     name: ClassVar[str] = "auto"
+    learns_from_preferences: ClassVar[bool] = True
 
     router: str = setting("best_single + hierarchy + knn(n_neighbors=100,views=all)", help="routers, joined by +")
 
     weight_: Array = fitted()
+    part_names_: NDArray[np.str_] = fitted(needed=False)
 
     def part_names(self) -> Sequence[str]:
-        return split_outside(self.router, "+")
+        return self.part_names_.tolist() if hasattr(self, "part_names_") else split_outside(self.router, "+")
+
+    def _fit(self, train: Dataset) -> None:
+        names = split_outside(self.router, "+")
+        if train.n_preferences and OF_PREFERENCES not in names:
+            names.append(OF_PREFERENCES)
+        if train.interactions.n_observed:
+            self.part_names_ = np.array(names)
+            super()._fit(train)
+            return
+        self.part_names_ = np.array([OF_PREFERENCES])
+        self.parts_ = fit_parts(self.make_parts(), train)
+        self.weight_ = np.ones(1)
+        self.z_, self.error_ = np.zeros(1), np.zeros(train.n_llms)
+        self._hold_at(self.llm_mean_)
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        if "part_names_" in arrays:
+            self.part_names_ = arrays["part_names_"]
+        super().restore(arrays)
 
     def _combine(self, predicted: NDArray[np.float32], train: Dataset) -> Scores:
         self.weight_ = stacking_weights(predicted, train.interactions)

@@ -37,7 +37,8 @@ class Router(ABC):
     """Base of all routers. A subclass declares its hyperparameters as fields and fills in `_fit` and `_score`.
 
     Class attributes: `name` (registry name), `kind` (one word for the registry's table), `needs` (what of an
-    instance it reads: "text" by its vector, "prompts" themselves, "task" or "scores") and `takes_unseen_llms`. The
+    instance it reads: "text" by its vector, "prompts" themselves, "task" or "scores"), `takes_unseen_llms`, and
+    `learns_from_preferences` (whether it can be fitted on a data set with preferences and no score). The
     arrays that `_fit` sets are declared with `fitted()`; their names end in an underscore, and `save` writes them.
     `llm_arrays` names those of them that have a row (0) or a column (1) for each LLM: enough for a router to take
     unseen LLMs; one that knows better than a linear function of what is known of the LLM overrides `_add_llms`.
@@ -47,6 +48,7 @@ class Router(ABC):
     kind: ClassVar[str]
     needs: ClassVar[str] = ""
     takes_unseen_llms: ClassVar[bool] = False
+    learns_from_preferences: ClassVar[bool] = False
     llm_arrays: ClassVar[Mapping[str, int]] = {}
 
     seed: int = setting(0, low=0, high=2**31 - 1, help="seed of everything random in the fit")
@@ -104,7 +106,8 @@ class Router(ABC):
         Raises
         ------
         RouterError
-            If `train` has no records, or lacks the text or tasks the router reads.
+            If `train` has no records (or preferences, if the router learns from them), or lacks the text or tasks
+            the router reads.
         """
         train = self._begin(train)
         with threadpool_limits(limits=1, user_api="blas"):
@@ -113,9 +116,17 @@ class Router(ABC):
 
     def _begin(self, train: Dataset) -> Dataset:
         """Set what every router keeps of its training data, and give these as `_fit` wants them."""
-        if train.interactions.n_observed == 0:
+        has_scores = train.interactions.n_observed > 0
+        if not has_scores and not train.n_preferences:
             raise RouterError(f"{self.name} cannot be fitted on {train.name}: it has no records")
-        self.background_ = Background.of(train)
+        if not has_scores and not self.learns_from_preferences:
+            raise RouterError(
+                f"{self.name} learns from scores, and {train.name} has only preferences; "
+                "take bradley_terry or auto, or add records"
+            )
+        if train.preferences is not None and not self.learns_from_preferences:
+            train = train.evaluated()
+        self.background_ = Background.of(train) if has_scores else None
         train = self._with_vectors(train)
         self.llm_ids_ = train.llm_ids
         self.llm_mean_ = llm_means(train)

@@ -19,6 +19,7 @@ class BestSingle(Router):
     name: ClassVar[str] = "best_single"
     kind: ClassVar[str] = "baseline"
     takes_unseen_llms: ClassVar[bool] = True
+    learns_from_preferences: ClassVar[bool] = True
 
     def _fit(self, train: Dataset) -> None:
         pass  # the base class keeps the train means

@@ -10,85 +10,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
+from recroute.data.leaderboard import PRIOR, PRIOR_SHOWN
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.battles import Battles, Rows, battle_loss
 from recroute.routers.logistic import NO_TEXT, Array, Cells, cross_validate, logit, minimise, sigmoid
 
 PENALTIES = (NO_TEXT, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # candidates for reg
-N_LLMS = 100  # that reg is chosen on: it is one number for all, and a pool of thousands would take minutes
-GLOBAL = 0.1  # of the prior on the global leaderboard: only an LLM that always wins or loses feels it
+N_LLMS, N_ROWS = 100, 20_000  # that reg is chosen on: it is one number for all, and more would take minutes
 
 
 @dataclass(frozen=True)
-class Battles:
-    """Pairs of LLMs within a row, one pair of indices into the flattened cells (n*m,) for each battle.
+class Axes:
+    """Prompt vectors in their principal axes; made once for all candidates of `reg`.
 
     Parameters
     ----------
-    first, second : int (p,)
-        Cells of the flattened matrix (n, m), in the same row.
-    weight : f32 (p,)
-        Of each battle; a row's weights sum to half the number of its observed cells.
+    value : f64 (r,)
+        Sum of squares along each axis; axes without any are left out.
+    axes : f64 (d, r)
+    rotated : f64 (n, r)
+        `X @ axes`.
     """
 
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    weight: NDArray[np.float32]
+    value: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    rotated: NDArray[np.float64]
 
     @classmethod
-    def of(cls, observed: Array, n_opponents: int, seed: int) -> Battles:
-        """Every observed cell (n, m) against up to `n_opponents` others of its row: all of them, or a draw.
+    def of(cls, X: Array) -> Axes:
+        X = X.astype(np.float64)
+        value, axes = np.linalg.eigh(X.T @ X)
+        kept = value > 1e-10 * value.max(initial=0)
+        return cls(value[kept], axes[:, kept], X @ axes[:, kept])
 
-        The LLMs sit down in a random order, and each meets those that come next in the circle: so all play
-        equally often, and a row costs `n_opponents` battles an LLM instead of half the pool.
-        """
-        rng = np.random.default_rng(seed)
-        row, column = np.nonzero(observed)
-        order = np.lexsort((rng.random(len(row)), row))  # random within a row
-        cell = (row * observed.shape[1] + column)[order]
-        count = np.bincount(row, minlength=len(observed))[row]  # cells in the row of each cell
-        start = np.searchsorted(row, row)
-        seat = np.arange(len(row)) - start
-        rounds = np.minimum(n_opponents, count - 1)
-        pairs = [np.zeros((0, 3))]
-        for step in range(1, n_opponents + 1):
-            plays = np.flatnonzero(rounds >= step)
-            if len(plays) == 0:
-                break
-            opponent = start[plays] + (seat[plays] + step) % count[plays]
-            pairs.append(np.column_stack([cell[plays], cell[opponent], 0.5 / rounds[plays]]))
-        first, second, weight = np.concatenate(pairs).T
-        return cls(first.astype(np.int64), second.astype(np.int64), weight.astype(np.float32))
-
-
-def battle_loss(theta: Array, scores: Array, battles: Battles) -> tuple[Array, Array]:
-    """Bradley-Terry loss of each battle, and its derivative by the coefficients.
-
-    The result of i against j is `(1 + s[i] - s[j]) / 2`: 1 for a win, 0 for a loss, 1/2 for a tie.
-
-    Parameters
-    ----------
-    theta : float (n, m)
-        Coefficients.
-    scores : float (n, m)
-    battles : Battles
-
-    Returns
-    -------
-    loss float (p,), derivative float (n, m)
-    """
-    flat, s = theta.ravel(), scores.ravel()
-    half = (flat[battles.first] - flat[battles.second]) / 2
-    ahead = s[battles.first] - s[battles.second]
-    size = np.abs(half)
-    loss = battles.weight * (size + np.log1p(np.exp(-2 * size)) - ahead * half)  # log(2 cosh) without overflow
-    slope = battles.weight * (np.tanh(half) - ahead) / 2
-    gradient = np.bincount(battles.first, slope, len(flat)) - np.bincount(battles.second, slope, len(flat))
-    return loss, gradient.reshape(theta.shape).astype(theta.dtype)
+    def none(self) -> Axes:
+        """No axis at all: text is left aside."""
+        return Axes(self.value[:0], self.axes[:, :0], self.rotated[:, :0])
 
 
 @dataclass(frozen=True)
 class Model:
-    """Coordinates V (r, m) in which the penalised loss is about round: `theta = basis @ V`.
+    """Coordinates V (r, m) in which the penalised loss is about round: `theta = basis @ V`; and the intercept.
 
     Parameters
     ----------
@@ -100,44 +62,55 @@ class Model:
         From the last row of V to the global leaderboard.
     precision : f64 (r, 1)
         Of the prior on the rows of V.
+    to_first_shown : float
+        From the last coordinate to what being shown first adds.
     """
 
     basis: Array
     to_weight: NDArray[np.float64]
     to_leaderboard: float
     precision: NDArray[np.float64]
+    to_first_shown: float
 
     @classmethod
-    def of(cls, cells: Cells, reg: float) -> Model:
+    def of(cls, axes: Axes, n_llms: int, battles: Battles, reg: float) -> Model:
         """For a prior of precision `reg` on what a typical prompt adds to the leaderboard."""
-        X = cells.X.astype(np.float64)
-        value, axes = (np.zeros(0), np.zeros((X.shape[1], 0))) if np.isinf(reg) else np.linalg.eigh(X.T @ X)
-        value = value.clip(min=0)
-        penalty = np.append(np.full(len(value), 0.0 if np.isinf(reg) else reg * value.sum() / len(X) + 1e-9), GLOBAL)
-        curvature = cells.observed.mean() / 8  # at most, of a cell: a battle has up to 1/4, and a cell half of it
-        scale = 1 / np.sqrt(curvature * np.append(value, len(X)) + penalty)
-        to_weight = axes * scale[:-1]
-        basis = np.column_stack([X @ to_weight, np.full(len(X), scale[-1])])
-        return cls(basis.astype(cells.X.dtype), to_weight, float(scale[-1]), (penalty * scale**2)[:, None])
+        if np.isinf(reg):
+            axes, reg = axes.none(), 0.0
+        n = len(axes.rotated)
+        penalty = np.append(np.full(len(axes.value), reg * axes.value.sum() / n + 1e-9), PRIOR)
+        total = float(battles.weight.sum(dtype=np.float64))
+        curvature = total / (n * n_llms) / 4  # at most, of a cell: a battle has up to 1/4, and two cells
+        scale = 1 / np.sqrt(curvature * np.append(axes.value, n) + penalty)
+        basis = np.column_stack([axes.rotated * scale[:-1], np.full(n, scale[-1])]).astype(np.float32)
+        to_first_shown = float(1 / np.sqrt(battles.shown.sum(dtype=np.float64) / 4 + PRIOR_SHOWN))
+        precision = (penalty * scale**2)[:, None]
+        return cls(basis, axes.axes * scale[:-1], float(scale[-1]), precision, to_first_shown)
 
-    def objective(self, flat: Array, scores: Array, battles: Battles) -> tuple[float, Array]:
-        """Negative log posterior and its gradient for V (r, m), flattened."""
-        V = flat.reshape(-1, scores.shape[1])
-        loss, by_theta = battle_loss(self.basis @ V.astype(self.basis.dtype, copy=False), scores, battles)
-        gradient = self.basis.T @ by_theta + self.precision * V
-        return float(loss.sum(dtype=np.float64) + (self.precision * V**2).sum() / 2), gradient.ravel()
+    def objective(self, flat: Array, battles: Battles) -> tuple[float, Array]:
+        """Negative log posterior and its gradient for V (r, m), flattened, and the intercept's coordinate."""
+        V, bias = flat[:-1].reshape(len(self.precision), -1), float(flat[-1])
+        theta = self.basis @ V.astype(self.basis.dtype, copy=False)
+        loss, slope = battle_loss(theta, battles, self.to_first_shown * bias)
+        by_theta = np.bincount(battles.first, slope, theta.size) - np.bincount(battles.second, slope, theta.size)
+        gradient = self.basis.T @ by_theta.reshape(theta.shape).astype(theta.dtype) + self.precision * V
+        prior = PRIOR_SHOWN * self.to_first_shown**2
+        by_bias = self.to_first_shown * (slope @ battles.shown) + prior * bias
+        penalty = (self.precision * V**2).sum() + prior * bias**2
+        return float(loss.sum(dtype=np.float64) + penalty / 2), np.append(gradient.ravel(), by_bias)
 
 
 @dataclass(kw_only=True)
 class BradleyTerry(TextRouter):
     """Predicts from a leaderboard for each prompt: coefficients `theta[l](x) = leaderboard[l] + x . W[l]`.
 
-    Trained on the battles of LLMs on the same prompt; the global leaderboard is the intercept, and a Gaussian
-    prior draws the rest to it. The battles of scored rows are implied; in a row of many LLMs each meets
-    `n_opponents` others, drawn by seed. A tie is half a win for both, and of graded scores the difference counts,
-    `(1 + s[i] - s[j]) / 2`: with that the expected result orders LLMs by their mean score, which is what a router
-    is after. Models of ties with a parameter of their own (Rao-Kupper, Davidson) predict how often there is a
-    tie, which no choice depends on. What only battles are known of: `recroute.data.dataset_from_pairs`.
+    Trained on the battles of LLMs on the same prompt: the data set's preferences, and those that scores imply; the
+    global leaderboard is the intercept, and a Gaussian prior draws the rest to it. In a scored row of many LLMs each
+    meets `n_opponents` others, drawn by seed. A tie is half a win for both, and of graded scores the difference
+    counts, `(1 + s[i] - s[j]) / 2`: with that the expected result orders LLMs by their mean score, which is what a
+    router is after. Models of ties with a parameter of their own (Rao-Kupper, Davidson) predict how often there is
+    a tie, which no choice depends on. What being shown first adds to a preference is an intercept of its own
+    (`first_shown_`), so that it is not taken for strength.
 
     The predicted score is the expected one of an LLM that has this lead over the prompt's average coefficient,
     around the LLMs' mean score. Of what is good for all LLMs on a prompt battles know nothing: the scores compare
@@ -148,6 +121,7 @@ class BradleyTerry(TextRouter):
     name: ClassVar[str] = "bradley_terry"
     kind: ClassVar[str] = "battles"
     takes_unseen_llms: ClassVar[bool] = True
+    learns_from_preferences: ClassVar[bool] = True
     llm_arrays: ClassVar[Mapping[str, int]] = {"weight_": 1, "leaderboard_": 0}
 
     reg: float | None = setting(
@@ -159,40 +133,46 @@ class BradleyTerry(TextRouter):
     centre_: NDArray[np.float32] = fitted()
     weight_: NDArray[np.float32] = fitted()
     leaderboard_: NDArray[np.float32] = fitted()
+    first_shown_: NDArray[np.float64] = fitted(needed=False)  # log odds
     pool_mean_: NDArray[np.float64] = fitted()  # of the LLMs it was fitted on
 
     def _fit(self, train: Dataset) -> None:
-        cells, self.centre_ = Cells.of(train, self.vectors(train), self.seed)
+        rows, self.centre_ = Rows.of_train(train, self.vectors(train), self.seed)
         reg = self.reg
         if reg is None:
-            few = np.sort(np.random.default_rng(self.seed).permutation(train.n_llms)[:N_LLMS])
-            reg = cross_validate(PENALTIES, cells.take_llms(few), self._held_out_errors)
-        weight, leaderboard = self._train(cells, reg)
+            rng = np.random.default_rng(self.seed)
+            llms = np.sort(rng.permutation(train.n_llms)[:N_LLMS])
+            some = np.sort(rng.permutation(len(rows.X))[:N_ROWS])
+            reg = cross_validate(PENALTIES, rows.take(some).take_llms(llms), self._held_out_errors)
+        weight, leaderboard, first_shown = self._train(rows, Axes.of(rows.X), reg)
         # coefficients are relative: those of the average LLM are 0 on every prompt
         self.weight_ = (weight - weight.mean(axis=1, keepdims=True)).astype(np.float32)
         self.leaderboard_ = (leaderboard - leaderboard.mean()).astype(np.float32)
+        self.first_shown_ = np.array([first_shown])
         self.pool_mean_ = np.array([self.llm_mean_.mean()])
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         super().restore({"pool_mean_": arrays["llm_mean_"].mean(keepdims=True), **arrays})
 
     def _held_out_errors(self, fit: Cells, held: Cells) -> Array:
-        battles = Battles.of(held.observed, self.n_opponents, self.seed)
-        losses = []
+        assert isinstance(fit, Rows)
+        assert isinstance(held, Rows)
+        battles = Battles.of(held, self.n_opponents, self.seed)
+        axes, losses = Axes.of(fit.X), []
         for reg in PENALTIES:
-            weight, leaderboard = self._train(fit, reg)
-            loss, _ = battle_loss(held.X @ weight + leaderboard, held.S, battles)
+            weight, leaderboard, first_shown = self._train(fit, axes, reg)
+            loss, _ = battle_loss(held.X @ weight + leaderboard, battles, first_shown)
             losses.append(np.bincount(battles.first // held.S.shape[1], loss, len(held.S)))
         return np.array(losses)
 
-    def _train(self, cells: Cells, reg: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Weights f64 (d, m) on the prompt vector and the global leaderboard f64 (m,)."""
-        battles = Battles.of(cells.observed, self.n_opponents, self.seed)
-        model = Model.of(cells, reg)
-        start = np.zeros(model.basis.shape[1] * cells.S.shape[1])
-        flat = minimise(lambda flat: model.objective(flat, cells.S, battles), start, self.n_epochs)
-        V = flat.reshape(-1, cells.S.shape[1])
-        return model.to_weight @ V[:-1], model.to_leaderboard * V[-1]
+    def _train(self, rows: Rows, axes: Axes, reg: float) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        """Weights f64 (d, m) on the prompt vector, the global leaderboard f64 (m,), what being shown first adds."""
+        battles = Battles.of(rows, self.n_opponents, self.seed)
+        model = Model.of(axes, rows.S.shape[1], battles, reg)
+        start = np.zeros(model.basis.shape[1] * rows.S.shape[1] + 1)
+        flat = minimise(lambda flat: model.objective(flat, battles), start, self.n_epochs)
+        V = flat[:-1].reshape(-1, rows.S.shape[1])
+        return model.to_weight @ V[:-1], model.to_leaderboard * V[-1], model.to_first_shown * float(flat[-1])
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         lead = (self.vectors(instances) - self.centre_) @ self.weight_[:, llm_index] + self.leaderboard_[llm_index]

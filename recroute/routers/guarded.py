@@ -50,11 +50,16 @@ class Guarded(Composite):
         return [self.router]
 
     def _fit(self, train: Dataset) -> None:
-        train = train.evaluated()
+        if not train.has_evidence.all():
+            train = train.take_instances(np.flatnonzero(train.has_evidence))
         parts = self.make_parts()
-        scores = train.interactions.dense()
         of_parts, best = out_of_fold(parts, train, self.n_folds, self.seed)
-        predicted = self._combine(of_parts, train)
+        judged = train.evaluated()  # all of them, unless there are preferences as well
+        if judged is not train:
+            scored = np.flatnonzero(train.interactions.instance_counts)
+            of_parts, best = of_parts[:, scored], best[scored]
+        scores = judged.interactions.dense()
+        predicted = self._combine(of_parts, judged)
         rows = np.arange(len(scores))
         ahead = predicted - predicted[rows, best][:, None]
         really_ahead = scores - scores[rows, best][:, None]
@@ -63,8 +68,7 @@ class Guarded(Composite):
         squared = np.where(known, (ahead - really_ahead) ** 2, 0).sum(axis=0, dtype=np.float64)
         self.error_ = np.sqrt(squared) / np.maximum(n, 1)
         self.error_[n == 0] = np.inf  # never evaluated beside the best single LLM: no evidence
-        self.least_mean_ = self.llm_mean_
-        self.best_ = tie_order(self.llm_mean_)[:1]
+        self._hold_at(self.llm_mean_)
         self.z_ = np.array([self._choose_z(ahead, really_ahead)])
         self.parts_ = fit_parts(parts, train)
 
@@ -78,17 +82,20 @@ class Guarded(Composite):
         share = new.posterior.resemblance[:, new.rows] * np.isfinite(known)  # (j, q)
         squared = share @ np.where(np.isfinite(known), known, 0) ** 2 / np.maximum(share.sum(axis=1), 1e-12)
         self.error_ = np.append(self.error_, np.sqrt(squared + new.deviation**2))
-        self.least_mean_ = np.append(self.least_mean_, new.posterior.interval[:, 0])
-        self.best_ = tie_order(self.least_mean_)[:1]
+        self._hold_at(np.append(self.least_mean_, new.posterior.interval[:, 0]))
         super()._add_llms(new)
 
     def _take_llms(self, kept: NDArray[np.int64]) -> None:
-        self.error_, self.least_mean_ = self.error_[kept], self.least_mean_[kept]
-        self.best_ = tie_order(self.least_mean_)[:1]
+        self.error_ = self.error_[kept]
+        self._hold_at(self.least_mean_[kept])
         super()._take_llms(kept)
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         super().restore({"least_mean_": arrays["llm_mean_"], **arrays})
+
+    def _hold_at(self, least_mean: Array) -> None:
+        self.least_mean_ = least_mean
+        self.best_ = tie_order(least_mean)[:1]
 
     def _choose_z(self, ahead: Scores, really_ahead: Scores) -> float:
         """The z of most worth, the strictest among equals, from predicted and observed advantages f32 (n, m)."""

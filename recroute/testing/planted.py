@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
-from recroute.data import Dataset, InteractionMatrix
+from recroute.data import Dataset, InteractionMatrix, Preferences
 
 WORDS = ("multiply the integers", "translate the sentence", "compile the program")
 
@@ -41,3 +43,36 @@ def planted_dataset(
     )
     llms = pl.DataFrame({"llm_id": [f"llm-{i}" for i in range(n_llms)]})
     return Dataset("planted", InteractionMatrix.from_dense(scores), instances, llms)
+
+
+def drawn_preferences(
+    dataset: Dataset, n_battles: int, *, noise: float = 0.1, first_shown: float = 0.0, seed: int = 0
+) -> Dataset:
+    """The data set with battles in place of its scores: what a judge says who sees two answers and no score.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    n_battles : int
+        Each is of a random instance and two random LLMs that have a score there: a win for the higher score, a tie
+        where they are equal.
+    noise : float
+        Share of the battles that a coin decides.
+    first_shown : float
+        Share of the battles that go to the answer shown first, whatever the scores.
+    seed : int
+    """
+    rng = np.random.default_rng(seed)
+    block = dataset.interactions.dense()
+    row = rng.choice(np.flatnonzero((~np.isnan(block)).sum(axis=1) >= 2), n_battles)
+    draw = np.where(np.isnan(block[row]), np.inf, rng.random((n_battles, dataset.n_llms)))
+    a, b = np.argpartition(draw, 1, axis=1)[:, :2].T
+    flip = rng.random(n_battles) < 0.5  # argpartition has an order of its own
+    a, b = np.where(flip, b, a), np.where(flip, a, b)
+    outcome = (1 + np.sign(block[row, a] - block[row, b])) / 2
+    luck = rng.random(n_battles)
+    outcome = np.where(luck < noise, rng.integers(0, 2, n_battles), outcome)
+    outcome = np.where(luck > 1 - first_shown, 1.0, outcome)
+    index = (row.astype(np.int32), a.astype(np.int32), b.astype(np.int32))
+    nothing = InteractionMatrix.from_dense(np.full_like(block, np.nan))
+    return replace(dataset, interactions=nothing, preferences=Preferences(*index, outcome.astype(np.float32)))

@@ -136,6 +136,7 @@ def tune(
         For an unknown name, data that cannot be split, a study that was made for something else, or if no trial could
         be finished.
     """
+    dataset.require_scores("tune")
     _check(metrics, n_trials, n_jobs, n_folds, pool_sizes)
     folder = StudyFolder(Path(out))
     parts = split_dataset(dataset, kind=split, seed=seed)

@@ -41,10 +41,11 @@ def identity(parts: Split, space: Space, settings: Mapping[str, Any]) -> dict[st
 
 
 def data_digest(*parts: Dataset) -> str:
-    """SHA-256 of scores, texts, tasks and vectors."""
+    """SHA-256 of scores, preferences, texts, tasks and vectors."""
     digest = hashlib.sha256()
     for data in parts:
-        for array in (*data.interactions.arrays, data.embeddings):
+        fought = [] if data.preferences is None else data.preferences.arrays
+        for array in (*data.interactions.arrays, data.embeddings, *fought):
             digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
         for text in (*(data.prompts or ()), *data.tasks.tolist()):
             digest.update(text.encode("utf8", "surrogatepass") + b"\0")

@@ -1,17 +1,20 @@
 """auto and guarded: weights and thresholds from prompts that the parts were not fitted on."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from recroute.data import Dataset, InteractionMatrix, Precomputed
 from recroute.errors import RecrouteError
 from recroute.evaluation import evaluate, prepare_split
-from recroute.routers import make_router
+from recroute.routers import load_router, make_router
 from recroute.routers.auto import stacking_weights
 from recroute.routers.parts import draw_folds, out_of_fold
-from recroute.testing import planted_dataset
+from recroute.splits import split_dataset
+from recroute.testing import drawn_preferences, planted_dataset
 
 
 def test_stacking_finds_planted_weights() -> None:
@@ -115,3 +118,50 @@ def test_parts_can_be_named_with_their_settings(planted: Dataset) -> None:
 def test_a_part_that_does_not_exist_is_one_clear_line(planted: Dataset, name: str, said: str) -> None:
     with pytest.raises(RecrouteError, match=said):
         make_router(name).fit(planted)
+
+
+def test_preferences_alone_are_enough(tmp_path: Path) -> None:
+    split = split_dataset(planted_dataset(noise=0.0))
+    told = drawn_preferences(split.train, 3000, noise=0.1)
+    router = make_router("auto").fit(told)
+    assert router.part_names() == ["bradley_terry(views=all)"]
+    choice = router.rank(split.test).llm_index[:, 0]
+    assert split.test.interactions.dense()[np.arange(len(choice)), choice].mean() > 0.9
+    router.save(tmp_path / "r")
+    np.testing.assert_array_equal(load_router(tmp_path / "r").score(split.test), router.score(split.test))
+    with pytest.raises(RecrouteError, match="on preferences alone"):
+        router.add_llms(None, pl.DataFrame({"llm_id": ["new"]}))
+    fewer = router.remove_llms(["llm-0"])
+    np.testing.assert_array_equal(fewer.score(split.test), router.score(split.test)[:, 1:])
+
+
+def test_what_learns_from_scores_says_so() -> None:
+    told = drawn_preferences(planted_dataset(), 100)
+    for name in ("knn", "guarded", "calibrated", "random"):
+        with pytest.raises(RecrouteError, match=f"{name} learns from scores, and planted has only pref"):
+            make_router(name).fit(told)
+
+
+def test_preferences_beside_scores_are_a_part_of_it(tmp_path: Path) -> None:
+    data = planted_dataset(n_instances=400, noise=0.2)
+    fought = drawn_preferences(data, 4000).preferences
+    scores = data.interactions.dense()
+    scores[60:] = np.nan  # few scores, many battles
+    few = replace(data, interactions=InteractionMatrix.from_dense(scores))
+    router = make_router("auto").fit(replace(few, preferences=fought))
+    assert list(router.part_names())[-1] == "bradley_terry(views=all)"
+    assert router.weight_[-1] > 0.1
+    router.save(tmp_path / "r")
+    test = planted_dataset(noise=0.0, seed=3)
+    np.testing.assert_array_equal(load_router(tmp_path / "r").score(test), router.score(test))
+    choice = router.rank(test).llm_index[:, 0]
+    assert test.interactions.dense()[np.arange(len(choice)), choice].mean() > 0.9
+
+
+def test_scores_alone_are_fitted_as_if_there_were_no_preferences() -> None:
+    data = planted_dataset()
+    fought = drawn_preferences(data, 0).preferences
+    assert make_router("auto").fit(replace(data, preferences=fought)).part_names() == make_router("auto").part_names()
+    battled = drawn_preferences(data, 500).preferences
+    with_both = make_router("knn").fit(replace(data, preferences=battled))
+    np.testing.assert_array_equal(with_both.score(data), make_router("knn").fit(data).score(data))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -5,50 +6,63 @@ import pytest
 from scipy.optimize import check_grad
 from scipy.special import expit
 
-from recroute.data import Dataset, Precomputed, dataset_from_pairs
+from recroute.data import Dataset, InteractionMatrix, Precomputed, Preferences, leaderboard
 from recroute.routers import make_router
-from recroute.routers.bradley_terry import Battles, Model, battle_loss, lead_to_score
-from recroute.routers.logistic import Cells
-from recroute.testing import planted_dataset
+from recroute.routers.battles import Battles, Rows, battle_loss, implied_battles
+from recroute.routers.bradley_terry import Axes, Model, lead_to_score
+from recroute.testing import drawn_preferences, planted_dataset
 
 RNG = np.random.default_rng(0)
 STRENGTH = np.array([-1.5, -0.5, 0.0, 0.5, 1.5])
 
 
-def some_cells(n: int = 12, m: int = 6) -> tuple[np.ndarray, np.ndarray]:
+def some_rows(n: int = 12, m: int = 6, n_battles: int = 0) -> Rows:
     observed = (RNG.random((n, m)) < 0.7).astype(np.float64)
-    return RNG.choice([0.0, 0.5, 1.0], size=(n, m)) * observed, observed
+    S = RNG.choice([0.0, 0.5, 1.0], size=(n, m)) * observed
+    a = RNG.integers(0, m, n_battles)
+    b = (a + RNG.integers(1, m, n_battles)) % m
+    outcome = RNG.choice([0.0, 0.5, 1.0], n_battles).astype(np.float32)
+    fought = Preferences(*(x.astype(np.int32) for x in (RNG.integers(0, n, n_battles), a, b)), outcome)
+    return Rows(RNG.normal(size=(n, 4)), S, observed, np.zeros(n, dtype=np.int64), fought)
 
 
-def test_all_pairs_of_a_row_are_what_the_sum_over_pairs_is() -> None:
-    S, observed = some_cells()
-    theta = RNG.normal(size=S.shape)
-    loss, _ = battle_loss(theta, S, Battles.of(observed, 10, 0))
+def test_all_pairs_of_a_row_and_all_battles_are_what_the_sum_over_them_is() -> None:
+    rows = some_rows(n_battles=20)
+    theta, first_shown = RNG.normal(size=rows.S.shape), 0.3
+    loss, _ = battle_loss(theta, Battles.of(rows, 10, 0), first_shown)
     expected = 0.0
-    for r in range(len(S)):
-        seats = np.flatnonzero(observed[r])
+
+    def against(result: float, lead: float) -> float:
+        return -(result * np.log(expit(lead)) + (1 - result) * np.log(1 - expit(lead)))
+
+    for r in range(len(rows.S)):
+        seats = np.flatnonzero(rows.observed[r])
         for i, j in combinations(seats, 2):
-            result, p = (1 + S[r, i] - S[r, j]) / 2, expit(theta[r, i] - theta[r, j])
-            expected -= (result * np.log(p) + (1 - result) * np.log(1 - p)) / (len(seats) - 1)
+            result = (1 + rows.S[r, i] - rows.S[r, j]) / 2
+            expected += against(result, theta[r, i] - theta[r, j]) / (len(seats) - 1)
+    fought = rows.preferences
+    for r, i, j, y in zip(fought.instance_index, fought.llm_a, fought.llm_b, fought.outcome, strict=True):
+        expected += against(y, theta[r, i] - theta[r, j] + first_shown)
     np.testing.assert_allclose(loss.sum(), expected, rtol=1e-6)
 
 
 def test_drawn_opponents_are_fair() -> None:
-    battles = Battles.of(np.ones((3, 50)), 4, 0)
-    assert (battles.first // 50 == battles.second // 50).all()
-    assert (battles.first != battles.second).all()
-    np.testing.assert_array_equal(np.bincount(battles.first, minlength=150), 4)
-    np.testing.assert_array_equal(np.bincount(battles.second, minlength=150), 4)
-    np.testing.assert_allclose(battles.weight.sum(), 3 * 50 / 2)
+    first, second, weight = implied_battles(np.ones((3, 50)), 4, 0)
+    assert (first // 50 == second // 50).all()
+    assert (first != second).all()
+    np.testing.assert_array_equal(np.bincount(first, minlength=150), 4)
+    np.testing.assert_array_equal(np.bincount(second, minlength=150), 4)
+    np.testing.assert_allclose(weight.sum(), 3 * 50 / 2)
 
 
 @pytest.mark.parametrize("n_opponents", [2, 10])
 def test_the_gradient_equals_finite_differences(n_opponents: int) -> None:
-    S, observed = some_cells()
-    battles = Battles.of(observed, n_opponents, 0)
-    model = Model.of(Cells(RNG.normal(size=(12, 4)), S, observed, np.zeros(12, dtype=np.int64)), 0.5)
-    flat = RNG.normal(size=5 * 6)
-    error = check_grad(lambda x: model.objective(x, S, battles)[0], lambda x: model.objective(x, S, battles)[1], flat)
+    rows = some_rows(n_battles=20)
+    battles = Battles.of(rows, n_opponents, 0)
+    model = Model.of(Axes.of(rows.X), 6, battles, 0.5)
+    model = replace(model, basis=model.basis.astype(np.float64))  # finite differences need the digits
+    flat = RNG.normal(size=5 * 6 + 1)
+    error = check_grad(lambda x: model.objective(x, battles)[0], lambda x: model.objective(x, battles)[1], flat)
     assert error < 1e-4
 
 
@@ -67,21 +81,37 @@ def battle_frame(lead: np.ndarray, ties: float = 0.0) -> dict[str, list[str]]:
     }
 
 
+def preferred(frame: dict[str, list[str]]) -> Dataset:
+    return Dataset.from_records(None, preferences=frame)
+
+
 def with_vectors(data: Dataset, X: np.ndarray) -> Dataset:
     return data.with_embeddings(X.astype(np.float32), Precomputed("x"))
 
 
 def test_the_leaderboard_is_recovered_from_battles_alone() -> None:
-    data = dataset_from_pairs(battle_frame(np.tile(STRENGTH, (6000, 1))))
+    data = preferred(battle_frame(np.tile(STRENGTH, (6000, 1))))
     router = make_router("bradley_terry").fit(with_vectors(data, RNG.normal(size=(6000, 4))))
     np.testing.assert_allclose(router.leaderboard_, STRENGTH, atol=0.2)
 
 
+@pytest.mark.parametrize("ties", [0.0, 0.5])
+def test_without_text_it_is_the_dense_newton_solution(ties: float) -> None:
+    data = preferred(battle_frame(np.tile(STRENGTH, (3000, 1)), ties))
+    router = make_router("bradley_terry", reg=float("inf"), n_epochs=200)
+    router.fit(with_vectors(data, np.ones((data.n_instances, 2))))
+    board = leaderboard(data.preferences, data.n_llms)
+    np.testing.assert_allclose(router.leaderboard_, board.coefficient, atol=2e-3)
+    np.testing.assert_allclose(router.first_shown_, board.first_shown, atol=2e-3)
+
+
 def test_the_leaderboard_of_a_prompt_is_recovered_from_battles_alone() -> None:
-    X = RNG.normal(size=(8000, 3))
+    frame_of = RNG.normal(size=(8000, 3))
     W = RNG.normal(size=(3, 5))
     W -= W.mean(axis=1, keepdims=True)
-    data = with_vectors(dataset_from_pairs(battle_frame(STRENGTH / 2 + X @ W)), X)
+    data = preferred(battle_frame(STRENGTH / 2 + frame_of @ W))
+    X = frame_of[[int(name[1:]) for name in data.instance_ids]]
+    data = with_vectors(data, X)
     router = make_router("bradley_terry").fit(data)
     np.testing.assert_allclose(router.weight_, W, atol=0.25)
     best = (STRENGTH / 2 + X @ W).argmax(axis=1)
@@ -91,11 +121,84 @@ def test_the_leaderboard_of_a_prompt_is_recovered_from_battles_alone() -> None:
 def test_ties_draw_the_coefficients_together_and_keep_their_order() -> None:
     frames = [battle_frame(np.tile(STRENGTH, (6000, 1)), ties) for ties in (0.0, 0.6)]
     boards = [
-        make_router("bradley_terry", reg=100).fit(with_vectors(dataset_from_pairs(f), np.ones((6000, 2)))).leaderboard_
+        make_router("bradley_terry", reg=100).fit(with_vectors(preferred(f), np.ones((6000, 2)))).leaderboard_
         for f in frames
     ]
     assert np.ptp(boards[1]) < 0.6 * np.ptp(boards[0])
     assert (np.diff(boards[1]) > 0).all()
+
+
+def test_who_is_called_a_changes_nothing() -> None:
+    data = drawn_preferences(planted_dataset(), 2000, first_shown=0.2, seed=1)
+    data = with_vectors(data, np.eye(3)[np.arange(data.n_instances) % 3])
+    a = data.preferences
+    swapped = Preferences(a.instance_index, a.llm_b, a.llm_a, 1 - a.outcome)
+    shuffled = a.take(RNG.permutation(len(a)))
+    one, other, third = (
+        make_router("bradley_terry").fit(replace(data, preferences=fought)) for fought in (a, swapped, shuffled)
+    )
+    np.testing.assert_allclose(one.score(data), other.score(data), atol=1e-4)
+    np.testing.assert_allclose(one.first_shown_, -other.first_shown_, atol=1e-4)
+    np.testing.assert_allclose(one.score(data), third.score(data), atol=1e-3)
+
+
+def test_being_shown_first_is_not_taken_for_strength() -> None:
+    # equal LLMs, the first shown preferred; llm-0 is always shown first, llm-1 and llm-2 meet in both orders
+    n = 6000
+    rest = np.where(RNG.random(n) < 0.5, 1, 2)
+    a = np.where(RNG.random(n) < 0.5, 0, rest)
+    b = np.where(a == 0, rest, 3 - rest)
+    won = (RNG.random(n) < expit(0.8)).astype(np.float32)
+    fought = Preferences(*(x.astype(np.int32) for x in (np.arange(n), a, b)), won)
+    nothing = InteractionMatrix.from_dense(np.full((n, 3), np.nan))
+    data = replace(planted_dataset(n_instances=n, n_llms=3), interactions=nothing, preferences=fought)
+    router = make_router("bradley_terry", reg=float("inf")).fit(with_vectors(data, np.ones((n, 2))))
+    np.testing.assert_allclose(router.leaderboard_, 0, atol=0.12)
+    np.testing.assert_allclose(router.first_shown_, 0.8, atol=0.12)
+
+
+def test_winner_and_loser_in_two_columns_are_no_order() -> None:
+    frame = battle_frame(np.tile(STRENGTH, (3000, 1)))
+    won = [outcome == "win" for outcome in frame["outcome"]]
+    sides = list(zip(frame["llm_a"], frame["llm_b"], strict=True))
+    winner_first = {
+        "instance_id": frame["instance_id"],
+        "llm_a": [a if w else b for (a, b), w in zip(sides, won, strict=True)],
+        "llm_b": [b if w else a for (a, b), w in zip(sides, won, strict=True)],
+        "outcome": ["win"] * len(won),
+    }
+    data = preferred(winner_first)
+    assert leaderboard(data.preferences, 5).first_shown == 0
+    router = make_router("bradley_terry", reg=float("inf")).fit(with_vectors(data, np.ones((3000, 2))))
+    np.testing.assert_allclose(router.leaderboard_, STRENGTH, atol=0.3)
+    assert router.first_shown_ == 0
+
+
+def test_the_same_battle_many_times_counts_as_often() -> None:
+    columns = {"instance_id": "q", "llm_a": "a", "llm_b": "b"}
+    outcomes = ["win", "win", "win", "loss"]
+    data = preferred({**{key: [value] * 4 for key, value in columns.items()}, "outcome": outcomes})
+    board = leaderboard(data.preferences, 2)
+    assert board.coefficient[0] > 10 * board.first_shown > 0  # a was always first, and strength is likelier
+    lead = board.coefficient[0] - board.coefficient[1] + board.first_shown
+    np.testing.assert_allclose(4 * (0.75 - expit(lead)), 10 * board.first_shown, atol=1e-9)
+
+
+def test_scores_of_some_prompts_and_battles_on_others_are_learned_from_together() -> None:
+    data = planted_dataset(n_instances=400, n_llms=6, noise=0.2)
+    battled = drawn_preferences(data, 3000).preferences
+    scored = data.interactions.dense()
+    scored[100:] = np.nan  # battles are all that is known of the rest
+    few = replace(data, interactions=data.interactions.from_dense(scored))
+    both = replace(few, preferences=battled)
+    test = planted_dataset(n_instances=90, n_llms=6, noise=0.0, seed=1)
+
+    def quality(train: Dataset) -> float:
+        choice = make_router("bradley_terry", reg=1.0).fit(train).rank(test).llm_index[:, 0]
+        return float(test.interactions.dense()[np.arange(90), choice].mean())
+
+    assert quality(both) > 0.95
+    assert quality(both) >= quality(few)
 
 
 def test_whom_an_llm_met_does_not_count_only_how_it_did() -> None:
@@ -103,7 +206,7 @@ def test_whom_an_llm_met_does_not_count_only_how_it_did() -> None:
     rows = [("a", "b", "win")] * 30 + [("a", "b", "loss")] * 10 + [("b", "d", "win")] * 30 + [("b", "d", "loss")] * 10
     rows += [("c", "d", "win")] * 30 + [("c", "d", "loss")] * 10
     frame = {key: [row[i] for row in rows] for i, key in enumerate(("llm_a", "llm_b", "outcome"))}
-    data = dataset_from_pairs({"instance_id": [f"q{i}" for i in range(len(rows))], **frame})
+    data = preferred({"instance_id": [f"q{i}" for i in range(len(rows))], **frame})
     board = make_router("bradley_terry").fit(with_vectors(data, np.ones((len(rows), 2)))).leaderboard_
     assert board[0] > board[2] + 0.5
     np.testing.assert_allclose(board[2], board[1], atol=0.3)

@@ -13,6 +13,7 @@ from recroute.data.doctor.constant import check_constant
 from recroute.data.doctor.finding import SEVERITIES, Finding
 from recroute.data.doctor.headroom import check_headroom
 from recroute.data.doctor.missing import check_instances, check_missing
+from recroute.data.doctor.preferences import check_preferences
 from recroute.data.doctor.prompts import check_embeddings, check_prompts
 from recroute.data.doctor.row_order import Reordered, check_row_order, restore
 from recroute.data.doctor.scale import check_costs, check_raw_scores, check_scores
@@ -83,7 +84,10 @@ def diagnose(dataset: Dataset, *, seed: int = 0, progress: Progress | None = Non
         check_constant,
         check_twins,
         lambda data: check_headroom(data, seed),
+        check_preferences,
     ]
+    if dataset.interactions.n_observed == 0:  # preferences only: there are no scores to examine
+        checks = [check_prompts, check_embeddings, check_preferences]
     findings = []
     for done, check in enumerate(checks):
         if progress is not None:
@@ -94,6 +98,7 @@ def diagnose(dataset: Dataset, *, seed: int = 0, progress: Progress | None = Non
         "n_instances": dataset.n_instances,
         "n_llms": dataset.n_llms,
         "n_records": dataset.interactions.n_observed,
+        "n_preferences": dataset.n_preferences,
         "density": round(dataset.interactions.density, 6),
         "simulated": bool(dataset.card.get("simulated", False)),
     }

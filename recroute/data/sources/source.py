@@ -59,6 +59,7 @@ class Imported:
     n_llms: int
     n_records: int
     notes: tuple[str, ...]
+    n_preferences: int = 0
 
 
 def layout_names() -> list[str]:
@@ -116,7 +117,9 @@ def import_dataset(
         raise DataError(f"{source} is nested too deeply to be data of the {layout} layout; mend it") from None
     except MemoryError:
         raise DataError(f"{source} asks for more memory than there is; is it damaged?") from None
-    return Imported(destination, content.instances.height, content.llms.height, n_records, tuple(content.notes))
+    n_battles = 0 if content.preferences is None else content.preferences.height
+    shape = (content.instances.height, content.llms.height)
+    return Imported(destination, *shape, n_records, tuple(content.notes), n_battles)
 
 
 def _usable(content: Content) -> Content:

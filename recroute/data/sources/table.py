@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from recroute.data.content import Content
+from recroute.data.sources._pairs import pair_content
 from recroute.data.sources._tabular import (
     COST_SUFFIXES,
     INSTANCE_COLUMNS,
@@ -36,14 +37,17 @@ class Table(Source):
         "percent" divides scores by 100; "minmax" takes the range of all scores of the table to [0, 1].
     ignore : str, optional
         Columns to leave out: "notes,date".
+    pairs : bool
+        The table has a row per battle of two LLMs, see `pair_content`.
     """
 
     layout: ClassVar[str] = "table"
-    reads: ClassVar[str] = f"file: {', '.join(SUFFIXES)}; long (instance_id, llm_id, score) or wide"
+    reads: ClassVar[str] = f"file: {', '.join(SUFFIXES)}; long (instance_id, llm_id, score), wide, or battles"
 
     columns: str | None = None
     scale: str | None = None
     ignore: str | None = None
+    pairs: bool = False
 
     def read(self, path: Path) -> Content:
         if path.is_dir():
@@ -53,6 +57,10 @@ class Table(Source):
         for name in ignored:
             if name not in frame.collect_schema().names():
                 raise DataError(f"column {name!r} to ignore is not in {path.name}")
+        if self.pairs:
+            content = pair_content(frame.drop(ignored), path)
+            content.card = {"title": f"imported from {path.name}", "score": "none: preferences only"}
+            return content
         table = LongTable(path, frame.drop(ignored))
         names = table.frame.collect_schema().names()
         if {"llm_id", "score"} & set(names):

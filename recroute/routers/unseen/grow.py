@@ -101,6 +101,6 @@ def background_of(router: Router) -> Background:
     if router.background_ is None:
         raise RouterError(
             f"this {router.name} router was saved without its training prompts (by an older version, or fitted on too "
-            "few LLMs) and can take no unseen LLM; fit it again"
+            "few LLMs or on preferences alone) and can take no unseen LLM; fit it again, on scores"
         )
     return router.background_

@@ -1,0 +1,73 @@
+"""One leaderboard for all prompts from battles: Bradley-Terry coefficients by Newton's method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data.preferences import Preferences
+
+Array = NDArray[np.float64]
+PRIOR = 0.1  # precision of the prior on a coefficient: only an LLM that always wins or loses feels it
+PRIOR_SHOWN = 10.0  # of that on the intercept: where the battles cannot tell it from strength it is strength
+N_STEPS = 100  # more than any data need; a step is at most MAX_STEP long
+MAX_STEP = 4.0
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """How good each LLM is in battles, whatever the prompt.
+
+    Parameters
+    ----------
+    coefficient : f64 (m,)
+        Log odds against the average LLM; their mean is 0.
+    first_shown : float
+        Log odds that being shown first adds; 0 where the order does not tell (`Preferences.order_tells`).
+    first_shown_error : float
+        Standard error of that.
+    """
+
+    coefficient: Array
+    first_shown: float
+    first_shown_error: float
+
+    def win_rates(self) -> Array:
+        """Share of battles that each LLM would win against all LLMs in turn, itself among them, f64 (m,); mean 1/2."""
+        lead = self.coefficient[:, None] - self.coefficient
+        rates: Array = (0.5 * (1 + np.tanh(lead / 2))).mean(axis=1)
+        return rates
+
+
+def leaderboard(preferences: Preferences, n_llms: int) -> Leaderboard:
+    """Maximum a posteriori coefficients of the Bradley-Terry model with an intercept for being shown first.
+
+    A tie is half a win for both. LLMs that no chain of battles connects do not compare: the prior sets each such
+    group around 0.
+    Source: Bradley and Terry, Rank analysis of incomplete block designs, Biometrika 1952.
+    """
+    pair = preferences.llm_a.astype(np.int64) * n_llms + preferences.llm_b
+    shape = (n_llms, n_llms)
+    fought = np.bincount(pair, minlength=n_llms**2).reshape(shape).astype(np.float64)  # (first, second)
+    won = np.bincount(pair, preferences.outcome, minlength=n_llms**2).reshape(shape)
+    x = np.zeros(n_llms + 1)  # coefficients, then the intercept
+    prior = np.append(np.full(n_llms, PRIOR), PRIOR_SHOWN)
+    shown = float(preferences.order_tells)
+    for _ in range(N_STEPS):
+        p = 0.5 * (1 + np.tanh((x[:-1, None] - x[:-1] + shown * x[-1]) / 2))
+        surplus, curvature = won - fought * p, fought * p * (1 - p)
+        gradient = np.append(surplus.sum(axis=1) - surplus.sum(axis=0), shown * surplus.sum()) - prior * x
+        by_first = curvature.sum(axis=1) - curvature.sum(axis=0)
+        hessian = np.zeros((n_llms + 1, n_llms + 1))
+        hessian[:-1, :-1] = np.diag(curvature.sum(axis=1) + curvature.sum(axis=0)) - curvature - curvature.T
+        hessian[:-1, -1] = hessian[-1, :-1] = shown * by_first
+        hessian[-1, -1] = shown * curvature.sum()
+        hessian += np.diag(prior)
+        step = np.linalg.solve(hessian, gradient)
+        x = x + step * min(1.0, MAX_STEP / max(np.abs(step).max(), 1e-300))
+        if np.abs(step).max() < 1e-10:
+            break
+    error = float(np.sqrt(np.linalg.inv(hessian)[-1, -1]))
+    return Leaderboard(x[:-1] - x[:-1].mean(), float(x[-1]), error)
