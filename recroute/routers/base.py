@@ -354,5 +354,9 @@ class TextRouter(Router):
         if isinstance(instances, Dataset):
             return vectors_of(instances, encoder)
         if isinstance(instances, np.ndarray):
-            return np.atleast_2d(instances).astype(np.float32)
+            vectors = np.atleast_2d(instances).astype(np.float32)
+            if not np.isfinite(vectors).all():
+                row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+                raise RouterError(f"vector {row} has a value that is not finite; encode that prompt again")
+            return vectors
         return encoder.encode(instances)

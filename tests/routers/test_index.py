@@ -7,6 +7,7 @@ import pytest
 
 import recroute.routers.factors as factors
 from recroute.data import Dataset, InteractionMatrix
+from recroute.errors import RouterError
 from recroute.retrieval import tie_order, top_k
 from recroute.routers import load_router, make_router
 from recroute.routers.factors import FactorRouter
@@ -96,3 +97,10 @@ def test_a_router_that_predicts_more_than_an_inner_product_is_ranked_by_its_scor
 
     backwards = Backwards().fit(many)
     np.testing.assert_array_equal(backwards.rank(many).llm_index, by_score(backwards, many, 1, np.arange(M))[0])
+
+
+def test_a_vector_that_is_not_finite_is_named(router: FactorRouter, many: Dataset) -> None:
+    vectors = router.vectors(many)[:3].copy()
+    vectors[1, 0] = np.nan
+    with pytest.raises(RouterError, match="vector 1 has a value that is not finite"):
+        router.rank(vectors)
