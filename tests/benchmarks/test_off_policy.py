@@ -1,0 +1,131 @@
+"""Opt-in: `pytest tests/benchmarks/test_off_policy.py -s`. How often the 95% intervals of estimates from logs hold.
+
+On a full matrix the truth is known. One part of the instances fits the router that logs (kNN, epsilon-greedy) and the
+router that is judged; the other part is the population. Each repetition draws instances from it with replacement,
+simulates one logged choice for each, and estimates the judged router's mean score on the population.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import beta
+
+from recroute.data import Dataset, read_dataset
+from recroute.data.sources import simulate
+from recroute.evaluation.prepare import with_vectors
+from recroute.offpolicy import Logs, choice_probabilities
+from recroute.offpolicy.crossfit import make_folds, out_of_fold
+from recroute.offpolicy.estimators import ESTIMATORS, Estimate
+from recroute.offpolicy.run import estimates
+from recroute.pools import make_pools
+from recroute.routers import make_router
+from recroute.splits import Split
+
+N_REPETITIONS, N_LOGGED, N_FIT = 200, 1000, 1500
+EPSILON = 0.3
+LOGGING, JUDGED = "knn", "hierarchy"
+
+
+@dataclass(frozen=True)
+class World:
+    """A population with all its scores f64 (n, m), and what the two routers do on it."""
+
+    population: Dataset
+    scores: np.ndarray
+    logging: np.ndarray
+    judged: np.ndarray
+
+    @property
+    def truth(self) -> float:
+        return float((self.judged * self.scores).sum(axis=1).mean())
+
+
+def make_world(data: Dataset, judged: str = JUDGED, epsilon: float = EPSILON) -> World:
+    order = np.random.default_rng(0).permutation(data.n_instances)
+    n_fit = min(N_FIT, data.n_instances // 3)
+    fit, population = (data.take_instances(np.sort(part)) for part in (order[:n_fit], order[n_fit:]))
+    if data.n_llms > 100:
+        (pool,) = make_pools(fit, ["all_strong"], [10], 0)
+        fit, population = fit.take_llms(pool.llm_index), population.take_llms(pool.llm_index)
+    parts = with_vectors(Split(train=fit, valid=population, test=population, name="population", seed=0), "auto")
+    logging, router = (make_router(name).fit(parts.train) for name in (LOGGING, judged))
+    return World(
+        population,
+        population.interactions.dense().astype(np.float64),
+        choice_probabilities(logging, parts.test, epsilon=epsilon),
+        choice_probabilities(router, parts.test),
+    )
+
+
+def repeat(world: World, repetition: int, n: int, model: str | None) -> tuple[dict[str, Estimate], np.ndarray]:
+    """Estimates from one simulated log, with the reward model fitted on its folds, and the weights."""
+    rng = np.random.default_rng([1, repetition])
+    drawn = rng.integers(0, len(world.scores), n)
+    logging, judged, scores = (block[drawn] for block in (world.logging, world.judged, world.scores))
+    taken = (logging.cumsum(axis=1) > rng.random(n)[:, None] * logging.sum(axis=1, keepdims=True)).argmax(axis=1)
+    rows = np.arange(n)
+    known = world.population.take_instances(drawn)
+    known = replace(known, instances=known.instances.with_columns(pl.Series("instance_id", [f"r{i}" for i in rows])))
+    llms = world.population.llm_ids.ids
+    table = {"instance_id": list(known.instance_ids), "llm_id": [llms[i] for i in taken]}
+    logs = Logs(pl.DataFrame({**table, "score": scores[rows, taken], "propensity": logging[rows, taken]}))
+    predicted = np.zeros_like(scores)
+    if model is not None:
+        data = logs.dataset(known, llms)
+        folds = make_folds(data, 5, repetition, "precomputed" if known.embeddings is not None else "tfidf")
+        predicted = out_of_fold(make_router(model), data, folds, repetition, lambda r, part: r.score(part, list(llms)))
+        predicted = predicted.clip(0, 1)
+    weight = judged[rows, taken] / logging[rows, taken]
+    return estimates(weight, scores[rows, taken], taken, predicted, judged), weight
+
+
+def coverage(covered: np.ndarray) -> tuple[float, float, float]:
+    """Share, and its exact 95% binomial interval (Clopper and Pearson)."""
+    k, n = int(covered.sum()), len(covered)
+    low = beta.ppf(0.025, k, n - k + 1) if k else 0.0
+    high = beta.ppf(0.975, k + 1, n - k) if k < n else 1.0
+    return k / n, float(low), float(high)
+
+
+def measure(name: str, world: World, n_repetitions: int, n: int, model: str | None) -> dict[str, tuple[float, ...]]:
+    found = [repeat(world, r, n, model) for r in range(n_repetitions)]
+    effective = np.mean([w.sum() ** 2 / (w @ w) for _, w in found])
+    print(f"\n{name}: {n_repetitions} logs of {n} rows, truth {world.truth:.4f}, effective n {effective:.0f}, {model}")
+    covers, errors = {}, {}
+    for estimator in ESTIMATORS:
+        error = np.array([e[estimator].value for e, _ in found]) - world.truth
+        reach = np.array([e[estimator].standard_error for e, _ in found])
+        errors[estimator] = float(np.sqrt((error**2).mean()))
+        covers[estimator] = coverage(np.abs(error) <= 1.959964 * reach)
+        share, low, high = covers[estimator]
+        print(
+            f"  {estimator:5s} covered {share:.3f} [{low:.3f}, {high:.3f}], bias {100 * error.mean():+.2f} "
+            f"(se {100 * error.std() / np.sqrt(len(error)):.2f}), RMSE {100 * errors[estimator]:.2f} points, "
+            f"{errors[estimator] / errors['ips']:.2f} of ips; mean se {100 * reach.mean():.2f}",
+            flush=True,
+        )
+    return covers
+
+
+def check(covers: dict[str, tuple[float, ...]]) -> None:
+    """No estimator is shown to be off 95% by more than 3 points."""
+    for estimator, (_, low, high) in covers.items():
+        assert low < 0.98, estimator
+        assert high > 0.92, estimator
+
+
+def test_intervals_cover_the_truth_on_simulated_data() -> None:
+    data = simulate(n_llms=10, n_instances=6000, seed=3)
+    check(measure("simulated", make_world(data), N_REPETITIONS, N_LOGGED, "calibrated"))
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", ["mmlupro", "openllm1", "llmrouter"])
+def test_intervals_cover_the_truth_on_real_matrices(name: str, real: Path) -> None:
+    data = read_dataset(real / name).take_covered(1.0)
+    check(measure(name, make_world(data), N_REPETITIONS, N_LOGGED, "calibrated"))
