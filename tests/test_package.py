@@ -19,7 +19,7 @@ LEVELS = (
     ("routers",),
     ("pools", "testing"),
     ("evaluation",),
-    ("coldstart",),
+    ("coldstart", "offpolicy"),
     ("tuning", "report"),
     ("cli",),
 )

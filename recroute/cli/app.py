@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from recroute._version import __version__
-from recroute.cli import coldstart, data, demo, evaluate, fit, onboard, report, route, routers, scale, tune
+from recroute.cli import coldstart, data, demo, evaluate, fit, off_policy, onboard, report, route, routers, scale, tune
 from recroute.errors import RecrouteError
 
 INTERRUPTED = 130
@@ -31,6 +31,7 @@ app.command("scale")(scale.scale)
 app.command("tune")(tune.tune)
 app.command("coldstart")(coldstart.coldstart)
 app.command("onboard")(onboard.onboard)
+app.command("off-policy")(off_policy.off_policy)
 app.command("report")(report.report)
 
 

@@ -76,9 +76,7 @@ def text_column(table: pl.DataFrame, column: str, source: str) -> pl.DataFrame:
     return table.with_columns(pl.col(column).cast(pl.String))
 
 
-def number_column(
-    table: pl.DataFrame, column: str, source: str, kind: type[pl.DataType] = pl.Float32
-) -> pl.DataFrame:
+def number_column(table: pl.DataFrame, column: str, source: str, kind: type[pl.DataType] = pl.Float32) -> pl.DataFrame:
     """The table with `column` as numbers of that kind; text that is none raises DataError."""
     dtype = table.schema[column]
     if dtype == pl.String:

@@ -12,16 +12,19 @@ import polars as pl
 from recroute.data.atomic import new_folder, recover
 from recroute.errors import DataError
 from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.learning import LearningCurve
 
 RESULT, CONFIG, ENVIRONMENT, CHOICES = "result.json", "config.json", "environment.json", "choices.parquet"
 
 
-def write_run(evaluation: Evaluation, path: str | Path, config: Mapping[str, Any] | None = None) -> None:
+def write_run(
+    evaluation: Evaluation | LearningCurve, path: str | Path, config: Mapping[str, Any] | None = None
+) -> None:
     """Write a run folder, whole or not at all; an older run of the same place is replaced.
 
     Parameters
     ----------
-    evaluation : Evaluation
+    evaluation : Evaluation or LearningCurve
         An interrupted one is written too: `complete` in its result is false.
     path : str or Path
     config : mapping, optional
@@ -61,6 +64,10 @@ def read_run(path: str | Path) -> Evaluation:
         raise DataError(f"{result} is no JSON ({error}); write it again with --json or --out") from None
     if isinstance(raw, dict) and "strategies" in raw:
         raise DataError(f"{result} is a result of coldstart, whose report recroute coldstart --html writes itself")
+    if isinstance(raw, dict) and "train_fractions" in raw:
+        raise DataError(
+            f"{result} is a result for several training sets, whose report recroute scale --train-fractions --html writes itself"
+        )
     try:
         evaluation = Evaluation.from_dict(raw)
     except (KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:

@@ -82,7 +82,9 @@ class Logs:
         DataError
             If `known` lacks an instance.
         """
-        records = self.table.select("instance_id", "llm_id", "score", *(["cost"] if "cost" in self.table.columns else []))
+        records = self.table.select(
+            "instance_id", "llm_id", "score", *(["cost"] if "cost" in self.table.columns else [])
+        )
         texts = [name for name in TEXTS if name in self.table.columns]
         instances = self.table.select("instance_id", *texts)
         vectors, encoder = None, None

@@ -9,6 +9,14 @@ from recroute.report.coldstart import (
 )
 from recroute.report.combine import combine
 from recroute.report.html import html_page, notebook_html, write_html
+from recroute.report.learning import (
+    learning_plot,
+    learning_table,
+    plot_learning,
+    save_learning_png,
+    write_learning_html,
+)
+from recroute.report.offpolicy import off_policy_table
 from recroute.report.plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
 from recroute.report.study import plot_history, plot_shares, study_html
 from recroute.report.table import growth_table, main_group, metric_table, published_table
@@ -21,20 +29,26 @@ __all__ = [
     "growth_plot",
     "growth_table",
     "html_page",
+    "learning_plot",
+    "learning_table",
     "main_group",
     "metric_table",
     "notebook_html",
+    "off_policy_table",
     "plot_coldstart",
     "plot_evaluation",
     "plot_growth",
     "plot_history",
     "plot_intervals",
+    "plot_learning",
     "plot_shares",
     "published_table",
     "save_coldstart_png",
     "save_growth_png",
+    "save_learning_png",
     "save_png",
     "study_html",
     "write_coldstart_html",
     "write_html",
+    "write_learning_html",
 ]

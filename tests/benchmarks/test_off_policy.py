@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from scipy.stats import beta
 
-from recroute.data import Dataset, read_dataset
+from recroute.data import Dataset, Precomputed, read_dataset
 from recroute.data.sources import simulate
 from recroute.evaluation.prepare import with_vectors
 from recroute.offpolicy import Logs, choice_probabilities
@@ -28,6 +28,7 @@ from recroute.splits import Split
 
 N_REPETITIONS, N_LOGGED, N_FIT = 200, 1000, 1500
 EPSILON = 0.3
+MAIN_WIDTH = 384  # of the first view: MiniLM, or on simulated data TF-IDF
 LOGGING, JUDGED = "knn", "hierarchy"
 
 
@@ -54,6 +55,11 @@ def make_world(data: Dataset, judged: str = JUDGED, epsilon: float = EPSILON) ->
         fit, population = fit.take_llms(pool.llm_index), population.take_llms(pool.llm_index)
     parts = with_vectors(Split(train=fit, valid=population, test=population, name="population", seed=0), "auto")
     logging, router = (make_router(name).fit(parts.train) for name in (LOGGING, judged))
+    # the vectors as they are for every repetition, and a short text that only tells which draws are the same
+    short = population.instances.with_columns(prompt=pl.col("instance_id"))
+    assert parts.test.embeddings is not None
+    vectors = parts.test.embeddings[:, :MAIN_WIDTH]
+    population = replace(population, instances=short, embeddings=vectors, encoder=Precomputed("population"))
     return World(
         population,
         population.interactions.dense().astype(np.float64),
@@ -77,7 +83,7 @@ def repeat(world: World, repetition: int, n: int, model: str | None) -> tuple[di
     predicted = np.zeros_like(scores)
     if model is not None:
         data = logs.dataset(known, llms)
-        folds = make_folds(data, 5, repetition, "precomputed" if known.embeddings is not None else "tfidf")
+        folds = make_folds(data, 5, repetition, "precomputed")
         predicted = out_of_fold(make_router(model), data, folds, repetition, lambda r, part: r.score(part, list(llms)))
         predicted = predicted.clip(0, 1)
     weight = judged[rows, taken] / logging[rows, taken]
