@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -17,6 +17,7 @@ from recroute.evaluation.provenance import file_digests
 from recroute.evaluation.run_folder import RESULT
 from recroute.report import save_learning_png, save_png, write_html, write_learning_html
 
+Result = TypeVar("Result", Evaluation, LearningCurve)
 RunPath = Annotated[
     Path | None,
     typer.Option("--out", help="Write the run to this folder: configuration, choices, result, environment."),
@@ -64,7 +65,7 @@ class Outputs:
             png(result, self.png)
 
 
-def with_origin(evaluation: Evaluation | LearningCurve, digests: Mapping[str, str]) -> Evaluation | LearningCurve:
+def with_origin(evaluation: Result, digests: Mapping[str, str]) -> Result:
     """The result with the command line and the digests of the data's files."""
     dataset = {**evaluation.info["dataset"], "sha256": dict(digests)}
     return evaluation.with_info(command=["recroute", *sys.argv[1:]], dataset=dataset)

@@ -124,9 +124,10 @@ def scale(
     screen = console(quiet)
     if isinstance(found, LearningCurve):
         screen.print(learning_table(found), learning_plot(found))
+        outputs.write(with_origin(found, digests), context.params)
     else:
         _print_growth(found, screen)
-    outputs.write(with_origin(found, digests), context.params)
+        outputs.write(with_origin(found, digests), context.params)
     conclude(found, screen)
 
 

@@ -66,7 +66,7 @@ def read_run(path: str | Path) -> Evaluation:
         raise DataError(f"{result} is a result of coldstart, whose report recroute coldstart --html writes itself")
     if isinstance(raw, dict) and "train_fractions" in raw:
         raise DataError(
-            f"{result} is a result for several training sets, whose report recroute scale --train-fractions --html writes itself"
+            f"{result} holds learning curves, whose report recroute scale --train-fractions --html writes itself"
         )
     try:
         evaluation = Evaluation.from_dict(raw)

@@ -25,14 +25,17 @@ class Fold:
     held_out: Dataset
 
 
-def make_folds(data: Dataset, n_folds: int, seed: int, encoder: str = "auto") -> list[Fold]:
-    """Folds of the rows: equal prompts in one, vectors from an encoder (`fit_encoder`) that saw the other rows only."""
+def make_folds(data: Dataset, n_folds: int, seed: int, encoder: str | None = "auto") -> list[Fold]:
+    """Folds of the rows: equal prompts in one, vectors from an encoder that saw the other rows only.
+
+    `encoder` is the kind of it (see `fit_encoder`); None leaves the data as they are.
+    """
     of_row = draw_folds(data, n_folds, seed)
     found = []
     for f in range(of_row.max() + 1):
         inside = np.flatnonzero(of_row == f)
         rest, held_out = data.take_instances(np.flatnonzero(of_row != f)), data.take_instances(inside)
-        if (fitted := fit_encoder(rest, encoder)) is not None:
+        if encoder is not None and (fitted := fit_encoder(rest, encoder)) is not None:
             rest, held_out = (part.with_embeddings(vectors_of(part, fitted), fitted) for part in (rest, held_out))
         found.append(Fold(inside, rest, held_out))
     return found

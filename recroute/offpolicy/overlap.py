@@ -73,7 +73,7 @@ class Overlap:
             )
         if self.effective_n < FEW or self.largest_weight > HEAVY:
             found.append(
-                f"{label}: thin overlap, {self.n} logged choices tell as much as {self.effective_n:.0f} of its own, and "
-                f"one weighs {self.largest_weight:.1%}; intervals may be too narrow: log more, or with more exploration"
+                f"{label}: thin overlap, {self.n} logged choices tell as much as {self.effective_n:.0f} of its own, "
+                f"and one weighs {self.largest_weight:.1%}; intervals may be too narrow: log more, or explore more"
             )
         return found

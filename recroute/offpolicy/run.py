@@ -80,7 +80,8 @@ def off_policy(
     if reward_model is None:
         reward_model = WITHOUT_TEXT if data.prompts is None and data.embeddings is None else REWARD_MODEL
     model = make_router(reward_model) if isinstance(reward_model, str) else reward_model
-    folds = make_folds(data, n_folds, seed, encoder)
+    read_text = any(router.needs == "text" for router in (model, *targets.values()) if not is_fitted(router))
+    folds = make_folds(data, n_folds, seed, encoder if read_text else None)
     done, n_steps = 1, len(targets) + 1
     predicted = out_of_fold(model, data, folds, seed, lambda router, part: _scores(router, part, data))
 

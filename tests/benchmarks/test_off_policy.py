@@ -29,7 +29,7 @@ from recroute.splits import Split
 N_REPETITIONS, N_LOGGED, N_FIT = 200, 1000, 1500
 EPSILON = 0.3
 MAIN_WIDTH = 384  # of the first view: MiniLM, or on simulated data TF-IDF
-LOGGING, JUDGED = "knn", "hierarchy"
+LOGGING, JUDGED, MODEL = "knn", "hierarchy", "knn(n_neighbors=100)"
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,11 @@ def check(covers: dict[str, tuple[float, ...]]) -> None:
 
 def test_intervals_cover_the_truth_on_simulated_data() -> None:
     data = simulate(n_llms=10, n_instances=6000, seed=3)
-    check(measure("simulated", make_world(data), N_REPETITIONS, N_LOGGED, "calibrated"))
+    check(measure("simulated", make_world(data), N_REPETITIONS, N_LOGGED, MODEL))
 
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", ["mmlupro", "openllm1", "llmrouter"])
 def test_intervals_cover_the_truth_on_real_matrices(name: str, real: Path) -> None:
     data = read_dataset(real / name).take_covered(1.0)
-    check(measure(name, make_world(data), N_REPETITIONS, N_LOGGED, "calibrated"))
+    check(measure(name, make_world(data), N_REPETITIONS, N_LOGGED, MODEL))
