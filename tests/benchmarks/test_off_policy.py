@@ -7,6 +7,7 @@ simulates one logged choice for each, and estimates the judged router's mean sco
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +27,11 @@ from recroute.pools import make_pools
 from recroute.routers import make_router
 from recroute.splits import Split
 
-N_REPETITIONS, N_LOGGED, N_FIT = 200, 1000, 1500
+N_FIT = 1500
+NAMES = [
+    "simulated",
+    *(pytest.param(name, marks=pytest.mark.realdata) for name in ("mmlupro", "openllm1", "llmrouter")),
+]
 EPSILON = 0.3
 MAIN_WIDTH = 384  # of the first view: MiniLM, or on simulated data TF-IDF
 LOGGING, JUDGED, MODEL = "knn", "hierarchy", "knn(n_neighbors=100)"
@@ -34,12 +39,13 @@ LOGGING, JUDGED, MODEL = "knn", "hierarchy", "knn(n_neighbors=100)"
 
 @dataclass(frozen=True)
 class World:
-    """A population with all its scores f64 (n, m), and what the two routers do on it."""
+    """A population with all its scores f64 (n, m), what the two routers do on it, and what `MODEL` predicts."""
 
     population: Dataset
     scores: np.ndarray
     logging: np.ndarray
     judged: np.ndarray
+    predicted: np.ndarray
 
     @property
     def truth(self) -> float:
@@ -65,11 +71,12 @@ def make_world(data: Dataset, judged: str = JUDGED, epsilon: float = EPSILON) ->
         population.interactions.dense().astype(np.float64),
         choice_probabilities(logging, parts.test, epsilon=epsilon),
         choice_probabilities(router, parts.test),
+        make_router(MODEL).fit(parts.train).score(parts.test).clip(0, 1).astype(np.float64),
     )
 
 
 def repeat(world: World, repetition: int, n: int, model: str | None) -> tuple[dict[str, Estimate], np.ndarray]:
-    """Estimates from one simulated log, with the reward model fitted on its folds, and the weights."""
+    """Estimates from one simulated log, and the weights; the reward model is fitted on its folds, or `MODEL` before."""
     rng = np.random.default_rng([1, repetition])
     drawn = rng.integers(0, len(world.scores), n)
     logging, judged, scores = (block[drawn] for block in (world.logging, world.judged, world.scores))
@@ -80,7 +87,7 @@ def repeat(world: World, repetition: int, n: int, model: str | None) -> tuple[di
     llms = world.population.llm_ids.ids
     table = {"instance_id": list(known.instance_ids), "llm_id": [llms[i] for i in taken]}
     logs = Logs(pl.DataFrame({**table, "score": scores[rows, taken], "propensity": logging[rows, taken]}))
-    predicted = np.zeros_like(scores)
+    predicted = world.predicted[drawn]
     if model is not None:
         data = logs.dataset(known, llms)
         folds = make_folds(data, 5, repetition, "precomputed")
@@ -118,20 +125,26 @@ def measure(name: str, world: World, n_repetitions: int, n: int, model: str | No
     return covers
 
 
-def check(covers: dict[str, tuple[float, ...]]) -> None:
-    """No estimator is shown to be off 95% by more than 3 points."""
-    for estimator, (_, low, high) in covers.items():
+def check(covers: dict[str, tuple[float, ...]], estimators: Sequence[str] = ESTIMATORS) -> None:
+    """None of these is shown to be off 95% by more than 3 points."""
+    for estimator in estimators:
+        _, low, high = covers[estimator]
         assert low < 0.98, estimator
         assert high > 0.92, estimator
 
 
-def test_intervals_cover_the_truth_on_simulated_data() -> None:
-    data = simulate(n_llms=10, n_instances=6000, seed=3)
-    check(measure("simulated", make_world(data), N_REPETITIONS, N_LOGGED, MODEL))
+def load(name: str, real: Path) -> Dataset:
+    return simulate(n_llms=10, n_instances=6000, seed=3) if name == "simulated" else read_dataset(real / name)
 
 
-@pytest.mark.realdata
-@pytest.mark.parametrize("name", ["mmlupro", "openllm1", "llmrouter"])
-def test_intervals_cover_the_truth_on_real_matrices(name: str, real: Path) -> None:
-    data = read_dataset(real / name).take_covered(1.0)
-    check(measure(name, make_world(data), N_REPETITIONS, N_LOGGED, MODEL))
+@pytest.mark.parametrize("name", NAMES)
+def test_thin_overlap_with_a_reward_model_fitted_on_the_log(name: str, real: Path) -> None:
+    """Where `Overlap` warns; only the doubly robust intervals have to hold."""
+    world = make_world(load(name, real).take_covered(1.0))
+    check(measure(name, world, 200, 1000, MODEL), ["dr"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fair_overlap_with_a_reward_model_fitted_before(name: str, real: Path) -> None:
+    world = make_world(load(name, real).take_covered(1.0))
+    check(measure(name, world, 400, 8000, None))
