@@ -171,9 +171,11 @@ def _scores(router: Router, part: Dataset, data: Dataset) -> Array:
 
 
 def _seen_before(label: str, router: Router, data: Dataset) -> list[str]:
-    """A warning if a fitted router was fitted on logged prompts: on those it looks better than it is."""
-    if not is_fitted(router) or router.background_ is None:
+    """A warning if a router was, or may have been, fitted on logged prompts: there it looks better than it is."""
+    if not is_fitted(router):
         return []
+    if router.background_ is None:
+        return [f"{label}: it does not tell what it was fitted on; if on logged prompts, it looks better than it is"]
     known = router.background_.prompts
     ids = set(known["instance_id"])
     seen = np.array([name in ids for name in data.instance_ids])

@@ -14,7 +14,7 @@ def off_policy_table(found: OffPolicy) -> Table:
     """Routers by estimator, with the difference to what was logged and how much of the log speaks of each."""
     info = found.info["dataset"]
     table = Table(
-        title=f"{info['name']}: mean score, estimated from the log",
+        title=f"{'SIMULATED DATA: ' if info['simulated'] else ''}{info['name']}: mean score, estimated from the log",
         caption=f"n = {info['n_instances']} logged choices among {info['n_llms']} LLMs, 95% intervals; reward model of "
         f"the doubly robust estimate: {found.info['reward_model']}",
         title_justify="left",
