@@ -28,7 +28,17 @@ if TYPE_CHECKING:
     )
     from recroute.data.sources import simulate
     from recroute.errors import RecrouteError
-    from recroute.evaluation import Evaluation, evaluate, prepare_split, read_run, scale, write_run
+    from recroute.evaluation import (
+        Evaluation,
+        LearningCurve,
+        evaluate,
+        learning_curve,
+        prepare_split,
+        read_run,
+        scale,
+        write_run,
+    )
+    from recroute.offpolicy import Logs, OffPolicy, off_policy, read_logs, simulate_logs
     from recroute.pools import make_pools
     from recroute.report import plot_growth, write_html
     from recroute.routers import Ranking, Router, load_router, make_router, router_names
@@ -52,7 +62,17 @@ _HOMES = {
     ),
     "recroute.data.sources": ("simulate",),
     "recroute.errors": ("RecrouteError",),
-    "recroute.evaluation": ("Evaluation", "evaluate", "prepare_split", "read_run", "scale", "write_run"),
+    "recroute.evaluation": (
+        "Evaluation",
+        "LearningCurve",
+        "evaluate",
+        "learning_curve",
+        "prepare_split",
+        "read_run",
+        "scale",
+        "write_run",
+    ),
+    "recroute.offpolicy": ("Logs", "OffPolicy", "off_policy", "read_logs", "simulate_logs"),
     "recroute.pools": ("make_pools",),
     "recroute.report": ("plot_growth", "write_html"),
     "recroute.routers": ("Ranking", "Router", "load_router", "make_router", "router_names"),
@@ -69,6 +89,9 @@ __all__ = [
     "IdMap",
     "InteractionMatrix",
     "LLMPrior",
+    "LearningCurve",
+    "Logs",
+    "OffPolicy",
     "PoolChoice",
     "Preferences",
     "Ranking",
@@ -83,18 +106,22 @@ __all__ = [
     "evaluate",
     "fit_als_on_spark",
     "leaderboard",
+    "learning_curve",
     "llm_means",
     "load_router",
     "make_pools",
     "make_router",
+    "off_policy",
     "plot_growth",
     "prepare_split",
     "read_dataset",
+    "read_logs",
     "read_run",
     "router_names",
     "scale",
     "select_anchors",
     "simulate",
+    "simulate_logs",
     "split_dataset",
     "tune",
     "write_dataset",

@@ -19,9 +19,10 @@ LEVELS = (
     ("routers",),
     ("pools", "testing"),
     ("evaluation",),
-    ("coldstart", "subpool"),
+    ("coldstart", "subpool", "offpolicy"),
     ("tuning", "report"),
-    ("cli", "__main__"),
+    ("cli",),
+    ("__main__",),
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 

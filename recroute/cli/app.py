@@ -10,7 +10,21 @@ import typer
 from rich.console import Console
 
 from recroute._version import __version__
-from recroute.cli import coldstart, data, demo, evaluate, fit, onboard, pool, report, route, routers, scale, tune
+from recroute.cli import (
+    coldstart,
+    data,
+    demo,
+    evaluate,
+    fit,
+    off_policy,
+    onboard,
+    pool,
+    report,
+    route,
+    routers,
+    scale,
+    tune,
+)
 from recroute.errors import RecrouteError
 
 INTERRUPTED = 130
@@ -32,6 +46,7 @@ app.command("tune")(tune.tune)
 app.command("coldstart")(coldstart.coldstart)
 app.command("onboard")(onboard.onboard)
 app.command("pool")(pool.pool)
+app.command("off-policy")(off_policy.off_policy)
 app.command("report")(report.report)
 
 

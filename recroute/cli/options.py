@@ -20,7 +20,7 @@ from rich.progress import (
 )
 
 from recroute.errors import RecrouteError
-from recroute.evaluation import Evaluation
+from recroute.evaluation import Evaluation, LearningCurve
 
 DatasetPath = Annotated[Path, typer.Argument(help="A dataset folder, or a records file (parquet, csv, jsonl).")]
 DEFAULT_ROUTERS = ["auto"]
@@ -94,7 +94,7 @@ def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int], None]
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def conclude(evaluation: Evaluation, out: Console) -> None:
+def conclude(evaluation: Evaluation | LearningCurve, out: Console) -> None:
     """Print comparisons and notes, and end with 130 if the run was interrupted."""
     for line in evaluation.sentences():
         out.print(line, markup=False)
@@ -132,3 +132,11 @@ def whole_numbers(text: str, option: str) -> list[int]:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
         raise RecrouteError(f"{option} {text!r} is no list of whole numbers such as 3,10,100") from None
+
+
+def shares(text: str, option: str) -> list[float]:
+    """The values of an option such as .01,.1,1."""
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise RecrouteError(f"{option} {text!r} is no list of shares such as .01,.1,1") from None

@@ -6,17 +6,18 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from recroute.cli.options import check_writable
 from recroute.data.atomic import check_new_folder, new_file
-from recroute.evaluation import Evaluation, write_run
+from recroute.evaluation import Evaluation, LearningCurve, write_run
 from recroute.evaluation.provenance import file_digests
 from recroute.evaluation.run_folder import RESULT
-from recroute.report import save_png, write_html
+from recroute.report import save_learning_png, save_png, write_html, write_learning_html
 
+Result = TypeVar("Result", Evaluation, LearningCurve)
 RunPath = Annotated[
     Path | None,
     typer.Option("--out", help="Write the run to this folder: configuration, choices, result, environment."),
@@ -42,11 +43,14 @@ class Outputs:
         if self.run is not None:
             check_new_folder(self.run, RESULT)
 
-    def write(self, evaluation: Evaluation, options: Mapping[str, Any] | None = None) -> None:
+    def write(self, evaluation: Evaluation | LearningCurve, options: Mapping[str, Any] | None = None) -> None:
         """Write all of it; the run folder first, because everything else can be made from it."""
         if self.run is not None:
             write_run(evaluation, self.run, options)
-        self.write_files(evaluation, write_html, save_png)
+        if isinstance(evaluation, LearningCurve):
+            self.write_files(evaluation, write_learning_html, save_learning_png)
+        else:
+            self.write_files(evaluation, write_html, save_png)
 
     def write_files(self, result: Any, html: Callable[[Any, Path], None], png: Callable[[Any, Path], None]) -> None:
         """Write a result that has rows and JSON, its report by `html` and its picture by `png`."""
@@ -61,8 +65,8 @@ class Outputs:
             png(result, self.png)
 
 
-def with_origin(evaluation: Evaluation, digests: Mapping[str, str]) -> Evaluation:
-    """The evaluation with the command line and the digests of the data's files."""
+def with_origin(evaluation: Result, digests: Mapping[str, str]) -> Result:
+    """The result with the command line and the digests of the data's files."""
     dataset = {**evaluation.info["dataset"], "sha256": dict(digests)}
     return evaluation.with_info(command=["recroute", *sys.argv[1:]], dataset=dataset)
 

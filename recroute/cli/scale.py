@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 import recroute.evaluation as evaluation
 from recroute.cli.options import (
@@ -26,11 +28,13 @@ from recroute.cli.options import (
     conclude,
     console,
     progress_bar,
+    shares,
     whole_numbers,
 )
 from recroute.cli.outputs import CsvPath, HtmlPath, Outputs, PngPath, RunPath, file_digests, with_origin
 from recroute.data import read_dataset
-from recroute.report import growth_plot, growth_table, published_table
+from recroute.evaluation import Evaluation, LearningCurve, learning_curve
+from recroute.report import growth_plot, growth_table, learning_plot, learning_table, published_table
 from recroute.routers import make_router
 
 
@@ -59,6 +63,13 @@ def scale(
     benchmark: Annotated[
         str | None, typer.Option("--benchmark", help="Only the instances of this benchmark, and its own pools.")
     ] = None,
+    train_fractions: Annotated[
+        str | None,
+        typer.Option(
+            "--train-fractions",
+            help="Learning curves: fit on these shares of the training instances, such as .01,.03,.1,.3,1.",
+        ),
+    ] = None,
     split: SplitKind = None,
     holdout: Holdout = None,
     encoder: EncoderKind = "auto",
@@ -78,11 +89,14 @@ def scale(
 ) -> None:
     """Top-1 routing quality as the pool grows, beside oracle, r_o(p), random, best single, kNN and task known.
 
+    With --train-fractions quality is shown against the number of training instances instead, averaged over the pools.
+
     Example: recroute scale my_dataset --router svd --pool-sizes 3,10,100 --seeds 5 --png growth.png
     """
     outputs = Outputs(json=json_path, run=out, html=html, png=png, csv=csv)
     outputs.check()
     routers = [make_router(name) for name in router]
+    fractions = None if train_fractions is None else shares(train_fractions, "--train-fractions")
     sizes = None if pool_sizes is None else whole_numbers(pool_sizes, "--pool-sizes")
     digests = file_digests(dataset)
     data = read_dataset(dataset)
@@ -90,7 +104,8 @@ def scale(
         data = data.take_benchmark(benchmark)
     data = data.take_covered(min_coverage)
     with progress_bar(f"routing in growing pools of {data.name}", quiet) as progress:
-        found = evaluation.scale(
+        run = evaluation.scale if fractions is None else partial(learning_curve, train_fractions=fractions)
+        found: Evaluation | LearningCurve = run(
             data,
             routers,
             pool_sizes=sizes,
@@ -107,10 +122,18 @@ def scale(
             progress=progress,
         )
     screen = console(quiet)
+    if isinstance(found, LearningCurve):
+        screen.print(learning_table(found), learning_plot(found))
+        outputs.write(with_origin(found, digests), context.params)
+    else:
+        _print_growth(found, screen)
+        outputs.write(with_origin(found, digests), context.params)
+    conclude(found, screen)
+
+
+def _print_growth(found: Evaluation, screen: Console) -> None:
     screen.print(growth_table(found), growth_table(found, "best_single_ratio"))
     if found.info["published"]:
         screen.print(published_table(found))
     screen.print(growth_plot(found.rows))
     screen.print(found.passing(), markup=False)
-    outputs.write(with_origin(found, digests), context.params)
-    conclude(found, screen)

@@ -18,6 +18,15 @@ def prompt_groups(dataset: Dataset) -> NDArray[np.int64]:
     """
     if dataset.prompts is None:
         return np.arange(dataset.n_instances)
-    texts = [" ".join(unicodedata.normalize("NFKC", prompt).lower().split()) for prompt in dataset.prompts]
+    texts = [normalised(prompt) for prompt in dataset.prompts]
     known: dict[str | int, int] = {}
     return np.array([known.setdefault(text or row, len(known)) for row, text in enumerate(texts)], dtype=np.int64)
+
+
+def normalised(prompt: str) -> str:
+    """A prompt as it is compared.
+
+    >>> normalised(" What  is this? ")
+    'what is this?'
+    """
+    return " ".join(unicodedata.normalize("NFKC", prompt).lower().split())

@@ -38,11 +38,11 @@ class Records:
             raise DataError(f"{self.source} has no rows; one row per evaluated answer is needed")
         for column in ID_COLUMNS:
             table = text_column(table, column, self.source)
-        table = _number_column(table, "score", self.source)
+        table = number_column(table, "score", self.source)
         _check_scores(table, self.source)
         kept = [*ID_COLUMNS, "score"]
         if "cost" in table.columns:
-            table = _number_column(table, "cost", self.source)
+            table = number_column(table, "cost", self.source)
             _check_costs(table, self.source)
             kept.append("cost")
         object.__setattr__(self, "table", table.select(kept))
@@ -81,17 +81,18 @@ def text_column(table: pl.DataFrame, column: str, source: str) -> pl.DataFrame:
     return table.with_columns(pl.col(column).cast(pl.String))
 
 
-def _number_column(table: pl.DataFrame, column: str, source: str) -> pl.DataFrame:
+def number_column(table: pl.DataFrame, column: str, source: str, kind: type[pl.DataType] = pl.Float32) -> pl.DataFrame:
+    """The table with `column` as numbers of that kind; text that is none raises DataError."""
     dtype = table.schema[column]
     if dtype == pl.String:
         number = pl.col(column).str.strip_chars().cast(pl.Float64, strict=False)
         if (row := _first(table, pl.col(column).is_not_null() & number.is_null())) is not None:
             value = table[column][row]
             raise DataError(f"{column} {value!r} in {source}, row {row} is not a number; mend that row")
-        return table.with_columns(number.cast(pl.Float32))
+        return table.with_columns(number.cast(kind))
     if not (dtype.is_numeric() or dtype == pl.Boolean):
         raise DataError(f"{column} is {dtype} in {source}, not a number; give it as a float")
-    return table.with_columns(pl.col(column).cast(pl.Float32))
+    return table.with_columns(pl.col(column).cast(kind))
 
 
 def _check_scores(table: pl.DataFrame, source: str) -> None:

@@ -22,7 +22,7 @@ from recroute.evaluation.summarise import Cell, summarise
 from recroute.metrics import Outcome
 from recroute.pools import Pool
 from recroute.routers import Router, make_router
-from recroute.splits import Split
+from recroute.splits import Split, take_train_fraction
 
 TEST_USE = (
     "routers are fitted, and every choice of theirs is made, on training instances; "
@@ -63,7 +63,7 @@ def run(dataset: Dataset, routers: list[Router], pools_of: PoolsOf, protocol: Pr
     routers : list of Router
         That the data set can fit, see `usable`.
     pools_of : callable
-        The pools of a split; it sees the training data before any control shuffles them.
+        The pools of a split; it sees all training data, before a fraction is taken or a control shuffles them.
     protocol : Protocol
     notes : list of str
         What is known so far; the Evaluation has these and more.
@@ -114,8 +114,8 @@ def _cells(
     done, n_splits = 0, len(protocol.seeds) * protocol.n_folds(dataset)
     for seed in protocol.seeds:
         for bare in protocol.splits(dataset, seed):
-            parts = with_vectors(bare, protocol.encoder)
-            pools = pools_of(parts)
+            pools = pools_of(bare)
+            parts = with_vectors(take_train_fraction(bare, protocol.train_fraction), protocol.encoder)
             parts = shuffled(parts, protocol.shuffle)
             splits.append(_Seen.of(parts))
             against = reference_scores(parts.test, protocol.reference)

@@ -26,6 +26,7 @@ class Protocol:
     seeds: Sequence[int]
     n_resamples: int
     progress: Progress | None
+    train_fraction: float = 1.0
 
     def splits(self, dataset: Dataset, seed: int) -> Iterator[Split]:
         """The splits of a seed without vectors: one, or one for each kind of prompt that is held out."""

@@ -38,6 +38,7 @@ def evaluate(
     seeds: Sequence[int] = (0,),
     n_resamples: int = N_RESAMPLES,
     progress: Progress | None = None,
+    train_fraction: float = 1.0,
 ) -> Evaluation:
     """Top-1 routing quality with all LLMs of the data set as the pool.
 
@@ -69,6 +70,9 @@ def evaluate(
         Bootstrap resamples behind the intervals.
     progress : callable, optional
         Called with the pools done and the pools in all.
+    train_fraction : float
+        Share of the training instances that encoder and routers are fitted on, see `take_train_fraction`. Pools are
+        chosen on all of them, so that they stay the same whatever the share.
 
     Returns
     -------
@@ -95,6 +99,7 @@ def evaluate(
         seeds=seeds,
         n_resamples=n_resamples,
         progress=progress,
+        train_fraction=train_fraction,
     )
     chosen, notes = usable(dataset, [*routers, *BASELINES, baseline])
     return run(dataset, chosen, whole, protocol, notes)
@@ -117,6 +122,7 @@ def scale(
     seeds: Sequence[int] = (0,),
     n_resamples: int = N_RESAMPLES,
     progress: Progress | None = None,
+    train_fraction: float = 1.0,
 ) -> Evaluation:
     """Top-1 routing quality as the pool of candidate LLMs grows.
 
@@ -154,6 +160,7 @@ def scale(
         seeds=seeds,
         n_resamples=n_resamples,
         progress=progress,
+        train_fraction=train_fraction,
     )
     chosen, notes = usable(dataset, [*routers, *BASELINES, baseline, *mixes])
     if OWN in groups:

@@ -12,17 +12,21 @@ import polars as pl
 from recroute.data.atomic import new_folder, recover
 from recroute.errors import DataError
 from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.learning import LearningCurve
 
 RESULT, CONFIG, ENVIRONMENT, CHOICES = "result.json", "config.json", "environment.json", "choices.parquet"
-OTHERS = {"strategies": "coldstart", "replacements": "pool"}  # a key that only the results of that verb have
+# a key that only the results of that verb have
+OTHERS = {"strategies": "coldstart", "replacements": "pool", "train_fractions": "scale --train-fractions"}
 
 
-def write_run(evaluation: Evaluation, path: str | Path, config: Mapping[str, Any] | None = None) -> None:
+def write_run(
+    evaluation: Evaluation | LearningCurve, path: str | Path, config: Mapping[str, Any] | None = None
+) -> None:
     """Write a run folder, whole or not at all; an older run of the same place is replaced.
 
     Parameters
     ----------
-    evaluation : Evaluation
+    evaluation : Evaluation or LearningCurve
         An interrupted one is written too: `complete` in its result is false.
     path : str or Path
     config : mapping, optional

@@ -9,6 +9,14 @@ from recroute.report.coldstart import (
 )
 from recroute.report.combine import combine
 from recroute.report.html import html_page, notebook_html, write_html
+from recroute.report.learning import (
+    learning_plot,
+    learning_table,
+    plot_learning,
+    save_learning_png,
+    write_learning_html,
+)
+from recroute.report.offpolicy import off_policy_table
 from recroute.report.plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
 from recroute.report.pool import pool_plot, pool_tables
 from recroute.report.pool_html import plot_pool, pool_notebook, save_pool_png, write_pool_html
@@ -23,14 +31,18 @@ __all__ = [
     "growth_plot",
     "growth_table",
     "html_page",
+    "learning_plot",
+    "learning_table",
     "main_group",
     "metric_table",
     "notebook_html",
+    "off_policy_table",
     "plot_coldstart",
     "plot_evaluation",
     "plot_growth",
     "plot_history",
     "plot_intervals",
+    "plot_learning",
     "plot_pool",
     "plot_shares",
     "pool_notebook",
@@ -39,10 +51,12 @@ __all__ = [
     "published_table",
     "save_coldstart_png",
     "save_growth_png",
+    "save_learning_png",
     "save_png",
     "save_pool_png",
     "study_html",
     "write_coldstart_html",
     "write_html",
+    "write_learning_html",
     "write_pool_html",
 ]

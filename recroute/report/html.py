@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -41,7 +41,7 @@ def evaluation_sections(evaluation: Evaluation) -> Iterator[str]:
     yield from _head(evaluation)
     yield from _figures(evaluation)
     yield from _tables(evaluation)
-    yield from _origin(evaluation)
+    yield from origin_sections(evaluation.info, evaluation.seeds)
 
 
 def page(title: str, sections: Iterable[str]) -> str:
@@ -165,15 +165,14 @@ def _published(evaluation: Evaluation) -> Iterator[str]:
     yield fact_table({f"{row['router']} ({row['here'] or 'not here'})": row["value"] for row in published["rows"]})
 
 
-def _origin(evaluation: Evaluation) -> Iterator[str]:
-    """How it came about: everything that is needed to do it again."""
-    info = evaluation.info
+def origin_sections(info: Mapping[str, Any], seeds: list[int]) -> Iterator[str]:
+    """How a result came about: everything that is needed to do it again."""
     yield "<h2>How this came about</h2>"
     for run, command in info.get("commands", {"": info.get("command", [])}).items():
         if command:
             yield f"<p>{escape(run)}</p><pre><code>{escape(shlex.join(map(str, command)))}</code></pre>"
     facts = {key.replace("_", " "): value for key, value in info["dataset"].items() if key != "sha256"}
-    facts |= {"seeds": ", ".join(map(str, evaluation.seeds)), "test set": info.get("test_use", "not recorded")}
+    facts |= {"seeds": ", ".join(map(str, seeds)), "test set": info.get("test_use", "not recorded")}
     yield fact_table(facts)
     for title, key in (("Versions", "environment"), ("SHA-256 of each seed's split", "splits")):
         yield f"<h3>{title}</h3>{fact_table(info[key]) if info.get(key) else '<p>not recorded</p>'}"

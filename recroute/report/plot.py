@@ -76,6 +76,7 @@ def plot_growth(
     group: str | None = None,
     ax: Any = None,
     title: str | None = None,
+    x_label: str = "pool size m (candidate LLMs)",
 ) -> Any:
     """A metric against the pool size: routers in colour with their 95% band, bounds and baselines in grey.
 
@@ -90,7 +91,7 @@ def plot_growth(
         Default: the mean over groups, or the first group.
     ax : matplotlib.axes.Axes, optional
         Default: axes of a new figure.
-    title : str, optional
+    title, x_label : str, optional
 
     Returns
     -------
@@ -114,7 +115,7 @@ def plot_growth(
     ax.set_xscale("log", base=2)
     ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
     ax.minorticks_off()
-    ax.set_xlabel("pool size m (candidate LLMs)")
+    ax.set_xlabel(x_label)
     ax.set_ylabel(TITLES.get(metric, metric.replace("_", " ")))
     ax.set_title(_plain(title or f"Routing quality as the pool grows ({group})"), loc="left")
     ax.grid(axis="y", alpha=0.25)
@@ -125,15 +126,16 @@ def plot_growth(
 
 def save_png(evaluation: Evaluation, path: Path) -> None:
     """Write `plot_evaluation` as a PNG file of 150 dpi, whole or not at all."""
-    _save(plot_evaluation(evaluation), path)
+    save_axes(plot_evaluation(evaluation), path)
 
 
 def save_growth_png(rows: pl.DataFrame, path: str | Path, **options: Any) -> None:
     """Write `plot_growth` as a PNG file of 150 dpi, whole or not at all."""
-    _save(plot_growth(rows, **options), Path(path))
+    save_axes(plot_growth(rows, **options), Path(path))
 
 
-def _save(ax: Any, path: Path) -> None:
+def save_axes(ax: Any, path: Path) -> None:
+    """Write the figure of these axes as a PNG file of 150 dpi, whole or not at all."""
     with new_file(path) as temporary:
         ax.figure.savefig(temporary, dpi=150, format="png")
 

@@ -31,6 +31,7 @@ def growth_plot(
     group: str | None = None,
     width: int = 96,
     height: int = 18,
+    x_label: str = "pool size m",
 ) -> Text:
     """A metric against the pool size, one letter for each router.
 
@@ -43,6 +44,7 @@ def growth_plot(
         Default: the mean over groups, or the first group.
     width, height : int
         Columns and lines of the whole plot without the legend; at least 40 and 6 are used.
+    x_label : str
 
     Raises
     ------
@@ -80,7 +82,7 @@ def growth_plot(
         for sign, style in line:
             plot.append(sign, style=f"not bold {style}" if sign == "·" else style)
         plot.append("\n")
-    plot.append(_x_axis(column, n_columns), style="not bold dim")
+    plot.append(_x_axis(column, n_columns, x_label), style="not bold dim")
     used = 0
     for curve, mark in zip(curves, MARKS, strict=False):
         entry = f"  {mark} {curve.router}"
@@ -110,7 +112,7 @@ def _line(grid: list[list[tuple[str, str]]], start: tuple[int, int], end: tuple[
             grid[y][x] = ("·", style)
 
 
-def _x_axis(column: dict[int, int], n_columns: int) -> str:
+def _x_axis(column: dict[int, int], n_columns: int, label: str) -> str:
     """Axis and pool sizes; a size that would run into its neighbour's label is left out."""
     labels = [" "] * n_columns
     free_from = 0
@@ -121,4 +123,4 @@ def _x_axis(column: dict[int, int], n_columns: int) -> str:
             labels[at : at + len(text)] = text
             free_from = at + len(text) + 1
     margin = " " * LABEL_WIDTH
-    return f"{margin} └{'─' * n_columns}\n{margin}  {''.join(labels)}\n{margin}  pool size m (log scale)\n"
+    return f"{margin} └{'─' * n_columns}\n{margin}  {''.join(labels)}\n{margin}  {label} (log scale)\n"

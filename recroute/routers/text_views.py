@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,7 +95,9 @@ def _fit_tasks(centred: Array, code: NDArray[np.int64], n_tasks: int) -> tuple[A
         return np.zeros((centred.shape[1], 0)), np.zeros(0)
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=INVERSE_PENALTY, tol=1e-3, max_iter=1000).fit(centred, code)
+    with warnings.catch_warnings():  # of few prompts in many tasks scikit-learn asks whether tasks are numbers
+        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
+        model = LogisticRegression(C=INVERSE_PENALTY, tol=1e-3, max_iter=1000).fit(centred, code)
     if n_tasks == 2:  # scikit-learn then keeps the second class's log odds only
         return np.column_stack([np.zeros(len(model.coef_.T)), model.coef_[0]]), np.array([0.0, model.intercept_[0]])
     return model.coef_.T.copy(), model.intercept_.copy()

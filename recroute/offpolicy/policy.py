@@ -1,0 +1,55 @@
+"""From a fitted router to the probability with which it takes each LLM."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data import Dataset
+from recroute.errors import RouterError
+from recroute.routers import Router
+
+Array = NDArray[np.float64]
+
+
+def choice_probabilities(
+    router: Router, instances: Dataset, *, epsilon: float = 0.0, temperature: float = 0.0
+) -> Array:
+    """Probability of each LLM for each instance.
+
+    A router takes its best LLM. With a temperature it draws one from its `distribution` at the predicted scores over
+    the temperature (softmax; 1 is the distribution itself), and with probability epsilon it draws one uniformly
+    instead. A router that chooses by chance, such as `random`, draws from its distribution anyway.
+
+    Parameters
+    ----------
+    router : Router
+        Fitted.
+    instances : Dataset
+    epsilon : float in [0, 1]
+    temperature : float, at least 0
+
+    Returns
+    -------
+    f64 (n, m), rows of sum 1, columns in the order of the router's LLMs.
+
+    Raises
+    ------
+    RouterError
+        If epsilon or temperature is outside its range, or the router reads scores that a log does not have.
+    """
+    if not 0 <= epsilon <= 1:
+        raise RouterError(f"epsilon {epsilon:g} is outside [0, 1]; it is the share of uniform choices")
+    if not 0 <= temperature < np.inf:
+        raise RouterError(f"temperature {temperature:g} is not at least 0; 0 takes the best LLM always")
+    if router.needs == "scores":
+        raise RouterError(f"{router.label} reads the scores of every LLM, which logs do not have; name another router")
+    predicted = router.score(instances)
+    m = predicted.shape[1]
+    by_chance = type(router).expected_score is not Router.expected_score
+    if by_chance or temperature > 0:
+        greedy = router.distribution(predicted if by_chance else predicted / np.float32(temperature))
+    else:
+        greedy = np.eye(m)[router.choose(predicted, np.arange(m))[:, 0]]
+    mixed: Array = (1 - epsilon) * greedy + epsilon / m
+    return mixed

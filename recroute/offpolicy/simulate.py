@@ -1,0 +1,54 @@
+"""Logs out of a full matrix: what would have been seen had a router been in production."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from recroute.data import Dataset
+from recroute.errors import DataError
+from recroute.offpolicy.logs import TEXTS, Logs
+from recroute.offpolicy.policy import choice_probabilities
+from recroute.routers import Router
+
+
+def simulate_logs(
+    dataset: Dataset, router: Router, *, epsilon: float = 0.0, temperature: float = 0.0, seed: int = 0
+) -> Logs:
+    """One choice for each instance, drawn as `choice_probabilities` says, with its score and propensity.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Every cell observed; instances that the router was not fitted on, as in production.
+    router : Router
+        Fitted on the same LLMs.
+    epsilon, temperature : float
+        The exploration, see `choice_probabilities`.
+    seed : int
+        Of the draws.
+
+    Raises
+    ------
+    DataError
+        If a cell is unobserved.
+    """
+    scores = dataset.interactions.dense()
+    if missing := int(np.isnan(scores).sum()):
+        raise DataError(f"{dataset.name} lacks {missing} scores; a log can be simulated only where every LLM was run")
+    probability = choice_probabilities(router, dataset, epsilon=epsilon, temperature=temperature)
+    names = [router.llm_ids_.ids[i] for i in range(len(router.llm_ids_))]
+    column = dataset.llm_ids.to_index(names)
+    uniform = np.random.default_rng(seed).random(len(probability))
+    passed = probability.cumsum(axis=1) > uniform[:, None] * probability.sum(axis=1, keepdims=True)
+    choice, rows = passed.argmax(axis=1), np.arange(len(probability))
+    table = pl.DataFrame(
+        {
+            "instance_id": list(dataset.instance_ids),
+            "llm_id": [names[i] for i in choice],
+            "score": scores[rows, column[choice]],
+            "propensity": probability[rows, choice],
+        }
+    )
+    texts = [name for name in TEXTS if name in dataset.instances.columns]
+    return Logs(table.hstack(dataset.instances.select(texts)), f"{dataset.name} routed by {router.label}")

@@ -1,0 +1,49 @@
+"""An off-policy evaluation as a table."""
+
+from __future__ import annotations
+
+import polars as pl
+from rich.table import Table
+
+from recroute.offpolicy import OffPolicy
+
+HEADS = {"ips": "IPS", "snips": "SNIPS", "dr": "doubly robust"}
+
+
+def off_policy_table(found: OffPolicy) -> Table:
+    """Routers by estimator, with the difference to what was logged and how much of the log speaks of each."""
+    info = found.info["dataset"]
+    table = Table(
+        title=f"{'SIMULATED DATA: ' if info['simulated'] else ''}{info['name']}: mean score, estimated from the log",
+        caption=f"n = {info['n_instances']} logged choices among {info['n_llms']} LLMs, 95% intervals; reward model of "
+        f"the doubly robust estimate: {found.info['reward_model']}",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("router", overflow="fold")
+    for head in (*HEADS.values(), "dr - logged", "effective n", "heaviest"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for router in found.rows["router"].unique(maintain_order=True):
+        rows = found.rows.filter(router=router)
+        score = rows.filter(metric="mean_score")
+        if "mean" in score["estimator"]:
+            table.add_row(router, "", "", _cell(score), "", "", "", end_section=True)
+            continue
+        pairs = found.comparisons.filter(router=router, estimator="dr")
+        table.add_row(
+            router,
+            *(_cell(score.filter(estimator=name)) for name in HEADS),
+            _cell(pairs, form="+.3f"),
+            f"{_value(rows, 'effective_n'):.0f}",
+            f"{_value(rows, 'largest_weight'):.1%}",
+        )
+    return table
+
+
+def _value(rows: pl.DataFrame, metric: str) -> float:
+    return float(rows.filter(metric=metric)["value"][0])
+
+
+def _cell(rows: pl.DataFrame, form: str = ".3f") -> str:
+    value, low, high = rows.select("value", "ci_low", "ci_high").row(0)
+    return f"{value:{form}}\n[dim]{low:{form}} {high:{form}}[/dim]"
