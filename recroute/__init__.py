@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     )
     from recroute.data.sources import simulate
     from recroute.errors import RecrouteError
-    from recroute.evaluation import Evaluation, evaluate, prepare_split, read_run, scale, write_run
+    from recroute.evaluation import (
+        Evaluation,
+        Frontier,
+        evaluate,
+        frontier,
+        prepare_split,
+        read_run,
+        scale,
+        write_run,
+    )
     from recroute.pools import make_pools
     from recroute.report import plot_growth, write_html
     from recroute.routers import Ranking, Router, load_router, make_router, router_names
@@ -46,7 +55,16 @@ _HOMES = {
     ),
     "recroute.data.sources": ("simulate",),
     "recroute.errors": ("RecrouteError",),
-    "recroute.evaluation": ("Evaluation", "evaluate", "prepare_split", "read_run", "scale", "write_run"),
+    "recroute.evaluation": (
+        "Evaluation",
+        "Frontier",
+        "evaluate",
+        "frontier",
+        "prepare_split",
+        "read_run",
+        "scale",
+        "write_run",
+    ),
     "recroute.pools": ("make_pools",),
     "recroute.report": ("plot_growth", "write_html"),
     "recroute.routers": ("Ranking", "Router", "load_router", "make_router", "router_names"),
@@ -58,6 +76,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "Dataset",
     "Evaluation",
+    "Frontier",
     "IdMap",
     "InteractionMatrix",
     "LLMPrior",
@@ -70,6 +89,7 @@ __all__ = [
     "__version__",
     "coldstart",
     "evaluate",
+    "frontier",
     "llm_means",
     "load_router",
     "make_pools",

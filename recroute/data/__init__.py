@@ -1,5 +1,6 @@
 """Evaluated answers as data: records, id maps, the three-state matrix, data sets and their folder."""
 
+from recroute.data.costs import dense_costs
 from recroute.data.dataset import Dataset
 from recroute.data.encoding import Encoder, Precomputed
 from recroute.data.folder import read_dataset, write_dataset
@@ -18,6 +19,7 @@ __all__ = [
     "Precomputed",
     "Records",
     "dataset_from_pairs",
+    "dense_costs",
     "llm_means",
     "prompt_groups",
     "read_dataset",

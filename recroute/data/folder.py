@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from recroute.data.atomic import recover
 from recroute.data.content import Block, Content, write_content
+from recroute.data.costs import cost_column
 from recroute.data.dataset import Dataset
 from recroute.data.encoding import Precomputed
 from recroute.data.ids import IdMap
@@ -29,7 +30,7 @@ TABLE_COLUMNS: dict[str, dict[str, type]] = {  # optional columns by table: text
 }
 
 
-def read_dataset(path: str | Path) -> Dataset:
+def read_dataset(path: str | Path, *, cost: str | None = None) -> Dataset:
     """Read a dataset folder, or a single file of records.
 
     Parameters
@@ -37,6 +38,9 @@ def read_dataset(path: str | Path) -> Dataset:
     path : str or Path
         A folder with `records.parquet` (and, if there, `instances.parquet`, `llms.parquet`, `embeddings.npz`,
         `pools.parquet`, `card.json`), or a records file: .parquet, .csv or .jsonl.
+    cost : str, optional
+        What counts as the cost of an answer, if not the column `cost`: other columns or `prices`, see `cost_column`.
+        The card's `cost_unit` then says what it is in.
 
     Raises
     ------
@@ -46,18 +50,22 @@ def read_dataset(path: str | Path) -> Dataset:
     path = Path(path)
     recover(path)
     if path.is_file():
-        return Dataset.from_records(Records(_read_table(path), path.name), name=path.stem)
+        table, more = _with_cost(_read_table(path), cost, path.name, None, None)
+        return Dataset.from_records(Records(table, path.name), name=path.stem, card=more)
     if not path.is_dir():
         raise DataError(f"no data set at {path}; name a dataset folder or a records file ({', '.join(SUFFIXES)})")
     if not (path / "records.parquet").is_file():
         raise DataError(f"{path} has no records.parquet; a dataset folder needs one")
     card = _read_card(path / "card.json")
+    instances = _read_side_table(path / "instances.parquet", "instance_id")
+    llms = _read_side_table(path / "llms.parquet", "llm_id")
+    table, more = _with_cost(_read_table(path / "records.parquet"), cost, "records.parquet", instances, llms)
     dataset = Dataset.from_records(
-        Records(_read_table(path / "records.parquet"), "records.parquet"),
+        Records(table, "records.parquet"),
         name=str(card.get("name", path.name)),
-        instances=_read_side_table(path / "instances.parquet", "instance_id"),
-        llms=_read_side_table(path / "llms.parquet", "llm_id"),
-        card=card,
+        instances=instances,
+        llms=llms,
+        card={**card, **more},
     )
     if (path / "embeddings.npz").is_file():
         vectors, source = _read_embeddings(path / "embeddings.npz", dataset.instance_ids)
@@ -103,6 +111,16 @@ def _blocks(matrix: InteractionMatrix) -> Iterator[Block]:
         rows = np.repeat(np.arange(start, stop, dtype=np.int32), np.diff(indptr[start : stop + 1]))
         cost = None if matrix.costs is None else matrix.costs.data[cells]
         yield Block(rows, matrix.scores.indices[cells], matrix.scores.data[cells], cost)
+
+
+def _with_cost(
+    table: pl.DataFrame, cost: str | None, source: str, instances: pl.DataFrame | None, llms: pl.DataFrame | None
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """Records with the costs that were asked for, and what the card says of them."""
+    if cost is None:
+        return table, {}
+    table, unit = cost_column(table, cost, source, instances, llms)
+    return table, {"cost_unit": unit}
 
 
 def _read_table(path: Path) -> pl.DataFrame:

@@ -38,11 +38,11 @@ class Records:
             raise DataError(f"{self.source} has no rows; one row per evaluated answer is needed")
         for column in ID_COLUMNS:
             table = text_column(table, column, self.source)
-        table = _number_column(table, "score", self.source)
+        table = number_column(table, "score", self.source)
         _check_scores(table, self.source)
         kept = [*ID_COLUMNS, "score"]
         if "cost" in table.columns:
-            table = _number_column(table, "cost", self.source)
+            table = number_column(table, "cost", self.source)
             _check_costs(table, self.source)
             kept.append("cost")
         object.__setattr__(self, "table", table.select(kept))
@@ -76,7 +76,8 @@ def text_column(table: pl.DataFrame, column: str, source: str) -> pl.DataFrame:
     return table.with_columns(pl.col(column).cast(pl.String))
 
 
-def _number_column(table: pl.DataFrame, column: str, source: str) -> pl.DataFrame:
+def number_column(table: pl.DataFrame, column: str, source: str) -> pl.DataFrame:
+    """The table with `column` as f32; text that is no number raises DataError."""
     dtype = table.schema[column]
     if dtype == pl.String:
         number = pl.col(column).str.strip_chars().cast(pl.Float64, strict=False)

@@ -1,9 +1,21 @@
 """From a data set and routers to a table of metrics with intervals: on the whole pool, and as the pool grows."""
 
 from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.frontier import frontier
+from recroute.evaluation.frontier_result import Frontier
 from recroute.evaluation.prepare import prepare_split
 from recroute.evaluation.reference import REFERENCE_SCORES
 from recroute.evaluation.run import evaluate, scale
 from recroute.evaluation.run_folder import read_run, write_run
 
-__all__ = ["REFERENCE_SCORES", "Evaluation", "evaluate", "prepare_split", "read_run", "scale", "write_run"]
+__all__ = [
+    "REFERENCE_SCORES",
+    "Evaluation",
+    "Frontier",
+    "evaluate",
+    "frontier",
+    "prepare_split",
+    "read_run",
+    "scale",
+    "write_run",
+]

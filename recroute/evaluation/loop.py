@@ -155,8 +155,8 @@ def usable(dataset: Dataset, wanted: Iterable[Router | str]) -> tuple[list[Route
     refused: dict[str, list[str]] = {}
     for item in wanted:
         router = make_router(item) if isinstance(item, str) else replace(item)
-        if router.needs in lacking:
-            refused.setdefault(lacking[router.needs], []).append(router.label)
+        if router.reads in lacking:
+            refused.setdefault(lacking[router.reads], []).append(router.label)
         else:
             routers.setdefault(router.label, router)
     notes = [

@@ -125,6 +125,8 @@ def _contents(train: Dataset) -> list[NDArray[Any]]:
     scores = train.interactions.scores
     texts = ["\0".join(train.prompts or ()), "\0".join(train.instance_ids.ids), train.llms.write_csv()]
     found = [scores.data, scores.indices, scores.indptr, train.tasks]
+    if train.interactions.costs is not None:
+        found.append(train.interactions.costs.data)
     if train.embeddings is not None and train.encoder is not None:
         found += [train.embeddings, np.array(train.encoder.name)]
     return [*found, *(np.frombuffer(text.encode("utf8", "surrogatepass"), dtype=np.uint8) for text in texts)]
