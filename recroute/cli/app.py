@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from recroute._version import __version__
-from recroute.cli import coldstart, data, demo, evaluate, fit, onboard, report, route, routers, scale, tune
+from recroute.cli import coldstart, data, demo, evaluate, fit, frontier, onboard, report, route, routers, scale, tune
 from recroute.errors import RecrouteError
 
 INTERRUPTED = 130
@@ -27,6 +27,7 @@ app.command("routers")(routers.routers)
 app.command("fit")(fit.fit)
 app.command("route")(route.route)
 app.command("evaluate")(evaluate.evaluate)
+app.command("frontier")(frontier.frontier)
 app.command("scale")(scale.scale)
 app.command("tune")(tune.tune)
 app.command("coldstart")(coldstart.coldstart)

@@ -125,7 +125,7 @@ def summarise_curves(
 
 def _only(values: Array, replicates: Array) -> Array:
     """The seeds are pooled already."""
-    return replicates[0]
+    return np.asarray(replicates[0])
 
 
 def _means(values: Array, weights: NDArray[np.floating] | None = None) -> Array:

@@ -8,6 +8,8 @@ from recroute.report.coldstart import (
     write_coldstart_html,
 )
 from recroute.report.combine import combine
+from recroute.report.frontier import frontier_tables, write_frontier_html
+from recroute.report.frontier_plot import frontier_text, plot_frontier, save_frontier_png
 from recroute.report.html import html_page, notebook_html, write_html
 from recroute.report.plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
 from recroute.report.study import plot_history, plot_shares, study_html
@@ -18,6 +20,8 @@ __all__ = [
     "coldstart_notebook",
     "coldstart_tables",
     "combine",
+    "frontier_tables",
+    "frontier_text",
     "growth_plot",
     "growth_table",
     "html_page",
@@ -26,15 +30,18 @@ __all__ = [
     "notebook_html",
     "plot_coldstart",
     "plot_evaluation",
+    "plot_frontier",
     "plot_growth",
     "plot_history",
     "plot_intervals",
     "plot_shares",
     "published_table",
     "save_coldstart_png",
+    "save_frontier_png",
     "save_growth_png",
     "save_png",
     "study_html",
     "write_coldstart_html",
+    "write_frontier_html",
     "write_html",
 ]

@@ -41,7 +41,7 @@ def evaluation_sections(evaluation: Evaluation) -> Iterator[str]:
     yield from _head(evaluation)
     yield from _figures(evaluation)
     yield from _tables(evaluation)
-    yield from _origin(evaluation)
+    yield from origin(evaluation)
 
 
 def page(title: str, sections: Iterable[str]) -> str:
@@ -165,7 +165,7 @@ def _published(evaluation: Evaluation) -> Iterator[str]:
     yield fact_table({f"{row['router']} ({row['here'] or 'not here'})": row["value"] for row in published["rows"]})
 
 
-def _origin(evaluation: Evaluation) -> Iterator[str]:
+def origin(evaluation: Evaluation) -> Iterator[str]:
     """How it came about: everything that is needed to do it again."""
     info = evaluation.info
     yield "<h2>How this came about</h2>"

@@ -118,6 +118,13 @@ class Budgeted(Composite):
         found.chosen_trade_off_ = np.array([found._solve()])
         return found
 
+    def expected(self) -> dict[str, Any]:
+        """By the curve: `cost` of 1,000 prompts in `unit`, mean `score`, that of the `best_single` LLM, `trade_off`."""
+        trade_off, curve = float(self.chosen_trade_off_[0]), self.curve_
+        cost, score = curve.at(trade_off)
+        found = {"trade_off": trade_off, "cost": cost, "score": score}
+        return {**found, "best_single": curve.best_single, "unit": curve.unit}
+
     def predicted_cost(self, instances: Instances, llms: Sequence[str] | NDArray[np.integer] | None = None) -> Scores:
         """Predicted cost f32 (b, m) of each LLM's answer, in the unit of the data; parameters as in `score`."""
         return self.costs_.predict(self._cost_vectors(instances), self.llm_index(llms))

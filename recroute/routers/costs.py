@@ -131,7 +131,11 @@ def cost_unit(data: Dataset) -> str:
 def no_costs(data: Dataset) -> str:
     """What to say of a data set without costs."""
     priced = not np.isnan(_prices(data.llms)).all()
-    mend = "its LLM table has prices: --cost prices" if priced else "add a column cost, or name one with --cost COLUMN"
+    mend = (
+        "its LLM table has prices: take them with --cost prices"
+        if priced
+        else "add a column cost, or name one with --cost COLUMN"
+    )
     return f"{data.name} has no costs; {mend}"
 
 
