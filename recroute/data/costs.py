@@ -26,8 +26,10 @@ def dense_costs(matrix: InteractionMatrix) -> NDArray[np.float32] | None:
 
 def cost_column(
     table: pl.DataFrame, wanted: str, source: str, instances: pl.DataFrame | None, llms: pl.DataFrame | None
-) -> tuple[pl.DataFrame, str]:
-    """The table of records with the column `cost` that a person asked for, and the unit it is in.
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """The table of records with the column `cost` that a person asked for, and what a card should say of it.
+
+    The card has `cost_unit` and, where something had to be assumed, `cost_note`.
 
     Parameters
     ----------
@@ -55,7 +57,9 @@ def cost_column(
     total = pl.sum_horizontal(pl.col(name) * weight for name, weight in weights.items())
     known = pl.all_horizontal(pl.col(name).is_not_null() for name in weights)
     unit = " + ".join(name if weight == 1 else f"{weight:g} {name}" for name, weight in weights.items())
-    return table.with_columns(pl.when(known).then(total).alias("cost")), "USD" if unit == "cost" else unit
+    return table.with_columns(pl.when(known).then(total).alias("cost")), {
+        "cost_unit": "USD" if unit == "cost" else unit
+    }
 
 
 def _weights(wanted: str) -> dict[str, float]:
@@ -73,7 +77,7 @@ def _weights(wanted: str) -> dict[str, float]:
 
 def _by_price(
     table: pl.DataFrame, source: str, instances: pl.DataFrame | None, llms: pl.DataFrame | None
-) -> tuple[pl.DataFrame, str]:
+) -> tuple[pl.DataFrame, dict[str, str]]:
     if llms is None or not {"price_in", "price_out"} <= set(llms.columns):
         raise DataError("costs by prices need price_in and price_out (USD per 1M tokens) in llms.parquet; add them")
     assumed = []
@@ -97,4 +101,5 @@ def _by_price(
     table = table.with_columns(cost.alias("cost"))
     if table["cost"].null_count() == table.height:
         raise DataError("no LLM with records has price_in and price_out in llms.parquet; fill them in")
-    return table, f"USD (by price; assumed: {', '.join(assumed)})" if assumed else "USD"
+    note = {"cost_note": f"costs are by the prices of the LLM table, assuming {' and '.join(assumed)}"}
+    return table, {"cost_unit": "USD", **(note if assumed else {})}

@@ -117,10 +117,7 @@ def _with_cost(
     table: pl.DataFrame, cost: str | None, source: str, instances: pl.DataFrame | None, llms: pl.DataFrame | None
 ) -> tuple[pl.DataFrame, dict[str, str]]:
     """Records with the costs that were asked for, and what the card says of them."""
-    if cost is None:
-        return table, {}
-    table, unit = cost_column(table, cost, source, instances, llms)
-    return table, {"cost_unit": unit}
+    return (table, {}) if cost is None else cost_column(table, cost, source, instances, llms)
 
 
 def _read_table(path: Path) -> pl.DataFrame:

@@ -69,6 +69,8 @@ def frontier(
     if by_chance := [r.label for r in chosen if type(r).expected_score is not Router.expected_score]:
         notes.append(f"left out, because they choose by chance and weigh no cost: {', '.join(by_chance)}")
         chosen = [router for router in chosen if router.label not in by_chance]
+    if "cost_note" in dataset.card:
+        notes.append(str(dataset.card["cost_note"]))
     traced: list[Traced] = []
     splits: dict[str, str] = {}
     last, complete = None, True

@@ -35,6 +35,7 @@ def plot_frontier(found: Frontier, *, ax: Any = None, title: str | None = None) 
     matplotlib.axes.Axes
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     if ax is None:
         ax = Figure(figsize=(9, 5.6), layout="constrained").subplots()
@@ -43,6 +44,9 @@ def plot_frontier(found: Frontier, *, ax: Any = None, title: str | None = None) 
     routers = [curve.router for curve in curves if not curve.is_bound]
     if logarithmic(found):
         ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
     for curve in curves:
         _draw(ax, curve, routers.index(curve.router) if curve.router in routers else None)
     _draw_llms(ax, found)
@@ -74,9 +78,10 @@ def _draw_llms(ax: Any, found: Frontier) -> None:
     llms = single_llms(found)
     ax.plot(llms["mean_cost"], llms["mean_score"], color="0.2", marker="x", ms=5, ls="", label="single LLMs")
     named = llms if llms.height <= MOST_NAMES else llms.filter("on_hull")
-    for name, cost, score in named.head(MOST_NAMES).select("router", "mean_cost", "mean_score").iter_rows():
+    rows = named.head(MOST_NAMES).select("router", "mean_cost", "mean_score").iter_rows()
+    for i, (name, cost, score) in enumerate(rows):
         short = name.rsplit("/", 1)[-1]
-        where = {"xytext": (4, -9), "textcoords": "offset points", "fontsize": 7, "color": "0.35"}
+        where = {"xytext": (4, -10 if i % 2 else 5), "textcoords": "offset points", "fontsize": 7, "color": "0.35"}
         ax.annotate(_plain(short), (cost, score), **where)
 
 
