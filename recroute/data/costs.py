@@ -57,9 +57,8 @@ def cost_column(
     total = pl.sum_horizontal(pl.col(name) * weight for name, weight in weights.items())
     known = pl.all_horizontal(pl.col(name).is_not_null() for name in weights)
     unit = " + ".join(name if weight == 1 else f"{weight:g} {name}" for name, weight in weights.items())
-    return table.with_columns(pl.when(known).then(total).alias("cost")), {
-        "cost_unit": "USD" if unit == "cost" else unit
-    }
+    table = table.with_columns(pl.when(known).then(total).alias("cost"))
+    return table, {"cost_unit": "USD" if unit == "cost" else unit}
 
 
 def _weights(wanted: str) -> dict[str, float]:
