@@ -50,15 +50,20 @@ def route(
     table = Table(title=f"{router.label}, {len(router.llm_ids_)} LLMs", title_justify="left")
     table.add_column("prompt", max_width=40, no_wrap=True)
     table.add_column("LLM", overflow="fold")
-    costs = router.predicted_cost(texts) if isinstance(router, Budgeted) else None
-    table.add_column("predicted score" if costs is None else "score less cost", justify="right")
+    budgeted = router if isinstance(router, Budgeted) else None
+    costs = budgeted.predicted_cost(texts) if budgeted else None
+    table.add_column("predicted score", justify="right")
     if costs is not None:
         table.add_column("predicted cost", justify="right")
     results = []
     for i, (text, names) in enumerate(zip(texts, ranking.names, strict=True)):
-        predicted = ranking.predicted_score[i].tolist()
+        predicted, spent = ranking.predicted_score[i].tolist(), None
+        if (
+            budgeted is not None and costs is not None
+        ):  # the router's score is less what the cost is worth: show both apart
+            spent = costs[i, ranking.llm_index[i]].tolist()
+            predicted = budgeted.parts_[0].score([text], ranking.llm_index[i])[0].tolist()
         result = {"prompt": text, "llms": names, "predicted_score": predicted}
-        spent = None if costs is None else costs[i, ranking.llm_index[i]].tolist()
         results.append(result if spent is None else {**result, "predicted_cost": spent})
         shown = escape(" ".join(text.split()))
         for j, name in enumerate(names):

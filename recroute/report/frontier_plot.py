@@ -38,7 +38,7 @@ def plot_frontier(found: Frontier, *, ax: Any = None, title: str | None = None) 
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     if ax is None:
-        ax = Figure(figsize=(9, 5.6), layout="constrained").subplots()
+        ax = Figure(figsize=(10.5, 5.4), layout="constrained").subplots()
     data = found.info["dataset"]
     curves = cost_curves(found)
     routers = [curve.router for curve in curves if not curve.is_bound]
@@ -58,7 +58,7 @@ def plot_frontier(found: Frontier, *, ax: Any = None, title: str | None = None) 
     ax.set_title(_plain(title or f"{marked}what quality costs on {data['name']}"), loc="left")
     ax.grid(alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=8.5, loc="lower right")
+    ax.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
 
 
@@ -77,8 +77,7 @@ def _draw(ax: Any, curve: CostCurve, position: int | None) -> None:
 def _draw_llms(ax: Any, found: Frontier) -> None:
     llms = single_llms(found)
     ax.plot(llms["mean_cost"], llms["mean_score"], color="0.2", marker="x", ms=5, ls="", label="single LLMs")
-    named = llms if llms.height <= MOST_NAMES else llms.filter("on_hull")
-    rows = named.head(MOST_NAMES).select("router", "mean_cost", "mean_score").iter_rows()
+    rows = llms.filter("on_hull").head(MOST_NAMES).select("router", "mean_cost", "mean_score").iter_rows()
     for i, (name, cost, score) in enumerate(rows):
         short = name.rsplit("/", 1)[-1]
         where = {"xytext": (4, -10 if i % 2 else 5), "textcoords": "offset points", "fontsize": 7, "color": "0.35"}

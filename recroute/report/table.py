@@ -52,6 +52,8 @@ def metric_table(evaluation: Evaluation) -> Table:
     shown = ("mean_score", "best_single_ratio", "lift", "effective_p", "choice_entropy")
     info = evaluation.info["dataset"]
     table = _router_table(evaluation, f"{info['name']}: {info['n_llms']} LLMs")
+    if "mean_cost" in rows["metric"]:  # so many columns fit beside the names of routers
+        shown = tuple(metric for metric in shown if metric != "choice_entropy")
     spent = rows.filter(metric="mean_cost").with_columns(pl.col("value", "ci_low", "ci_high") * 1000)
     for metric in shown:
         table.add_column(HEADS.get(metric, metric.replace("_", " ")), justify="right", no_wrap=True)

@@ -31,7 +31,7 @@ class Budgeted(Composite):
 
     The trade-off is given, or it follows from what the choices cost and score on training prompts that neither the
     router nor the cost model was fitted on, at each of a grid of trade-offs: the least one that keeps the `budget`, or
-    the greatest one that keeps the `quality`. With none of the three, the quality is that of the best single LLM
+    the cheapest one that keeps the `quality`. With none of the three, the quality is that of the best single LLM
     (quality=1). That curve is saved with the router, so another target needs no new fit (`with_target`); it stays as it
     is when LLMs are added or removed.
     Source of the rule: Hu et al., RouterBench, arXiv 2403.12031 (predictive routers), there with known costs.

@@ -53,10 +53,10 @@ class Curve:
         )
 
     def reaching(self, share: float) -> float:
-        """The greatest trade-off whose choices score `share` of the best single LLM; RouterError if there is none."""
+        """The cheapest trade-off whose choices score `share` of the best single LLM; RouterError if there is none."""
         enough = np.flatnonzero(self.quality >= share * self.best_single - 1e-9)
         if len(enough):
-            return float(self.trade_off[enough[-1]])
+            return float(self.trade_off[enough[np.argmin(self.cost[enough])]])
         most = math.floor(1000 * self.quality.max() / max(self.best_single, 1e-12)) / 1000
         raise RouterError(
             f"a quality of {share:g} of the best single LLM's is more than the router reaches on training prompts; "

@@ -21,10 +21,15 @@ def test_a_budget_below_the_cheapest_choice_names_the_least_that_is_enough() -> 
         CURVE.within(99)
 
 
-def test_the_greatest_trade_off_that_keeps_the_quality() -> None:
+def test_the_cheapest_trade_off_that_keeps_the_quality() -> None:
     assert CURVE.reaching(1) == 2
     assert CURVE.reaching(1.1) == 1
     assert CURVE.reaching(0.6) == 3
+
+
+def test_a_trade_off_is_no_greater_than_it_has_to_be() -> None:
+    level = Curve(np.array([0.0, 1, 2, 3]), np.array([0.4, 0.2, 0.2, 0.2]), np.full(4, 0.8), 0.8, "USD")
+    assert level.reaching(1) == 1
 
 
 def test_a_quality_out_of_reach_names_the_most_there_is() -> None:
