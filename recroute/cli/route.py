@@ -50,19 +50,15 @@ def route(
     table = Table(title=f"{router.label}, {len(router.llm_ids_)} LLMs", title_justify="left")
     table.add_column("prompt", max_width=40, no_wrap=True)
     table.add_column("LLM", overflow="fold")
-    budgeted = router if isinstance(router, Budgeted) else None
-    costs = budgeted.predicted_cost(texts) if budgeted else None
+    scores, costs = ranking.predicted_score, None
+    if isinstance(router, Budgeted):  # its own score is one less what the other is worth
+        scores, costs = router.score_and_cost(texts, ranking)
     table.add_column("predicted score", justify="right")
     if costs is not None:
         table.add_column("predicted cost", justify="right")
     results = []
     for i, (text, names) in enumerate(zip(texts, ranking.names, strict=True)):
-        predicted, spent = ranking.predicted_score[i].tolist(), None
-        if (
-            budgeted is not None and costs is not None
-        ):  # the router's score is less what the cost is worth: show both apart
-            spent = costs[i, ranking.llm_index[i]].tolist()
-            predicted = budgeted.parts_[0].score([text], ranking.llm_index[i])[0].tolist()
+        predicted, spent = scores[i].tolist(), None if costs is None else costs[i].tolist()
         result = {"prompt": text, "llms": names, "predicted_score": predicted}
         results.append(result if spent is None else {**result, "predicted_cost": spent})
         shown = escape(" ".join(text.split()))

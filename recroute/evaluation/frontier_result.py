@@ -70,8 +70,9 @@ def _sentence(row: Mapping[str, Any], unit: str) -> str:
     """
     value, low, high = row["value"], row["ci_low"], row["ci_high"]
     who, base = row["router"], row["baseline"]
+    unclear = row["p_holm"] >= LEVEL or low <= 0 <= high
     if row["metric"] == "aiq":
-        if row["p_holm"] >= LEVEL:
+        if unclear:
             return f"AIQ: {who} cannot be told from {base}: {value:+.4f} [{low:.4f}, {high:.4f}]"
         if value < 0:
             return f"AIQ: {who} is {-value:.4f} [{-high:.4f}, {-low:.4f}] below {base}"
@@ -82,4 +83,4 @@ def _sentence(row: Mapping[str, Any], unit: str) -> str:
         return f"{head} and {base} do not both get there"
     value, low, high = PROMPTS * value, PROMPTS * low, PROMPTS * high
     told = f"{value:+.4g} [{low:.4g}, {high:.4g}] {unit} per 1,000 prompts against {base}"
-    return f"{head} {told}{', cannot be told apart' if row['p_holm'] >= LEVEL else ''}"
+    return f"{head} {told}{', cannot be told apart' if unclear else ''}"

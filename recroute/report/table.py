@@ -49,7 +49,7 @@ def metric_table(evaluation: Evaluation) -> Table:
     """Routers by metric, for one pool; of several held-out kinds of prompt the mean."""
     rows = evaluation.rows.filter(pl.col("seed").is_null())
     rows = rows.filter(group=main_group(rows))
-    shown = ("mean_score", "best_single_ratio", "lift", "effective_p", "choice_entropy")
+    shown: tuple[str, ...] = ("mean_score", "best_single_ratio", "lift", "effective_p", "choice_entropy")
     info = evaluation.info["dataset"]
     table = _router_table(evaluation, f"{info['name']}: {info['n_llms']} LLMs")
     if "mean_cost" in rows["metric"]:  # so many columns fit beside the names of routers

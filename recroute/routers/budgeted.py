@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset, dense_costs
 from recroute.errors import RouterError
-from recroute.routers.base import Instances, Scores, fitted, setting
+from recroute.routers.base import Instances, Ranking, Scores, fitted, setting
 from recroute.routers.costs import CostModel, cost_unit, no_costs, vectors
 from recroute.routers.parts import Composite, draw_folds, fit_parts, out_of_fold
 from recroute.routers.registry import make_router
@@ -128,6 +128,12 @@ class Budgeted(Composite):
     def predicted_cost(self, instances: Instances, llms: Sequence[str] | NDArray[np.integer] | None = None) -> Scores:
         """Predicted cost f32 (b, m) of each LLM's answer, in the unit of the data; parameters as in `score`."""
         return self.costs_.predict(self._cost_vectors(instances), self.llm_index(llms))
+
+    def score_and_cost(self, instances: Instances, ranking: Ranking) -> tuple[Scores, Scores]:
+        """Predicted scores and predicted costs, f32 (b, k) each, of the LLMs in this router's ranking."""
+        both = (self.parts_[0].score(instances), self.predicted_cost(instances))
+        score, cost = (np.take_along_axis(block, ranking.llm_index, axis=1) for block in both)
+        return score, cost
 
     def _score(self, instances: Instances, llm_index: Index) -> Scores:
         predicted = self.parts_[0].score(instances, llm_index)
