@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import polars as pl
@@ -52,6 +53,14 @@ class Frontier(Evaluation):
     def sentences(self, metric: str = "aiq") -> list[str]:
         """What can be said of each pair of routers by one metric."""
         return [_sentence(row, self.unit) for row in self.comparisons.filter(metric=metric).iter_rows(named=True)]
+
+    def plot(self, metric: str = "aiq", **options: Any) -> Any:
+        """The curves as Matplotlib axes, see `plot_frontier`; they are the same for every metric."""
+        return import_module("recroute.report").plot_frontier(self, **options)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict and the figure."""
+        return str(import_module("recroute.report").frontier_notebook(self))
 
     def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
         """The result JSON, with `points`."""

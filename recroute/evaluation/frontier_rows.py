@@ -68,59 +68,69 @@ def summarise_curves(
 
     Points are means over seeds; the metrics, and their replicates, are those of the mean curve.
     """
-    bootstrap = Bootstrap([found.instance_id for found in traced], seed, n_resamples)
-    weights = [bootstrap.weights(i, found.instance_id) for i, found in enumerate(traced)]
-    n = round(np.mean([len(found.instance_id) for found in traced]))
-    first = traced[0]
-
-    def of_seeds(costs: list[Array], scores: list[Array]) -> list[tuple[_Points, _Points]]:
-        """For the mean over seeds, then for each seed: points of the data and of the resamples."""
-        each = []
-        for cost, score, weight in zip(costs, scores, weights, strict=True):
-            each.append((_Points(_means(cost), _means(score)), _Points(_means(cost, weight), _means(score, weight))))
-        pooled = [
-            (
-                np.nanmean([getattr(point, name)[0] for point, _ in each], axis=0)[None],
-                _pooled(bootstrap, each, name),
-            )
-            for name in ("cost", "score")
-        ]
-        (cost, cost_drawn), (score, score_drawn) = pooled
-        return [(_Points(cost, score), _Points(cost_drawn, score_drawn)), *each]
-
-    llms = of_seeds([t.costs.astype(np.float64) for t in traced], [t.scores.astype(np.float64) for t in traced])
-    curves = {
-        label: of_seeds([t.curves[label].costs for t in traced], [t.curves[label].scores for t in traced])
-        for label in first.curves
-    }
+    first, resampled = traced[0], _Resampled(traced, seed, n_resamples)
+    n, m = resampled.n_instances, len(first.llm_ids)
+    llms = resampled.points([t.costs for t in traced], [t.scores for t in traced])
     dearest = [next(iter(t.curves.values())).dearest[:, None] for t in traced]  # the same for every router
-    dear = of_seeds(dearest, dearest)
+    dear = resampled.points(dearest, dearest)
     best = int(np.nanargmax(llms[0][0].score[0]))
     rows: list[dict[str, Any]] = []
     points: list[dict[str, Any]] = []
     estimates = {}
-    seeds = [None, *(found.seed for found in traced)]
-    for label, found in curves.items():
+    seeds = [None, *(found.seed for found in traced)][: len(llms)]
+    for label in first.curves:
+        found = resampled.points([t.curves[label].costs for t in traced], [t.curves[label].scores for t in traced])
         points += _point_rows(label, GROUP, first.weights, *found[0], n)
-        for i, which in enumerate(seeds if len(traced) > 1 else seeds[:1]):
-            by_metric = dict(_metrics(found[i], llms[i], dear[i], best))
-            for metric, (value, drawn) in by_metric.items():
-                rows.append(_row(label, GROUP, len(first.llm_ids), which, metric, value, drawn, n))
+        for which, curve, single_llms, dearest_llm in zip(seeds, found, llms, dear, strict=True):
+            for metric, (value, drawn) in _metrics(curve, single_llms, dearest_llm, best):
+                rows.append(_row(label, GROUP, m, which, metric, value, drawn, n))
                 if which is None and metric in COMPARED:
-                    estimates[label, GROUP, len(first.llm_ids), metric] = (np.array([value]), drawn[None])
+                    estimates[label, GROUP, m, metric] = (np.array([value]), drawn[None])
     for j, name in enumerate(first.llm_ids):
-        single = [_Points(p.cost[:, [j]], p.score[:, [j]]) for p in llms[0]]
-        points += _point_rows(name, SINGLE, np.array([np.nan]), single[0], single[1], n)
-        for metric in ("mean_score", "mean_cost"):
-            value, drawn = (getattr(p, metric.removeprefix("mean_"))[:, 0] for p in single)
-            rows.append(_row(name, SINGLE, 1, None, metric, float(value[0]), drawn, n))
+        single, drawn_single = (_Points(p.cost[:, [j]], p.score[:, [j]]) for p in llms[0])
+        points += _point_rows(name, SINGLE, np.array([np.nan]), single, drawn_single, n)
+        for metric, of in (("mean_score", "score"), ("mean_cost", "cost")):
+            value, drawn = getattr(single, of)[0, 0], getattr(drawn_single, of)[:, 0]
+            rows.append(_row(name, SINGLE, 1, None, metric, float(value), drawn, n))
     pairs = [
         comparisons({k: v for k, v in estimates.items() if k[0] in pair}, pair[1], n, _only, COMPARED)
-        for pair in combinations([label for label in curves if not is_bound(label)], 2)
+        for pair in combinations([label for label in first.curves if not is_bound(label)], 2)
     ]
     tables = pl.DataFrame(rows, schema=COLUMNS), pl.DataFrame(points, schema=POINT_COLUMNS)
     compared = pl.concat(pairs) if pairs else pl.DataFrame(schema=COMPARISON_COLUMNS)
     return *tables, compared, [_about(first.llm_ids[best], n, len(traced))]
+
+
+class _Resampled:
+    """Means over test instances and over seeds, of the data and of resamples that all routers share."""
+
+    def __init__(self, traced: Sequence[Traced], seed: int, n_resamples: int) -> None:
+        ids = [found.instance_id for found in traced]
+        self._bootstrap = Bootstrap(ids, seed, n_resamples)
+        self._weights = [self._bootstrap.weights(i, own) for i, own in enumerate(ids)]
+        self.n_instances = round(np.mean([len(own) for own in ids]))
+
+    def points(
+        self, costs: Sequence[NDArray[np.floating]], scores: Sequence[NDArray[np.floating]]
+    ) -> list[tuple[_Points, _Points]]:
+        """From values float (n, p) of each seed: points of the data and of resamples, for all seeds and for each.
+
+        With one seed there is one entry.
+        """
+        each = []
+        for cost, score, weight in zip(costs, scores, self._weights, strict=True):
+            each.append((_Points(_means(cost), _means(score)), _Points(_means(cost, weight), _means(score, weight))))
+        if len(each) == 1:
+            return each
+        cost, score = (np.nanmean([getattr(data, name) for data, _ in each], axis=0) for name in ("cost", "score"))
+        return [(_Points(cost, score), _Points(self._pooled(each, "cost"), self._pooled(each, "score"))), *each]
+
+    def _pooled(self, each: list[tuple[_Points, _Points]], name: str) -> Array:
+        """Replicates f64 (b, p) of the mean over seeds."""
+        values = np.stack([getattr(data, name)[0] for data, _ in each])  # (n_seeds, p)
+        drawn = np.stack([getattr(resampled, name) for _, resampled in each])  # (n_seeds, b, p)
+        columns = [self._bootstrap.pool(values[:, j], drawn[:, :, j]) for j in range(values.shape[1])]
+        return np.asarray(np.stack(columns, axis=1))
 
 
 def _only(values: Array, replicates: Array) -> Array:
@@ -128,22 +138,15 @@ def _only(values: Array, replicates: Array) -> Array:
     return np.asarray(replicates[0])
 
 
-def _means(values: Array, weights: NDArray[np.floating] | None = None) -> Array:
-    """Means f64 (b, p) of the known of values f64 (n, p), for weights (b, n)."""
+def _means(values: NDArray[np.floating], weights: NDArray[np.floating] | None = None) -> Array:
+    """Means f64 (b, p) of the known of values float (n, p), for weights (b, n)."""
+    values = values.astype(np.float64)
     known = ~np.isnan(values)
     if weights is None:
         weights = np.ones((1, len(values)))
     if known.all():
         return np.asarray(weights @ values / weights.sum(axis=1, keepdims=True), dtype=np.float64)
     found: Array = np.stack([weighted_mean(column, weights) for column in values.T], axis=1)
-    return found
-
-
-def _pooled(bootstrap: Bootstrap, each: list[tuple[_Points, _Points]], name: str) -> Array:
-    """Replicates f64 (b, p) of the mean over seeds."""
-    values = np.stack([getattr(point, name)[0] for point, _ in each])  # (n_seeds, p)
-    drawn = np.stack([getattr(resampled, name) for _, resampled in each])  # (n_seeds, b, p)
-    found: Array = np.stack([bootstrap.pool(values[:, j], drawn[:, :, j]) for j in range(values.shape[1])], axis=1)
     return found
 
 

@@ -8,7 +8,7 @@ from recroute.report.coldstart import (
     write_coldstart_html,
 )
 from recroute.report.combine import combine
-from recroute.report.frontier import frontier_tables, write_frontier_html
+from recroute.report.frontier import frontier_notebook, frontier_tables, write_frontier_html
 from recroute.report.frontier_plot import frontier_text, plot_frontier, save_frontier_png
 from recroute.report.html import html_page, notebook_html, write_html
 from recroute.report.plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
@@ -20,6 +20,7 @@ __all__ = [
     "coldstart_notebook",
     "coldstart_tables",
     "combine",
+    "frontier_notebook",
     "frontier_tables",
     "frontier_text",
     "growth_plot",

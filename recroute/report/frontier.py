@@ -64,6 +64,13 @@ def write_frontier_html(found: Frontier, path: Path) -> None:
         temporary.write_text(text, encoding="utf8")
 
 
+def frontier_notebook(found: Frontier) -> str:
+    """What a notebook shows: the verdict and the figure."""
+    picture = inline_svg(plot_frontier(found).figure, "frontier", "score against cost")
+    name = escape(str(found.info["dataset"]["name"]))
+    return f"<h3>What quality costs on {name}</h3>{html_list(found.sentences())}{picture}"
+
+
 def frontier_sections(found: Frontier) -> Iterator[str]:
     """All that there is to tell: verdict, figure, tables, origin."""
     data, n_seeds = found.info["dataset"], len(found.info["splits"])

@@ -123,6 +123,8 @@ def test_what_a_person_looks_at(found: Frontier, tmp_path: Path) -> None:
     ax = plot_frontier(found)
     assert ax.get_xscale() == "log"
     assert {"knn", "zero", "oracle", "single LLMs"} <= {line.get_label() for line in ax.get_lines()}
+    assert found.plot().get_title(loc="left") == ax.get_title(loc="left")
+    assert "above zero" in found._repr_html_()
     text = frontier_text(found).plain
     assert "A knn" in text
     assert max(map(len, text.splitlines())) <= 100
