@@ -80,7 +80,9 @@ def _draw_llms(ax: Any, found: Frontier) -> None:
     rows = llms.filter("on_hull").head(MOST_NAMES).select("router", "mean_cost", "mean_score").iter_rows()
     for i, (name, cost, score) in enumerate(rows):
         short = name.rsplit("/", 1)[-1]
-        where = {"xytext": (4, -10 if i % 2 else 5), "textcoords": "offset points", "fontsize": 7, "color": "0.35"}
+        last = cost == llms["mean_cost"].max()  # its name would run into the legend
+        where: dict[str, Any] = {"xytext": (-4 if last else 4, -10 if i % 2 else 5), "textcoords": "offset points"}
+        where |= {"ha": "right" if last else "left", "fontsize": 7, "color": "0.35"}
         ax.annotate(_plain(short), (cost, score), **where)
 
 
