@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from recroute.errors import RecrouteError
     from recroute.evaluation import (
         Evaluation,
+        Frontier,
         LearningCurve,
         evaluate,
+        frontier,
         learning_curve,
         prepare_split,
         read_run,
@@ -64,8 +66,10 @@ _HOMES = {
     "recroute.errors": ("RecrouteError",),
     "recroute.evaluation": (
         "Evaluation",
+        "Frontier",
         "LearningCurve",
         "evaluate",
+        "frontier",
         "learning_curve",
         "prepare_split",
         "read_run",
@@ -86,6 +90,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "Dataset",
     "Evaluation",
+    "Frontier",
     "IdMap",
     "InteractionMatrix",
     "LLMPrior",
@@ -105,6 +110,7 @@ __all__ = [
     "coldstart",
     "evaluate",
     "fit_als_on_spark",
+    "frontier",
     "leaderboard",
     "learning_curve",
     "llm_means",

@@ -16,6 +16,7 @@ from recroute.cli import (
     demo,
     evaluate,
     fit,
+    frontier,
     off_policy,
     onboard,
     pool,
@@ -41,6 +42,7 @@ app.command("routers")(routers.routers)
 app.command("fit")(fit.fit)
 app.command("route")(route.route)
 app.command("evaluate")(evaluate.evaluate)
+app.command("frontier")(frontier.frontier)
 app.command("scale")(scale.scale)
 app.command("tune")(tune.tune)
 app.command("coldstart")(coldstart.coldstart)

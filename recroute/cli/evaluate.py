@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 import recroute.evaluation as evaluation
+from recroute.cli.budget import Budget, Cost, Quality, with_budget
 from recroute.cli.options import (
     DEFAULT_ROUTERS,
     Baseline,
@@ -35,6 +36,9 @@ def evaluate(
     context: typer.Context,
     dataset: DatasetPath,
     router: RouterNames = DEFAULT_ROUTERS,
+    cost: Cost = None,
+    budget: Budget = None,
+    quality: Quality = None,
     split: SplitKind = None,
     holdout: Holdout = None,
     encoder: EncoderKind = "auto",
@@ -54,13 +58,15 @@ def evaluate(
 ) -> None:
     """Top-1 routing quality with all LLMs as the pool, beside the baselines.
 
+    With --budget or --quality the routers named weigh cost (see the router budgeted); the baselines do not.
+
     Example: recroute evaluate my_dataset --router svd --router als --seeds 5
     """
     outputs = Outputs(json=json_path, run=out, html=html, png=png, csv=csv)
     outputs.check()
-    routers = [make_router(name) for name in router]
+    routers = [with_budget(make_router(name), budget, quality) for name in router]
     digests = file_digests(dataset)
-    data = read_dataset(dataset).take_covered(min_coverage)
+    data = read_dataset(dataset, cost=cost).take_covered(min_coverage)
     with progress_bar(f"evaluating on {data.name}", quiet) as progress:
         found = evaluation.evaluate(
             data,

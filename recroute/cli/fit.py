@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
+from recroute.cli.budget import Budget, Cost, Quality, expectation, with_budget
 from recroute.cli.options import DatasetPath, JsonPath, Quiet, Seed, SplitKind, check_writable, console, settings
 from recroute.data import read_dataset
 from recroute.data.atomic import new_file
 from recroute.evaluation import prepare_split
 from recroute.routers import make_router
+from recroute.routers.budgeted import Budgeted
 
 
 def fit(
@@ -22,6 +24,9 @@ def fit(
     chosen_settings: Annotated[
         list[str] | None, typer.Option("--set", help="Hyperparameter as name=value; may be repeated.")
     ] = None,
+    cost: Cost = None,
+    budget: Budget = None,
+    quality: Quality = None,
     encoder: Annotated[
         str | None,
         typer.Option("--encoder", help="tfidf (default where there are prompts: it can read new ones) or precomputed."),
@@ -33,21 +38,27 @@ def fit(
 ) -> None:
     """Fit a router on the training part of a data set and save it.
 
-    Example: recroute fit my_dataset --router svd --set n_factors=4 --out my_router
+    With --budget or --quality it weighs cost, and recroute route takes another budget without a new fit.
+
+    Example: recroute fit my_dataset --router auto --budget 2.5 --out my_router
     """
     check_writable(json_path)
     chosen = make_router(router, **{"seed": seed, **settings(chosen_settings or [])})
-    data = read_dataset(dataset)
+    chosen = with_budget(chosen, budget, quality)
+    data = read_dataset(dataset, cost=cost)
     # A saved router has to read raw prompts: precomputed vectors could not be made for them.
     parts = prepare_split(data, split=split, seed=seed, encoder=encoder or ("tfidf" if data.prompts else "auto"))
     chosen.fit(parts.train).save(out)
-    reads = f", reads text by {chosen.encoder_.name}" if chosen.needs == "text" and chosen.encoder_ else ""
-    console(quiet).print(
+    reads = f", reads text by {chosen.encoder_.name}" if chosen.reads == "text" and chosen.encoder_ else ""
+    screen = console(quiet)
+    screen.print(
         f"{chosen.label} fitted on {parts.train.n_instances} instances x {data.n_llms} LLMs of {data.name}"
         f"{' (SIMULATED DATA)' if data.card.get('simulated') else ''}{reads}: {out}",
         markup=False,
         soft_wrap=True,
     )
+    if (expected := expectation(chosen)) is not None:
+        screen.print(expected, markup=False, soft_wrap=True)
     if json_path is not None:
         facts = {
             "router": chosen.name,
@@ -56,8 +67,10 @@ def fit(
             "simulated": bool(data.card.get("simulated", False)),
             "n_train": parts.train.n_instances,
             "n_llms": data.n_llms,
-            "encoder": chosen.encoder_.name if chosen.needs == "text" and chosen.encoder_ else None,
+            "encoder": chosen.encoder_.name if chosen.reads == "text" and chosen.encoder_ else None,
             "out": str(out),
         }
+        if isinstance(chosen, Budgeted):
+            facts |= {"expected": chosen.expected()}
         with new_file(json_path) as temporary:
             temporary.write_text(json.dumps(facts, indent=1), encoding="utf8")

@@ -11,10 +11,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from recroute.cli.budget import Budget, Quality, expectation, retarget
 from recroute.cli.options import JsonPath, Quiet, console
 from recroute.data.atomic import new_file
 from recroute.errors import DataError
 from recroute.routers import load_router
+from recroute.routers.budgeted import Budgeted
 
 
 def route(
@@ -29,30 +31,44 @@ def route(
     ] = None,
     top_k: Annotated[int, typer.Option("--top-k", min=1, help="LLMs to name for each prompt.")] = 1,
     llms: Annotated[str | None, typer.Option("--llms", help="Choose among these LLMs only: a,b,c.")] = None,
+    budget: Budget = None,
+    quality: Quality = None,
     json_path: JsonPath = None,
     quiet: Quiet = False,
 ) -> None:
     """Name the LLM for each prompt.
+
+    A router fitted with --budget or --quality takes another one here, by the cost curve saved with it.
 
     Example: recroute route my_router "What is 12 times 13?" --top-k 3
     """
     texts = [*(prompts or []), *(_read_prompts(input_path) if input_path else [])]
     if not texts:
         raise DataError("no prompt to route; give one as an argument or a file with --input")
-    router = load_router(router_dir)
+    router = retarget(load_router(router_dir), budget, quality)
     ranking = router.rank(texts, top_k, None if llms is None else [name.strip() for name in llms.split(",")])
     table = Table(title=f"{router.label}, {len(router.llm_ids_)} LLMs", title_justify="left")
     table.add_column("prompt", max_width=40, no_wrap=True)
     table.add_column("LLM", overflow="fold")
+    scores, costs = ranking.predicted_score, None
+    if isinstance(router, Budgeted):  # its own score is one less what the other is worth
+        scores, costs = router.score_and_cost(texts, ranking)
     table.add_column("predicted score", justify="right")
+    if costs is not None:
+        table.add_column("predicted cost", justify="right")
     results = []
-    for text, names, predicted in zip(texts, ranking.names, ranking.predicted_score.tolist(), strict=True):
-        results.append({"prompt": text, "llms": names, "predicted_score": predicted})
+    for i, (text, names) in enumerate(zip(texts, ranking.names, strict=True)):
+        predicted, spent = scores[i].tolist(), None if costs is None else costs[i].tolist()
+        result = {"prompt": text, "llms": names, "predicted_score": predicted}
+        results.append(result if spent is None else {**result, "predicted_cost": spent})
         shown = escape(" ".join(text.split()))
-        for name, value in zip(names, predicted, strict=True):
-            table.add_row(shown, escape(name), f"{value:.3f}")
+        for j, name in enumerate(names):
+            table.add_row(shown, escape(name), f"{predicted[j]:.3f}", *([] if spent is None else [f"{spent[j]:.4g}"]))
             shown = ""  # the prompt stands in the first row of its LLMs
-    console(quiet).print(table)
+    screen = console(quiet)
+    screen.print(table)
+    if (expected := expectation(router)) is not None:
+        screen.print(expected, markup=False, soft_wrap=True)
     if json_path is not None:
         with new_file(json_path) as temporary:
             temporary.write_text(json.dumps({"router": router.label, "routes": results}, indent=1), encoding="utf8")

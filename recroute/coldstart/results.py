@@ -66,7 +66,9 @@ def _table(path: Path, llm_id: str) -> tuple[pl.DataFrame, list[str]]:
             raise DataError(
                 f"{path.name} has a column llm_id, and no row of {llm_id!r}; mend the id, or drop the column"
             )
-    table = text_column(table, "instance_id", path.name).select("instance_id", "score")
+    table = text_column(table, "instance_id", path.name).select(
+        "instance_id", "score", *({"cost"} & set(table.columns))
+    )
     blank = pl.col("score").is_null()
     if table.schema["score"] == pl.String:
         blank = blank | (pl.col("score").str.strip_chars() == "")

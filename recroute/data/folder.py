@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from recroute.data.atomic import recover
 from recroute.data.cells import row_blocks
 from recroute.data.content import Block, Content, write_content
+from recroute.data.costs import cost_column
 from recroute.data.dataset import Dataset, with_task
 from recroute.data.encoding import Precomputed
 from recroute.data.ids import IdMap
@@ -33,7 +34,7 @@ TABLE_COLUMNS: dict[str, dict[str, type]] = {  # optional columns by table: text
 }
 
 
-def read_dataset(path: str | Path) -> Dataset:
+def read_dataset(path: str | Path, *, cost: str | None = None) -> Dataset:
     """Read a dataset folder, or a single file of records.
 
     Parameters
@@ -42,6 +43,9 @@ def read_dataset(path: str | Path) -> Dataset:
         A folder with `records.parquet` (and, if there, `instances.parquet`, `llms.parquet`, `embeddings.npz`,
         `pools.parquet`, `card.json`), or a records file: .parquet, .csv or .jsonl. With `preferences.parquet`
         beside it `records.parquet` may be empty or missing.
+    cost : str, optional
+        What counts as the cost of an answer, if not the column `cost`: other columns or `prices`, see `cost_column`.
+        The card's `cost_unit` then says what it is in.
 
     Raises
     ------
@@ -51,14 +55,15 @@ def read_dataset(path: str | Path) -> Dataset:
     path = Path(path)
     recover(path)
     if path.is_file():
-        return Dataset.from_records(Records(_read_table(path), path.name), name=path.stem)
+        table, more = _with_cost(_read_table(path), cost, path.name, None, None)
+        return Dataset.from_records(Records(table, path.name), name=path.stem, card=more)
     if not path.is_dir():
         raise DataError(f"no data set at {path}; name a dataset folder or a records file ({', '.join(SUFFIXES)})")
     preferences = _read_side_table(path / "preferences.parquet", "instance_id")
     if preferences is None and not (path / "records.parquet").is_file():
         raise DataError(f"{path} has no records.parquet; a dataset folder needs one")
     card = _read_card(path / "card.json")
-    dataset = _read_records_folder(path, str(card.get("name", path.name)), card, preferences)
+    dataset = _read_records_folder(path, card, preferences, cost)
     if (path / "embeddings.npz").is_file():
         vectors, source = _read_embeddings(path / "embeddings.npz", dataset.instance_ids)
         dataset = dataset.with_embeddings(vectors, Precomputed(source))
@@ -67,26 +72,35 @@ def read_dataset(path: str | Path) -> Dataset:
     return dataset
 
 
-def _read_records_folder(path: Path, name: str, card: Mapping[str, Any], preferences: pl.DataFrame | None) -> Dataset:
+def _read_records_folder(
+    path: Path, card: Mapping[str, Any], preferences: pl.DataFrame | None, cost: str | None
+) -> Dataset:
     """The records, the preferences and the two tables.
 
     The matrix is mapped or read by row group where that can be done, else read and checked.
     """
-    file = path / "records.parquet"
+    file, name = path / "records.parquet", str(card.get("name", path.name))
     instances = _read_side_table(path / "instances.parquet", "instance_id")
     llms = _read_side_table(path / "llms.parquet", "llm_id")
     try:
-        if preferences is not None and (instances is None or llms is None):
-            raise NotPlainError  # ids are those of the records and of the preferences
+        if cost is not None or (preferences is not None and (instances is None or llms is None)):
+            raise NotPlainError  # costs are to be made; or ids are those of the records and of the preferences
         instance_ids, llm_ids = (
             distinct_ids(file, column) if table is None else IdMap(tuple(table[column].to_list()), column[:-3])
             for column, table in (("instance_id", instances), ("llm_id", llms))
         )
         matrix = stored_matrix(path, instance_ids, llm_ids) or read_matrix(file, instance_ids, llm_ids)
     except (NotPlainError, TwiceError):
-        records = _read_scores(file, preferences is not None)
+        table = None
+        if preferences is None or file.is_file():  # beside preferences, records may be missing or empty
+            table = _read_table(file)
+        more: dict[str, str] = {}
+        records = None
+        if table is not None and not (preferences is not None and table.is_empty()):
+            table, more = _with_cost(table, cost, file.name, instances, llms)
+            records = Records(table, file.name)
         return Dataset.from_records(
-            records, name=name, instances=instances, llms=llms, card=card, preferences=preferences
+            records, name=name, instances=instances, llms=llms, card={**card, **more}, preferences=preferences
         )
     if instances is None:
         instances = pl.DataFrame({"instance_id": instance_ids.ids})
@@ -140,6 +154,13 @@ def _blocks(matrix: InteractionMatrix) -> Iterator[Block]:
         yield Block(instance + np.int32(rows.start), llm, part.scores.data, None if costs is None else costs.data)
 
 
+def _with_cost(
+    table: pl.DataFrame, cost: str | None, source: str, instances: pl.DataFrame | None, llms: pl.DataFrame | None
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """Records with the costs that were asked for, and what the card says of them."""
+    return (table, {}) if cost is None else cost_column(table, cost, source, instances, llms)
+
+
 def _read_table(path: Path) -> pl.DataFrame:
     readers = {
         # text columns stay text: ids such as 007 are names, not numbers
@@ -156,14 +177,6 @@ def _read_table(path: Path) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, OSError, UnicodeError, ValueError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(f"{path} cannot be read as {path.suffix[1:]}: {reason[0]}; write the file again") from None
-
-
-def _read_scores(path: Path, may_lack: bool) -> Records | None:
-    """The records; None where there are none and there may be none."""
-    if may_lack and not path.is_file():
-        return None
-    table = _read_table(path)
-    return None if may_lack and table.is_empty() else Records(table, path.name)
 
 
 def _read_side_table(path: Path, id_column: str) -> pl.DataFrame | None:

@@ -1,6 +1,8 @@
 """From a data set and routers to a table of metrics with intervals: on the whole pool, and as the pool grows."""
 
 from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.frontier import frontier
+from recroute.evaluation.frontier_result import Frontier
 from recroute.evaluation.learning import LearningCurve, learning_curve
 from recroute.evaluation.prepare import prepare_split
 from recroute.evaluation.reference import REFERENCE_SCORES
@@ -10,8 +12,10 @@ from recroute.evaluation.run_folder import read_run, write_run
 __all__ = [
     "REFERENCE_SCORES",
     "Evaluation",
+    "Frontier",
     "LearningCurve",
     "evaluate",
+    "frontier",
     "learning_curve",
     "prepare_split",
     "read_run",

@@ -84,8 +84,9 @@ def comparisons(
     baseline: str,
     n_instances: int,
     pool: Callable[[Array, Array], Array],
+    metrics: Sequence[str] = COMPARED,
 ) -> pl.DataFrame:
-    """Rows `router minus baseline`, for every router that is no bound, every group, pool size and `COMPARED` metric.
+    """Rows `router minus baseline`, for every router that is no bound, every group, pool size and metric of `metrics`.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ def comparisons(
     families: dict[tuple[str, int | None, str], list[int]] = {}
     for (router, group, size, metric), (values, replicates) in estimates.items():
         against = estimates.get((baseline, group, size, metric))
-        if metric not in COMPARED or router == baseline or against is None or is_bound(router):
+        if metric not in metrics or router == baseline or against is None or is_bound(router):
             continue
         apart = values - against[0]  # (n_seeds,)
         difference = pool(apart, replicates - against[1])

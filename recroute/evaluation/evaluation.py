@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 
@@ -178,7 +178,7 @@ class Evaluation:
         """What a notebook shows: the verdict, the notes and the main table."""
         return str(_report().notebook_html(self))
 
-    def with_info(self, **more: Any) -> Evaluation:
+    def with_info(self, **more: Any) -> Self:
         """The evaluation with more known of it."""
         return replace(self, info={**self.info, **more})
 

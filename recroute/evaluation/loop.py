@@ -163,8 +163,8 @@ def usable(dataset: Dataset, wanted: Iterable[Router | str]) -> tuple[list[Route
         router = make_router(item) if isinstance(item, str) else replace(item)
         if only_preferences and not router.learns_from_preferences:
             refused.setdefault("preferences and no scores", []).append(router.label)
-        elif router.needs in lacking:
-            refused.setdefault(lacking[router.needs], []).append(router.label)
+        elif router.reads in lacking:
+            refused.setdefault(lacking[router.reads], []).append(router.label)
         else:
             routers.setdefault(router.label, router)
     notes = [

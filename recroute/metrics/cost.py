@@ -25,8 +25,8 @@ def cost_at_quality(outcome: Outcome, weights: Weights | None = None, *, percent
     """Least mean USD at which the router's curve reaches `percent` of the best single LLM's score on test.
 
     The curve is the hull (`recroute.metrics.spending.hull`) of the router's choices as cost counts more and more
-    against the predicted score; the cost of an LLM is its mean on train. Range [0, inf), lower is better; NaN where
-    the curve does not get there, and the interval is then over the resamples where it does.
+    against the predicted score; costs are predicted from train, for each prompt. Range [0, inf), lower is better;
+    NaN where the curve does not get there, and the interval is then over the resamples where it does.
 
     >>> one = np.ones(2)
     >>> spent = Spending(cost=one, scores=np.array([[1, 0.5], [1, 0.5]]), costs=np.array([[4, 2], [4, 2]]), dearest=one)
@@ -36,7 +36,15 @@ def cost_at_quality(outcome: Outcome, weights: Weights | None = None, *, percent
     if outcome.spending is None:
         return _none(weights)
     x, y = _curve(outcome.spending, weights)
-    target = percent / 100 * weighted_mean(outcome.best_single, weights)
+    return least_cost(x, y, percent / 100 * weighted_mean(outcome.best_single, weights))
+
+
+def least_cost(x: Array, y: Array, target: Array) -> Array:
+    """Least cost f64 (b,) at which curves of `hull`, costs x and heights y f64 (b, p), reach f64 (b,); NaN if never.
+
+    >>> least_cost(np.array([[1.0, 3.0]]), np.array([[0.4, 0.8]]), np.array([0.5]))
+    array([1.5])
+    """
     reached = y >= target[:, None] - 1e-12
     k = reached.argmax(axis=1)
     row, before = np.arange(len(x)), np.maximum(k - 1, 0)
@@ -60,8 +68,17 @@ def aiq(outcome: Outcome, weights: Weights | None = None) -> Array:
     if outcome.spending is None:
         return _none(weights)
     x, y = _curve(outcome.spending, weights)
-    low = weighted_mean(outcome.spending.costs[:, -1], weights)[:, None]
-    high = weighted_mean(outcome.spending.dearest, weights)[:, None]
+    low = weighted_mean(outcome.spending.costs[:, -1], weights)
+    return mean_height(x, y, low, weighted_mean(outcome.spending.dearest, weights))
+
+
+def mean_height(x: Array, y: Array, low: Array, high: Array) -> Array:
+    """Area under curves of `hull`, x and y f64 (b, p), from cost `low` to `high` f64 (b,), over the width: f64 (b,).
+
+    >>> mean_height(np.array([[1.0, 3.0]]), np.array([[0.4, 0.8]]), np.array([1.0]), np.array([5.0])).round(3)
+    array([0.7])
+    """
+    low, high = low[:, None], high[:, None]
     # np.interp of many curves at once: clip every piece to the range, and carry the last height to its end
     x = np.concatenate([np.minimum(x[:, :1], low), x, np.maximum(x[:, -1:], high)], axis=1)
     y = np.concatenate([y[:, :1], y, y[:, -1:]], axis=1)

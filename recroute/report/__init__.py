@@ -8,6 +8,8 @@ from recroute.report.coldstart import (
     write_coldstart_html,
 )
 from recroute.report.combine import combine
+from recroute.report.frontier import frontier_notebook, frontier_tables, write_frontier_html
+from recroute.report.frontier_plot import frontier_text, plot_frontier, save_frontier_png
 from recroute.report.html import html_page, notebook_html, write_html
 from recroute.report.learning import (
     learning_plot,
@@ -28,6 +30,9 @@ __all__ = [
     "coldstart_notebook",
     "coldstart_tables",
     "combine",
+    "frontier_notebook",
+    "frontier_tables",
+    "frontier_text",
     "growth_plot",
     "growth_table",
     "html_page",
@@ -39,6 +44,7 @@ __all__ = [
     "off_policy_table",
     "plot_coldstart",
     "plot_evaluation",
+    "plot_frontier",
     "plot_growth",
     "plot_history",
     "plot_intervals",
@@ -50,12 +56,14 @@ __all__ = [
     "pool_tables",
     "published_table",
     "save_coldstart_png",
+    "save_frontier_png",
     "save_growth_png",
     "save_learning_png",
     "save_png",
     "save_pool_png",
     "study_html",
     "write_coldstart_html",
+    "write_frontier_html",
     "write_html",
     "write_learning_html",
     "write_pool_html",

@@ -55,10 +55,16 @@ def metric_table(evaluation: Evaluation) -> Table:
     shown = [name for name in MAIN_METRICS if name in there]
     info = evaluation.info["dataset"]
     table = _router_table(evaluation, f"{info['name']}: {info['n_llms']} LLMs")
+    if "mean_cost" in rows["metric"]:  # so many columns fit beside the names of routers
+        shown = [metric for metric in shown if metric != "choice_entropy"]
+    spent = rows.filter(metric="mean_cost").with_columns(pl.col("value", "ci_low", "ci_high") * 1000)
     for metric in shown:
         table.add_column(HEADS.get(metric, metric.replace("_", " ")), justify="right", no_wrap=True)
+    if spent.height:
+        table.add_column("cost of 1,000", justify="right", no_wrap=True)
     for router in rows["router"].unique(maintain_order=True):
-        table.add_row(router, *(_cell(rows.filter(router=router, metric=metric)) for metric in shown))
+        cells = [_cell(rows.filter(router=router, metric=metric)) for metric in shown]
+        table.add_row(router, *cells, *([_cell(spent.filter(router=router), form=".4g")] if spent.height else []))
     return table
 
 
@@ -104,8 +110,8 @@ def _router_table(evaluation: Evaluation, title: str) -> Table:
     return table
 
 
-def _cell(found: pl.DataFrame, apart: str = " ") -> str:
+def _cell(found: pl.DataFrame, apart: str = " ", form: str = ".3f") -> str:
     if found.is_empty():
         return "-"
     value, low, high = found.select("value", "ci_low", "ci_high").row(0)
-    return f"{value:.3f}\n[dim]{low:.3f}{apart}{high:.3f}[/dim]"
+    return f"{value:{form}}\n[dim]{low:{form}}{apart}{high:{form}}[/dim]"

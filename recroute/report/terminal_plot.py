@@ -58,14 +58,12 @@ def growth_plot(
     low, high = min(values), max(values)
     if high - low < 1e-9:
         low, high = low - 0.05, high + 0.05
-    column = {
-        size: _place(math.log(size), math.log(sizes[0]), math.log(sizes[-1]), n_columns - 3) + 1 for size in sizes
-    }
+    column = {size: place(math.log(size), math.log(sizes[0]), math.log(sizes[-1]), n_columns - 3) + 1 for size in sizes}
     grid: list[list[tuple[str, str]]] = [[(" ", "")] * n_columns for _ in range(n_lines)]
     styles = _styles(curves)
     for curve, mark in reversed(list(zip(curves, MARKS, strict=False))):  # the first router is drawn on top
         points = [
-            (column[size], n_lines - 1 - _place(value, low, high, n_lines - 1)) for size, value, *_ in curve.points
+            (column[size], n_lines - 1 - place(value, low, high, n_lines - 1)) for size, value, *_ in curve.points
         ]
         for start, end in pairwise(points):
             _line(grid, start, end, styles[curve.router])
@@ -100,7 +98,7 @@ def _styles(curves: list[Curve]) -> dict[str, str]:
     return {curve.router: coloured.get(curve.router, "bright_black") for curve in curves}
 
 
-def _place(value: float, low: float, high: float, steps: int) -> int:
+def place(value: float, low: float, high: float, steps: int) -> int:
     return round((value - low) / (high - low) * steps) if high > low else steps // 2
 
 

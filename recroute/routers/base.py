@@ -72,6 +72,11 @@ class Router(ABC):
                 raise RouterError(f"{self.name}: {f.name}={value!r} has to be {limits}")
 
     @property
+    def reads(self) -> str:
+        """What of an instance it reads, as `needs`; a router made of others may say it with its hyperparameters."""
+        return self.needs
+
+    @property
     def label(self) -> str:
         """The name with the hyperparameters that differ from their defaults, for tables."""
         changed = [f.name for f in self.settings() if f.name != "seed" and getattr(self, f.name) != f.default]

@@ -126,6 +126,8 @@ def _contents(train: Dataset) -> list[NDArray[Any]]:
     """All that a router reads."""
     texts = ["\0".join(train.prompts or ()), "\0".join(train.instance_ids.ids), train.llms.write_csv()]
     found = [*train.interactions.arrays, train.tasks]
+    if train.interactions.costs is not None:
+        found.append(train.interactions.costs.data)
     if train.preferences is not None:
         found += train.preferences.arrays
     if train.embeddings is not None and train.encoder is not None:

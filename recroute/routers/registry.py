@@ -36,6 +36,7 @@ BUILT_IN = {  # in the order of tables: bounds and baselines first
     "hierarchy": "recroute.routers.hierarchy:Hierarchy",
     "guarded": "recroute.routers.guarded:Guarded",
     "calibrated": "recroute.routers.calibrated:Calibrated",
+    "budgeted": "recroute.routers.budgeted:Budgeted",
     "auto": "recroute.routers.auto:Auto",
 }
 REGISTRY = Registry("router", "recroute.routers", BUILT_IN)

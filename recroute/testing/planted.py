@@ -13,7 +13,13 @@ WORDS = ("multiply the integers", "translate the sentence", "compile the program
 
 
 def planted_dataset(
-    *, n_instances: int = 240, n_llms: int = 6, noise: float = 0.1, missing: float = 0.0, seed: int = 0
+    *,
+    n_instances: int = 240,
+    n_llms: int = 6,
+    noise: float = 0.1,
+    missing: float = 0.0,
+    costs: bool = False,
+    seed: int = 0,
 ) -> Dataset:
     """Three kinds of prompts; LLM l solves kind l % 3 and fails the others, up to noise.
 
@@ -27,6 +33,8 @@ def planted_dataset(
         Share of flipped scores.
     missing : float
         Share of unobserved cells.
+    costs : bool
+        The first three LLMs cost a tenth of a cent, the next three twice as much, and so on, give or take a fifth.
     seed : int
     """
     rng = np.random.default_rng(seed)
@@ -42,7 +50,12 @@ def planted_dataset(
         }
     )
     llms = pl.DataFrame({"llm_id": [f"llm-{i}" for i in range(n_llms)]})
-    return Dataset("planted", InteractionMatrix.from_dense(scores), instances, llms)
+    interactions = InteractionMatrix.from_dense(scores)
+    if costs:
+        rows, columns = np.nonzero(~np.isnan(scores))
+        cost = 0.001 * (1 + columns // len(WORDS)) * rng.uniform(0.8, 1.2, len(rows))
+        interactions = InteractionMatrix.from_coordinates(rows, columns, scores[rows, columns], scores.shape, cost)
+    return Dataset("planted", interactions, instances, llms)
 
 
 def drawn_preferences(

@@ -1,12 +1,14 @@
 """Every registered router keeps the contract."""
 
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from recroute.routers import Router, make_router, router_names
-from recroute.testing import RouterContract
+from recroute.splits import Split, split_dataset
+from recroute.testing import RouterContract, planted_dataset
 
 
 class TestOracle(RouterContract):
@@ -128,3 +130,14 @@ class TestGuarded(RouterContract):
 
 class TestCalibrated(RouterContract):
     router = "calibrated"
+
+
+class TestBudgeted(RouterContract):
+    router, holds_back = "budgeted", True
+
+    @cached_property
+    def split(self) -> Split:
+        return split_dataset(planted_dataset(missing=0.1, costs=True))
+
+    def make(self) -> Router:
+        return make_router("budgeted", router="knn", trade_off=20.0)

@@ -24,13 +24,13 @@ MIN_KNOWN = 3
 
 def add_llms(router: R, interactions: InteractionMatrix | Dataset | None, llm_table: pl.DataFrame | None) -> R:
     """See `Router.add_llms`."""
-    from recroute.routers.unseen.new_llms import NewLLMs, read_scores
+    from recroute.routers.unseen.new_llms import NewLLMs, read_costs, read_scores
 
     check_takes_unseen(router)
     background = background_of(router)
     scores, table = read_scores(interactions, llm_table, background.prompts["instance_id"].to_list())
     refuse_known(router, table["llm_id"].to_list())
-    new = NewLLMs.of(scores, table, background.prior(), router.llm_ids_)
+    new = NewLLMs.of(scores, table, background.prior(), router.llm_ids_, read_costs(interactions, table))
     if len(new.known) < MIN_KNOWN:
         raise RouterError(
             f"{len(new.known)} of the LLMs that the router was fitted on are left, too few to place an unseen one; "

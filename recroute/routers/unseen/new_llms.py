@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.bridges import fit_ridge
-from recroute.data import Dataset, IdMap, InteractionMatrix
+from recroute.data import Dataset, IdMap, InteractionMatrix, dense_costs
 from recroute.data.records import require_columns, text_column
 from recroute.errors import DataError
 from recroute.routers.unseen.calibrate import NORMAL
@@ -36,6 +36,8 @@ class NewLLMs:
         Positions in the router of the LLMs that the prior was learned from; those added since are not among them.
     rows : int (q,)
         Positions of the same LLMs in the prior.
+    costs : f32 (k, j), optional
+        Of answers to k prompts, NaN where unknown.
     """
 
     table: pl.DataFrame
@@ -44,13 +46,21 @@ class NewLLMs:
     posterior: Posterior
     known: NDArray[np.int64]
     rows: NDArray[np.int64]
+    costs: Floats | None = None
 
     @classmethod
-    def of(cls, scores: Floats, table: pl.DataFrame, prior: LLMPrior, router_ids: IdMap) -> NewLLMs:
+    def of(
+        cls,
+        scores: Floats,
+        table: pl.DataFrame,
+        prior: LLMPrior,
+        router_ids: IdMap,
+        costs: Floats | None = None,
+    ) -> NewLLMs:
         position = {name: i for i, name in enumerate(router_ids)}
         pairs = [(position[name], row) for row, name in enumerate(prior.llm_ids.tolist()) if name in position]
         known, rows = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-        return cls(table, scores, prior, prior.posterior(scores, table), known, rows)
+        return cls(table, scores, prior, prior.posterior(scores, table), known, rows, costs)
 
     @property
     def llm_ids(self) -> list[str]:
@@ -101,6 +111,13 @@ def read_scores(
             f"training prompts and a column for each of the {j} LLMs in the table"
         )
     return interactions.dense(), table
+
+
+def read_costs(interactions: InteractionMatrix | Dataset | None, table: pl.DataFrame) -> Floats | None:
+    """Costs f32 (k, j) of the answers that came with the j LLMs of the table; None where there are none."""
+    if isinstance(interactions, Dataset):
+        interactions = interactions.take_llms(interactions.llm_ids.to_index(table["llm_id"].to_list())).interactions
+    return None if interactions is None else dense_costs(interactions)
 
 
 def check_table(llm_table: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,60 @@
+"""Options of verbs that weigh cost."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from recroute.errors import RecrouteError
+from recroute.routers import Router, make_router
+from recroute.routers.budgeted import Budgeted
+
+Cost = Annotated[
+    str | None,
+    typer.Option(
+        "--cost",
+        help="What counts as cost: a column where lower is better, several as 'usd=1,latency_s=0.01', or prices "
+        "(those of the LLM table). Default: the column cost, in USD.",
+    ),
+]
+Budget = Annotated[
+    float | None,
+    typer.Option("--budget", min=0, help="Mean cost of 1,000 prompts to stay within: USD, or the unit of --cost."),
+]
+Quality = Annotated[
+    float | None,
+    typer.Option("--quality", min=0, help="Least share of the best single LLM's quality to keep: 0.98. Cost is saved."),
+]
+
+
+def with_budget(router: Router, budget: float | None, quality: float | None) -> Router:
+    """The router, made to weigh cost where a budget or a quality is given."""
+    if budget is None and quality is None:
+        return router
+    if isinstance(router, Budgeted):
+        return make_router("budgeted", router=router.router, budget=budget, quality=quality)
+    return make_router("budgeted", router=router.label, budget=budget, quality=quality, seed=router.seed)
+
+
+def retarget(router: Router, budget: float | None, quality: float | None) -> Router:
+    """A fitted router at another budget or quality, by the curve saved with it."""
+    if budget is None and quality is None:
+        return router
+    if not isinstance(router, Budgeted):
+        raise RecrouteError(
+            f"this {router.name} router was saved without a cost curve and knows no budget; "
+            "fit it again with --budget or --quality"
+        )
+    return router.with_target(budget=budget, quality=quality)
+
+
+def expectation(router: Router) -> str | None:
+    """What a fitted router that weighs cost is expected to cost and to score; None for any other."""
+    if not isinstance(router, Budgeted):
+        return None
+    found = router.expected()
+    return (
+        f"expected of prompts like the training prompts: {found['cost']:.4g} {found['unit']} per 1,000, mean score "
+        f"{found['score']:.3f} (best single LLM: {found['best_single']:.3f})"
+    )

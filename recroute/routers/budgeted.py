@@ -1,0 +1,172 @@
+"""Any router, its choices weighed against what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data import Dataset, dense_costs
+from recroute.errors import RouterError
+from recroute.routers.base import Instances, Ranking, Scores, fitted, setting
+from recroute.routers.costs import CostModel, cost_unit, no_costs, vectors
+from recroute.routers.parts import Composite, draw_folds, fit_parts, out_of_fold
+from recroute.routers.registry import make_router
+from recroute.routers.trade_off import GRID, Curve, cost_range
+
+if TYPE_CHECKING:
+    from recroute.routers.unseen.new_llms import NewLLMs
+
+Index = NDArray[np.int64]
+TARGETS = ("budget", "quality", "trade_off")
+
+
+@dataclass(kw_only=True)
+class Budgeted(Composite):
+    """`predicted score - trade_off * predicted cost`, which is what `score` gives; the LLM with most of it is chosen.
+
+    The trade-off is given, or it follows from what the choices cost and score on training prompts that neither the
+    router nor the cost model was fitted on, at each of a grid of trade-offs: the least one that keeps the `budget`, or
+    the cheapest one that keeps the `quality`. With none of the three, the quality is that of the best single LLM
+    (quality=1). That curve is saved with the router, so another target needs no new fit (`with_target`); it stays as it
+    is when LLMs are added or removed.
+    Source of the rule: Hu et al., RouterBench, arXiv 2403.12031 (predictive routers), there with known costs.
+    """
+
+    name: ClassVar[str] = "budgeted"
+    kind: ClassVar[str] = "composite"
+
+    router: str = setting("auto", help="the router whose predicted scores are weighed")
+    budget: float | None = setting(None, low=0, help="mean cost of 1,000 prompts, in the unit of the data: USD")
+    quality: float | None = setting(None, low=0, help="share of the best single LLM's mean score, such as 0.98")
+    trade_off: float | None = setting(None, low=0, help="score worth giving up per unit of cost")
+
+    costs_: CostModel = fitted(array=False)
+    curve_: Curve = fitted(array=False)
+    chosen_trade_off_: NDArray[np.float64] = fitted()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = [name for name in TARGETS if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise RouterError(f"{self.name}: {' and '.join(given)} are given; give one of them")
+
+    def part_names(self) -> Sequence[str]:
+        return [self.router]
+
+    @property
+    def reads(self) -> str:
+        return make_router(self.router).reads
+
+    def _with_vectors(self, train: Dataset) -> Dataset:
+        if self.reads not in ("text", "prompts") and train.prompts is None and train.embeddings is None:
+            return train  # the router needs none, and costs are then the LLMs' means
+        return super()._with_vectors(train)
+
+    def _fit(self, train: Dataset) -> None:
+        if (costs := dense_costs(train.interactions)) is None:
+            raise RouterError(no_costs(train))
+        scores = train.interactions.dense()
+        seen = np.flatnonzero(~np.isnan(scores).all(axis=1))
+        train, scores, costs = train.take_instances(seen), scores[seen], costs[seen]
+        parts = self.make_parts()
+        (predicted,), best = out_of_fold(parts, train, self.n_folds, self.seed)
+        predicted_cost = self._out_of_fold_costs(train)
+        self.costs_ = CostModel.fit(train)
+        rows, everyone = np.arange(len(scores)), np.arange(train.n_llms)
+        trade_offs = GRID / cost_range(self.costs_.level)
+        cost, quality = np.empty((2, len(trade_offs)))
+        for i, trade_off in enumerate(trade_offs):
+            choice = self.choose((predicted - trade_off * predicted_cost).astype(np.float32), everyone)[:, 0]
+            cost[i], quality[i] = _mean(costs[rows, choice]), _mean(scores[rows, choice])
+        self.curve_ = Curve(trade_offs, cost, quality, _mean(scores[rows, best]), cost_unit(train))
+        self.chosen_trade_off_ = np.array([self._solve()])
+        self.parts_ = fit_parts(parts, train)
+
+    def _out_of_fold_costs(self, train: Dataset) -> Scores:
+        """Predicted costs f32 (n, m) of training prompts, from the others, on the folds of `out_of_fold`."""
+        fold = draw_folds(train, self.n_folds, self.seed)
+        predicted = np.empty((train.n_instances, train.n_llms), dtype=np.float32)
+        for f in range(fold.max() + 1):
+            inside, outside = np.flatnonzero(fold == f), np.flatnonzero(fold != f)
+            model = CostModel.fit(train.take_instances(outside))
+            predicted[inside] = model.predict(vectors(train)[inside])
+        return predicted
+
+    def _solve(self) -> float:
+        if self.trade_off is not None:
+            return self.trade_off
+        if self.budget is not None:
+            return self.curve_.within(self.budget)
+        return self.curve_.reaching(1.0 if self.quality is None else self.quality)
+
+    def with_target(
+        self, *, budget: float | None = None, quality: float | None = None, trade_off: float | None = None
+    ) -> Self:
+        """The same fitted router with another target, by the curve it keeps; this one stays as it is.
+
+        Raises RouterError if the router is not fitted, more than one target is given, or it cannot be met.
+        """
+        self.llm_index()  # raises if not fitted
+        found = copy(self)
+        found.budget, found.quality, found.trade_off = budget, quality, trade_off
+        found.__post_init__()
+        found.chosen_trade_off_ = np.array([found._solve()])
+        return found
+
+    def expected(self) -> dict[str, Any]:
+        """By the curve: `cost` of 1,000 prompts in `unit`, mean `score`, that of the `best_single` LLM, `trade_off`."""
+        trade_off, curve = float(self.chosen_trade_off_[0]), self.curve_
+        cost, score = curve.at(trade_off)
+        found = {"trade_off": trade_off, "cost": cost, "score": score}
+        return {**found, "best_single": curve.best_single, "unit": curve.unit}
+
+    def predicted_cost(self, instances: Instances, llms: Sequence[str] | NDArray[np.integer] | None = None) -> Scores:
+        """Predicted cost f32 (b, m) of each LLM's answer, in the unit of the data; parameters as in `score`."""
+        return self.costs_.predict(self._cost_vectors(instances), self.llm_index(llms))
+
+    def score_and_cost(self, instances: Instances, ranking: Ranking) -> tuple[Scores, Scores]:
+        """Predicted scores and predicted costs, f32 (b, k) each, of the LLMs in this router's ranking."""
+        both = (self.parts_[0].score(instances), self.predicted_cost(instances))
+        score, cost = (np.take_along_axis(block, ranking.llm_index, axis=1) for block in both)
+        return score, cost
+
+    def _score(self, instances: Instances, llm_index: Index) -> Scores:
+        predicted = self.parts_[0].score(instances, llm_index)
+        cost = self.costs_.predict(self._cost_vectors(instances), llm_index)
+        return np.asarray(predicted - self.chosen_trade_off_[0] * cost, dtype=np.float32)
+
+    def _cost_vectors(self, instances: Instances) -> NDArray[np.float32]:
+        if self.encoder_ is not None:
+            return self.vectors(instances)
+        n = instances.n_instances if isinstance(instances, Dataset) else len(instances)
+        return np.empty((n, 0), dtype=np.float32)
+
+    def _add_llms(self, new: NewLLMs) -> None:
+        super()._add_llms(new)
+        self.costs_ = self.costs_.grown(new)
+
+    def _take_llms(self, kept: Index) -> None:
+        super()._take_llms(kept)
+        self.costs_ = self.costs_.take(kept)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        curve = self.curve_
+        arrays = super().state() | self.costs_.state()
+        arrays["curve"] = np.stack([curve.trade_off, curve.cost, curve.quality])
+        return arrays | {"best_single": np.array(curve.best_single), "cost_unit": np.array(curve.unit)}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        super().restore(arrays)
+        self.costs_ = CostModel.from_state(arrays)
+        trade_off, cost, quality = arrays["curve"]
+        self.curve_ = Curve(trade_off, cost, quality, float(arrays["best_single"]), str(arrays["cost_unit"]))
+
+
+def _mean(values: NDArray[np.float32]) -> float:
+    """Over what is known."""
+    return float(np.nanmean(values, dtype=np.float64))

@@ -1,0 +1,111 @@
+"""Routing within a budget, on data where the right answer is known."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recroute.data import Dataset, InteractionMatrix, dense_costs
+from recroute.errors import RouterError
+from recroute.routers import load_router, make_router
+from recroute.routers.budgeted import Budgeted
+
+CHEAP, DEAR = 1.0, 10.0
+
+
+def easy_and_hard(n: int, seed: int) -> Dataset:
+    """Half of the prompts are easy: both LLMs solve nine in ten. Of the hard ones only the dear LLM does."""
+    rng = np.random.default_rng(seed)
+    hard = np.arange(n) % 2 == 1
+    solves = rng.random((n, 2)) < np.where(hard[:, None], [0.0, 0.9], [0.9, 0.9])
+    rows, columns = np.nonzero(np.ones((n, 2)))
+    cost = np.array([CHEAP, DEAR])[columns] * rng.uniform(0.8, 1.2, 2 * n) / 1000
+    matrix = InteractionMatrix.from_coordinates(rows, columns, solves.ravel().astype(float), (n, 2), cost)
+    words = np.where(hard, "prove the theorem", "spell the word")
+    prompts = [f"{text} number {rng.integers(10**6)}" for text in words]
+    instances = pl.DataFrame({"instance_id": [f"{seed}-{i}" for i in range(n)], "prompt": prompts, "task": words})
+    return Dataset("easy and hard", matrix, instances, pl.DataFrame({"llm_id": ["cheap", "dear"]}))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Budgeted:
+    return Budgeted(router="knn(n_neighbors=50)", trade_off=0.0).fit(easy_and_hard(400, 0))
+
+
+def spent(router: Budgeted, test: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Cost of 1,000 prompts and score of each choice."""
+    choice = router.rank(test).llm_index[:, 0]
+    rows = np.arange(test.n_instances)
+    return 1000 * dense_costs(test.interactions)[rows, choice], test.interactions.dense()[rows, choice]
+
+
+def test_full_quality_costs_half_where_a_cheap_llm_suffices_on_half(fitted: Budgeted) -> None:
+    router = fitted.with_target(quality=0.97)
+    cost, score = spent(router, easy_and_hard(1000, 1))
+    assert cost.mean() == pytest.approx((CHEAP + DEAR) / 2, abs=0.3)
+    assert score.mean() == pytest.approx(0.9, abs=0.03)
+    assert router.rank(["spell the word number 7", "prove the theorem number 7"]).names == [["cheap"], ["dear"]]
+
+
+@pytest.mark.parametrize("budget", [1.2, 3.0, 5.8, 8.0, 12.0])
+def test_a_budget_holds_on_unseen_prompts(fitted: Budgeted, budget: float) -> None:
+    cost, _ = spent(fitted.with_target(budget=budget), easy_and_hard(1000, 2))
+    assert cost.mean() < budget + 3 * cost.std() / np.sqrt(400)  # the trade-off was solved on 400 prompts
+
+
+def test_a_larger_budget_buys_no_less(fitted: Budgeted) -> None:
+    test = easy_and_hard(1000, 3)
+    scores = [spent(fitted.with_target(budget=b), test)[1].mean() for b in (1.1, 5.8, 12.0)]
+    assert scores == sorted(scores)
+    assert scores[0] == pytest.approx(0.45, abs=0.03)  # cheap for all
+    assert scores[1] > 0.8
+
+
+def test_a_trade_off_of_0_is_the_router_itself(fitted: Budgeted) -> None:
+    test = easy_and_hard(50, 4)
+    np.testing.assert_array_equal(fitted.score(test), fitted.parts_[0].score(test))
+
+
+def test_a_score_is_the_predicted_score_less_what_the_cost_is_worth(fitted: Budgeted) -> None:
+    test = easy_and_hard(50, 5)
+    expected = fitted.score(test) - 40 * fitted.predicted_cost(test)
+    np.testing.assert_allclose(fitted.with_target(trade_off=40).score(test), expected, rtol=1e-5)
+
+
+def test_another_target_is_what_a_new_fit_finds_also_when_saved(fitted: Budgeted, tmp_path: Path) -> None:
+    new = Budgeted(router="knn(n_neighbors=50)", budget=4.0).fit(easy_and_hard(400, 0))
+    fitted.save(tmp_path / "router")
+    loaded = load_router(tmp_path / "router")
+    assert isinstance(loaded, Budgeted)
+    again = loaded.with_target(budget=4.0)
+    assert again.expected() == new.expected()
+    assert again.label == new.label
+    test = easy_and_hard(50, 6)
+    np.testing.assert_array_equal(again.score(test), new.score(test))
+    assert loaded.trade_off == 0  # it stays as it was
+
+
+def test_what_cannot_be_met_says_what_can(fitted: Budgeted) -> None:
+    with pytest.raises(RouterError, match=r"the least that can be had is (0\.9|1)\d*"):
+        fitted.with_target(budget=0.5)
+    with pytest.raises(RouterError, match=r"the most is (0\.9|1)\d*"):
+        fitted.with_target(quality=1.5)
+    with pytest.raises(RouterError, match="budget and quality are given; give one of them"):
+        fitted.with_target(budget=5, quality=0.9)
+
+
+def test_without_costs_it_says_so(planted: Dataset) -> None:
+    with pytest.raises(RouterError, match="planted has no costs; add a column cost"):
+        make_router("budgeted", router="knn").fit(planted)
+
+
+def test_without_text_a_router_that_needs_none_still_weighs_cost() -> None:
+    data = easy_and_hard(200, 7)
+    bare = Dataset("bare", data.interactions, data.instances.drop("prompt"), data.llms)
+    router = Budgeted(router="task_best", quality=0.97).fit(bare)
+    cost, score = spent(router, bare)
+    assert cost.mean() == pytest.approx((CHEAP + DEAR) / 2, abs=0.3)
+    assert score.mean() == pytest.approx(0.9, abs=0.05)
+    with pytest.raises(RouterError, match="neither prompts nor embeddings"):
+        Budgeted(router="knn", quality=0.97).fit(bare)

@@ -1,0 +1,47 @@
+"""Which trade-off keeps a budget or a quality: arithmetic on a small curve."""
+
+import numpy as np
+import pytest
+
+from recroute.errors import RouterError
+from recroute.routers.trade_off import Curve, cost_range
+
+CURVE = Curve(np.array([0.0, 1, 2, 3]), np.array([0.4, 0.3, 0.2, 0.1]), np.array([0.9, 0.9, 0.8, 0.5]), 0.8, "USD")
+
+
+def test_the_least_trade_off_within_the_budget() -> None:
+    assert CURVE.within(400) == 0
+    assert CURVE.within(399) == 1
+    assert CURVE.within(200) == 2
+    assert CURVE.within(100) == 3
+
+
+def test_a_budget_below_the_cheapest_choice_names_the_least_that_is_enough() -> None:
+    with pytest.raises(RouterError, match="the least that can be had is 100: ask"):
+        CURVE.within(99)
+
+
+def test_the_cheapest_trade_off_that_keeps_the_quality() -> None:
+    assert CURVE.reaching(1) == 2
+    assert CURVE.reaching(1.1) == 1
+    assert CURVE.reaching(0.6) == 3
+
+
+def test_a_trade_off_is_no_greater_than_it_has_to_be() -> None:
+    level = Curve(np.array([0.0, 1, 2, 3]), np.array([0.4, 0.2, 0.2, 0.2]), np.full(4, 0.8), 0.8, "USD")
+    assert level.reaching(1) == 1
+
+
+def test_a_quality_out_of_reach_names_the_most_there_is() -> None:
+    with pytest.raises(RouterError, match=r"the most is 1\.125: ask"):
+        CURVE.reaching(1.2)
+
+
+def test_between_points_cost_and_score_are_interpolated() -> None:
+    assert CURVE.at(1.5) == pytest.approx((250, 0.85))
+
+
+def test_a_range_of_costs_is_never_0() -> None:
+    assert cost_range(np.array([1.0, 4.0])) == 3
+    assert cost_range(np.array([2.0, 2.0])) == 2
+    assert cost_range(np.zeros(2)) == 1
