@@ -260,7 +260,7 @@ def test_shuffled_scores_keep_each_llms_scores_and_costs_and_the_pools(data: Dat
 def test_costs_give_rows_where_there_are_any(data: Dataset) -> None:
     costs = data.interactions.scores.copy()
     costs.data = np.random.default_rng(0).random(len(costs.data)).astype(np.float32)
-    costly = dataclasses.replace(data, interactions=type(data.interactions)(data.interactions.scores, costs))
+    costly = dataclasses.replace(data, interactions=InteractionMatrix.from_csr(data.interactions.scores, costs))
     found = evaluate(costly, ["svd"], **FAST)
     money = {"mean_cost", "aiq", "cost_at_quality@95"}
     assert money <= set(found.rows.filter(router="svd")["metric"])
