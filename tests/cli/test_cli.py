@@ -209,7 +209,7 @@ def test_usage_errors_are_one_line(
 def test_an_interrupt_ends_with_130(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(path: Path) -> None:
+    def interrupt(path: Path, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("recroute.cli.evaluate.read_dataset", interrupt)

@@ -10,7 +10,7 @@ import pytest
 
 import recroute.evaluation.controls as controls
 import recroute.evaluation.loop as loop
-from recroute.data import Dataset, read_dataset
+from recroute.data import Dataset, InteractionMatrix, read_dataset
 from recroute.data.sources import simulate
 from recroute.errors import RecrouteError
 from recroute.evaluation import Evaluation, evaluate, prepare_split, scale
