@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from recroute._version import __version__
-from recroute.data.atomic import new_file
+from recroute.evaluation.result_json import Result
 
 COLUMNS: dict[str, Any] = {
     "router": pl.String,
@@ -32,7 +29,7 @@ ENOUGH = 0.99  # of what full data reach
 
 
 @dataclass(frozen=True)
-class ColdStart:
+class ColdStart(Result):
     """One row per metric value, with its 95% interval.
 
     Parameters
@@ -107,22 +104,10 @@ class ColdStart:
     def with_info(self, **more: Any) -> ColdStart:
         return replace(self, info={**self.info, **more})
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
         """The result JSON: version, command, data set, seed, rows and what else is known of the run."""
-        head = {
-            "recroute": __version__,
-            "command": self.info.get("command", []),
-            "dataset": self.info["dataset"],
-            "seed": self.info["seed"],
-        }
-        rest = {key: value for key, value in self.info.items() if key not in head}
         rows = self.rows.with_columns(pl.col("value", "ci_low", "ci_high").fill_nan(None))
-        return {**head, **rest, "rows": rows.to_dicts()}
-
-    def write_json(self, path: str | Path) -> None:
-        """Write the result JSON, whole or not at all."""
-        with new_file(Path(path)) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf8")
+        return {**self.head(command), "rows": rows.to_dicts()}
 
 
 def _shown(row: Mapping[str, Any]) -> str:

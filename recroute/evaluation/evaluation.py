@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
 
-from recroute._version import __version__
-from recroute.data.atomic import new_file
 from recroute.evaluation.compare import COMPARISON_COLUMNS, is_bound, sentence
+from recroute.evaluation.result_json import Result
 
 COLUMNS = {
     "router": pl.String,
@@ -44,7 +41,7 @@ PASS_COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Result):
     """One row per metric value, with its 95% interval.
 
     Parameters
@@ -201,17 +198,10 @@ class Evaluation:
 
     def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
         """The result JSON: version, command, data set, seed, rows and what else is known of the run."""
-        head = {
-            "recroute": __version__,
-            "command": command or self.info.get("command", []),
-            "dataset": self.info["dataset"],
-            "seed": self.info["seed"],
-        }
-        rest = {key: value for key, value in self.info.items() if key not in head}
         # NaN is no JSON: a value that does not exist is null
         rows = self.rows.with_columns(pl.col("value", "ci_low", "ci_high").fill_nan(None))
         pairs = self.comparisons.with_columns(pl.lit(None, dtype=pl.Int64).alias("seed"))
-        return {**head, **rest, "rows": rows.to_dicts() + pairs.to_dicts()}
+        return {**self.head(command), "rows": rows.to_dicts() + pairs.to_dicts()}
 
     @classmethod
     def from_dict(cls, result: Mapping[str, Any]) -> Evaluation:
@@ -229,11 +219,6 @@ class Evaluation:
         if "name" not in info["dataset"]:
             raise KeyError("name")
         return cls(_table(rows, COLUMNS), info, _table(pairs, COMPARISON_COLUMNS))
-
-    def write_json(self, path: str | Path, command: list[str] | None = None) -> None:
-        """Write the result JSON, whole or not at all."""
-        with new_file(Path(path)) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(command), indent=1), encoding="utf8")
 
 
 def _table(rows: list[Mapping[str, Any]], columns: Mapping[str, Any]) -> pl.DataFrame:

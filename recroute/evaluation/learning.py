@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from recroute.data import Dataset
-from recroute.data.atomic import new_file
 from recroute.errors import DataError
 from recroute.evaluation.compare import LEVEL, holm, is_bound
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.protocol import Progress
+from recroute.evaluation.result_json import Result
 from recroute.evaluation.run import scale
 from recroute.routers import Router
 
@@ -32,7 +30,7 @@ ENOUGH_COLUMNS = {
 
 
 @dataclass(frozen=True)
-class LearningCurve:
+class LearningCurve(Result):
     """Evaluations of the same routers, pools and test instances after fits on more and more training instances.
 
     Parameters
@@ -120,11 +118,6 @@ class LearningCurve:
         """The result JSON: that of an `Evaluation`, every row with `train_fraction` and `n_train`."""
         plain = Evaluation(self.rows, self.info, self.comparisons)
         return plain.to_dict(command)
-
-    def write_json(self, path: str | Path, command: list[str] | None = None) -> None:
-        """Write the result JSON, whole or not at all."""
-        with new_file(Path(path)) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(command), indent=1), encoding="utf8")
 
 
 def learning_curve(

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from recroute._version import __version__
-from recroute.data.atomic import new_file
 from recroute.evaluation.compare import COMPARISON_COLUMNS, sentence
 from recroute.evaluation.evaluation import COLUMNS
+from recroute.evaluation.result_json import Result
 
 ROW_COLUMNS = {**COLUMNS, "estimator": pl.String}
 PAIR_COLUMNS = {**COMPARISON_COLUMNS, "estimator": pl.String}
@@ -21,7 +18,7 @@ LOGGED = "logged"
 
 
 @dataclass(frozen=True)
-class OffPolicy:
+class OffPolicy(Result):
     """What other routers would have scored on logged traffic.
 
     Parameters
@@ -66,9 +63,4 @@ class OffPolicy:
             {key: value for key, value in row.items() if row["baseline"] is not None or key not in only_pairs}
             for row in rows.iter_rows(named=True)
         ]
-        return {"recroute": __version__, "command": command or [], **self.info, "rows": found}
-
-    def write_json(self, path: str | Path, command: list[str] | None = None) -> None:
-        """Write the result JSON, whole or not at all."""
-        with new_file(Path(path)) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(command), indent=1), encoding="utf8")
+        return {**self.head(command), "rows": found}

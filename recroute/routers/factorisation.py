@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 
 EXACT_LIMIT = 2000  # up to this smaller side the exact decomposition is as fast as a randomised one
 AT_ONCE = 1 << 25  # cells of a complete matrix that is decomposed in one piece, in double precision
-N_PASSES = 6  # over a larger one
+N_PASSES = 4  # over a larger one
 
 
 def truncated_svd(matrix: Array, n_factors: int, seed: int = 0) -> tuple[Array, Array]:
@@ -123,8 +123,10 @@ def completed(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> Calla
 
     def rows_of(rows: slice) -> Floats:
         scores, observed = matrix.block(rows)
-        filled: Floats = np.clip(loadings[rows] @ vectors.T, 0, 1)  # (b, 1 + k) x (1 + k, m)
-        filled *= 1 - observed
+        filled: Floats = loadings[rows] @ vectors.T  # (b, 1 + k) x (1 + k, m)
+        np.clip(filled, 0, 1, out=filled)
+        np.subtract(1, observed, out=observed)
+        filled *= observed
         filled += scores
         return filled
 
@@ -168,9 +170,13 @@ def interaction_factors(
         of_instance[rows] = row
     mean, difficulty = total / n, of_instance - of_instance.mean()
     mean32, difficulty32 = mean.astype(np.float32), difficulty.astype(np.float32)
-    k = min(n_factors, n, m)
-    left, right = leading_subspace(
-        lambda rows: scores(rows) - mean32 - difficulty32[rows, None], shape, k, N_PASSES, seed
-    )
+
+    def residual(rows: slice) -> Floats:
+        block = scores(rows)
+        block -= mean32
+        block -= difficulty32[rows, None]
+        return block
+
+    left, right = leading_subspace(residual, shape, min(n_factors, n, m), N_PASSES, seed)
     _, left, right = orthogonal(mean, left, right)
     return mean, difficulty, left, right

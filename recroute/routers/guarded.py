@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
+from recroute.data.passes import pass_over
 from recroute.retrieval import tie_order
 from recroute.routers.base import Instances, Scores, fitted, setting
 from recroute.routers.parts import Composite, fit_parts, out_of_fold
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from recroute.routers.unseen.new_llms import NewLLMs
 
 Array = NDArray[np.float64]
+Advantages = Callable[[slice], tuple[Scores, Scores]]
 # In standard errors of a mean over all prompts: a prompt has few neighbours, so useful values reach far above 2.
 Z = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, np.inf)
 
@@ -58,18 +60,18 @@ class Guarded(Composite):
         if judged is not train:
             scored = np.flatnonzero(train.interactions.instance_counts)
             of_parts, best = of_parts[:, scored], best[scored]
-        scores = judged.interactions.dense()
         predicted = self._combine(of_parts, judged)
-        rows = np.arange(len(scores))
-        ahead = predicted - predicted[rows, best][:, None]
-        really_ahead = scores - scores[rows, best][:, None]
-        known = ~np.isnan(really_ahead)
-        n = known.sum(axis=0)
-        squared = np.where(known, (ahead - really_ahead) ** 2, 0).sum(axis=0, dtype=np.float64)
-        self.error_ = np.sqrt(squared) / np.maximum(n, 1)
-        self.error_[n == 0] = np.inf  # never evaluated beside the best single LLM: no evidence
+        matrix = judged.interactions
+
+        def advantages(rows: slice) -> tuple[Scores, Scores]:
+            """Predicted and observed advantages over the best single LLM, f32 (b, m) each."""
+            of_best, at = best[rows], np.arange(rows.stop - rows.start)
+            scores, expected = matrix.dense(rows), predicted[rows]
+            return expected - expected[at, of_best][:, None], scores - scores[at, of_best][:, None]
+
+        self.error_ = _standard_errors(advantages, matrix.shape)
         self._hold_at(self.llm_mean_)
-        self.z_ = np.array([self._choose_z(ahead, really_ahead)])
+        self.z_ = np.array([self._choose_z(advantages, matrix.shape)])
         self.parts_ = fit_parts(parts, train)
 
     def _add_llms(self, new: NewLLMs) -> None:
@@ -97,13 +99,21 @@ class Guarded(Composite):
         self.least_mean_ = least_mean
         self.best_ = tie_order(least_mean)[:1]
 
-    def _choose_z(self, ahead: Scores, really_ahead: Scores) -> float:
-        """The z of most worth, the strictest among equals, from predicted and observed advantages f32 (n, m)."""
-        rows, worth = np.arange(len(ahead)), []
-        for z in Z:
-            passes = ahead > _margin(self.error_, z)
-            choice = np.where(passes, ahead, -np.inf).argmax(axis=1)
-            gain = np.where(passes.any(axis=1), really_ahead[rows, choice], 0).astype(np.float64)
+    def _choose_z(self, advantages: Advantages, shape: tuple[int, int]) -> float:
+        """The z of most worth, the strictest among equals."""
+
+        def gains(rows: slice) -> Array:
+            """What the choices at each z gain, f64 (z, b); NaN where the LLM chosen was not evaluated."""
+            ahead, really_ahead = advantages(rows)
+            found = np.empty((len(Z), len(ahead)))
+            for i, z in enumerate(Z):
+                passes = ahead > _margin(self.error_, z)
+                choice = np.where(passes, ahead, -np.inf).argmax(axis=1)
+                found[i] = np.where(passes.any(axis=1), really_ahead[np.arange(len(ahead)), choice], 0)
+            return found
+
+        worth = []
+        for gain in np.concatenate(list(pass_over(shape, gains)), axis=1):
             gain = gain[~np.isnan(gain)]
             worth.append(gain.mean() - self.caution * gain.std() / np.sqrt(len(gain)) if len(gain) else 0.0)
         return Z[len(Z) - 1 - int(np.argmax(worth[::-1]))]
@@ -125,6 +135,24 @@ class Guarded(Composite):
     def _part_scores(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         """What the parts predict together, f32 (b, m)."""
         return self.parts_[0].score(instances, llm_index)
+
+
+def _standard_errors(advantages: Advantages, shape: tuple[int, int]) -> Array:
+    """Of each LLM's predicted advantage f64 (m,); infinite for one never evaluated beside the best single LLM."""
+
+    def sums(rows: slice) -> tuple[NDArray[np.int64], Array]:
+        ahead, really_ahead = advantages(rows)
+        known = ~np.isnan(really_ahead)
+        squared = np.where(known, (ahead - really_ahead) ** 2, 0).sum(axis=0, dtype=np.float64)
+        return known.sum(axis=0), squared
+
+    n, squared = np.zeros(shape[1], dtype=np.int64), np.zeros(shape[1])
+    for count, part in pass_over(shape, sums):
+        n += count
+        squared += part
+    error = np.sqrt(squared) / np.maximum(n, 1)
+    error[n == 0] = np.inf
+    return error
 
 
 def _margin(error: Array, z: float) -> Array:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.cells import CELLS_AT_ONCE
+from recroute.data.passes import in_order
 from recroute.retrieval import Neighbors
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 
@@ -69,17 +70,20 @@ class KNN(TextRouter):
         )
         mean, predicted = self.llm_mean_[llm_index].astype(np.float32), np.empty((b, len(llm_index)), dtype=np.float32)
         known, added, m = self.scores_.take_instances(rows), self.added_[rows], self.scores_.n_llms
+
+        def average(at: NDArray[np.int64]) -> None:
+            if llm_index[at[0]] < m:
+                scores, observed = known.take_llms(llm_index[at]).block(slice(None))
+            else:
+                scores = added[:, llm_index[at] - m]
+                scores, observed = np.nan_to_num(scores), (~np.isnan(scores)).astype(np.float32)
+            count = k if observed.all() else chosen @ observed  # (b, n) x (n, m) -> (b, m)
+            predicted[:, at] = (chosen @ scores + (k - count) * mean[at]) / np.float32(k)
+
         step = max(1, CELLS_AT_ONCE // max(len(rows), 1))
-        for of_known in (True, False):
-            columns = np.flatnonzero((llm_index < m) == of_known)
-            for at in (columns[start : start + step] for start in range(0, len(columns), step)):
-                if of_known:
-                    scores, observed = known.take_llms(llm_index[at]).block(slice(None))
-                else:
-                    scores = added[:, llm_index[at] - m]
-                    scores, observed = np.nan_to_num(scores), (~np.isnan(scores)).astype(np.float32)
-                count = k if observed.all() else chosen @ observed  # (b, n) x (n, m) -> (b, m)
-                predicted[:, at] = (chosen @ scores + (k - count) * mean[at]) / np.float32(k)
+        for columns in (np.flatnonzero(llm_index < m), np.flatnonzero(llm_index >= m)):
+            for _ in in_order([columns[start : start + step] for start in range(0, len(columns), step)], average):
+                pass
         return predicted
 
     def state(self) -> dict[str, NDArray[Any]]:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from recroute._version import __version__
-from recroute.data.atomic import new_file
+from recroute.evaluation.result_json import Result
 from recroute.subpool.rows import ALL, ORACLE, ROUTED, STRONG
 
 ENOUGH = 0.99  # of what all LLMs reach
 
 
 @dataclass(frozen=True)
-class PoolChoice:
+class PoolChoice(Result):
     """The LLMs worth deploying.
 
     Parameters
@@ -99,23 +96,11 @@ class PoolChoice:
     def with_info(self, **more: Any) -> PoolChoice:
         return replace(self, info={**self.info, **more})
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
         """The result JSON: version, command, data set, seed, rows, the pool and what else is known of it."""
-        head = {
-            "recroute": __version__,
-            "command": self.info.get("command", []),
-            "dataset": self.info["dataset"],
-            "seed": self.info["seed"],
-        }
-        rest = {key: value for key, value in self.info.items() if key not in head}
         tables = {name: getattr(self, name) for name in ("pools", "tasks", "replacements", "rows")}
         plain = {name: table.with_columns(pl.col(pl.Float64).fill_nan(None)) for name, table in tables.items()}
-        return {**head, **rest, "llms": self.llms, **{name: table.to_dicts() for name, table in plain.items()}}
-
-    def write_json(self, path: str | Path) -> None:
-        """Write the result JSON, whole or not at all."""
-        with new_file(Path(path)) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf8")
+        return {**self.head(command), "llms": self.llms, **{name: table.to_dicts() for name, table in plain.items()}}
 
 
 def _share(rows: pl.DataFrame, sign: str = "") -> str:

@@ -218,7 +218,7 @@ def scale_curve(folder: str, share: float = 1.0, sizes: str = "3,10,100,1000,856
     dataset = part(read_dataset(folder), share)
     start = time.perf_counter()
     found = rr.scale(dataset, ["knn", "svd", "auto"], pool_sizes=[int(size) for size in sizes.split(",")])
-    table = found.table.filter((pl.col("metric") == "lift") & (pl.col("group") == "mean") & pl.col("seed").is_null())
+    table = found.rows.filter((pl.col("metric") == "lift") & (pl.col("group") == "mean") & pl.col("seed").is_null())
     lifts = {f"lift_{row['router']}_{row['pool_size']}": row["value"] for row in table.to_dicts() if row["pool_size"]}
     return {"seconds": time.perf_counter() - start, **lifts}
 

@@ -1,0 +1,37 @@
+"""The result JSON that every verb writes."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from recroute._version import __version__
+from recroute.data.atomic import new_file
+
+
+class Result(ABC):
+    """What can be written as a result JSON; a subclass has `info`, what is known of the run."""
+
+    info: Mapping[str, Any]
+
+    @abstractmethod
+    def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
+        """The result JSON: version, command, data set, seed, rows and what else is known of the run."""
+
+    def head(self, command: list[str] | None = None) -> dict[str, Any]:
+        """All of the result JSON but its tables; `command` replaces what `info` says of it."""
+        first = {
+            "recroute": __version__,
+            "command": command or self.info.get("command", []),
+            "dataset": self.info["dataset"],
+            "seed": self.info["seed"],
+        }
+        return first | {key: value for key, value in self.info.items() if key not in first}
+
+    def write_json(self, path: str | Path, command: list[str] | None = None) -> None:
+        """Write the result JSON, whole or not at all."""
+        with new_file(Path(path)) as temporary:
+            temporary.write_text(json.dumps(self.to_dict(command), indent=1), encoding="utf8")
