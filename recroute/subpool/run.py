@@ -163,9 +163,9 @@ def _one_seed(found: _Found, parts: Split, router: Router, wanted: _Wanted, prog
         above = "" if wanted.budget is None else f", or a known cost of at most {wanted.budget:g} USD per 1,000 prompts"
         found.notes.append(f"seed {parts.seed}: {left_out} LLMs without a record on train{above}, are left out")
     whole = replace(parts, test=parts.test.take_instances(_with_record(parts.test)))
-    everyone = np.unique(parts.train.interactions.coordinates()[1])  # above the budget too: what it costs in quality
+    everyone = np.flatnonzero(parts.train.interactions.llm_counts)  # above the budget too: what it costs in quality
     train, test = parts.train.take_llms(allowed), whole.test.take_llms(allowed)
-    train = train.take_instances(_with_record(train))
+    train = train.evaluated()
     parts = replace(parts, train=train, valid=parts.valid.take_llms(allowed), test=test)
     values = {
         "routed": routed_value(train, replace(router, seed=parts.seed), parts.seed),
@@ -193,7 +193,7 @@ def _one_seed(found: _Found, parts: Split, router: Router, wanted: _Wanted, prog
 
 
 def _with_record(data: Dataset) -> NDArray[np.int64]:
-    return np.unique(data.interactions.coordinates()[0]).astype(np.int64)
+    return np.flatnonzero(data.interactions.instance_counts)
 
 
 def _groups(
