@@ -85,8 +85,8 @@ def fold_in(
 def factorise(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> tuple[Array, Array, Array]:
     """LLM mean plus a low-rank model of the residual: the scores are about mean + left @ right.T.
 
-    A complete matrix gets its column means and the truncated SVD of what they leave; where cells are unobserved
-    `factorise_missing` fits the same model to the observed ones.
+    The column means of the matrix and the truncated SVD of what they leave, its unobserved cells `completed` with the
+    same number of factors.
 
     Parameters
     ----------
@@ -99,25 +99,29 @@ def factorise(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> tuple
     -------
     mean f64 (m,), left f64 (n, k) with orthonormal columns, right f64 (m, k)
     """
-    if not matrix.is_complete:
-        return factorise_missing(matrix, n_factors, seed)
-    if matrix.n_observed <= AT_ONCE:
-        cells = matrix.dense().astype(np.float64)
+    scores, (n, m) = completed(matrix, n_factors, seed), matrix.shape
+    if n * m <= AT_ONCE:
+        cells = scores(slice(None)).astype(np.float64)
         mean: Array = cells.mean(axis=0)
         return mean, *truncated_svd(cells - mean, n_factors, seed)
-    total = sum(block.sum(axis=0, dtype=np.float64) for block in pass_over(matrix.shape, matrix.dense))
-    mean = np.asarray(total / matrix.n_instances)
+    total = sum(column for column in pass_over((n, m), lambda rows: scores(rows).sum(axis=0, dtype=np.float64)))
+    mean = np.asarray(total / n)
     centre = mean.astype(np.float32)
-    k = min(n_factors, *matrix.shape)
-    left, right = leading_subspace(lambda rows: matrix.dense(rows) - centre, matrix.shape, k, N_PASSES, seed)
+
+    def residual(rows: slice) -> Floats:
+        block = scores(rows)
+        block -= centre
+        return block
+
+    left, right = leading_subspace(residual, (n, m), min(n_factors, n, m), N_PASSES, seed)
     return orthogonal(mean, left, right)
 
 
 def completed(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> Callable[[slice], Floats]:
-    """Rows f32 (b, m) of the matrix, its unobserved cells as `factorise` predicts them, clipped to [0, 1]."""
+    """Rows f32 (b, m) of the matrix, its unobserved cells as `factorise_missing` predicts them, clipped to [0, 1]."""
     if matrix.is_complete:
         return matrix.dense
-    mean, left, right = factorise(matrix, n_factors, seed)
+    mean, left, right = factorise_missing(matrix, n_factors, seed)
     loadings = np.column_stack([np.ones(len(left)), left]).astype(np.float32)
     vectors = np.column_stack([mean, right]).astype(np.float32)
 
