@@ -99,7 +99,8 @@ def factorise(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> tuple
     -------
     mean f64 (m,), left f64 (n, k) with orthonormal columns, right f64 (m, k)
     """
-    scores, (n, m) = completed(matrix, n_factors, seed), matrix.shape
+    known = None if matrix.is_complete else factorise_missing(matrix, n_factors, seed)
+    scores, (n, m) = (matrix.dense if known is None else _filled(matrix, *known)), matrix.shape
     if n * m <= AT_ONCE:
         cells = scores(slice(None)).astype(np.float64)
         mean: Array = cells.mean(axis=0)
@@ -113,7 +114,8 @@ def factorise(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> tuple
         block -= centre
         return block
 
-    left, right = leading_subspace(residual, (n, m), min(n_factors, n, m), N_PASSES, seed)
+    start, n_passes = (None, N_PASSES) if known is None else (known[2], 2)
+    left, right = leading_subspace(residual, (n, m), min(n_factors, n, m), n_passes, seed, start)
     return orthogonal(mean, left, right)
 
 
@@ -121,7 +123,10 @@ def completed(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> Calla
     """Rows f32 (b, m) of the matrix, its unobserved cells as `factorise_missing` predicts them, clipped to [0, 1]."""
     if matrix.is_complete:
         return matrix.dense
-    mean, left, right = factorise_missing(matrix, n_factors, seed)
+    return _filled(matrix, *factorise_missing(matrix, n_factors, seed))
+
+
+def _filled(matrix: InteractionMatrix, mean: Array, left: Array, right: Array) -> Callable[[slice], Floats]:
     loadings = np.column_stack([np.ones(len(left)), left]).astype(np.float32)
     vectors = np.column_stack([mean, right]).astype(np.float32)
 

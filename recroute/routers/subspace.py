@@ -14,7 +14,12 @@ Floats = NDArray[np.float32]
 
 
 def leading_subspace(
-    residual: Callable[[slice], Floats], shape: tuple[int, int], n_factors: int, n_passes: int, seed: int
+    residual: Callable[[slice], Floats],
+    shape: tuple[int, int],
+    n_factors: int,
+    n_passes: int,
+    seed: int,
+    start: Array | None = None,
 ) -> tuple[Array, Array]:
     """Leading factors of a matrix that is made block by block, by randomised subspace iteration.
 
@@ -28,6 +33,8 @@ def leading_subspace(
     n_passes : int
         Passes over the matrix; each multiplies with the matrix and its transpose.
     seed : int
+    start : f64 (m, q), optional
+        Columns that are near the right factors; random ones fill them up.
 
     Returns
     -------
@@ -38,6 +45,8 @@ def leading_subspace(
     n, m = shape
     width = min(n_factors + 8, n, m)
     image = np.random.default_rng(seed).standard_normal((width, m))
+    if start is not None:
+        image[: start.shape[1]] = start.T / max(float(np.linalg.norm(start, axis=0).max(initial=0)), 1e-12)
     left = np.empty((n, width))
     for _ in range(n_passes):
         basis = np.linalg.qr(image.T)[0]
