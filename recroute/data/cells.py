@@ -30,7 +30,6 @@ class Cells(Protocol):
     def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
     def scores(self) -> sp.csr_matrix: ...
     def costs(self) -> sp.csr_matrix | None: ...
-    def arrays(self) -> list[NDArray[Any]]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +88,6 @@ class DenseCells:
         if (spent := self.spent) is None:
             return None
         return self._stored(lambda rows, seen: spent[rows][seen])
-
-    def arrays(self) -> list[NDArray[Any]]:
-        return [self.codes, self.values]
 
     def _stored(self, of_rows: Any) -> sp.csr_matrix:
         indptr = np.concatenate([[0], np.cumsum(self.instance_counts())])
@@ -168,9 +164,6 @@ class SparseCells:
 
     def costs(self) -> sp.csr_matrix | None:
         return self.spent
-
-    def arrays(self) -> list[NDArray[Any]]:
-        return [self.stored.data, self.stored.indices, self.stored.indptr]
 
 
 def row_blocks(n: int, m: int) -> list[slice]:

@@ -165,7 +165,7 @@ class InteractionMatrix:
         return self.cells.costs()
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """The scores, without costs, as arrays by name; `of_state` takes them back."""
+        """The scores, without costs, as arrays: enough to tell two matrices apart; `of_state` takes them back."""
         if isinstance(self.cells, DenseCells):
             return {"codes": np.asarray(self.cells.codes), "values": self.cells.values}
         stored = self.scores
@@ -180,11 +180,6 @@ class InteractionMatrix:
         return cls.from_csr(
             sp.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(int(n), int(m)))
         )
-
-    @property
-    def arrays(self) -> list[NDArray[Any]]:
-        """What the scores are made of, in either layout: enough to tell two matrices apart."""
-        return self.cells.arrays()
 
 
 def is_dense(n_observed: int, shape: tuple[int, int]) -> bool:

@@ -57,4 +57,5 @@ def out_of_fold(
 
 
 def is_fitted(router: Router) -> bool:
+    """Whether `fit` has been called on it, or it was loaded."""
     return hasattr(router, "llm_ids_")

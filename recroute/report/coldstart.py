@@ -13,7 +13,7 @@ from rich.table import Table
 
 from recroute.coldstart import ColdStart
 from recroute.data.atomic import new_file
-from recroute.report.html import html_list, page
+from recroute.report.html import html_list, opening, page
 from recroute.report.html_table import Number, fact_table, html_table
 from recroute.report.plot import COLOURS, MARKERS
 from recroute.report.svg import inline_svg
@@ -214,12 +214,12 @@ def _head(found: ColdStart, level: int) -> Iterator[str]:
         f"{data['n_instances']:,} instances x {data['n_llms']:,} LLMs; {row['n_llms']} of them play the unseen ones "
         f"(held out: {data['holdout']}); {len(found.info['seeds'])} seeds; 95% bootstrap intervals."
     )
-    yield f'<p class="facts">{escape(told)}</p>'
-    if data["simulated"]:
-        yield '<p class="banner">SIMULATED DATA: nothing here says anything about real LLMs.</p>'
-    if not found.info["complete"]:
-        yield '<p class="banner">INTERRUPTED: only the seeds that were finished are here.</p>'
-    yield f'<section class="verdict">{html_list(found.sentences())}</section>'
+    yield from opening(
+        told,
+        simulated=data["simulated"],
+        interrupted=None if found.info["complete"] else "seeds",
+        verdict=html_list(found.sentences()),
+    )
     if found.notes:
         yield f'<h{level + 1}>What you should know</h{level + 1}><div class="notes">{html_list(found.notes)}</div>'
 

@@ -17,7 +17,7 @@ from recroute.evaluation.frontier_result import PROMPTS
 from recroute.evaluation.frontier_rows import COMPARED
 from recroute.report.frontier_curves import single_llms
 from recroute.report.frontier_plot import plot_frontier
-from recroute.report.html import html_list, origin_sections, page
+from recroute.report.html import html_list, opening, origin_sections, page
 from recroute.report.html_table import Number, html_table
 from recroute.report.svg import inline_svg
 
@@ -79,12 +79,12 @@ def frontier_sections(found: Frontier) -> Iterator[str]:
         f"{data['n_instances']:,} instances x {data['n_llms']:,} LLMs; {_n(found):,} test instances x {n_seeds} "
         f"seed{'s' * (n_seeds != 1)}; 95% bootstrap intervals. Costs are {found.unit} per 1,000 prompts."
     )
-    yield f'<p class="facts">{escape(told)}</p>'
-    if data["simulated"]:
-        yield '<p class="banner">SIMULATED DATA: nothing here says anything about real LLMs.</p>'
-    if not found.info["complete"]:
-        yield '<p class="banner">INTERRUPTED: only the seeds that were finished are here.</p>'
-    yield f'<section class="verdict">{html_list(found.sentences())}</section>'
+    yield from opening(
+        told,
+        simulated=data["simulated"],
+        interrupted=None if found.info["complete"] else "seeds",
+        verdict=html_list(found.sentences()),
+    )
     yield f'<h2>What you should know</h2><div class="notes">{html_list(found.notes)}</div>'
     caption = (
         "Each curve is the concave hull of a router's choices as cost counts more and more; between two points lie "

@@ -44,6 +44,16 @@ def evaluation_sections(evaluation: Evaluation) -> Iterator[str]:
     yield from origin_sections(evaluation.info, evaluation.seeds)
 
 
+def opening(facts: str, *, simulated: bool, interrupted: str | None, verdict: str) -> Iterator[str]:
+    """What stands under a title: the facts, banners (`interrupted` says what was finished), and the verdict as HTML."""
+    yield f'<p class="facts">{escape(facts)}</p>'
+    if simulated:
+        yield '<p class="banner">SIMULATED DATA: nothing here says anything about real LLMs.</p>'
+    if interrupted is not None:
+        yield f'<p class="banner">INTERRUPTED: only the {escape(interrupted)} that were finished are here.</p>'
+    yield f'<section class="verdict">{verdict}</section>'
+
+
 def page(title: str, sections: Iterable[str]) -> str:
     """A whole page of these sections, with style and script in it."""
     assets = files("recroute.report").joinpath("assets")
@@ -68,13 +78,12 @@ def _head(evaluation: Evaluation, level: int = 1) -> Iterator[str]:
     info = evaluation.info
     data = info["dataset"]
     yield f"<h{level}>Routing on {escape(str(data['name']))}</h{level}>"
-    yield f'<p class="facts">{escape(_facts(evaluation))}</p>'
-    if data.get("simulated"):
-        yield '<p class="banner">SIMULATED DATA: nothing here says anything about real LLMs.</p>'
-    if not info["complete"]:
-        yield '<p class="banner">INTERRUPTED: only the pools that were finished are here.</p>'
-    sentences = evaluation.sentences() or ["No router was compared with a baseline."]
-    yield f'<section class="verdict">{html_list(sentences)}</section>'
+    yield from opening(
+        _facts(evaluation),
+        simulated=data.get("simulated", False),
+        interrupted=None if info["complete"] else "pools",
+        verdict=html_list(evaluation.sentences() or ["No router was compared with a baseline."]),
+    )
     if evaluation.notes:
         yield f'<h{level + 1}>What you should know</h{level + 1}><div class="notes">{html_list(evaluation.notes)}</div>'
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from recroute.data.atomic import new_file
 from recroute.evaluation import LearningCurve
-from recroute.report.html import html_list, origin_sections, page
+from recroute.report.html import html_list, opening, origin_sections, page
 from recroute.report.html_table import Number, html_table
 from recroute.report.plot import plot_growth, save_axes
 from recroute.report.svg import inline_svg
@@ -78,12 +78,12 @@ def _sections(found: LearningCurve) -> Iterator[str]:
         f"{data['n_test']:,} test instances x {len(found.seeds)} seed{'s' * (len(found.seeds) != 1)}; 95% bootstrap "
         "intervals."
     )
-    yield f'<p class="facts">{escape(told)}</p>'
-    if data.get("simulated"):
-        yield '<p class="banner">SIMULATED DATA: nothing here says anything about real LLMs.</p>'
-    if not found.info["complete"]:
-        yield '<p class="banner">INTERRUPTED: only the training sets that were finished are here.</p>'
-    yield f'<section class="verdict">{html_list(found.sentences())}<p>{escape(_rule(found))}</p></section>'
+    yield from opening(
+        told,
+        simulated=data.get("simulated", False),
+        interrupted=None if found.info["complete"] else "training sets",
+        verdict=f"{html_list(found.sentences())}<p>{escape(_rule(found))}</p>",
+    )
     if found.notes:
         yield f'<h2>What you should know</h2><div class="notes">{html_list(found.notes)}</div>'
     yield "<h2>As the training data grow</h2>"

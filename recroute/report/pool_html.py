@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from recroute.data.atomic import new_file
-from recroute.report.html import html_list, page
+from recroute.report.html import html_list, opening, page
 from recroute.report.html_table import Number, fact_table, html_table
 from recroute.report.plot import COLOURS, MARKERS
 from recroute.report.pool import GROUPS, METRICS, marked, members, n_candidates, one_row, sizes
@@ -94,12 +94,12 @@ def _head(found: PoolChoice, level: int) -> Iterator[str]:
         f"{data['n_test']:,} test prompts x {len(found.info['seeds'])} seeds; 95% bootstrap intervals. Pools are "
         "chosen on training prompts."
     )
-    yield f'<p class="facts">{escape(told)}</p>'
-    if data["simulated"]:
-        yield '<p class="banner">SIMULATED DATA: nothing here says anything about real LLMs.</p>'
-    if not found.info["complete"]:
-        yield '<p class="banner">INTERRUPTED: only the seeds that were finished are here.</p>'
-    yield f'<section class="verdict">{html_list(found.sentences())}</section>'
+    yield from opening(
+        told,
+        simulated=data["simulated"],
+        interrupted=None if found.info["complete"] else "seeds",
+        verdict=html_list(found.sentences()),
+    )
     if found.notes:
         yield f'<h{level + 1}>What you should know</h{level + 1}><div class="notes">{html_list(found.notes)}</div>'
 

@@ -125,7 +125,7 @@ def _name(part: Router) -> NDArray[np.str_]:
 def _contents(train: Dataset) -> list[NDArray[Any]]:
     """All that a router reads."""
     texts = ["\0".join(train.prompts or ()), "\0".join(train.instance_ids.ids), train.llms.write_csv()]
-    found = [*train.interactions.arrays, train.tasks]
+    found = [*train.interactions.state().values(), train.tasks]
     if train.interactions.costs is not None:
         found.append(train.interactions.costs.data)
     if train.preferences is not None:

@@ -45,7 +45,7 @@ def data_digest(*parts: Dataset) -> str:
     digest = hashlib.sha256()
     for data in parts:
         fought = [] if data.preferences is None else data.preferences.arrays
-        for array in (*data.interactions.arrays, data.embeddings, *fought):
+        for array in (*data.interactions.state().values(), data.embeddings, *fought):
             digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
         for text in (*(data.prompts or ()), *data.tasks.tolist()):
             digest.update(text.encode("utf8", "surrogatepass") + b"\0")
