@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import polars as pl
 import typer
 
 from recroute.cli.options import JsonPath, Quiet, Seed, conclude, console, progress_bar
 from recroute.cli.outputs import Outputs, with_origin
-from recroute.data import write_dataset
+from recroute.data import Dataset, write_dataset
+from recroute.data.atomic import new_file
 from recroute.data.sources import simulate
 from recroute.evaluation import prepare_split, scale
 from recroute.report import growth_plot, growth_table, save_growth_png
@@ -35,6 +37,7 @@ def demo(
     screen = console(quiet)
     data = simulate(seed=seed)
     write_dataset(data, out / "dataset")
+    _write_table(data, out / "simulated_scores.csv")
     screen.print(f"SIMULATED DATA: {data.n_llms} made-up LLMs x {data.n_instances:,} template prompts", style="bold")
     with progress_bar("fitting routers in growing pools", quiet) as progress:
         found = scale(
@@ -60,6 +63,13 @@ def demo(
         markup=False,
     )
     screen.print(f'Try: recroute route {out / "router"} "your prompt" --top-k 3', markup=False)
-    screen.print(f"Written to {out}: dataset/, router/, growth.png (all simulated)", markup=False)
+    screen.print(f"Written to {out}: dataset/, simulated_scores.csv, router/, growth.png (all simulated)", markup=False)
     Outputs(json=json_path).write(with_origin(found, {}))
     conclude(found, screen)
+
+
+def _write_table(data: Dataset, path: Path) -> None:
+    """The scores as a person may have them: a row for each prompt, a column for each LLM."""
+    scores = pl.from_numpy(data.interactions.dense(), schema=list(data.llm_ids), orient="row").fill_nan(None)
+    with new_file(path) as temporary:
+        data.instances.select("instance_id", "prompt", "task").hstack(scores).write_csv(temporary)

@@ -1,6 +1,5 @@
 """Evaluated answers and preferences as data: records, id maps, the three-state matrix, data sets, their folder."""
 
-from recroute.data.costs import dense_costs
 from recroute.data.dataset import Dataset
 from recroute.data.encoding import Encoder, Precomputed
 from recroute.data.folder import read_dataset, write_dataset
@@ -21,7 +20,6 @@ __all__ = [
     "Precomputed",
     "Preferences",
     "Records",
-    "dense_costs",
     "leaderboard",
     "llm_means",
     "prompt_groups",

@@ -30,6 +30,7 @@ class Cells(Protocol):
     def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
     def scores(self) -> sp.csr_matrix: ...
     def costs(self) -> sp.csr_matrix | None: ...
+    def dense_costs(self) -> NDArray[np.float32] | None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +90,9 @@ class DenseCells:
             return None
         return self._stored(lambda rows, seen: spent[rows][seen])
 
+    def dense_costs(self) -> NDArray[np.float32] | None:
+        return self.spent
+
     def _stored(self, of_rows: Any) -> sp.csr_matrix:
         indptr = np.concatenate([[0], np.cumsum(self.instance_counts())])
         indices = np.empty(indptr[-1], dtype=np.int32)
@@ -146,10 +150,7 @@ class SparseCells:
         return SparseCells(_columns(self.stored, index), None if self.spent is None else _columns(self.spent, index))
 
     def dense(self) -> NDArray[np.float32]:
-        block = np.full(self.shape, np.nan, dtype=np.float32)
-        rows = np.repeat(np.arange(self.shape[0]), np.diff(self.stored.indptr))
-        block[rows, self.stored.indices] = self.stored.data
-        return block
+        return _filled(self.stored)
 
     def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         stored = self.stored[rows]
@@ -164,6 +165,9 @@ class SparseCells:
 
     def costs(self) -> sp.csr_matrix | None:
         return self.spent
+
+    def dense_costs(self) -> NDArray[np.float32] | None:
+        return None if self.spent is None else _filled(self.spent)
 
 
 def row_blocks(n: int, m: int) -> list[slice]:
@@ -194,6 +198,14 @@ def _canonical(
     matrix = sp.csr_matrix((data, indices, indptr), shape=shape)
     matrix.has_canonical_format = True
     return matrix
+
+
+def _filled(matrix: sp.csr_matrix) -> NDArray[np.float32]:
+    """A block f32 (n, m), NaN where nothing is stored."""
+    block = np.full(matrix.shape, np.nan, dtype=np.float32)
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    block[rows, matrix.indices] = matrix.data
+    return block
 
 
 def _columns(matrix: sp.csr_matrix, index: Index) -> sp.csr_matrix:

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from recroute.data.cells import DenseCells
-from recroute.data.matrix import InteractionMatrix
 from recroute.data.records import number_column, require_columns, text_column
 from recroute.errors import DataError
 
 PRICES = "prices"
 CHARACTERS_PER_TOKEN = 4  # of English text under the usual byte-pair encodings
 TOKENS_OUT = 256  # assumed length of an answer where the records do not count its tokens
-
-
-def dense_costs(matrix: InteractionMatrix) -> NDArray[np.float32] | None:
-    """Costs f32 (n, m), NaN where unknown; None where there are none at all."""
-    if isinstance(matrix.cells, DenseCells):
-        block = matrix.cells.spent
-    elif (costs := matrix.costs) is not None:
-        block = np.full(matrix.shape, np.nan, dtype=np.float32)
-        block[matrix.coordinates()] = costs.data
-    else:
-        block = None
-    return None if block is None or np.isnan(block).all() else block
 
 
 def cost_column(

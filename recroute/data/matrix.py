@@ -164,6 +164,20 @@ class InteractionMatrix:
         """USD per answer as CSR f32 (n, m), in the cells of `scores`, NaN where unknown; None without costs."""
         return self.cells.costs()
 
+    def dense_costs(self) -> NDArray[np.float32] | None:
+        """USD per answer f32 (n, m), NaN where unknown; None where no cost is known."""
+        block = self.cells.dense_costs()
+        return None if block is None or np.isnan(block).all() else block
+
+    def mean_costs(self) -> NDArray[np.float64] | None:
+        """Mean USD per answer of each LLM, f64 (m,), NaN where unknown; None where no cost is known."""
+        if (block := self.dense_costs()) is None:
+            return None
+        n_known = np.count_nonzero(~np.isnan(block), axis=0)
+        found = np.full(self.n_llms, np.nan)
+        np.divide(np.nansum(block, axis=0, dtype=np.float64), n_known, out=found, where=n_known > 0)
+        return found
+
     def state(self) -> dict[str, NDArray[Any]]:
         """The scores, without costs, as arrays: enough to tell two matrices apart; `of_state` takes them back."""
         if isinstance(self.cells, DenseCells):

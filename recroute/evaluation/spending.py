@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.data import Dataset, dense_costs
+from recroute.data import Dataset
 from recroute.metrics import Spending
 from recroute.routers import Router
 from recroute.routers.costs import CostModel, vectors
@@ -39,8 +39,8 @@ class PoolCosts:
 
 def pool_costs(train: Dataset, test: Dataset) -> PoolCosts | None:
     """Costs of each LLM; None where the data have no costs on both."""
-    observed = dense_costs(test.interactions)
-    if observed is None or dense_costs(train.interactions) is None:
+    observed = test.interactions.dense_costs()
+    if observed is None or train.interactions.dense_costs() is None:
         return None
     model = CostModel.fit(train)
     return PoolCosts(model.level, model.predict(vectors(test)), observed)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.data import Dataset, dense_costs
+from recroute.data import Dataset
 from recroute.errors import RouterError
 from recroute.routers.base import Instances, Ranking, Scores, fitted, setting
 from recroute.routers.costs import CostModel, cost_unit, no_costs, vectors
@@ -68,7 +68,7 @@ class Budgeted(Composite):
         return super()._with_vectors(train)
 
     def _fit(self, train: Dataset) -> None:
-        if (costs := dense_costs(train.interactions)) is None:
+        if (costs := train.interactions.dense_costs()) is None:
             raise RouterError(no_costs(train))
         scores = train.interactions.dense()
         seen = np.flatnonzero(~np.isnan(scores).all(axis=1))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.bridges import fit_ridge
-from recroute.data import Dataset, dense_costs
+from recroute.data import Dataset
 from recroute.errors import RouterError
 
 if TYPE_CHECKING:
@@ -48,14 +48,11 @@ class CostModel:
     @classmethod
     def fit(cls, train: Dataset) -> CostModel:
         """From the known costs of the training instances; RouterError if there are none."""
-        costs = dense_costs(train.interactions)
-        if costs is None:
+        costs, level = train.interactions.dense_costs(), train.interactions.mean_costs()
+        if costs is None or level is None:
             raise RouterError(no_costs(train))
         known = ~np.isnan(costs)
-        n_known = known.sum(axis=0)
-        total = np.where(known, costs, 0).sum(axis=0, dtype=np.float64)
-        level = np.divide(total, n_known, out=np.full(len(total), np.nan), where=n_known > 0)
-        level = np.where(n_known > 0, level, np.nanmax(level))
+        level = np.where(np.isnan(level), np.nanmax(level), level)
         relative = np.divide(costs, level, out=np.ones(costs.shape), where=known & (level > 0))
         relative[~known] = 0
         rows = known.any(axis=1)

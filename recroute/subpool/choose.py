@@ -78,12 +78,6 @@ def candidates(train: Dataset, size: int, keep: Sequence[str], budget: float | N
 
 def mean_costs(train: Dataset) -> Array:
     """Mean USD per 1,000 prompts of each LLM, f64 (m,), NaN where it is not known. DataError without any cost."""
-    costs = train.interactions.costs
-    known = np.zeros(0, dtype=bool) if costs is None else ~np.isnan(costs.data)
-    if costs is None or not known.any():
+    if (costs := train.interactions.mean_costs()) is None:
         raise DataError(f"{train.name} has no costs, which a budget needs; add a column cost (USD) to records.parquet")
-    llm = train.interactions.coordinates()[1][known]
-    count = np.bincount(llm, minlength=train.n_llms)
-    total = 1000 * np.bincount(llm, costs.data[known].astype(np.float64), minlength=train.n_llms)
-    found: Array = np.divide(total, count, out=np.full(train.n_llms, np.nan), where=count > 0)
-    return found
+    return 1000 * costs

@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.data import dense_costs
 from recroute.routers import Router
 from recroute.splits import Split
 
@@ -54,7 +53,7 @@ def judge(router: Router, split: Split, pool: Sequence[int] | NDArray[np.integer
     chosen = scores[rows, choice]
     best = np.where(np.isnan(scores), -np.inf, scores).max(axis=1)
     cost = np.full(len(scores), np.nan)
-    if (costs := dense_costs(test.interactions)) is not None:
+    if (costs := test.interactions.dense_costs()) is not None:
         cost = costs[rows, choice]
     return Judged(chosen, np.where(np.isfinite(best), best, np.nan), np.isnan(chosen).astype(np.float64), cost)
 

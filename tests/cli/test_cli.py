@@ -7,11 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from recroute.cli.app import run
-from recroute.data import write_dataset
+from recroute.data import read_dataset, write_dataset
 from recroute.data.sources import simulate
 from recroute.testing import planted_dataset
 
@@ -142,6 +143,13 @@ def test_demo_tells_the_whole_story(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (tmp_path / "demo" / "growth.png").read_bytes().startswith(b"\x89PNG")
     assert run(["route", str(tmp_path / "demo" / "router"), "Translate the sign at the quay", "--quiet"]) == 0
     assert json.loads((tmp_path / "demo.json").read_text())["dataset"]["simulated"] is True
+    table = ["data", "import", "table", str(tmp_path / "demo" / "simulated_scores.csv"), str(tmp_path / "mine")]
+    assert run([*table, "--quiet"]) == 0
+    mine, made = read_dataset(tmp_path / "mine"), read_dataset(tmp_path / "demo" / "dataset")
+    made = made.take_instances(made.instance_ids.to_index(list(mine.instance_ids)))
+    made = made.take_llms(made.llm_ids.to_index(list(mine.llm_ids)))
+    np.testing.assert_array_equal(mine.interactions.dense(), made.interactions.dense())
+    assert mine.prompts == made.prompts
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recroute.data import dense_costs, read_dataset
+from recroute.data import read_dataset
 from recroute.errors import DataError
 
 RECORDS = {
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def costs(path: Path, cost: str | None) -> np.ndarray | None:
-    return dense_costs(read_dataset(path, cost=cost).interactions)
+    return read_dataset(path, cost=cost).interactions.dense_costs()
 
 
 def test_without_a_column_cost_there_are_none(folder: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recroute.data import Dataset, InteractionMatrix, dense_costs
+from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import RouterError
 from recroute.routers import load_router, make_router
 from recroute.routers.budgeted import Budgeted
@@ -37,7 +37,7 @@ def spent(router: Budgeted, test: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Cost of 1,000 prompts and score of each choice."""
     choice = router.rank(test).llm_index[:, 0]
     rows = np.arange(test.n_instances)
-    return 1000 * dense_costs(test.interactions)[rows, choice], test.interactions.dense()[rows, choice]
+    return 1000 * test.interactions.dense_costs()[rows, choice], test.interactions.dense()[rows, choice]
 
 
 def test_full_quality_costs_half_where_a_cheap_llm_suffices_on_half(fitted: Budgeted) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.bridges import fit_ridge
-from recroute.data import Dataset, IdMap, InteractionMatrix, dense_costs
+from recroute.data import Dataset, IdMap, InteractionMatrix
 from recroute.data.records import require_columns, text_column
 from recroute.errors import DataError
 from recroute.routers.unseen.calibrate import NORMAL
@@ -117,7 +117,7 @@ def read_costs(interactions: InteractionMatrix | Dataset | None, table: pl.DataF
     """Costs f32 (k, j) of the answers that came with the j LLMs of the table; None where there are none."""
     if isinstance(interactions, Dataset):
         interactions = interactions.take_llms(interactions.llm_ids.to_index(table["llm_id"].to_list())).interactions
-    return None if interactions is None else dense_costs(interactions)
+    return None if interactions is None else interactions.dense_costs()
 
 
 def check_table(llm_table: pl.DataFrame) -> pl.DataFrame:
