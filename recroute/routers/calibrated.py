@@ -23,8 +23,10 @@ class Calibrated(Composite):
 
     Afterwards a predicted score of .7 is one that holds in 70 of 100 prompts on average, whatever scale the router
     came with, and b weighs what the router says of a prompt against the LLM's mean score: predictions that exaggerate
-    are drawn to the means, and what does not hold on prompts the router has not seen is left out.
-    Source: Breiman, Stacked regressions, Machine Learning 1996 (the regression on predictions for unseen data).
+    are drawn to the means, and what does not hold on prompts the router has not seen is left out. a and b are not
+    negative: where weak LLMs were evaluated on easy prompts only, the order of the LLMs would turn around.
+    Source: Breiman, Stacked regressions, Machine Learning 1996 (the regression on predictions for unseen data, and
+    its constraint).
     """
 
     name: ClassVar[str] = "calibrated"
@@ -48,7 +50,7 @@ class Calibrated(Composite):
         centre = X.mean(axis=0)
         penalty = PENALTY * len(y) * X.var(axis=0).max() + 1e-9
         gram = (X - centre).T @ (X - centre) + penalty * np.eye(X.shape[1])
-        slope = np.linalg.solve(gram, (X - centre).T @ (y - y.mean()))
+        slope = non_negative(gram, (X - centre).T @ (y - y.mean()))
         self.coefficient_ = np.concatenate([[y.mean() - centre @ slope], slope])
         self.parts_ = fit_parts(parts, train)
 
@@ -56,3 +58,12 @@ class Calibrated(Composite):
         offset, *slopes = self.coefficient_.astype(np.float32)
         scores = [part.score(instances, llm_index) for part in self.parts_]
         return np.asarray(offset + sum(slope * block for slope, block in zip(slopes, scores, strict=True)))
+
+
+def non_negative(gram: Array, target: Array) -> Array:
+    """The minimum of `x @ gram @ x / 2 - target @ x` over x >= 0, f64 (k,), for a positive definite gram f64 (k, k)."""
+    from scipy.optimize import nnls
+
+    root = np.linalg.cholesky(gram).T
+    found: Array = nnls(root, np.linalg.solve(root.T, target))[0]
+    return found

@@ -1,9 +1,10 @@
 """Predictions on the scale of the scores."""
 
 import numpy as np
+import polars as pl
 import pytest
 
-from recroute.data import Dataset, Precomputed
+from recroute.data import Dataset, InteractionMatrix, Precomputed
 from recroute.routers import make_router
 
 
@@ -27,3 +28,22 @@ def test_what_does_not_hold_on_unseen_prompts_leaves_the_means(planted: Dataset)
     router = make_router("calibrated", router="knn(n_neighbors=5)", views="embedding").fit(noise)
     _, _, of_router = router.coefficient_
     assert abs(of_router) < 0.1
+
+
+def test_weak_llms_that_were_given_easy_prompts_only_do_not_turn_the_order_around() -> None:
+    rng = np.random.default_rng(0)
+    easy = np.arange(120) < 90
+    chance = np.where(easy[:, None], [0.9, 0.85, 0.8, 0.75], [0.3, 0.25, 0.2, 0.15])
+    scores = (rng.random((120, 4)) < chance).astype(np.float32)
+    scores[:, 2:][~easy], scores[:60, :2] = np.nan, np.nan  # the weak ones on easy prompts, the strong on the others
+    table = {"instance_id": [str(i) for i in range(120)], "task": np.where(easy, "easy", "hard")}
+    data = Dataset(
+        name="by task",
+        interactions=InteractionMatrix.from_dense(scores),
+        instances=pl.DataFrame(table),
+        llms=pl.DataFrame({"llm_id": list("abcd")}),
+    )
+    vectors = rng.normal(size=(120, 4)).astype(np.float32)
+    router = make_router("calibrated").fit(data.with_embeddings(vectors, Precomputed("noise")))
+    assert (router.coefficient_[1:] >= 0).all()
+    assert np.argmax(router.score(vectors[:1])) in (0, 1)
