@@ -9,6 +9,7 @@ import typer
 
 from recroute.cli.evaluate import evaluate
 from recroute.cli.options import (
+    DATA,
     DEFAULT_ROUTERS,
     DatasetPath,
     EncoderKind,
@@ -55,7 +56,9 @@ def coldstart(
     pool_size: Annotated[int, typer.Option("--pool-size", min=2, help="LLMs in a pool.")] = 10,
     min_coverage: MinCoverage = 0.0,
     seed: Seed = 0,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds, counted up from --seed.")] = 5,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Number of seeds, counted up from --seed.", rich_help_panel=DATA)
+    ] = 5,
     json_path: JsonPath = None,
     html: HtmlPath = None,
     png: PngPath = None,

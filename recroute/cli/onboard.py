@@ -22,6 +22,7 @@ from recroute.data.atomic import check_new_folder, new_file
 from recroute.errors import RecrouteError, RouterError
 from recroute.routers import Router, load_router
 
+KNOWN = "What is known of the LLM"  # a panel of the help
 UNREADABLE = "the router cannot read its training prompts as text"
 
 
@@ -41,19 +42,25 @@ def onboard(
     strategy: Annotated[
         str, typer.Option("--strategy", help=f"How prompts are chosen: {', '.join(STRATEGIES)}.")
     ] = "active",
-    family: Annotated[str | None, typer.Option("--family", help="Family of the LLM, as the data set names it.")] = None,
-    n_params_b: Annotated[
-        float | None, typer.Option("--n-params-b", min=0, help="Its parameters, in billions.")
+    family: Annotated[
+        str | None, typer.Option("--family", help="Family of the LLM, as the data set names it.", rich_help_panel=KNOWN)
     ] = None,
-    price_in: Annotated[float | None, typer.Option("--price-in", min=0, help="USD per 1M tokens it reads.")] = None,
-    price_out: Annotated[float | None, typer.Option("--price-out", min=0, help="USD per 1M tokens it writes.")] = None,
+    n_params_b: Annotated[
+        float | None, typer.Option("--n-params-b", min=0, help="Its parameters, in billions.", rich_help_panel=KNOWN)
+    ] = None,
+    price_in: Annotated[
+        float | None, typer.Option("--price-in", min=0, help="USD per 1M tokens it reads.", rich_help_panel=KNOWN)
+    ] = None,
+    price_out: Annotated[
+        float | None, typer.Option("--price-out", min=0, help="USD per 1M tokens it writes.", rich_help_panel=KNOWN)
+    ] = None,
     seed: Seed = 0,
     json_path: JsonPath = None,
     quiet: Quiet = False,
 ) -> None:
     """Take an LLM that nobody has evaluated into a fitted router, from its answers to a few prompts.
 
-    First: recroute onboard my_router --llm new-llm --budget 16 --out anchors.csv
+    Example: recroute onboard my_router --llm new-llm --budget 16 --out anchors.csv
 
     Run the LLM on these prompts and add a column score, from 0 to 1. Then:
     recroute onboard my_router --llm new-llm --results anchors.csv --out my_router_2
