@@ -293,11 +293,11 @@ class Router(ABC):
         for name, axis in {"llm_mean_": 0, **self.llm_arrays}.items():
             setattr(self, name, np.take(getattr(self, name), kept, axis=axis))
 
-    def save(self, path: str | Path) -> None:
-        """Write the router's folder, see `recroute.routers.storage`."""
+    def save(self, path: str | Path, card: str | None = None) -> None:
+        """Write the router's folder, see `recroute.routers.storage`; `card` is what a person reads there."""
         from recroute.routers.storage import save_router
 
-        save_router(self, path)
+        save_router(self, path, card)
 
     @staticmethod
     def load(path: str | Path) -> Router:
