@@ -20,6 +20,7 @@ COMPARE, NEW, SERVICE = "Compare", "New LLMs", "In service"
 VERBS = {  # in the order of the help; each is imported when it runs
     "demo": Verb("recroute.cli.demo:demo", START, "The whole story on simulated LLMs, in under a minute."),
     "routers": Verb("recroute.cli.routers:routers", START, "List the routers and their hyperparameters."),
+    "env": Verb("recroute.cli.env:env", START, "What is installed here, and what an extra would add."),
     "data": Verb("recroute.cli.data:app", DATA, "Import, download, look at and examine data sets."),
     "fit": Verb("recroute.cli.fit:fit", FIT, "Fit a router on a data set and save it."),
     "tune": Verb("recroute.cli.tune:tune", FIT, "Search for the best router and its hyperparameters."),

@@ -18,6 +18,7 @@ from recroute.cli.options import (
     Quiet,
     Seed,
     SplitKind,
+    complete_router,
     console,
     progress_bar,
     whole_numbers,
@@ -35,7 +36,11 @@ def coldstart(
     dataset: DatasetPath,
     router: Annotated[
         list[str] | None,
-        typer.Option("--router", help="Measure routing with this router; repeated. Default: auto."),
+        typer.Option(
+            "--router",
+            help="Measure routing with this router; repeated. Default: auto.",
+            autocompletion=complete_router,
+        ),
     ] = None,
     anchors: Annotated[str, typer.Option("--anchors", help="Numbers of prompts that are run.")] = (
         "0,1,2,4,8,16,32,64,128"

@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from recroute.cli.budget import Budget, Cost, Quality, expectation, with_budget
-from recroute.cli.options import DatasetPath, JsonPath, Quiet, Seed, SplitKind, check_writable, console, settings
+from recroute.cli.options import (
+    DatasetPath,
+    JsonPath,
+    Quiet,
+    Seed,
+    SplitKind,
+    check_writable,
+    complete_router,
+    console,
+    settings,
+)
 from recroute.data import read_dataset
 from recroute.data.atomic import new_file
 from recroute.evaluation import prepare_split, router_card
@@ -21,7 +31,10 @@ from recroute.routers.card import CARD
 def fit(
     dataset: DatasetPath,
     out: Annotated[Path, typer.Option("--out", help="Folder of the fitted router.")],
-    router: Annotated[str, typer.Option("--router", help="Registry name or saved configuration (TOML).")] = "auto",
+    router: Annotated[
+        str,
+        typer.Option("--router", help="Registry name or saved configuration (TOML).", autocompletion=complete_router),
+    ] = "auto",
     chosen_settings: Annotated[
         list[str] | None, typer.Option("--set", help="Hyperparameter as name=value; may be repeated.")
     ] = None,

@@ -25,12 +25,22 @@ from recroute.evaluation import Evaluation, LearningCurve
 # Panels of a verb's help.
 DATA, COST, JUDGE, OUTPUT = "Data and split", "Cost", "How it is judged", "Output"
 
+
+def complete_router(incomplete: str) -> list[str]:
+    """Registry names for Tab; a path of a saved configuration is the shell's own business."""
+    from recroute.routers import router_names
+
+    return [name for name in router_names() if name.startswith(incomplete)]
+
+
 DatasetPath = Annotated[Path, typer.Argument(help="A dataset folder, or a records file (parquet, csv, jsonl).")]
 DEFAULT_ROUTERS = ["auto"]
 RouterNames = Annotated[
     list[str],
     typer.Option(
-        "--router", help="Registry name, perhaps as 'knn(n_neighbors=100)', or saved TOML; repeated. Default: auto."
+        "--router",
+        help="Registry name, perhaps as 'knn(n_neighbors=100)', or saved TOML; repeated. Default: auto.",
+        autocompletion=complete_router,
     ),
 ]
 Seed = Annotated[

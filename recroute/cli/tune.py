@@ -23,6 +23,7 @@ from recroute.cli.options import (
     Seed,
     SplitKind,
     check_writable,
+    complete_router,
     conclude,
     console,
     whole_numbers,
@@ -44,6 +45,7 @@ def tune(
             "--router",
             help="Search this router; repeated. What a label such as 'svd(bridge=kernel)' says stays as it is. "
             "Default: auto, hierarchy, knn, ridge, kmeans, svd, embedllm.",
+            autocompletion=complete_router,
         ),
     ] = None,
     trials: Annotated[
