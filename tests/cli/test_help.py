@@ -1,10 +1,9 @@
 """--help: every verb is listed, grouped, and shows a command that can be run as it stands."""
 
 import re
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -34,16 +33,8 @@ def verbs(command: Any, *names: str) -> Iterator[tuple[str, Any]]:
 VERBS = dict(verbs(typer.main.get_command(app)))
 
 
-def parse(example: str) -> None:
-    """Parse a command line by the options of its verb, without running it; an error if they do not fit."""
-    name, *words = shlex.split(example)
-    while isinstance(command := VERBS[name], TyperGroup):
-        name = f"{name} {words.pop(0)}"
-    command.make_context(name, words)
-
-
 @pytest.mark.parametrize("name", VERBS)
-def test_help_has_an_example_that_its_options_accept(name: str) -> None:
+def test_help_has_an_example_that_its_options_accept(name: str, parse: Callable[[str], None]) -> None:
     text = VERBS[name].help
     assert re.search(r"^Example: recroute", text, re.MULTILINE)
     for example in re.findall(r"^(?:Example: )?(recroute .*)$", text, re.MULTILINE):
@@ -51,7 +42,7 @@ def test_help_has_an_example_that_its_options_accept(name: str) -> None:
         parse(example)
 
 
-def test_an_example_with_a_wrong_option_would_be_seen() -> None:
+def test_an_example_with_a_wrong_option_would_be_seen(parse: Callable[[str], None]) -> None:
     with pytest.raises(typer.TyperException, match="rooter"):
         parse("recroute fit my_dataset --rooter svd --out my_router")
 
