@@ -132,7 +132,9 @@ def _limits(router: Router, split: Split, judge: bool) -> str:
 
 def _use(router: Router) -> list[str]:
     views = getattr(router.encoder_, "parts", (router.encoder_,))
-    if any(isinstance(view, Precomputed) for view in views):
+    if router.reads in ("task", "scores"):
+        how = [f"It reads the {router.reads} of an instance and no prompt: give `rank` a data set that has them."]
+    elif any(isinstance(view, Precomputed) for view in views):
         how = [
             "Its vectors came with the data: it routes instances that have such vectors, and no raw prompts. Fit with "
             "`--encoder tfidf` to route those."
@@ -142,8 +144,8 @@ def _use(router: Router) -> list[str]:
             'In this folder: `recroute route . "your prompt" --top-k 3`. In Python:',
             '```python\nimport recroute as rr\n\nrr.load_router(".").rank(["your prompt"], 3).names\n```',
         ]
-    if (part := lacking(router)) is not None:
-        return [*how, f"A new LLM: `{part}` has to be fitted again with its scores among the others'."]
+    if lacking(router) is not None or router.background_ is None:
+        return [*how, "A new LLM: the router has to be fitted again, with its scores among the others'."]
     return [
         *how,
         "A new LLM, from its answers to 16 prompts:",

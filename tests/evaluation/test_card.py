@@ -149,6 +149,7 @@ def test_preferences_alone_are_judged_by_agreement() -> None:
     card = router_card(make_router("best_single").fit(parts.train), parts)
     assert "| router | agreement |" in card
     assert f"| preferences | {len(pairs)} |" in card
+    assert "has to be fitted again" in card
 
 
 def test_an_llm_that_the_split_does_not_have_is_refused(parts: Split) -> None:
@@ -172,6 +173,7 @@ def test_the_use_of_a_router_depends_on_what_it_reads(parts: Split, planted: Dat
     card = router_card(make_router("svd").fit(own.train), own)
     assert "--encoder tfidf" in card
     assert "recroute route ." not in card
+    assert "no prompt: give `rank` a data set" in router_card(make_router("task_best").fit(parts.train), parts)
     assert "has to be fitted again" in router_card(make_router("mlp").fit(parts.train), parts)
 
 
