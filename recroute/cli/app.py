@@ -10,46 +10,37 @@ import typer
 from rich.console import Console
 
 from recroute._version import __version__
-from recroute.cli import (
-    coldstart,
-    data,
-    demo,
-    evaluate,
-    fit,
-    frontier,
-    off_policy,
-    onboard,
-    pool,
-    report,
-    route,
-    routers,
-    scale,
-    tune,
-)
+from recroute.cli.lazy import Verb, lazy_group
 from recroute.errors import RecrouteError
 
 INTERRUPTED = 130
 
+START, DATA, FIT = "Start here", "Data", "Fit and route"
+COMPARE, NEW, SERVICE = "Compare", "New LLMs", "In service"
+VERBS = {  # in the order of the help; each is imported when it runs
+    "demo": Verb("recroute.cli.demo:demo", START, "The whole story on simulated LLMs, in under a minute."),
+    "routers": Verb("recroute.cli.routers:routers", START, "List the routers and their hyperparameters."),
+    "env": Verb("recroute.cli.env:env", START, "What is installed here, and what an extra would add."),
+    "data": Verb("recroute.cli.data:app", DATA, "Import, download, look at and examine data sets."),
+    "fit": Verb("recroute.cli.fit:fit", FIT, "Fit a router on a data set and save it."),
+    "tune": Verb("recroute.cli.tune:tune", FIT, "Search for the best router and its hyperparameters."),
+    "route": Verb("recroute.cli.route:route", FIT, "Name the LLM for each prompt."),
+    "evaluate": Verb("recroute.cli.evaluate:evaluate", COMPARE, "Routing quality of routers, all LLMs to choose from."),
+    "scale": Verb("recroute.cli.scale:scale", COMPARE, "Routing quality as the pool of LLMs grows."),
+    "frontier": Verb("recroute.cli.frontier:frontier", COMPARE, "What quality costs."),
+    "pool": Verb("recroute.cli.pool:pool", COMPARE, "The few LLMs worth deploying."),
+    "report": Verb("recroute.cli.report:report", COMPARE, "One HTML file from one run or several."),
+    "coldstart": Verb("recroute.cli.coldstart:coldstart", NEW, "How few answers suffice to route to an unseen LLM."),
+    "onboard": Verb("recroute.cli.onboard:onboard", NEW, "Take a new LLM into a fitted router, or one out."),
+    "off-policy": Verb("recroute.cli.off_policy:off_policy", SERVICE, "Judge other routers by the log of one in use."),
+}
 app = typer.Typer(
     name="recroute",
-    help="LLM routing as collaborative filtering: retrieve the LLM for the data.",
+    cls=lazy_group(VERBS),
+    help="LLM routing as collaborative filtering: retrieve the LLM for the data.\n\nExample: recroute demo",
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command("demo")(demo.demo)
-app.add_typer(data.app, name="data")
-app.command("routers")(routers.routers)
-app.command("fit")(fit.fit)
-app.command("route")(route.route)
-app.command("evaluate")(evaluate.evaluate)
-app.command("frontier")(frontier.frontier)
-app.command("scale")(scale.scale)
-app.command("tune")(tune.tune)
-app.command("coldstart")(coldstart.coldstart)
-app.command("onboard")(onboard.onboard)
-app.command("pool")(pool.pool)
-app.command("off-policy")(off_policy.off_policy)
-app.command("report")(report.report)
 
 
 def _version(value: bool) -> None:

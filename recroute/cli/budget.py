@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from recroute.cli.options import COST
 from recroute.errors import RecrouteError
 from recroute.routers import Router, make_router
 from recroute.routers.budgeted import Budgeted
@@ -16,15 +17,26 @@ Cost = Annotated[
         "--cost",
         help="What counts as cost: a column where lower is better, several as 'usd=1,latency_s=0.01', or prices "
         "(those of the LLM table). Default: the column cost, in USD.",
+        rich_help_panel=COST,
     ),
 ]
 Budget = Annotated[
     float | None,
-    typer.Option("--budget", min=0, help="Mean cost of 1,000 prompts to stay within: USD, or the unit of --cost."),
+    typer.Option(
+        "--budget",
+        min=0,
+        help="Mean cost of 1,000 prompts to stay within: USD, or the unit of --cost.",
+        rich_help_panel=COST,
+    ),
 ]
 Quality = Annotated[
     float | None,
-    typer.Option("--quality", min=0, help="Least share of the best single LLM's quality to keep: 0.98. Cost is saved."),
+    typer.Option(
+        "--quality",
+        min=0,
+        help="Least share of the best single LLM's quality to keep: 0.98. Cost is saved.",
+        rich_help_panel=COST,
+    ),
 ]
 
 

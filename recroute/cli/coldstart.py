@@ -9,6 +9,7 @@ import typer
 
 from recroute.cli.evaluate import evaluate
 from recroute.cli.options import (
+    DATA,
     DEFAULT_ROUTERS,
     DatasetPath,
     EncoderKind,
@@ -17,6 +18,7 @@ from recroute.cli.options import (
     Quiet,
     Seed,
     SplitKind,
+    complete_router,
     console,
     progress_bar,
     whole_numbers,
@@ -34,7 +36,11 @@ def coldstart(
     dataset: DatasetPath,
     router: Annotated[
         list[str] | None,
-        typer.Option("--router", help="Measure routing with this router; repeated. Default: auto."),
+        typer.Option(
+            "--router",
+            help="Measure routing with this router; repeated. Default: auto.",
+            autocompletion=complete_router,
+        ),
     ] = None,
     anchors: Annotated[str, typer.Option("--anchors", help="Numbers of prompts that are run.")] = (
         "0,1,2,4,8,16,32,64,128"
@@ -55,7 +61,9 @@ def coldstart(
     pool_size: Annotated[int, typer.Option("--pool-size", min=2, help="LLMs in a pool.")] = 10,
     min_coverage: MinCoverage = 0.0,
     seed: Seed = 0,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds, counted up from --seed.")] = 5,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Number of seeds, counted up from --seed.", rich_help_panel=DATA)
+    ] = 5,
     json_path: JsonPath = None,
     html: HtmlPath = None,
     png: PngPath = None,

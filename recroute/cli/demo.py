@@ -14,7 +14,7 @@ from recroute.cli.outputs import Outputs, with_origin
 from recroute.data import Dataset, write_dataset
 from recroute.data.atomic import new_file
 from recroute.data.sources import simulate
-from recroute.evaluation import prepare_split, scale
+from recroute.evaluation import prepare_split, router_card, scale
 from recroute.report import growth_plot, growth_table, save_growth_png
 from recroute.routers import make_router
 
@@ -53,7 +53,7 @@ def demo(
 
     parts = prepare_split(data, seed=seed)
     router = make_router("auto", seed=seed).fit(parts.train)
-    router.save(out / "router")
+    router.save(out / "router", card=router_card(router, parts))
     first = parts.test.take_instances(np.array([0]))
     prompt = (first.prompts or [""])[0]
     choice = router.rank([prompt])

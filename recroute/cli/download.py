@@ -19,7 +19,7 @@ from recroute.errors import RecrouteError
 
 
 def download(
-    name: Annotated[str, typer.Argument(help=f"{', '.join(DATASETS)}.")],
+    name: Annotated[str, typer.Argument(help=f"{', '.join(DATASETS)}.", autocompletion=lambda: list(DATASETS))],
     to: Annotated[Path, typer.Option("--to", help="Folder for the files.")],
     only: Annotated[
         list[str] | None, typer.Option("--only", help="Only files like 'router_dataset*'; may be repeated.")

@@ -9,18 +9,32 @@ from typing import Annotated
 import typer
 
 from recroute.cli.budget import Budget, Cost, Quality, expectation, with_budget
-from recroute.cli.options import DatasetPath, JsonPath, Quiet, Seed, SplitKind, check_writable, console, settings
+from recroute.cli.options import (
+    DatasetPath,
+    JsonPath,
+    Quiet,
+    Seed,
+    SplitKind,
+    check_writable,
+    complete_router,
+    console,
+    settings,
+)
 from recroute.data import read_dataset
 from recroute.data.atomic import new_file
-from recroute.evaluation import prepare_split
+from recroute.evaluation import prepare_split, router_card
 from recroute.routers import make_router
 from recroute.routers.budgeted import Budgeted
+from recroute.routers.card import CARD
 
 
 def fit(
     dataset: DatasetPath,
     out: Annotated[Path, typer.Option("--out", help="Folder of the fitted router.")],
-    router: Annotated[str, typer.Option("--router", help="Registry name or saved configuration (TOML).")] = "auto",
+    router: Annotated[
+        str,
+        typer.Option("--router", help="Registry name or saved configuration (TOML).", autocompletion=complete_router),
+    ] = "auto",
     chosen_settings: Annotated[
         list[str] | None, typer.Option("--set", help="Hyperparameter as name=value; may be repeated.")
     ] = None,
@@ -36,7 +50,7 @@ def fit(
     json_path: JsonPath = None,
     quiet: Quiet = False,
 ) -> None:
-    """Fit a router on the training part of a data set and save it.
+    """Fit a router on the training part of a data set and save it, with a card: its quality on test, and its limits.
 
     With --budget or --quality it weighs cost, and recroute route takes another budget without a new fit.
 
@@ -48,7 +62,7 @@ def fit(
     data = read_dataset(dataset, cost=cost)
     # A saved router has to read raw prompts: precomputed vectors could not be made for them.
     parts = prepare_split(data, split=split, seed=seed, encoder=encoder or ("tfidf" if data.prompts else "auto"))
-    chosen.fit(parts.train).save(out)
+    chosen.fit(parts.train).save(out, card=router_card(chosen, parts))
     reads = f", reads text by {chosen.encoder_.name}" if chosen.reads == "text" and chosen.encoder_ else ""
     screen = console(quiet)
     screen.print(
@@ -57,6 +71,7 @@ def fit(
         markup=False,
         soft_wrap=True,
     )
+    screen.print(f"what it is good for, measured on test: {out / CARD}", markup=False, soft_wrap=True)
     if (expected := expectation(chosen)) is not None:
         screen.print(expected, markup=False, soft_wrap=True)
     if json_path is not None:

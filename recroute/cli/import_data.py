@@ -10,7 +10,7 @@ import typer
 
 from recroute.cli.options import JsonPath, Quiet, check_writable, console, progress_bar, settings
 from recroute.data.atomic import new_file
-from recroute.data.sources import import_dataset
+from recroute.data.sources import import_dataset, layout_names
 
 
 def import_data(
@@ -18,7 +18,8 @@ def import_data(
         str,
         typer.Argument(
             help="routereval, routerbench, embedllm, llmrouter, llmrouterbench, lm-eval, table, or another "
-            "package's layout."
+            "package's layout.",
+            autocompletion=layout_names,
         ),
     ],
     source: Annotated[Path, typer.Argument(help="File or folder in that layout.")],

@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from recroute.cli.options import EncoderKind, JsonPath, Quiet, Seed, check_writable, console, progress_bar
+from recroute.cli.options import (
+    EncoderKind,
+    JsonPath,
+    Quiet,
+    Seed,
+    check_writable,
+    complete_router,
+    console,
+    progress_bar,
+)
 from recroute.data import read_dataset
 from recroute.errors import RecrouteError
 from recroute.offpolicy import off_policy as estimate
@@ -32,6 +41,7 @@ def off_policy(
             "--router",
             help="Folder of a fitted router, or a registry name, which is fitted on other rows of the logs than it is "
             "judged on; repeated.",
+            autocompletion=complete_router,
         ),
     ],
     dataset: Annotated[

@@ -21,7 +21,9 @@ from recroute.data import Dataset
 from recroute.data.atomic import check_new_folder, new_file
 from recroute.errors import RecrouteError, RouterError
 from recroute.routers import Router, load_router
+from recroute.routers.card import changed_card
 
+KNOWN = "What is known of the LLM"  # a panel of the help
 UNREADABLE = "the router cannot read its training prompts as text"
 
 
@@ -41,19 +43,25 @@ def onboard(
     strategy: Annotated[
         str, typer.Option("--strategy", help=f"How prompts are chosen: {', '.join(STRATEGIES)}.")
     ] = "active",
-    family: Annotated[str | None, typer.Option("--family", help="Family of the LLM, as the data set names it.")] = None,
-    n_params_b: Annotated[
-        float | None, typer.Option("--n-params-b", min=0, help="Its parameters, in billions.")
+    family: Annotated[
+        str | None, typer.Option("--family", help="Family of the LLM, as the data set names it.", rich_help_panel=KNOWN)
     ] = None,
-    price_in: Annotated[float | None, typer.Option("--price-in", min=0, help="USD per 1M tokens it reads.")] = None,
-    price_out: Annotated[float | None, typer.Option("--price-out", min=0, help="USD per 1M tokens it writes.")] = None,
+    n_params_b: Annotated[
+        float | None, typer.Option("--n-params-b", min=0, help="Its parameters, in billions.", rich_help_panel=KNOWN)
+    ] = None,
+    price_in: Annotated[
+        float | None, typer.Option("--price-in", min=0, help="USD per 1M tokens it reads.", rich_help_panel=KNOWN)
+    ] = None,
+    price_out: Annotated[
+        float | None, typer.Option("--price-out", min=0, help="USD per 1M tokens it writes.", rich_help_panel=KNOWN)
+    ] = None,
     seed: Seed = 0,
     json_path: JsonPath = None,
     quiet: Quiet = False,
 ) -> None:
     """Take an LLM that nobody has evaluated into a fitted router, from its answers to a few prompts.
 
-    First: recroute onboard my_router --llm new-llm --budget 16 --out anchors.csv
+    Example: recroute onboard my_router --llm new-llm --budget 16 --out anchors.csv
 
     Run the LLM on these prompts and add a column score, from 0 to 1. Then:
     recroute onboard my_router --llm new-llm --results anchors.csv --out my_router_2
@@ -66,7 +74,7 @@ def onboard(
     router = load_router(router_dir)
     printer = console(quiet)
     if remove is not None:
-        facts = _remove(router, remove, out, printer)
+        facts = _remove(router, remove, out, changed_card(router_dir, f"LLM {remove} was taken out"), printer)
     else:
         assert llm is not None  # _check_options
         known = {"family": family, "n_params_b": n_params_b, "price_in": price_in, "price_out": price_out}
@@ -76,7 +84,9 @@ def onboard(
             assert budget is not None  # _check_options
             facts = _ask(router, table, scores, budget, strategy, seed, out, printer)
         else:
-            facts = _take_in(router, table, scores, out, printer)
+            answers = "no answer" if scores is None else f"{scores.interactions.n_observed:,} answers"
+            card = changed_card(router_dir, f"LLM {llm} was taken in, from {answers}")
+            facts = _take_in(router, table, scores, out, card, printer)
     if json_path is not None:
         with new_file(json_path) as temporary:
             temporary.write_text(json.dumps({"router": router.label, **facts}, indent=1), encoding="utf8")
@@ -128,7 +138,7 @@ def _ask(
 
 
 def _take_in(
-    router: Router, table: pl.DataFrame, scores: Dataset | None, out: Path, printer: Console
+    router: Router, table: pl.DataFrame, scores: Dataset | None, out: Path, card: str | None, printer: Console
 ) -> dict[str, Any]:
     found = expect(router, scores, table)
     grown = router.add_llms(scores, table)
@@ -137,7 +147,7 @@ def _take_in(
         share = float((chosen == len(router.llm_ids_)).mean())
     except RouterError:  # its training prompts cannot be read as text
         share = None
-    grown.save(out)
+    grown.save(out, card=card)
     _print_mean(found, printer)
     printer.print(_task_table(found))
     alike = ", ".join(f"{name} (mean {mean:.3f})" for name, mean in found.alike.select("llm_id", "mean").iter_rows())
@@ -156,9 +166,9 @@ def _take_in(
     return {**_facts(found), "chosen_share": share, "n_llms": len(grown.llm_ids_), "out": str(out)}
 
 
-def _remove(router: Router, llm: str, out: Path, printer: Console) -> dict[str, Any]:
+def _remove(router: Router, llm: str, out: Path, card: str | None, printer: Console) -> dict[str, Any]:
     remaining, change = withdraw(router, llm)
-    remaining.save(out)
+    remaining.save(out, card=card)
     if change is None:
         printer.print(f"{UNREADABLE}: who takes over is not known", markup=False, soft_wrap=True)
     else:

@@ -22,51 +22,98 @@ from rich.progress import (
 from recroute.errors import RecrouteError
 from recroute.evaluation import Evaluation, LearningCurve
 
+# Panels of a verb's help.
+DATA, COST, JUDGE, OUTPUT = "Data and split", "Cost", "How it is judged", "Output"
+
+
+def complete_router(incomplete: str) -> list[str]:
+    """Registry names for Tab; a path of a saved configuration is the shell's own business."""
+    from recroute.routers import router_names
+
+    return [name for name in router_names() if name.startswith(incomplete)]
+
+
 DatasetPath = Annotated[Path, typer.Argument(help="A dataset folder, or a records file (parquet, csv, jsonl).")]
 DEFAULT_ROUTERS = ["auto"]
 RouterNames = Annotated[
     list[str],
     typer.Option(
-        "--router", help="Registry name, perhaps as 'knn(n_neighbors=100)', or saved TOML; repeated. Default: auto."
+        "--router",
+        help="Registry name, perhaps as 'knn(n_neighbors=100)', or saved TOML; repeated. Default: auto.",
+        autocompletion=complete_router,
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of the split and of the routers.")]
-Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds, counted up from --seed.")]
+Seed = Annotated[
+    int,
+    typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of the split and of the routers.", rich_help_panel=DATA),
+]
+Seeds = Annotated[
+    int, typer.Option("--seeds", min=1, help="Number of seeds, counted up from --seed.", rich_help_panel=DATA)
+]
 SplitKind = Annotated[
     str | None,
-    typer.Option("--split", help="own: the data set's split column; random: 80/10/10. Default: own if there."),
+    typer.Option(
+        "--split",
+        help="own: the data set's split column; random: 80/10/10. Default: own if there.",
+        rich_help_panel=DATA,
+    ),
 ]
 Holdout = Annotated[
     str | None,
-    typer.Option("--holdout", help="task or benchmark: each in turn is the test set, in place of --split."),
+    typer.Option(
+        "--holdout", help="task or benchmark: each in turn is the test set, in place of --split.", rich_help_panel=DATA
+    ),
 ]
 EncoderKind = Annotated[
     str,
-    typer.Option("--encoder", help="auto, precomputed or tfidf. auto: embeddings.npz if there, else TF-IDF."),
+    typer.Option(
+        "--encoder",
+        help="auto, precomputed or tfidf. auto: embeddings.npz if there, else TF-IDF.",
+        rich_help_panel=DATA,
+    ),
 ]
 Reference = Annotated[
     str | None,
-    typer.Option("--reference", help="Reference for V_R: a number, a RouterEval benchmark or an LLM id."),
+    typer.Option(
+        "--reference", help="Reference for V_R: a number, a RouterEval benchmark or an LLM id.", rich_help_panel=JUDGE
+    ),
 ]
 Baseline = Annotated[
-    str, typer.Option("--baseline", help="Compare every router with this one, paired, with Holm's correction.")
+    str,
+    typer.Option(
+        "--baseline", help="Compare every router with this one, paired, with Holm's correction.", rich_help_panel=JUDGE
+    ),
 ]
 Shuffle = Annotated[
     str | None,
     typer.Option(
-        "--shuffle", help="A control. text: training prompts swap their texts; scores: each LLM's scores swap prompts."
+        "--shuffle",
+        help="A control. text: training prompts swap their texts; scores: each LLM's scores swap prompts.",
+        rich_help_panel=JUDGE,
     ),
 ]
 Headroom = Annotated[
     bool | None,
-    typer.Option("--headroom/--no-headroom", help="Note what luck alone would show. Default: if it takes seconds."),
+    typer.Option(
+        "--headroom/--no-headroom",
+        help="Note what luck alone would show. Default: if it takes seconds.",
+        rich_help_panel=JUDGE,
+    ),
 ]
 MinCoverage = Annotated[
     float,
-    typer.Option("--min-coverage", min=0, max=1, help="Keep LLMs evaluated on at least this share of the instances."),
+    typer.Option(
+        "--min-coverage",
+        min=0,
+        max=1,
+        help="Keep LLMs evaluated on at least this share of the instances.",
+        rich_help_panel=DATA,
+    ),
 ]
-JsonPath = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print neither progress nor tables.")]
+JsonPath = Annotated[
+    Path | None, typer.Option("--json", help="Write the result as JSON to this file.", rich_help_panel=OUTPUT)
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print neither progress nor tables.", rich_help_panel=OUTPUT)]
 
 
 def console(quiet: bool) -> Console:

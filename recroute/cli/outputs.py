@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from recroute.cli.options import check_writable
+from recroute.cli.options import OUTPUT, check_writable
 from recroute.data.atomic import check_new_folder, new_file
 from recroute.evaluation import Evaluation, LearningCurve, write_run
 from recroute.evaluation.provenance import file_digests
@@ -20,11 +20,20 @@ from recroute.report import save_learning_png, save_png, write_html, write_learn
 Result = TypeVar("Result", Evaluation, LearningCurve)
 RunPath = Annotated[
     Path | None,
-    typer.Option("--out", help="Write the run to this folder: configuration, choices, result, environment."),
+    typer.Option(
+        "--out",
+        help="Write the run to this folder: configuration, choices, result, environment.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
-HtmlPath = Annotated[Path | None, typer.Option("--html", help="Write a report as one HTML file that needs no network.")]
-PngPath = Annotated[Path | None, typer.Option("--png", help="Save the curve as a picture.")]
-CsvPath = Annotated[Path | None, typer.Option("--csv", help="Write the rows of the result as a table.")]
+HtmlPath = Annotated[
+    Path | None,
+    typer.Option("--html", help="Write a report as one HTML file that needs no network.", rich_help_panel=OUTPUT),
+]
+PngPath = Annotated[Path | None, typer.Option("--png", help="Save the curve as a picture.", rich_help_panel=OUTPUT)]
+CsvPath = Annotated[
+    Path | None, typer.Option("--csv", help="Write the rows of the result as a table.", rich_help_panel=OUTPUT)
+]
 
 
 @dataclass(frozen=True, kw_only=True)

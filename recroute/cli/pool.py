@@ -18,6 +18,7 @@ from recroute.cli.options import (
     Seed,
     Seeds,
     SplitKind,
+    complete_router,
     console,
     progress_bar,
 )
@@ -32,7 +33,10 @@ def pool(
     dataset: DatasetPath,
     size: Annotated[int, typer.Option("--size", min=1, help="LLMs in the pool; all smaller ones are shown.")] = 5,
     router: Annotated[
-        str, typer.Option("--router", help="What will choose among them: registry name or saved TOML.")
+        str,
+        typer.Option(
+            "--router", help="What will choose among them: registry name or saved TOML.", autocompletion=complete_router
+        ),
     ] = "auto",
     objective: Annotated[
         str, typer.Option("--objective", help="routed: what the router reaches; oracle: the best score in the pool.")

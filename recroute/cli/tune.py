@@ -23,6 +23,7 @@ from recroute.cli.options import (
     Seed,
     SplitKind,
     check_writable,
+    complete_router,
     conclude,
     console,
     whole_numbers,
@@ -31,6 +32,7 @@ from recroute.cli.outputs import file_digests, with_origin
 from recroute.data import read_dataset
 from recroute.report import growth_plot, growth_table
 
+RUNNING = "How long and where it runs"  # a panel of the help
 SHOWN = 8  # trials of the table
 
 
@@ -43,10 +45,15 @@ def tune(
             "--router",
             help="Search this router; repeated. What a label such as 'svd(bridge=kernel)' says stays as it is. "
             "Default: auto, hierarchy, knn, ridge, kmeans, svd, embedllm.",
+            autocompletion=complete_router,
         ),
     ] = None,
-    trials: Annotated[int, typer.Option("--trials", min=1, help="Trials of the study in the end.")] = 60,
-    timeout: Annotated[float | None, typer.Option("--timeout", min=0, help="Stop after so many seconds.")] = None,
+    trials: Annotated[
+        int, typer.Option("--trials", min=1, help="Trials of the study in the end.", rich_help_panel=RUNNING)
+    ] = 60,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", min=0, help="Stop after so many seconds.", rich_help_panel=RUNNING)
+    ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option("--metric", help="What to search for; two for a Pareto front. Default: mean_score."),
@@ -61,13 +68,21 @@ def tune(
     folds: Annotated[int, typer.Option("--folds", min=2, help="Folds of the cross-validation.")] = 5,
     split: SplitKind = None,
     encoder: EncoderKind = "auto",
-    prune: Annotated[bool, typer.Option("--prune/--no-prune", help="Stop trials that will not be the best.")] = True,
+    prune: Annotated[
+        bool, typer.Option("--prune/--no-prune", help="Stop trials that will not be the best.", rich_help_panel=RUNNING)
+    ] = True,
     storage: Annotated[
         str | None,
-        typer.Option("--storage", help="Keep the study in a database, such as sqlite:///study.db or postgresql://..."),
+        typer.Option(
+            "--storage",
+            help="Keep the study in a database, such as sqlite:///study.db or postgresql://...",
+            rich_help_panel=RUNNING,
+        ),
     ] = None,
-    study: Annotated[str | None, typer.Option("--study", help="Its name there. Default: the folder's name.")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes on this machine.")] = 1,
+    study: Annotated[
+        str | None, typer.Option("--study", help="Its name there. Default: the folder's name.", rich_help_panel=RUNNING)
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes on this machine.", rich_help_panel=RUNNING)] = 1,
     min_coverage: MinCoverage = 0.0,
     seed: Seed = 0,
     json_path: JsonPath = None,

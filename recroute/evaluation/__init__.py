@@ -1,6 +1,8 @@
 """From a data set and routers to a table of metrics with intervals: on the whole pool, and as the pool grows."""
 
+from recroute.evaluation.card import router_card
 from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.fitted import evaluate_fitted
 from recroute.evaluation.frontier import frontier
 from recroute.evaluation.frontier_result import Frontier
 from recroute.evaluation.learning import LearningCurve, learning_curve
@@ -15,10 +17,12 @@ __all__ = [
     "Frontier",
     "LearningCurve",
     "evaluate",
+    "evaluate_fitted",
     "frontier",
     "learning_curve",
     "prepare_split",
     "read_run",
+    "router_card",
     "scale",
     "write_run",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -42,20 +42,35 @@ def pool_outcomes(
     them met in a battle.
     """
     train, test = split.train.take_llms(llm_index), split.test.take_llms(llm_index)
+    return fitted_outcomes((replace(router, seed=split.seed).fit(train) for router in routers), train, test, reference)
+
+
+def fitted_outcomes(
+    routers: Iterable[Router],
+    train: Dataset,
+    test: Dataset,
+    reference: NDArray[np.float64],
+    *,
+    predictions: bool = True,
+) -> dict[str, Outcome]:
+    """See what the choices of routers that were fitted on `train` score on `test`; the rest as in `pool_outcomes`.
+
+    Without `predictions` only choices are judged, and no predicted score: sorting those takes most of the time where
+    there are thousands of LLMs.
+    """
     rows = np.flatnonzero(test.has_evidence)
     test, reference = test.take_instances(rows), reference[rows]
     scores = test.interactions.dense()
     train_best, best_single = (int(tie_order(llm_means(data))[0]) for data in (train, test))
-    everyone = np.arange(len(llm_index))
+    everyone = np.arange(train.n_llms)
     costs = pool_costs(train, test)
     outcomes = {}
-    for router in routers:
-        fitted = replace(router, seed=split.seed).fit(train)
+    for fitted in routers:
         predicted = fitted.score(test)
         expected = expected_scores(fitted, scores)
         # a router that chooses by chance predicts one draw; its distribution follows from the observed scores
         known = predicted if expected is None else np.nan_to_num(scores, nan=-np.inf)
-        outcomes[router.label] = Outcome.of(
+        outcomes[fitted.label] = Outcome.of(
             scores,
             fitted.choose(predicted, everyone)[:, 0],
             chosen=expected,
@@ -64,7 +79,7 @@ def pool_outcomes(
             best_single=best_single,
             instance_id=np.array(test.instance_ids.ids),
             reference=reference,
-            predicted=predicted if expected is None else None,
+            predicted=predicted if predictions and expected is None else None,
             spending=spend(fitted, predicted, scores, costs) if costs and expected is None else None,
             agreement=None if expected is not None or fitted.needs == "scores" else agreed(predicted, test),
         )

@@ -57,6 +57,23 @@ def dataset_facts(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def split_facts(split: Split) -> dict[str, Any]:
+    """The same of a data set that has been split, all parts together, with the sizes of the parts."""
+    parts = split.parts()
+    n_instances = sum(data.n_instances for data in parts.values())
+    n_records = sum(data.interactions.n_observed for data in parts.values())
+    return {
+        **dataset_facts(split.train),
+        "n_instances": n_instances,
+        "n_records": n_records,
+        "n_preferences": sum(data.n_preferences for data in parts.values()),
+        "density": round(n_records / (n_instances * split.train.n_llms), 6),
+        "split": split.name,
+        **{f"n_{name}": data.n_instances for name, data in parts.items()},
+        "encoder": split.train.encoder.name if split.train.encoder else None,
+    }
+
+
 def split_digest(parts: Split) -> str:
     """SHA-256 of the ids in train, validation and test, and of the LLMs: equal where a comparison is fair."""
     digest = hashlib.sha256()

@@ -42,6 +42,7 @@ class Router(ABC):
     arrays that `_fit` sets are declared with `fitted()`; their names end in an underscore, and `save` writes them.
     `llm_arrays` names those of them that have a row (0) or a column (1) for each LLM: enough for a router to take
     unseen LLMs; one that knows better than a linear function of what is known of the LLM overrides `_add_llms`.
+    `optional_modules` names what it imports beyond the default install, each with the extra that brings it.
     """
 
     name: ClassVar[str]
@@ -50,6 +51,7 @@ class Router(ABC):
     takes_unseen_llms: ClassVar[bool] = False
     learns_from_preferences: ClassVar[bool] = False
     llm_arrays: ClassVar[Mapping[str, int]] = {}
+    optional_modules: ClassVar[Mapping[str, str]] = {}
 
     seed: int = setting(0, low=0, high=2**31 - 1, help="seed of everything random in the fit")
 
@@ -293,11 +295,11 @@ class Router(ABC):
         for name, axis in {"llm_mean_": 0, **self.llm_arrays}.items():
             setattr(self, name, np.take(getattr(self, name), kept, axis=axis))
 
-    def save(self, path: str | Path) -> None:
-        """Write the router's folder, see `recroute.routers.storage`."""
+    def save(self, path: str | Path, card: str | None = None) -> None:
+        """Write the router's folder, see `recroute.routers.storage`; `card` is what a person reads there."""
         from recroute.routers.storage import save_router
 
-        save_router(self, path)
+        save_router(self, path, card)
 
     @staticmethod
     def load(path: str | Path) -> Router:

@@ -49,6 +49,7 @@ class LightFM(TextRouter):
     name: ClassVar[str] = "lightfm"
     kind: ClassVar[str] = "features"
     takes_unseen_llms: ClassVar[bool] = True
+    optional_modules: ClassVar[Mapping[str, str]] = {"lightfm": "lightfm"}
     llm_arrays: ClassVar[Mapping[str, int]] = {"llm_factors_": 0}
 
     loss: str = setting("warp", choices=LOSSES, help="warp, bpr: rank; logistic: each answer for itself")

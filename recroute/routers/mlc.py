@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ class MLC(Router):
     name: ClassVar[str] = "mlc"
     kind: ClassVar[str] = "fine-tuned"
     needs: ClassVar[str] = "prompts"
+    optional_modules: ClassVar[Mapping[str, str]] = {"torch": "text", "transformers": "text"}
 
     encoder_path: str | None = setting(None, help="folder of a Hugging Face encoder on disk")
     n_epochs: int = setting(10, low=1, help="passes over the training prompts")

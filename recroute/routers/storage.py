@@ -17,6 +17,7 @@ from recroute.data.atomic import new_folder, recover
 from recroute.encoders.storage import describe_encoder, encoder_state, restore_encoder
 from recroute.errors import RouterError
 from recroute.routers.base import Router
+from recroute.routers.card import CARD
 from recroute.routers.registry import make_router
 from recroute.routers.unseen.background import Background
 from recroute.routers.unseen.grow import lacking
@@ -25,12 +26,13 @@ FORMAT = 1
 Arrays = dict[str, NDArray[Any]]
 
 
-def save_router(router: Router, path: str | Path) -> None:
+def save_router(router: Router, path: str | Path, card: str | None = None) -> None:
     """Write a fitted router as a folder; an older router of the same place is replaced whole, or not at all.
 
     The folder holds `router.json` (name, version, hyperparameters, encoder, LLM ids, SHA-256 of each other file),
     `arrays.npz`, for a text encoder of ours `encoder.npz`, what the router's `write_files` adds, and if it takes unseen
-    LLMs what that needs: `prior.npz` and `prompts.parquet`.
+    LLMs what that needs: `prior.npz` and `prompts.parquet`. `card` becomes `CARD.md`, which is for people: it has no
+    hash, and `load_router` does not look at it.
 
     Raises
     ------
@@ -57,6 +59,8 @@ def save_router(router: Router, path: str | Path) -> None:
         if router.background_ is not None and lacking(router) is None:
             router.background_.write(folder)
         description["sha256"] = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
+        if card is not None:
+            (folder / CARD).write_text(card, encoding="utf8")
         description["llm_ids"] = list(router.llm_ids_)
         (folder / "router.json").write_text(json.dumps(description, indent=1), encoding="utf8")
 

@@ -38,8 +38,8 @@ class StudyFolder:
 
     Holds `config.json` (the study with its whole space), `journal.log` (the trials, unless they are in a storage of
     their own), `trials.csv`, `best.toml` (for `--router`), `front/` (with two metrics, one file for each pipeline of
-    the Pareto front), `router/` (the chosen pipeline, fitted), `run/` (the run on test, as `recroute scale --out`
-    writes it) and `report.html`. Each file is written whole or not at all.
+    the Pareto front), `router/` (the chosen pipeline, fitted, with its card), `run/` (the run on test, as
+    `recroute scale --out` writes it) and `report.html`. Each file is written whole or not at all.
     """
 
     path: Path
@@ -72,7 +72,7 @@ class StudyFolder:
         write_toml(tuned.best, self.path / BEST)
         for number, router in enumerate(tuned.front, 1):
             write_toml(router, self.path / FRONT / f"{number}.toml")
-        tuned.router.save(self.path / ROUTER)
+        tuned.router.save(self.path / ROUTER, card=tuned.card)
         if tuned.evaluation is not None:
             write_run(tuned.evaluation, self.path / RUN, json.loads((self.path / CONFIG).read_text(encoding="utf8")))
         report = import_module("recroute.report")  # shows results, and builds on the layers below

@@ -13,7 +13,7 @@ from optuna.study import Study
 
 from recroute.data import Dataset
 from recroute.errors import DataError
-from recroute.evaluation import Evaluation, prepare_split, scale
+from recroute.evaluation import Evaluation, prepare_split, router_card, scale
 from recroute.evaluation.run import POOL_SIZES
 from recroute.metrics import METRICS, NO_OBJECTIVE
 from recroute.pools import ROUTEREVAL_GROUPS
@@ -54,6 +54,8 @@ class Tuned:
         The chosen pipeline, fitted on train.
     complete : bool
         Whether the study has all its trials.
+    card : str
+        What a person should know of `router`, see `router_card`.
     """
 
     best: Router
@@ -63,6 +65,7 @@ class Tuned:
     evaluation: Evaluation | None
     router: Router
     complete: bool
+    card: str
 
 
 def tune(
@@ -170,14 +173,17 @@ def tune(
         default = make_router(next(iter(searched.parameters))).label
         best, notes = choose(study, default)
         tested = _on_test(dataset, study, best, [default, *best_of_each(study)], settings, split) if complete else None
+        fitted_on = prepare_split(dataset, split=split, seed=seed, encoder=encoder)
+        router = replace(best, seed=seed).fit(fitted_on.train)
         tuned = Tuned(
             best=best,
             trials=trial_table(study),
             notes=[*notes, *filter(None, [parts.note])],
             front=front(study),
             evaluation=tested,
-            router=replace(best, seed=seed).fit(prepare_split(dataset, split=split, seed=seed, encoder=encoder).train),
+            router=router,
             complete=complete,
+            card=router_card(router, fitted_on, notes=[*notes, *_not_blind(study)], judge=complete),
         )
         folder.write(tuned, study)
     return tuned
@@ -221,11 +227,17 @@ def _on_test(
         headroom=False,
         seeds=(settings["seed"],),
     )
-    notes = list(found.notes)
-    if len(reads) > 1:
-        asked = ", ".join(f"{n} trials ({label})" for n, label in reads.items())
-        notes.append(f"test has been read after {asked}: what was chosen after the first was not chosen blind")
+    notes = [*found.notes, *_not_blind(study)]
     if best.label not in others[:1]:
         notes.append(f"{TUNED} is {best.label}")
         found = found.renamed(best.label, TUNED)
     return found.with_info(notes=notes, tuned=best.label)
+
+
+def _not_blind(study: Study) -> list[str]:
+    """What to say where test was read before the last trials were run."""
+    reads = study.user_attrs.get(TEST_READS, {})
+    if len(reads) < 2:
+        return []
+    asked = ", ".join(f"{n} trials ({label})" for n, label in reads.items())
+    return [f"test has been read after {asked}: what was chosen after the first was not chosen blind"]

@@ -183,6 +183,7 @@ def test_an_interrupt_keeps_what_was_finished(tmp_path: Path, noisy: Dataset, jo
     assert pl.read_csv(tmp_path / "study" / "trials.csv").height >= 3
     assert (tmp_path / "study" / "best.toml").is_file()
     assert not (tmp_path / "study" / "run").exists()
+    assert "test has not been read" in (tmp_path / "study" / "router" / "CARD.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,77 @@
+"""A router as it is, judged on the test part of the split it was fitted on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
+
+from recroute.errors import RouterError
+from recroute.evaluation.bootstrap import N_RESAMPLES
+from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.loop import TEST_USE, WHOLE, usable
+from recroute.evaluation.outcomes import fitted_outcomes
+from recroute.evaluation.provenance import environment, split_digest, split_facts
+from recroute.evaluation.reference import reference_scores
+from recroute.evaluation.run import BASELINES
+from recroute.evaluation.summarise import Cell, summarise
+from recroute.routers import Router
+from recroute.splits import Split
+
+BASELINE = "best_single"
+
+
+def evaluate_fitted(
+    router: Router, split: Split, *, n_resamples: int = N_RESAMPLES, predictions: bool = True
+) -> Evaluation:
+    """What `evaluate` gives for one seed, for a router that is fitted already: only the baselines are fitted.
+
+    Parameters
+    ----------
+    router : Router
+        Fitted on `split.train`.
+    split : Split
+        With the vectors the router was fitted with, see `prepare_split`.
+    n_resamples : int
+        Bootstrap resamples behind the intervals.
+    predictions : bool
+        False: only the choices are judged, which is several times as fast with thousands of LLMs.
+
+    Raises
+    ------
+    RouterError
+        If the router is not fitted, or no LLM was evaluated on a test instance.
+    UnknownNameError
+        If the split does not have an LLM of the router.
+    """
+    router.llm_index()  # raises if not fitted
+    if not split.test.has_evidence.any():
+        raise RouterError(f"no LLM was evaluated on a test instance of {split.test.name}; nothing can be judged")
+    split = _of_its_llms(router, split)
+    train, test = split.train, split.test
+    usables, notes = usable(train, [router, *BASELINES])
+    others = (replace(other, seed=split.seed).fit(train) for other in usables if other.label != router.label)
+    reference = reference_scores(test, None)
+    outcomes = fitted_outcomes(chain([router], others), train, test, reference, predictions=predictions)
+    rows, pairs, more = summarise([Cell(split.seed, WHOLE, test.n_llms, outcomes)], split.seed, n_resamples, BASELINE)
+    info = {
+        "dataset": split_facts(split),
+        "seed": split.seed,
+        "seeds": [split.seed],
+        "notes": [*notes, *filter(None, [split.note]), *more],
+        "complete": True,
+        "splits": {str(split.seed): split_digest(split)},
+        "environment": environment(),
+        "test_use": TEST_USE,
+    }
+    return Evaluation(rows, info, pairs)
+
+
+def _of_its_llms(router: Router, split: Split) -> Split:
+    """The split with the router's LLMs, in its order."""
+    index = split.test.llm_ids.to_index(list(router.llm_ids_))
+    if len(index) == split.test.n_llms and (index == np.arange(len(index))).all():
+        return split
+    train, valid, test = (data.take_llms(index) for data in split.parts().values())
+    return replace(split, train=train, valid=valid, test=test)
