@@ -19,6 +19,7 @@ from recroute.report.learning import (
     save_learning_png,
     write_learning_html,
 )
+from recroute.report.llm_map import llm_map_notebook, plot_llm_map
 from recroute.report.objects import dataset_notebook, ranking_notebook, router_notebook, split_notebook
 from recroute.report.offpolicy import off_policy_notebook, off_policy_table
 from recroute.report.plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
@@ -42,6 +43,7 @@ __all__ = [
     "learning_notebook",
     "learning_plot",
     "learning_table",
+    "llm_map_notebook",
     "main_group",
     "metric_table",
     "notebook_html",
@@ -54,6 +56,7 @@ __all__ = [
     "plot_history",
     "plot_intervals",
     "plot_learning",
+    "plot_llm_map",
     "plot_pool",
     "plot_shares",
     "pool_notebook",
