@@ -125,7 +125,7 @@ def _label(ax: Any, found: LLMMap, points: NDArray[np.float64], n_labels: int) -
         others = np.delete(dots, i, axis=0)
         for where in _places(found.llm_ids.ids[i]):
             text = ax.annotate(xy=points[i], textcoords="offset points", fontsize=7.5, color="0.25", **where)
-            box = text.get_window_extent()
+            box = text.get_window_extent().padded(1.5)
             inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
             if inside and not any(box.overlaps(other) for other in taken) and not box.count_contains(others):
                 taken.append(box)
