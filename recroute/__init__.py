@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from recroute.pools import make_pools
     from recroute.report import plot_growth, write_html
     from recroute.routers import Ranking, Router, load_router, make_router, router_names
+    from recroute.routers.llm_map import LLMMap, llm_map
     from recroute.routers.spark import fit_als_on_spark
     from recroute.splits import Split, split_dataset
     from recroute.subpool import PoolChoice, choose_pool
@@ -84,6 +85,7 @@ _HOMES = {
     "recroute.pools": ("make_pools",),
     "recroute.report": ("plot_growth", "write_html"),
     "recroute.routers": ("Ranking", "Router", "load_router", "make_router", "router_names"),
+    "recroute.routers.llm_map": ("LLMMap", "llm_map"),
     "recroute.routers.spark": ("fit_als_on_spark",),
     "recroute.splits": ("Split", "split_dataset"),
     "recroute.subpool": ("PoolChoice", "choose_pool"),
@@ -97,6 +99,7 @@ __all__ = [
     "Frontier",
     "IdMap",
     "InteractionMatrix",
+    "LLMMap",
     "LLMPrior",
     "LearningCurve",
     "Logs",
@@ -118,6 +121,7 @@ __all__ = [
     "frontier",
     "leaderboard",
     "learning_curve",
+    "llm_map",
     "llm_means",
     "load_router",
     "make_pools",

@@ -28,7 +28,7 @@ COLUMNS: dict[str, Any] = {
 ENOUGH = 0.99  # of what full data reach
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ColdStart(Result):
     """One row per metric value, with its 95% interval.
 
@@ -94,7 +94,7 @@ class ColdStart(Result):
         return found
 
     def plot(self, **options: Any) -> Any:
-        """Error and routing by number of anchors, as a Matplotlib figure; see `plot_coldstart`."""
+        """Error and routing by number of anchors as Matplotlib axes; see `plot_coldstart`."""
         return import_module("recroute.report").plot_coldstart(self, **options)
 
     def _repr_html_(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -238,6 +239,10 @@ class Dataset:
             f"{self.interactions.n_observed:,} records, density {self.interactions.density:.3f}, "
             f"{f'{self.n_preferences:,} preferences, ' if self.preferences is not None else ''}{vectors})"
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the shape and the tasks."""
+        return str(import_module("recroute.report").dataset_notebook(self))
 
 
 def _side_tables(

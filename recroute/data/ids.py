@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from recroute.errors import DataError, UnknownNameError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class IdMap:
     """Ids in a fixed order, each at one position 0..n-1.
 
@@ -47,6 +47,10 @@ class IdMap:
             if not isinstance(value, str):
                 raise DataError(f"{self.kind}_id {value!r} is {type(value).__name__}, not text; write ids as text")
         object.__setattr__(self, "_index", index)
+
+    def __repr__(self) -> str:
+        first = ", ".join(map(repr, self.ids[:3]))
+        return f"IdMap({len(self.ids):,} {self.kind} ids: {first}{', ...' * (len(self.ids) > 3)})"
 
     def __len__(self) -> int:
         return len(self.ids)

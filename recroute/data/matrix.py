@@ -20,7 +20,7 @@ __all__ = ["DENSE_FROM", "Index", "InteractionMatrix"]
 DENSE_FROM = 1 / 8  # of the cells observed: from here on a byte a cell is less than eight for each observed one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class InteractionMatrix:
     """Observed scores of n instances by m LLMs.
 
@@ -129,6 +129,12 @@ class InteractionMatrix:
     def is_complete(self) -> bool:
         """True if every cell was observed."""
         return self.n_observed == self.n_instances * self.n_llms
+
+    def __repr__(self) -> str:
+        n, m = self.shape
+        return (
+            f"InteractionMatrix({n:,} instances x {m:,} LLMs, {self.n_observed:,} records, density {self.density:.3f})"
+        )
 
     def take_instances(self, index: Index | slice) -> InteractionMatrix:
         """The rows at `index`, in that order."""

@@ -29,7 +29,7 @@ ENOUGH_COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LearningCurve(Result):
     """Evaluations of the same routers, pools and test instances after fits on more and more training instances.
 
@@ -109,6 +109,10 @@ class LearningCurve(Result):
     def plot(self, metric: str = "mean_score", **options: Any) -> Any:
         """The curve as Matplotlib axes, see `plot_learning`."""
         return import_module("recroute.report").plot_learning(self, metric, **options)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict and the table."""
+        return str(import_module("recroute.report").learning_notebook(self))
 
     def with_info(self, **more: Any) -> LearningCurve:
         """The curve with more known of it."""

@@ -8,14 +8,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from recroute._version import __version__
 from recroute.data.atomic import new_file
 
 
 class Result(ABC):
-    """What can be written as a result JSON; a subclass has `info`, what is known of the run."""
+    """What can be written as a result JSON; a subclass has `rows`, and `info`, what is known of the run."""
 
+    rows: pl.DataFrame
     info: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        routers, metrics = (self.rows[name].n_unique() for name in ("router", "metric"))
+        marked = "SIMULATED DATA, " if self.info["dataset"].get("simulated") else ""
+        return (
+            f"{type(self).__name__}({marked}{self.info['dataset']['name']!r}: {self.rows.height:,} rows, "
+            f"{routers} routers, {metrics} metrics)"
+        )
 
     @abstractmethod
     def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import polars as pl
@@ -17,7 +18,7 @@ PAIR_COLUMNS = {**COMPARISON_COLUMNS, "estimator": pl.String}
 LOGGED = "logged"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OffPolicy(Result):
     """What other routers would have scored on logged traffic.
 
@@ -52,6 +53,10 @@ class OffPolicy(Result):
     def sentences(self, estimator: str = "dr") -> list[str]:
         """What can be said of each router against the choices that were logged."""
         return [sentence(row) for row in self.comparisons.filter(estimator=estimator).iter_rows(named=True)]
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict and the table."""
+        return str(import_module("recroute.report").off_policy_notebook(self))
 
     def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
         """The result JSON: version, command, data set, seed, rows and what else is known of the run."""

@@ -12,17 +12,20 @@ from recroute.report.frontier import frontier_notebook, frontier_tables, write_f
 from recroute.report.frontier_plot import frontier_text, plot_frontier, save_frontier_png
 from recroute.report.html import html_page, notebook_html, write_html
 from recroute.report.learning import (
+    learning_notebook,
     learning_plot,
     learning_table,
     plot_learning,
     save_learning_png,
     write_learning_html,
 )
-from recroute.report.offpolicy import off_policy_table
+from recroute.report.llm_map import llm_map_notebook, plot_llm_map
+from recroute.report.objects import dataset_notebook, ranking_notebook, router_notebook, split_notebook
+from recroute.report.offpolicy import off_policy_notebook, off_policy_table
 from recroute.report.plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
 from recroute.report.pool import pool_plot, pool_tables
 from recroute.report.pool_html import plot_pool, pool_notebook, save_pool_png, write_pool_html
-from recroute.report.study import plot_history, plot_shares, study_html
+from recroute.report.study import plot_history, plot_shares, study_html, study_notebook
 from recroute.report.table import growth_table, main_group, metric_table, published_table
 from recroute.report.terminal_plot import growth_plot
 
@@ -30,17 +33,21 @@ __all__ = [
     "coldstart_notebook",
     "coldstart_tables",
     "combine",
+    "dataset_notebook",
     "frontier_notebook",
     "frontier_tables",
     "frontier_text",
     "growth_plot",
     "growth_table",
     "html_page",
+    "learning_notebook",
     "learning_plot",
     "learning_table",
+    "llm_map_notebook",
     "main_group",
     "metric_table",
     "notebook_html",
+    "off_policy_notebook",
     "off_policy_table",
     "plot_coldstart",
     "plot_evaluation",
@@ -49,19 +56,24 @@ __all__ = [
     "plot_history",
     "plot_intervals",
     "plot_learning",
+    "plot_llm_map",
     "plot_pool",
     "plot_shares",
     "pool_notebook",
     "pool_plot",
     "pool_tables",
     "published_table",
+    "ranking_notebook",
+    "router_notebook",
     "save_coldstart_png",
     "save_frontier_png",
     "save_growth_png",
     "save_learning_png",
     "save_png",
     "save_pool_png",
+    "split_notebook",
     "study_html",
+    "study_notebook",
     "write_coldstart_html",
     "write_frontier_html",
     "write_html",

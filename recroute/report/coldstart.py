@@ -13,9 +13,10 @@ from rich.table import Table
 
 from recroute.coldstart import ColdStart
 from recroute.data.atomic import new_file
+from recroute.report.figures import new_row
 from recroute.report.html import html_list, opening, page
 from recroute.report.html_table import Number, fact_table, html_table
-from recroute.report.plot import COLOURS, MARKERS
+from recroute.report.plot import COLOURS, MARKERS, save_axes
 from recroute.report.svg import inline_svg
 
 ERRORS = {
@@ -99,13 +100,10 @@ def plot_coldstart(found: ColdStart) -> Any:
 
     Returns
     -------
-    matplotlib.figure.Figure; without routing it has one picture.
+    matplotlib.axes.Axes of the error; `.figure` has both, without routing the first alone.
     """
-    from matplotlib.figure import Figure
-
     routed = _routed(found, "mixed").height > 0
-    figure = Figure(figsize=(12.5 if routed else 6.5, 4.6), layout="constrained")
-    axes = figure.subplots(1, 2 if routed else 1, squeeze=False)[0]
+    axes = new_row(12.5 if routed else 6.5, 4.6, 2 if routed else 1)
     _draw_errors(axes[0], found)
     if routed:
         _draw_routing(axes[1], found)
@@ -123,8 +121,8 @@ def plot_coldstart(found: ColdStart) -> Any:
         axes[1].legend(frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
     data = found.info["dataset"]
     name = f"{'SIMULATED DATA: ' if data['simulated'] else ''}{data['name']}".replace("$", r"\$")
-    figure.suptitle(name, x=0.01, ha="left")
-    return figure
+    axes[0].figure.suptitle(name, x=0.01, ha="left")
+    return axes[0]
 
 
 def _draw_errors(ax: Any, found: ColdStart) -> None:
@@ -158,8 +156,7 @@ def _curve(ax: Any, rows: pl.DataFrame, colour: int, dash: int, label: str, band
 
 def save_coldstart_png(found: ColdStart, path: Path) -> None:
     """Write `plot_coldstart` as a PNG file of 150 dpi, whole or not at all."""
-    with new_file(path) as temporary:
-        plot_coldstart(found).savefig(temporary, dpi=150, format="png")
+    save_axes(plot_coldstart(found), path)
 
 
 def write_coldstart_html(found: ColdStart, path: Path) -> None:
@@ -170,7 +167,9 @@ def write_coldstart_html(found: ColdStart, path: Path) -> None:
 
 def coldstart_notebook(found: ColdStart) -> str:
     """What a notebook shows: the verdict and the figure."""
-    return "\n".join([*_head(found, 3), inline_svg(plot_coldstart(found), "coldstart", "error and routing by anchors")])
+    return "\n".join(
+        [*_head(found, 3), inline_svg(plot_coldstart(found).figure, "coldstart", "error and routing by anchors")]
+    )
 
 
 def _sections(found: ColdStart) -> Iterator[str]:
@@ -179,7 +178,7 @@ def _sections(found: ColdStart) -> Iterator[str]:
         "Left: distance of an unseen LLM's predicted mean score from its true one, over prompts it was not run on. "
         "Right: what routing reaches, as a share of the same router with all scores of all LLMs; dotted: 99%."
     )
-    picture = inline_svg(plot_coldstart(found), "coldstart", caption)
+    picture = inline_svg(plot_coldstart(found).figure, "coldstart", caption)
     yield f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
     yield "<h2>What anchors tell of unseen LLMs</h2>"
     yield '<p class="caption">A click on a head sorts. Small numbers are 95% intervals.</p>'

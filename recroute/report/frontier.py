@@ -65,16 +65,14 @@ def write_frontier_html(found: Frontier, path: Path) -> None:
 
 
 def frontier_notebook(found: Frontier) -> str:
-    """What a notebook shows: the verdict and the figure."""
+    """What a notebook shows: the verdict, the figure and the routers' table."""
     picture = inline_svg(plot_frontier(found).figure, "frontier", "score against cost")
-    name = escape(str(found.info["dataset"]["name"]))
-    return f"<h3>What quality costs on {name}</h3>{html_list(found.sentences())}{picture}"
+    return "\n".join([*_head(found, 3), picture, _router_table(found, sortable=False)])
 
 
-def frontier_sections(found: Frontier) -> Iterator[str]:
-    """All that there is to tell: verdict, figure, tables, origin."""
+def _head(found: Frontier, level: int) -> Iterator[str]:
     data, n_seeds = found.info["dataset"], len(found.info["splits"])
-    yield f"<h1>What quality costs on {escape(str(data['name']))}</h1>"
+    yield f"<h{level}>What quality costs on {escape(str(data['name']))}</h{level}>"
     told = (
         f"{data['n_instances']:,} instances x {data['n_llms']:,} LLMs; {_n(found):,} test instances x {n_seeds} "
         f"seed{'s' * (n_seeds != 1)}; 95% bootstrap intervals. Costs are {found.unit} per 1,000 prompts."
@@ -85,6 +83,11 @@ def frontier_sections(found: Frontier) -> Iterator[str]:
         interrupted=None if found.info["complete"] else "seeds",
         verdict=html_list(found.sentences()),
     )
+
+
+def frontier_sections(found: Frontier) -> Iterator[str]:
+    """All that there is to tell: verdict, figure, tables, origin."""
+    yield from _head(found, 1)
     yield f'<h2>What you should know</h2><div class="notes">{html_list(found.notes)}</div>'
     caption = (
         "Each curve is the concave hull of a router's choices as cost counts more and more; between two points lie "
@@ -97,10 +100,7 @@ def frontier_sections(found: Frontier) -> Iterator[str]:
     yield "<h2>Routers</h2>"
     best = f"Costs at 95% and 100% of the quality of the best single LLM on test, {found.best_single}."
     yield f'<p class="caption">{escape(best)} A click on a head sorts. Small numbers are 95% intervals.</p>'
-    rows: list[list[str | Number]] = [
-        [router, *(_number(found, metric, router) for metric in HEADS)] for router in found.pooled("aiq")
-    ]
-    yield html_table(["router", *HEADS.values()], rows)
+    yield _router_table(found)
     yield "<h2>Single LLMs</h2>"
     yield html_table(["LLM", "mean score", "cost", "on their hull"], _llm_rows(found))
     yield "<h2>Paired comparisons</h2>"
@@ -111,6 +111,13 @@ def frontier_sections(found: Frontier) -> Iterator[str]:
     for metric in COMPARED:
         yield _compared_html(found.comparisons.filter(metric=metric), metric)
     yield from origin_sections(found.info, found.seeds)
+
+
+def _router_table(found: Frontier, sortable: bool = True) -> str:
+    rows: list[list[str | Number]] = [
+        [router, *(_number(found, metric, router) for metric in HEADS)] for router in found.pooled("aiq")
+    ]
+    return html_table(["router", *HEADS.values()], rows, sortable=sortable)
 
 
 def _llm_rows(found: Frontier) -> Iterator[list[str | Number]]:

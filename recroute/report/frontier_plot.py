@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.text import Text
 
-from recroute.data.atomic import new_file
 from recroute.evaluation import Frontier
 from recroute.evaluation.frontier_rows import SINGLE
+from recroute.report.figures import new_axes
 from recroute.report.frontier_curves import CostCurve, cost_curves, logarithmic, single_llms
-from recroute.report.plot import COLOURS, MARKERS
+from recroute.report.plot import COLOURS, MARKERS, save_axes
 from recroute.report.terminal_plot import COLOURS as TERMINAL_COLOURS
 from recroute.report.terminal_plot import LABEL_WIDTH, MARKS, place
 
@@ -34,11 +34,10 @@ def plot_frontier(found: Frontier, *, ax: Any = None, title: str | None = None) 
     -------
     matplotlib.axes.Axes
     """
-    from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     if ax is None:
-        ax = Figure(figsize=(10.5, 5.4), layout="constrained").subplots()
+        ax = new_axes(10.5, 5.4)
     data = found.info["dataset"]
     curves = cost_curves(found)
     routers = [curve.router for curve in curves if not curve.is_bound]
@@ -88,8 +87,7 @@ def _draw_llms(ax: Any, found: Frontier) -> None:
 
 def save_frontier_png(found: Frontier, path: Path) -> None:
     """Write `plot_frontier` as a PNG file of 150 dpi, whole or not at all."""
-    with new_file(path) as temporary:
-        plot_frontier(found).figure.savefig(temporary, dpi=150, format="png")
+    save_axes(plot_frontier(found), path)
 
 
 def frontier_text(found: Frontier, *, width: int = 96, height: int = 18) -> Text:

@@ -13,7 +13,7 @@ import polars as pl
 
 from recroute.data.atomic import new_file
 from recroute.evaluation import Evaluation
-from recroute.report.html_table import comparison_html, fact_table, growth_html, metrics_html
+from recroute.report.html_table import comparison_html, fact_table, growth_html, metrics_html, one_pool_html
 from recroute.report.plot import plot_evaluation
 from recroute.report.svg import inline_svg
 from recroute.report.table import TITLES, main_group
@@ -48,7 +48,7 @@ def opening(facts: str, *, simulated: bool, interrupted: str | None, verdict: st
     """What stands under a title: the facts, banners (`interrupted` says what was finished), and the verdict as HTML."""
     yield f'<p class="facts">{escape(facts)}</p>'
     if simulated:
-        yield '<p class="banner">SIMULATED DATA: nothing here says anything about real LLMs.</p>'
+        yield '<p class="banner"><b>SIMULATED DATA: nothing here says anything about real LLMs.</b></p>'
     if interrupted is not None:
         yield f'<p class="banner">INTERRUPTED: only the {escape(interrupted)} that were finished are here.</p>'
     yield f'<section class="verdict">{verdict}</section>'
@@ -70,8 +70,12 @@ def page(title: str, sections: Iterable[str]) -> str:
 
 def notebook_html(evaluation: Evaluation) -> str:
     """What a notebook shows of an evaluation: no script and no style of its own."""
-    first = main_group(evaluation.rows)
-    return "\n".join([*_head(evaluation, level=3), growth_html(evaluation, evaluation.main_metric, first)])
+    first, sizes = main_group(evaluation.rows), evaluation.rows["pool_size"].drop_nulls().n_unique()
+    if sizes == 1:
+        table = one_pool_html(evaluation, first)
+    else:
+        table = growth_html(evaluation, evaluation.main_metric, first, sortable=False)
+    return "\n".join([*_head(evaluation, level=3), table])
 
 
 def _head(evaluation: Evaluation, level: int = 1) -> Iterator[str]:

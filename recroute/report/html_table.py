@@ -12,7 +12,7 @@ import polars as pl
 
 from recroute.evaluation import Evaluation
 from recroute.report.curves import is_bound
-from recroute.report.table import HEADS
+from recroute.report.table import HEADS, MAIN_METRICS
 
 METRICS_ABREAST = 10  # columns of a table that fit a printed page
 FORMATS = {"slope": "+.4f", "lift": "+.3f"}
@@ -37,17 +37,25 @@ class Number:
             return f"<td>{self.missing}</td>"
         shown = f"{self.value:{self.form}}"
         if self.low is not None and self.high is not None and not math.isnan(self.low + self.high):
-            shown += f"<small>{self.low:{self.form}} to {self.high:{self.form}}</small>"
+            shown += f" <small>{self.low:{self.form}} to {self.high:{self.form}}</small>"
         return f'<td data-value="{self.value!r}">{shown}</td>'
 
 
 def html_table(
-    heads: Sequence[str], rows: Iterable[Sequence[str | Number]], *, caption: str = "", text: int = 1
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str | Number]],
+    *,
+    caption: str = "",
+    text: int = 1,
+    sortable: bool = True,
 ) -> str:
-    """A sortable table whose first `text` columns are words and whose others are numbers.
+    """A table whose first `text` columns are words and whose others are numbers.
 
-    A row whose first cell is a bound or baseline is printed softer.
+    A row whose first cell is a bound or baseline is printed softer. A notebook has neither the style nor the script
+    of a page: there a table is not `sortable`, words may stand in any column, and the notebook chooses the colours.
     """
+    if not sortable:
+        return _plain_table(heads, list(rows), caption)
     head = "".join(
         f'<th scope="col"{" class=text" if i < text else ""}><button type="button">{escape(name)}</button></th>'
         for i, name in enumerate(heads)
@@ -63,6 +71,20 @@ def html_table(
     )
 
 
+def _plain_table(heads: Sequence[str], rows: Sequence[Sequence[str | Number]], caption: str) -> str:
+    left = ' style="text-align: left"'
+    head = "".join(
+        f"<th{left if rows and isinstance(rows[0][i], str) else ''}>{escape(name)}</th>" for i, name in enumerate(heads)
+    )
+    lines = (
+        "".join(cell.html() if isinstance(cell, Number) else f"<td{left}>{escape(cell)}</td>" for cell in row)
+        for row in rows
+    )
+    body = "\n".join(f"<tr>{line}</tr>" for line in lines)
+    title = f"<p>{escape(caption)}</p>" if caption else ""
+    return f"{title}<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
+
+
 def fact_table(facts: Mapping[str, Any]) -> str:
     """Names and values, one line each."""
     rows = (
@@ -72,7 +94,7 @@ def fact_table(facts: Mapping[str, Any]) -> str:
     return f"<table><tbody>{''.join(rows)}</tbody></table>"
 
 
-def growth_html(evaluation: Evaluation, metric: str, group: str) -> str:
+def growth_html(evaluation: Evaluation, metric: str, group: str, *, sortable: bool = True) -> str:
     """Routers by pool size for one metric and group; with the slope where the metric is mu."""
     rows = _pooled(evaluation).filter(group=group)
     sizes = sorted(rows.filter(metric=metric)["pool_size"].drop_nulls().unique().to_list())
@@ -85,7 +107,22 @@ def growth_html(evaluation: Evaluation, metric: str, group: str) -> str:
         if all(cell.value is None for cell in cells):
             continue
         body.append([router, *cells, *([of.get((router, "slope", None), Number(None))] if slopes else [])])
-    return html_table(heads, body, caption=f"{HEADS.get(metric, metric.replace('_', ' '))}, group {group}")
+    caption = f"{HEADS.get(metric, metric.replace('_', ' '))}, group {group}"
+    return html_table(heads, body, caption=caption, sortable=sortable)
+
+
+def one_pool_html(evaluation: Evaluation, group: str) -> str:
+    """Routers by the main metrics, for one pool, as a notebook shows it."""
+    rows = _pooled(evaluation).filter(pl.col("pool_size").is_not_null(), group=group)
+    there = set(rows["metric"])
+    metrics = [name for name in MAIN_METRICS if name in there]
+    (size,) = rows["pool_size"].unique()
+    of = _lookup(rows)
+    body: list[list[str | Number]] = [
+        [router, *(of.get((router, metric, size), Number(None)) for metric in metrics)] for router in _routers(rows)
+    ]
+    heads = ["router", *(HEADS.get(name, name.replace("_", " ")) for name in metrics)]
+    return html_table(heads, body, caption=f"pool of {size:,} LLMs, 95% intervals", sortable=False)
 
 
 def metrics_html(evaluation: Evaluation, group: str) -> list[str]:

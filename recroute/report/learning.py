@@ -70,9 +70,14 @@ def write_learning_html(found: LearningCurve, path: Path) -> None:
         temporary.write_text(page(title, _sections(found)), encoding="utf8")
 
 
-def _sections(found: LearningCurve) -> Iterator[str]:
+def learning_notebook(found: LearningCurve) -> str:
+    """What a notebook shows: the verdict and the table of mean scores."""
+    return "\n".join([*_head(found, 3), _table_html(found, "mean_score", sortable=False)])
+
+
+def _head(found: LearningCurve, level: int) -> Iterator[str]:
     data = found.info["dataset"]
-    yield f"<h1>Learning curves on {escape(str(data['name']))}</h1>"
+    yield f"<h{level}>Learning curves on {escape(str(data['name']))}</h{level}>"
     told = (
         f"{data['n_instances']:,} instances x {data['n_llms']:,} LLMs; up to {data['n_train']:,} training instances; "
         f"{data['n_test']:,} test instances x {len(found.seeds)} seed{'s' * (len(found.seeds) != 1)}; 95% bootstrap "
@@ -85,7 +90,11 @@ def _sections(found: LearningCurve) -> Iterator[str]:
         verdict=f"{html_list(found.sentences())}<p>{escape(_rule(found))}</p>",
     )
     if found.notes:
-        yield f'<h2>What you should know</h2><div class="notes">{html_list(found.notes)}</div>'
+        yield f'<h{level + 1}>What you should know</h{level + 1}><div class="notes">{html_list(found.notes)}</div>'
+
+
+def _sections(found: LearningCurve) -> Iterator[str]:
+    yield from _head(found, 1)
     yield "<h2>As the training data grow</h2>"
     for metric in ("mean_score", "lift"):
         title = f"{TITLES[metric]}, {_where(found.curve(metric))}"
@@ -110,7 +119,7 @@ def _sections(found: LearningCurve) -> Iterator[str]:
     yield from origin_sections(found.info, found.seeds)
 
 
-def _table_html(found: LearningCurve, metric: str) -> str:
+def _table_html(found: LearningCurve, metric: str, sortable: bool = True) -> str:
     rows = found.curve(metric)
     sizes = rows["n_train"].unique().sort().to_list()
     body: list[list[str | Number]] = []
@@ -118,7 +127,8 @@ def _table_html(found: LearningCurve, metric: str) -> str:
         own = {row["n_train"]: row for row in rows.filter(router=router).iter_rows(named=True)}
         cells = [Number(own[n]["value"], own[n]["ci_low"], own[n]["ci_high"]) for n in sizes if n in own]
         body.append([router, *cells])
-    return html_table(["router", *(f"{size:,}" for size in sizes)], body, caption=f"{TITLES[metric]}, {_where(rows)}")
+    heads = ["router", *(f"{size:,}" for size in sizes)]
+    return html_table(heads, body, caption=f"{TITLES[metric]}, {_where(rows)}", sortable=sortable)
 
 
 def _as_growth(found: LearningCurve, metric: str) -> pl.DataFrame:

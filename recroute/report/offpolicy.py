@@ -1,11 +1,15 @@
-"""An off-policy evaluation as a table."""
+"""An off-policy evaluation as a table, in a terminal and in a notebook."""
 
 from __future__ import annotations
+
+from html import escape
 
 import polars as pl
 from rich.table import Table
 
 from recroute.offpolicy import OffPolicy
+from recroute.report.html import html_list, opening
+from recroute.report.html_table import Number, html_table
 
 HEADS = {"ips": "IPS", "snips": "SNIPS", "dr": "doubly robust"}
 
@@ -38,6 +42,30 @@ def off_policy_table(found: OffPolicy) -> Table:
             f"{_value(rows, 'largest_weight'):.1%}",
         )
     return table
+
+
+def off_policy_notebook(found: OffPolicy) -> str:
+    """What a notebook shows: the verdict, the notes, and routers by estimator."""
+    info = found.info["dataset"]
+    told = f"{info['n_instances']:,} logged choices among {info['n_llms']:,} LLMs; 95% intervals."
+    heads = ["router", *HEADS.values(), "effective n"]
+    body: list[list[str | Number]] = []
+    for router in found.rows["router"].unique(maintain_order=True):
+        rows = found.rows.filter(router=router)
+        score = rows.filter(metric="mean_score")
+        if "mean" in score["estimator"]:
+            body.append([router, Number(None), Number(None), _number(score), Number(None)])
+            continue
+        cells = [_number(score.filter(estimator=name)) for name in HEADS]
+        body.append([router, *cells, Number(_value(rows, "effective_n"), form=".0f")])
+    title = f"<h3>Mean score on {escape(str(info['name']))}, estimated from its log</h3>"
+    verdict = html_list(found.sentences())
+    head = opening(told, simulated=info["simulated"], interrupted=None, verdict=verdict)
+    return "\n".join([title, *head, html_list(found.notes), html_table(heads, body, sortable=False)])
+
+
+def _number(rows: pl.DataFrame) -> Number:
+    return Number(*rows.select("value", "ci_low", "ci_high").row(0))
 
 
 def _value(rows: pl.DataFrame, metric: str) -> float:

@@ -10,6 +10,7 @@ import polars as pl
 from recroute.data.atomic import new_file
 from recroute.evaluation import Evaluation
 from recroute.report.curves import Curve, growth_curves, kind
+from recroute.report.figures import new_axes
 from recroute.report.table import TITLES
 
 # Okabe and Ito's palette without yellow, which vanishes on paper; markers and dashes tell the curves apart too.
@@ -50,12 +51,10 @@ def plot_intervals(
     title: str | None = None,
 ) -> Any:
     """One pool: a metric of every router with its 95% interval, best on top. Parameters as in `plot_growth`."""
-    from matplotlib.figure import Figure
-
     group, curves = growth_curves(rows, metric, group)
     curves.sort(key=lambda curve: curve.points[-1][1])
     if ax is None:
-        ax = Figure(figsize=(8, 1.1 + 0.27 * len(curves)), layout="constrained").subplots()
+        ax = new_axes(8, 1.1 + 0.27 * len(curves))
     for height, curve in enumerate(curves):
         _, value, low, high = curve.points[-1]
         colour = _colour(None if curve.is_bound else 0)
@@ -102,12 +101,10 @@ def plot_growth(
     DataError
         If there is nothing to draw.
     """
-    from matplotlib.figure import Figure
-
     group, curves = growth_curves(rows, metric, group)
     if ax is None:
         # As high as the names at the right end need.
-        ax = Figure(figsize=(8.5, max(4.8, LINE * len(curves) + 1)), layout="constrained").subplots()
+        ax = new_axes(8.5, max(4.8, LINE * len(curves) + 1))
     routers = [curve.router for curve in curves if not curve.is_bound]
     for curve in curves:
         _draw(ax, curve, None if curve.is_bound else routers.index(curve.router), band=len(routers) <= MOST_BANDS)

@@ -11,9 +11,10 @@ from typing import Any
 import polars as pl
 
 from recroute.data.atomic import new_file
+from recroute.report.figures import new_row
 from recroute.report.html import html_list, opening, page
 from recroute.report.html_table import Number, fact_table, html_table
-from recroute.report.plot import COLOURS, MARKERS
+from recroute.report.plot import COLOURS, MARKERS, save_axes
 from recroute.report.pool import GROUPS, METRICS, marked, members, n_candidates, one_row, sizes
 from recroute.report.svg import inline_svg
 from recroute.subpool import PoolChoice
@@ -24,13 +25,12 @@ def plot_pool(found: PoolChoice) -> Any:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    matplotlib.axes.Axes of the routed quality; `.figure` has both.
     """
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    figure = Figure(figsize=(11.5, 4.6), layout="constrained")
-    for axes, (metric, told) in zip(figure.subplots(1, 2), METRICS.items(), strict=True):
+    both = new_row(11.5, 4.6, 2)
+    for axes, (metric, told) in zip(both, METRICS.items(), strict=True):
         for i, (group, label) in enumerate(GROUPS.items()):
             rows = found.pooled(metric, group=group)
             if group == "best_single":
@@ -45,10 +45,10 @@ def plot_pool(found: PoolChoice) -> Any:
         axes.grid(axis="y", alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8.5, loc="lower right")
-    figure.suptitle(
+    both[0].figure.suptitle(
         f"{marked(found)}{found.info['dataset']['name']}, {found.info['router']}".replace("$", r"\$"), x=0.01, ha="left"
     )
-    return figure
+    return both[0]
 
 
 def _curve(axes: Any, rows: pl.DataFrame, label: str, i: int) -> None:
@@ -70,8 +70,7 @@ def _curve(axes: Any, rows: pl.DataFrame, label: str, i: int) -> None:
 
 def save_pool_png(found: PoolChoice, path: Path) -> None:
     """Write `plot_pool` as a PNG file of 150 dpi, whole or not at all."""
-    with new_file(path) as temporary:
-        plot_pool(found).savefig(temporary, dpi=150, format="png")
+    save_axes(plot_pool(found), path)
 
 
 def write_pool_html(found: PoolChoice, path: Path) -> None:
@@ -83,7 +82,7 @@ def write_pool_html(found: PoolChoice, path: Path) -> None:
 
 def pool_notebook(found: PoolChoice) -> str:
     """What a notebook shows: the verdict and the figure."""
-    return "\n".join([*_head(found, 3), inline_svg(plot_pool(found), "pool", "share of all LLMs by size")])
+    return "\n".join([*_head(found, 3), inline_svg(plot_pool(found).figure, "pool", "share of all LLMs by size")])
 
 
 def _head(found: PoolChoice, level: int) -> Iterator[str]:
@@ -110,7 +109,7 @@ def _sections(found: PoolChoice) -> Iterator[str]:
         "Left: what the router, fitted on the pool alone, reaches on test prompts, as a share of what it reaches with "
         "all LLMs. Right: the same for the best score in the pool, which no router reaches."
     )
-    picture = inline_svg(plot_pool(found), "pool", caption)
+    picture = inline_svg(plot_pool(found).figure, "pool", caption)
     yield f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
     yield from _pool(found)
     for metric, told in METRICS.items():

@@ -9,11 +9,13 @@ from typing import Any
 import polars as pl
 
 from recroute.evaluation import Evaluation
-from recroute.report.html import evaluation_sections, html_list, page
+from recroute.report.figures import new_axes
+from recroute.report.html import evaluation_sections, html_list, notebook_html, page
 from recroute.report.html_table import Number, html_table
 from recroute.report.plot import COLOURS, MARKERS
 from recroute.report.svg import inline_svg
 
+BEST_TRIALS = 5  # that a notebook shows
 Shares = Mapping[str, Mapping[str, float]]
 
 
@@ -33,10 +35,8 @@ def plot_history(trials: pl.DataFrame, *, maximize: bool = True, ax: Any = None)
     -------
     matplotlib.axes.Axes
     """
-    from matplotlib.figure import Figure
-
     if ax is None:
-        ax = Figure(figsize=(8.5, 4.4), layout="constrained").subplots()
+        ax = new_axes(8.5, 4.4)
     done = trials.filter(state="complete")
     for i, (key, rows) in enumerate(done.group_by("router", maintain_order=True)):
         look = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "ls": "", "ms": 6}
@@ -71,11 +71,9 @@ def plot_shares(shares: Shares, *, ax: Any = None) -> Any:
     -------
     matplotlib.axes.Axes
     """
-    from matplotlib.figure import Figure
-
     bars = [(group, name, share) for group, found in shares.items() for name, share in _sorted(found)]
     if ax is None:
-        ax = Figure(figsize=(8.5, 0.9 + 0.26 * len(bars)), layout="constrained").subplots()
+        ax = new_axes(8.5, 0.9 + 0.26 * len(bars))
     groups = list(shares)
     heights = [-(i + 0.6 * groups.index(group)) for i, (group, _, _) in enumerate(bars)]
     colours = [COLOURS[groups.index(group) % len(COLOURS)] for group, _, _ in bars]
@@ -118,6 +116,27 @@ def study_html(
     return page(f"Study {name}", _sections(name, trials, shares, notes, best, maximize, evaluation))
 
 
+def study_notebook(trials: pl.DataFrame, notes: list[str], best: str, evaluation: Evaluation | None) -> str:
+    """What a notebook shows: the choice, the notes, the first trials, and the choice on test."""
+    head = [
+        f"<h3>Chosen: {escape(best)}</h3>",
+        f"<p>{_counted(trials)}. Test instances had no part in it.</p>",
+        html_list(notes),
+        _trial_rows(trials.sort("place").head(BEST_TRIALS), sortable=False),
+    ]
+    if evaluation is None:
+        return "\n".join([*head, "<p><b>NOT FINISHED: test has not been read.</b></p>"])
+    return "\n".join([*head, notebook_html(evaluation)])
+
+
+def _counted(trials: pl.DataFrame) -> str:
+    states = trials["state"].value_counts().sort("state").rows()
+    told = {"complete": "judged on all folds", "pruned": "stopped early", "fail": "failed"}
+    counted = ", ".join(f"{count} {told.get(state, state)}" for state, count in states)
+    spent = f"; {trials['seconds'].sum():,.0f} seconds of computing" if "seconds" in trials.columns else ""
+    return f"{trials.height} trials: {counted}{spent}"
+
+
 def _sections(
     name: str,
     trials: pl.DataFrame,
@@ -127,12 +146,8 @@ def _sections(
     maximize: bool,
     evaluation: Evaluation | None,
 ) -> Iterator[str]:
-    states = trials["state"].value_counts().sort("state").rows()
     yield f"<h1>Study {escape(name)}</h1>"
-    told = {"complete": "judged on all folds", "pruned": "stopped early", "fail": "failed"}
-    counted = ", ".join(f"{count} {told.get(state, state)}" for state, count in states)
-    spent = f"; {trials['seconds'].sum():,.0f} seconds of computing" if "seconds" in trials.columns else ""
-    yield f'<p class="facts">{trials.height} trials: {counted}{spent}. Test instances had no part in it.</p>'
+    yield f'<p class="facts">{_counted(trials)}. Test instances had no part in it.</p>'
     if evaluation is None:
         yield '<p class="banner">NOT FINISHED: test has not been read. The same command again goes on.</p>'
     yield f'<section class="verdict">{html_list([f"chosen: {best}", *notes])}</section>'
@@ -160,6 +175,10 @@ def _figure(ax: Any, name: str, caption: str) -> str:
 
 def _trial_table(trials: pl.DataFrame, maximize: bool) -> str:
     ordered = trials.sort("value", descending=maximize, nulls_last=True)
+    return f"<details><summary>All trials</summary>{_trial_rows(ordered)}</details>"
+
+
+def _trial_rows(trials: pl.DataFrame, sortable: bool = True) -> str:
     heads = ("pipeline", "outcome", "trial", "value", "folds", "seconds")
     rows = [
         [
@@ -170,9 +189,9 @@ def _trial_table(trials: pl.DataFrame, maximize: bool) -> str:
             Number(row["n_folds"], form="d"),
             Number(row["seconds"], form=".1f"),
         ]
-        for row in ordered.iter_rows(named=True)
+        for row in trials.iter_rows(named=True)
     ]
-    return f"<details><summary>All trials</summary>{html_table(heads, rows, text=2)}</details>"
+    return html_table(heads, rows, text=2, sortable=sortable)
 
 
 def _sorted(found: Mapping[str, float]) -> list[tuple[str, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, fields
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -93,6 +94,10 @@ class Router(ABC):
     def hyperparameters(self) -> dict[str, Any]:
         """Names and values of the hyperparameters."""
         return {f.name: getattr(self, f.name) for f in self.settings()}
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the settings."""
+        return str(import_module("recroute.report").router_notebook(self))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The arrays that `save` writes: those that a fit sets."""

@@ -138,6 +138,11 @@ class EmbedLLM(TextRouter):
         flat = minimise(lambda flat: objective(flat, cells, penalty, k), flat, self.n_epochs)
         return unpack(flat, _shapes(cells, k), cells.X.dtype)
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+    def factors(self, instances: Instances) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Instance factors f32 (b, k), under the head, and LLM vectors f32 (m, k)."""
         projected = (self.vectors(instances) - self.centre_) @ self.projection_ * self.head_  # (b, k)
+        return projected, self.llm_factors_
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        projected, _ = self.factors(instances)
         return sigmoid(projected @ self.llm_factors_[llm_index].T + self.bias_[llm_index]).astype(np.float32)

@@ -96,6 +96,10 @@ class FactorRouter(TextRouter):
         self.bridge_ = fit_bridge(self.bridge, train.embeddings, instance_factors, reg=self.reg, seed=self.seed)
         vars(self).pop("_llm_index", None)  # of an earlier fit
 
+    def factors(self, instances: Instances) -> tuple[Array, Array]:
+        """Instance factors f64 (b, k), from the bridge, and LLM factors f64 (m, k)."""
+        return self.bridge_(self.vectors(instances)), self.llm_factors_
+
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         factors = self.bridge_(self.vectors(instances))
         predicted = self.bias_[llm_index] + factors @ self.llm_factors_[llm_index].T  # (b, k) x (k, m)

@@ -143,6 +143,10 @@ class IRT(TextRouter):
             found.append(unpack(flat, _shapes(cells, k), cells.X.dtype))
         return found
 
+    def factors(self, instances: Instances) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Discriminations f32 (b, k) of the instances and abilities f32 (m, k) of the LLMs."""
+        return (self.vectors(instances) - self.centre_) @ self.discrimination_, self.ability_
+
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         X = self.vectors(instances) - self.centre_
         a, b = X @ self.discrimination_, X @ self.difficulty_  # (b, k), (b,)

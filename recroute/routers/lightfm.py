@@ -163,9 +163,16 @@ class LightFM(TextRouter):
         placed: Array = self.unseen_ + features @ self.feature_  # (j, f + 3) x (f + 3, k + 1)
         return placed
 
+    def factors(self, instances: Instances) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Factors f32 (b, k) of instances and f32 (m, k) of LLMs, without the biases."""
+        return self._embedded(instances)[:, :-1], self.llm_factors_[:, :-1]
+
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        instance = (self.vectors(instances) - self.center_) @ self.weight_ + self.offset_  # (b, d) x (d, k + 1)
-        return self._predict(instance, self.llm_factors_[llm_index])
+        return self._predict(self._embedded(instances), self.llm_factors_[llm_index])
+
+    def _embedded(self, instances: Instances) -> NDArray[np.floating]:
+        """Factors and bias f32 (b, k + 1) of instances."""
+        return (self.vectors(instances) - self.center_) @ self.weight_ + self.offset_  # (b, d) x (d, k + 1)
 
     def _predict(self, instance: NDArray[np.floating], llm: NDArray[np.floating]) -> Scores:
         """Scores f32 (b, m) of factors and biases float (b, k + 1), float (m, k + 1)."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import IdMap
 
+SHOWN = 3  # prompts and LLMs that a line or two in a terminal has room for
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Ranking:
     """The k best LLMs of each of b instances, best first.
 
@@ -31,3 +34,20 @@ class Ranking:
     def names(self) -> list[list[str]]:
         """The LLMs' ids, b lists of k."""
         return [[self.llm_ids.ids[i] for i in row] for row in self.llm_index]
+
+    def row(self, i: int) -> list[tuple[str, float]]:
+        """The LLMs of instance `i` with their predicted scores, best first."""
+        names = (self.llm_ids.ids[j] for j in self.llm_index[i])
+        return list(zip(names, self.predicted_score[i].tolist(), strict=True))
+
+    def __repr__(self) -> str:
+        n, k = self.llm_index.shape
+        lines = [f"Ranking(the best {k:,} of {len(self.llm_ids):,} LLMs for each of {n:,} instances"]
+        for i in range(min(n, SHOWN)):
+            best = ", ".join(f"{name} {score:.3f}" for name, score in self.row(i)[:SHOWN])
+            lines.append(f"  {i}: {best}{', ...' if k > SHOWN else ''}")
+        return "\n".join([*lines, *["  ..."] * (n > SHOWN)]) + ")"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the LLMs by name."""
+        return str(import_module("recroute.report").ranking_notebook(self))

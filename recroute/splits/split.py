@@ -1,11 +1,12 @@
 """A split of a data set."""
 
 from dataclasses import dataclass
+from importlib import import_module
 
 from recroute.data import Dataset
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Split:
     """Three disjoint sets of instances over the same LLMs.
 
@@ -28,3 +29,11 @@ class Split:
 
     def parts(self) -> dict[str, Dataset]:
         return {"train": self.train, "valid": self.valid, "test": self.test}
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{part} {data.n_instances:,}" for part, data in self.parts().items())
+        return f"Split({self.name!r}, seed {self.seed}: {sizes} instances; {self.train.n_llms:,} LLMs)"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the sizes of the parts."""
+        return str(import_module("recroute.report").split_notebook(self))

@@ -15,7 +15,7 @@ from recroute.subpool.rows import ALL, ORACLE, ROUTED, STRONG
 ENOUGH = 0.99  # of what all LLMs reach
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PoolChoice(Result):
     """The LLMs worth deploying.
 
@@ -86,7 +86,7 @@ class PoolChoice(Result):
         return found
 
     def plot(self) -> Any:
-        """Share of the quality of all LLMs by size, as a Matplotlib figure; see `plot_pool`."""
+        """Share of the quality of all LLMs by size as Matplotlib axes; see `plot_pool`."""
         return import_module("recroute.report").plot_pool(self)
 
     def _repr_html_(self) -> str:

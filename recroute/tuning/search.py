@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ N_FOLDS = 5
 TUNED = "tuned"  # how tables call the choice, unless it is the default
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tuned:
     """What a search has found.
 
@@ -66,6 +67,15 @@ class Tuned:
     router: Router
     complete: bool
     card: str
+
+    def __repr__(self) -> str:
+        end = "" if self.complete else ", not finished"
+        return f"Tuned({self.best.label}, chosen in {self.trials.height:,} trials{end})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the choice, the first trials and the choice on test."""
+        report = import_module("recroute.report")
+        return str(report.study_notebook(self.trials, self.notes, self.best.label, self.evaluation))
 
 
 def tune(

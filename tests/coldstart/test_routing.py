@@ -106,7 +106,7 @@ def test_report_and_picture_tell_what_was_found(found: ColdStart, tmp_path: Path
     assert "SIMULATED DATA" in html
     assert html.count("<svg") == 1
     assert all(line in html.replace("&#x27;", "'") for line in found.sentences())
-    assert len(plot_coldstart(found).axes) == 2
+    assert len(plot_coldstart(found).figure.axes) == 2
 
 
 def test_the_command_prints_and_writes_the_same_numbers(world: Dataset, tmp_path: Path) -> None:

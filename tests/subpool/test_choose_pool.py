@@ -67,7 +67,7 @@ def test_a_notebook_shows_the_verdict_and_the_figure(found: rr.PoolChoice) -> No
     shown = found._repr_html_()
     assert "4 chosen for routing" in shown
     assert "<svg" in shown
-    assert len(found.plot().axes) == 2
+    assert len(found.plot().figure.axes) == 2
 
 
 def test_tasks_go_to_their_specialist(found: rr.PoolChoice) -> None:
