@@ -17,7 +17,7 @@ LEVELS = (
     ("splits", "encoders", "retrieval", "metrics"),
     ("bridges",),
     ("routers",),
-    ("pools", "testing"),
+    ("pools", "testing", "litellm"),
     ("evaluation",),
     ("coldstart", "subpool", "offpolicy"),
     ("tuning", "report"),

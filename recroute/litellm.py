@@ -1,0 +1,176 @@
+"""recroute as the routing strategy of a `litellm.Router` (extra `[litellm]`).
+
+LiteLLM calls the LLMs, retries, falls back and cools down; recroute says which of them is asked first:
+
+    llms = litellm.Router(model_list=[...])  # one model_name, say "auto", for all that recroute may choose among
+    llms.register_plugin(RecrouteStrategy("my_router", llms))
+    llms.completion("auto", messages=[{"role": "user", "content": "What is 12 times 13?"}])
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from recroute.errors import RouterError, UnknownNameError
+from recroute.routers import Router, load_router
+
+Deployment = Mapping[str, Any]  # an entry of LiteLLM's model_list
+UNKNOWN = ("error", "ignore")
+
+
+class RecrouteStrategy:
+    """Gives each request the deployment of the LLM that a router predicts the highest score for.
+
+    The choice is among the deployments of the requested model group that LiteLLM would choose among itself: not in
+    cooldown, not excluded by a retry, a tag or another of its checks. So when the first choice fails and cools down,
+    the next request, or the retry, goes to the second. Of several deployments of the chosen LLM one is drawn.
+
+    What is routed by is the text of the last user message that has any (`prompt_of`). A deployment serves the LLM of
+    the first of these names that the router knows: id and base model in `model_info`, `litellm_params.model` with and
+    without what stands before a slash, `model_name`. Deployments of LLMs that it does not know, such as those of a
+    group for embeddings or for fallbacks, are taken only where the group has no other, by chance.
+
+    An async request is routed in a thread, so that the event loop is not held up. LiteLLM's weights play no part.
+
+    Parameters
+    ----------
+    router : Router, str or Path
+        A fitted router, or its folder. It has to route raw text.
+    llms : litellm.Router
+        Register the strategy there: `llms.register_plugin(RecrouteStrategy(router, llms))`.
+    llm_of : mapping of str to str, optional
+        Names of deployments (any of those above) to the router's LLM ids, where they differ.
+    unknown : {"error", "ignore"}
+        Whether a deployment of an unknown LLM is refused here. One that is added later never is.
+    seed : int
+        Of the draws among deployments of the same LLM.
+
+    Raises
+    ------
+    RouterError
+        If the router's folder is damaged, it cannot route raw text, or no deployment is of an LLM it knows.
+    UnknownNameError
+        If a deployment, or an LLM in `llm_of`, is not known to the router.
+    """
+
+    def __init__(
+        self,
+        router: Router | str | Path,
+        llms: Any,
+        *,
+        llm_of: Mapping[str, str] | None = None,
+        unknown: str = "error",
+        seed: int = 0,
+    ) -> None:
+        if unknown not in UNKNOWN:
+            raise UnknownNameError("value of unknown", unknown, UNKNOWN)
+        self.router = router if isinstance(router, Router) else load_router(router)
+        self.llms = llms
+        self.llm_of = dict(llm_of or {})
+        self._random = random.Random(seed)
+        self.router.llm_index(list(self.llm_of.values()) or None)  # raises for an unknown LLM
+        deployments = llms.registry().deployments() or []
+        strange = [deployment for deployment in deployments if self._llm(deployment) is None]
+        if strange and unknown == "error":
+            where = ' of a deployment (name its LLM in llm_of={...}, or pass unknown="ignore")'
+            raise UnknownNameError("llm", strange[0]["litellm_params"]["model"], self.router.llm_ids_, where)
+        if len(strange) == len(deployments):
+            raise RouterError(
+                f"none of {len(deployments)} deployments is of an LLM that the router knows; name their LLMs in llm_of"
+            )
+        self.router.score([""])  # raises if it needs more than text
+
+    async def async_get_available_deployment(
+        self,
+        model: str,
+        messages: list[dict[str, Any]] | None = None,
+        input: str | list[Any] | None = None,
+        specific_deployment: bool | None = False,
+        request_kwargs: dict[str, Any] | None = None,
+    ) -> Deployment:
+        """The deployment for a request; what LiteLLM raises if it has none."""
+        able = await self._able(model, messages, input, specific_deployment, request_kwargs)
+        return able if isinstance(able, Mapping) else await asyncio.to_thread(self._choose, able, messages, input)
+
+    def get_available_deployment(
+        self,
+        model: str,
+        messages: list[dict[str, Any]] | None = None,
+        input: str | list[Any] | None = None,
+        specific_deployment: bool | None = False,
+        request_kwargs: dict[str, Any] | None = None,
+    ) -> Deployment:
+        """The deployment for a request; what LiteLLM raises if it has none."""
+        with ThreadPoolExecutor(1) as thread:  # here a loop may be running already
+            asked = self._able(model, messages, input, specific_deployment, request_kwargs)
+            able = thread.submit(asyncio.run, asked).result()
+        return able if isinstance(able, Mapping) else self._choose(able, messages, input)
+
+    async def _able(
+        self, model: str, messages: Any, input: Any, specific_deployment: bool | None, request_kwargs: Any
+    ) -> Deployment | Sequence[Deployment]:
+        """The deployments that LiteLLM would choose among, or the one that was asked for by its id."""
+        found: Deployment | Sequence[Deployment] = await self.llms.select(
+            model,
+            request_kwargs,
+            kind="healthy",
+            messages=messages,
+            input=input,
+            specific_deployment=specific_deployment,
+        )
+        return found
+
+    def _choose(self, able: Sequence[Deployment], messages: Any, input: Any) -> Deployment:
+        by_llm: dict[str, list[Deployment]] = {}
+        for deployment in able:
+            if (llm := self._llm(deployment)) is not None:
+                by_llm.setdefault(llm, []).append(deployment)
+        if not by_llm:
+            return self._random.choice(able)
+        pool = sorted(by_llm, key=self.router.llm_ids_.position)
+        ((best,),) = self.router.rank([prompt_of(messages, input)], llms=pool).names
+        return self._random.choice(by_llm[best])
+
+    def _llm(self, deployment: Deployment) -> str | None:
+        """The router's id of the LLM that a deployment serves."""
+        names = (self.llm_of.get(name, name) for name in _names(deployment))
+        return next((name for name in names if name in self.router.llm_ids_), None)
+
+
+def prompt_of(messages: Sequence[Mapping[str, Any]] | None, input: str | Sequence[Any] | None = None) -> str:
+    """The text to route by: of the last user message that has text, or of `input` where there are no messages.
+
+    Routers learn from single prompts, so what was said before, and the system's message, are left out. Of a message
+    in parts only text counts. `input` may be a text, texts, or messages as in OpenAI's Responses API. Without any text
+    it is "": then the router goes by what it knows of the LLMs.
+
+    >>> prompt_of([{"role": "user", "content": "Add 2 and 3."}, {"role": "assistant", "content": "5"}])
+    'Add 2 and 3.'
+    """
+    turns = messages if messages is not None else [input] if isinstance(input, str) else input or []
+    if all(isinstance(turn, str) for turn in turns):
+        return "\n".join(str(turn) for turn in turns)
+    asked = [turn for turn in turns if isinstance(turn, Mapping) and turn.get("role") == "user"]
+    texts = (_text(turn.get("content")) for turn in reversed(asked))
+    return next((text for text in texts if text), "")
+
+
+def _text(content: Any) -> str:
+    """The text of a message's content: a string, or parts of which some have a text."""
+    if isinstance(content, str):
+        return content
+    texts = [part.get("text") for part in content or [] if isinstance(part, Mapping)]
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _names(deployment: Deployment) -> list[str]:
+    """What a deployment may be called, the most special name first."""
+    about, parts = deployment.get("model_info") or {}, str(deployment["litellm_params"]["model"]).split("/")
+    served = ["/".join(parts[i:]) for i in range(len(parts))]
+    names = [about.get("id"), about.get("base_model"), *served, deployment["model_name"]]
+    return [str(name) for name in names if name]
