@@ -19,7 +19,7 @@ PAIR_IDS = ("instance_id", "llm_a", "llm_b")
 PAIR_COLUMNS = (*PAIR_IDS, "outcome")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Preferences:
     """p battles. The same two LLMs may meet on the same instance more than once: each battle counts.
 
@@ -38,6 +38,10 @@ class Preferences:
 
     def __len__(self) -> int:
         return len(self.outcome)
+
+    def __repr__(self) -> str:
+        ties = np.count_nonzero(self.outcome == OUTCOMES["tie"])
+        return f"Preferences({len(self):,} battles on {len(np.unique(self.instance_index)):,} instances, {ties:,} ties)"
 
     @property
     def order_tells(self) -> bool:

@@ -199,6 +199,11 @@ def test_a_study_shows_its_choice_and_the_first_trials(tmp_path: Path) -> None:
 def test_long_things_stay_short_in_a_terminal(data: Dataset) -> None:
     assert repr(data.interactions) == "InteractionMatrix(160 instances x 12 LLMs, 1,920 records, density 1.000)"
     first = ", ".join(map(repr, data.llm_ids.ids[:3]))
+    battles = pl.DataFrame({"instance_id": ["a", "a"], "llm_a": "x", "llm_b": "y", "outcome": ["win", "tie"]})
+    fought = Dataset.from_records(None, preferences=battles).preferences
+    assert repr(fought) == "Preferences(2 battles on 1 instances, 1 ties)"
+    prior = rr.LLMPrior.learn(data)
+    assert repr(prior) == f"LLMPrior(12 known LLMs, 160 training prompts, {prior.loadings.shape[1] - 1} factors)"
     assert repr(data.llm_ids) == f"IdMap(12 llm ids: {first}, ...)"
 
 

@@ -27,7 +27,7 @@ MIN_LLMS = 4
 SPREAD = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LLMPrior:
     """An unseen LLM is like one of the known ones, up to a Gaussian deviation.
 
@@ -68,6 +68,10 @@ class LLMPrior:
     spread: float
     answers: Array
     scale: Array
+
+    def __repr__(self) -> str:
+        (n, width), m = self.loadings.shape, len(self.llm_ids)
+        return f"LLMPrior({m:,} known LLMs, {n:,} training prompts, {width - 1} factors)"
 
     @classmethod
     def learn(cls, train: Dataset, *, n_factors: int | None = None, calibrated: bool = True, seed: int = 0) -> LLMPrior:
