@@ -8,6 +8,7 @@ from recroute.report.coldstart import (
     write_coldstart_html,
 )
 from recroute.report.combine import combine
+from recroute.report.doctor import diagnosis_html
 from recroute.report.frontier import frontier_notebook, frontier_tables, write_frontier_html
 from recroute.report.frontier_plot import frontier_text, plot_frontier, save_frontier_png
 from recroute.report.html import html_page, notebook_html, write_html
@@ -22,7 +23,7 @@ from recroute.report.offpolicy import off_policy_table
 from recroute.report.plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
 from recroute.report.pool import pool_plot, pool_tables
 from recroute.report.pool_html import plot_pool, pool_notebook, save_pool_png, write_pool_html
-from recroute.report.study import plot_history, plot_shares, study_html
+from recroute.report.study import plot_history, plot_shares, study_html, study_notebook
 from recroute.report.table import growth_table, main_group, metric_table, published_table
 from recroute.report.terminal_plot import growth_plot
 
@@ -30,6 +31,7 @@ __all__ = [
     "coldstart_notebook",
     "coldstart_tables",
     "combine",
+    "diagnosis_html",
     "frontier_notebook",
     "frontier_tables",
     "frontier_text",
@@ -62,6 +64,7 @@ __all__ = [
     "save_png",
     "save_pool_png",
     "study_html",
+    "study_notebook",
     "write_coldstart_html",
     "write_frontier_html",
     "write_html",

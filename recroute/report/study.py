@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from recroute.evaluation import Evaluation
-from recroute.report.html import evaluation_sections, html_list, page
+from recroute.report.html import evaluation_sections, html_list, notebook_html, page
 from recroute.report.html_table import Number, html_table
 from recroute.report.plot import COLOURS, MARKERS
 from recroute.report.svg import inline_svg
@@ -34,22 +34,25 @@ def plot_history(trials: pl.DataFrame, *, maximize: bool = True, ax: Any = None)
     matplotlib.axes.Axes
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     if ax is None:
         ax = Figure(figsize=(8.5, 4.4), layout="constrained").subplots()
+    trials = trials.with_row_index("place_in_time", 1)  # numbers have gaps: a proposal tried before is no trial
     done = trials.filter(state="complete")
     for i, (key, rows) in enumerate(done.group_by("router", maintain_order=True)):
         look = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "ls": "", "ms": 6}
-        ax.plot(rows["number"], rows["value"], label=str(key[0]) or "completed", **look)
+        ax.plot(rows["place_in_time"], rows["value"], label=str(key[0]) or "completed", **look)
     pruned = trials.filter(state="pruned")
     if pruned.height:
-        ax.plot(pruned["number"], pruned["estimate"], "x", color="0.6", ms=5, label="stopped early")
+        ax.plot(pruned["place_in_time"], pruned["estimate"], "x", color="0.6", ms=5, label="stopped early")
     if done.height:
         best = done["value"].cum_max() if maximize else done["value"].cum_min()
-        ax.step(done["number"], best, where="post", color="0.2", lw=1.2, label="best so far")
+        ax.step(done["place_in_time"], best, where="post", color="0.2", lw=1.2, label="best so far")
         shown = done["value"].to_list()
         spread = max(shown) - min(shown)
         ax.set_ylim(min(shown) - 0.15 * spread - 1e-6, max(shown) + 0.1 * spread + 1e-6)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("trial")
     ax.set_ylabel("value on validation (mean of folds)")
     ax.grid(axis="y", alpha=0.25)
@@ -127,15 +130,8 @@ def _sections(
     maximize: bool,
     evaluation: Evaluation | None,
 ) -> Iterator[str]:
-    states = trials["state"].value_counts().sort("state").rows()
     yield f"<h1>Study {escape(name)}</h1>"
-    told = {"complete": "judged on all folds", "pruned": "stopped early", "fail": "failed"}
-    counted = ", ".join(f"{count} {told.get(state, state)}" for state, count in states)
-    spent = f"; {trials['seconds'].sum():,.0f} seconds of computing" if "seconds" in trials.columns else ""
-    yield f'<p class="facts">{trials.height} trials: {counted}{spent}. Test instances had no part in it.</p>'
-    if evaluation is None:
-        yield '<p class="banner">NOT FINISHED: test has not been read. The same command again goes on.</p>'
-    yield f'<section class="verdict">{html_list([f"chosen: {best}", *notes])}</section>'
+    yield from _head(trials, notes, best, evaluation)
     yield "<h2>The search</h2>"
     caption = (
         "Value of each trial on validation, and the best so far. A trial that was stopped is where it would be, had it "
@@ -152,6 +148,23 @@ def _sections(
     if evaluation is not None:
         yield "<h2>On test</h2>"
         yield from evaluation_sections(evaluation)
+
+
+def study_notebook(best: str, trials: pl.DataFrame, notes: list[str], evaluation: Evaluation | None) -> str:
+    """What a notebook shows of a study; parameters as in `study_html`."""
+    on_test = "" if evaluation is None else notebook_html(evaluation)
+    return "\n".join([*_head(trials, notes, best, evaluation), on_test])
+
+
+def _head(trials: pl.DataFrame, notes: list[str], best: str, evaluation: Evaluation | None) -> Iterator[str]:
+    states = trials["state"].value_counts().sort("state").rows()
+    told = {"complete": "judged on all folds", "pruned": "stopped early", "fail": "failed"}
+    counted = ", ".join(f"{count} {told.get(state, state)}" for state, count in states)
+    spent = f"; {trials['seconds'].sum():,.0f} seconds of computing" if "seconds" in trials.columns else ""
+    yield f'<p class="facts">{trials.height} trials: {counted}{spent}. Test instances had no part in it.</p>'
+    if evaluation is None:
+        yield '<p class="banner">NOT FINISHED: test has not been read. The same command again goes on.</p>'
+    yield f'<section class="verdict">{html_list([f"chosen: {best}", *notes])}</section>'
 
 
 def _figure(ax: Any, name: str, caption: str) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 
 from recroute.data import Dataset
 from recroute.errors import DataError
@@ -21,48 +20,18 @@ from recroute.routers import Router, make_router
 from recroute.splits import Split, split_dataset
 from recroute.tuning.choose import best_of_each, choose, front
 from recroute.tuning.folder import CONFIG, StudyFolder
+from recroute.tuning.importance import importances
 from recroute.tuning.parallel import Progress, run_trials
 from recroute.tuning.space import read_space
 from recroute.tuning.storage import shown, storage_at
 from recroute.tuning.study import JOURNAL, TEST_READS, identity, open_study, trial_table
+from recroute.tuning.tuned import Tuned
 from recroute.tuning.validation import make_validation
 from recroute.tuning.worker import Job, is_finished
 
 N_TRIALS = 60
 N_FOLDS = 5
 TUNED = "tuned"  # how tables call the choice, unless it is the default
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """What a search has found.
-
-    Parameters
-    ----------
-    best : Router
-        The chosen pipeline, not fitted.
-    trials : polars.DataFrame
-        A row for each trial: number, state, router, value, values by fold, seconds.
-    notes : list of str
-        What a reader has to know: how the choice was made, and what was left out.
-    front : list of Router
-        With two metrics, the pipelines that no other one beats on both; `best` is the first.
-    evaluation : Evaluation, optional
-        The chosen pipeline on test, beside the default, the best of every router searched, and the baselines; None
-        if the study was stopped before its end, because test is read once.
-    router : Router
-        The chosen pipeline, fitted on train.
-    complete : bool
-        Whether the study has all its trials.
-    """
-
-    best: Router
-    trials: pl.DataFrame
-    notes: list[str]
-    front: list[Router]
-    evaluation: Evaluation | None
-    router: Router
-    complete: bool
 
 
 def tune(
@@ -178,6 +147,8 @@ def tune(
             evaluation=tested,
             router=replace(best, seed=seed).fit(prepare_split(dataset, split=split, seed=seed, encoder=encoder).train),
             complete=complete,
+            importances=importances(study),
+            maximize=study.directions[0] == StudyDirection.MAXIMIZE,
         )
         folder.write(tuned, study)
     return tuned
