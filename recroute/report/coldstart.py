@@ -16,7 +16,7 @@ from recroute.data.atomic import new_file
 from recroute.report.html import html_list, opening, page
 from recroute.report.html_table import Number, fact_table, html_table
 from recroute.report.plot import COLOURS, MARKERS
-from recroute.report.svg import inline_svg
+from recroute.report.svg import inline_svg, notebook_svg
 
 ERRORS = {
     "mean_score_error": "error of the mean score",
@@ -170,7 +170,9 @@ def write_coldstart_html(found: ColdStart, path: Path) -> None:
 
 def coldstart_notebook(found: ColdStart) -> str:
     """What a notebook shows: the verdict and the figure."""
-    return "\n".join([*_head(found, 3), inline_svg(plot_coldstart(found), "coldstart", "error and routing by anchors")])
+    return "\n".join(
+        [*_head(found, 3), notebook_svg(plot_coldstart(found), "coldstart", "error and routing by anchors")]
+    )
 
 
 def _sections(found: ColdStart) -> Iterator[str]:

@@ -19,7 +19,7 @@ from recroute.report.frontier_curves import single_llms
 from recroute.report.frontier_plot import plot_frontier
 from recroute.report.html import html_list, opening, origin_sections, page
 from recroute.report.html_table import Number, html_table
-from recroute.report.svg import inline_svg
+from recroute.report.svg import inline_svg, notebook_svg
 
 HEADS = {
     "aiq": "AIQ",
@@ -66,7 +66,7 @@ def write_frontier_html(found: Frontier, path: Path) -> None:
 
 def frontier_notebook(found: Frontier) -> str:
     """What a notebook shows: the verdict and the figure."""
-    picture = inline_svg(plot_frontier(found).figure, "frontier", "score against cost")
+    picture = notebook_svg(plot_frontier(found).figure, "frontier", "score against cost")
     name = escape(str(found.info["dataset"]["name"]))
     return f"<h3>What quality costs on {name}</h3>{html_list(found.sentences())}{picture}"
 
