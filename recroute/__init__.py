@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from recroute._version import __version__
 
 if TYPE_CHECKING:
-    from recroute.coldstart import LLMPrior, coldstart, select_anchors
+    from recroute.coldstart import LLMPrior, coldstart, expect, next_anchors, select_anchors
     from recroute.data import (
         Dataset,
         IdMap,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         read_dataset,
         write_dataset,
     )
+    from recroute.data.doctor import diagnose
     from recroute.data.sources import simulate
     from recroute.errors import RecrouteError
     from recroute.evaluation import (
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from recroute.offpolicy import Logs, OffPolicy, off_policy, read_logs, simulate_logs
     from recroute.pools import make_pools
     from recroute.report import plot_growth, write_html
-    from recroute.routers import Ranking, Router, load_router, make_router, router_names
+    from recroute.routers import Ranking, Router, load_router, make_router, register_router, router_names
     from recroute.routers.llm_map import LLMMap, llm_map
     from recroute.routers.spark import fit_als_on_spark
     from recroute.splits import Split, split_dataset
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from recroute.tuning import Tuned, tune
 
 _HOMES = {
-    "recroute.coldstart": ("LLMPrior", "coldstart", "select_anchors"),
+    "recroute.coldstart": ("LLMPrior", "coldstart", "expect", "next_anchors", "select_anchors"),
     "recroute.data": (
         "Dataset",
         "IdMap",
@@ -65,6 +66,7 @@ _HOMES = {
         "read_dataset",
         "write_dataset",
     ),
+    "recroute.data.doctor": ("diagnose",),
     "recroute.data.sources": ("simulate",),
     "recroute.errors": ("RecrouteError",),
     "recroute.evaluation": (
@@ -84,7 +86,7 @@ _HOMES = {
     "recroute.offpolicy": ("Logs", "OffPolicy", "off_policy", "read_logs", "simulate_logs"),
     "recroute.pools": ("make_pools",),
     "recroute.report": ("plot_growth", "write_html"),
-    "recroute.routers": ("Ranking", "Router", "load_router", "make_router", "router_names"),
+    "recroute.routers": ("Ranking", "Router", "load_router", "make_router", "register_router", "router_names"),
     "recroute.routers.llm_map": ("LLMMap", "llm_map"),
     "recroute.routers.spark": ("fit_als_on_spark",),
     "recroute.splits": ("Split", "split_dataset"),
@@ -115,8 +117,10 @@ __all__ = [
     "__version__",
     "choose_pool",
     "coldstart",
+    "diagnose",
     "evaluate",
     "evaluate_fitted",
+    "expect",
     "fit_als_on_spark",
     "frontier",
     "leaderboard",
@@ -126,12 +130,14 @@ __all__ = [
     "load_router",
     "make_pools",
     "make_router",
+    "next_anchors",
     "off_policy",
     "plot_growth",
     "prepare_split",
     "read_dataset",
     "read_logs",
     "read_run",
+    "register_router",
     "router_card",
     "router_names",
     "scale",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -24,25 +24,35 @@ class Registry:
         Entry point group in which other packages add theirs, as "module:Class".
     built_in : mapping of str to str
         Our own, in the order of tables.
+    added : dict of str to type
+        Those that `add` was called with.
     """
 
     kind: str
     group: str
     built_in: Mapping[str, str]
+    added: dict[str, type] = field(default_factory=dict)
 
     @cached_property
-    def _places(self) -> dict[str, str]:
+    def places(self) -> dict[str, str]:
+        """Where the classes are that need no `add`, as "module:Class" by name."""
         return dict(self.built_in) | {entry.name: entry.value for entry in entry_points(group=self.group)}
 
     def names(self) -> list[str]:
         """All registered names."""
-        return list(self._places)
+        return list(dict.fromkeys([*self.places, *self.added]))
+
+    def add(self, name: str, cls: type) -> None:
+        """Register a class for this process, in the place of one that was added before under this name."""
+        self.added[name] = cls
 
     def get(self, name: str) -> Any:
         """The class registered as `name`; UnknownNameError with the nearest name if there is none."""
-        if name not in self._places:
+        if name in self.added:
+            return self.added[name]
+        if name not in self.places:
             raise UnknownNameError(self.kind, name, self.names())
-        module, _, attribute = self._places[name].partition(":")
+        module, _, attribute = self.places[name].partition(":")
         return getattr(import_module(module), attribute)
 
 

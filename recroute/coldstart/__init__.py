@@ -6,12 +6,25 @@ from typing import Any
 
 from recroute.coldstart.anchors import STRATEGIES, select_anchors
 from recroute.coldstart.holdout import HOLDOUTS, unseen_llms
+from recroute.coldstart.onboard import Expectation, expect, next_anchors
 from recroute.coldstart.result import ColdStart
 from recroute.coldstart.run import coldstart
 from recroute.routers.unseen.posterior import Posterior
 from recroute.routers.unseen.prior import LLMPrior
 
-__all__ = ["HOLDOUTS", "STRATEGIES", "ColdStart", "LLMPrior", "Posterior", "coldstart", "select_anchors", "unseen_llms"]
+__all__ = [
+    "HOLDOUTS",
+    "STRATEGIES",
+    "ColdStart",
+    "Expectation",
+    "LLMPrior",
+    "Posterior",
+    "coldstart",
+    "expect",
+    "next_anchors",
+    "select_anchors",
+    "unseen_llms",
+]
 
 
 class _Callable(ModuleType):

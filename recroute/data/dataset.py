@@ -16,7 +16,7 @@ from recroute.data.encoding import Encoder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import Index, InteractionMatrix
 from recroute.data.preferences import Preferences, pair_table
-from recroute.data.records import Records
+from recroute.data.records import Records, require_columns, text_column
 from recroute.errors import DataError, UnknownNameError
 
 
@@ -85,14 +85,15 @@ class Dataset:
         records: Records | Any,
         *,
         name: str = "records",
-        instances: pl.DataFrame | None = None,
-        llms: pl.DataFrame | None = None,
+        instances: Any = None,
+        llms: Any = None,
         card: Mapping[str, Any] | None = None,
         preferences: Any = None,
     ) -> Dataset:
         """Build from a table of evaluated answers, of preferences (see `pair_table`), or both.
 
-        `records` is None where there are only preferences. Without tables of instances or LLMs the ids come from
+        Every table may be polars, pandas, pyarrow or a dict of columns. `records` is None where there are only
+        preferences. Without tables of instances or LLMs the ids come from
         the records and preferences, in alphabetical order; a missing `task` column becomes the one task "all".
         Raises DataError for ids the tables do not know, for pairs of instance and LLM that stand twice, and where
         there is neither a record nor a preference.
@@ -102,7 +103,7 @@ class Dataset:
         battles = None if preferences is None else pair_table(preferences, "preferences")
         if records is None and (battles is None or battles.is_empty()):
             raise DataError(f"{name} has neither records nor preferences; one row of either is needed")
-        instances, llms = _side_tables(records, battles, instances, llms)
+        instances, llms = _side_tables(records, battles, _table(instances, "instance_id"), _table(llms, "llm_id"))
         if records is None:
             nothing = np.zeros(0, dtype=np.int64)
             matrix = InteractionMatrix.from_coordinates(nothing, nothing, nothing, (instances.height, llms.height))
@@ -243,6 +244,16 @@ class Dataset:
     def _repr_html_(self) -> str:
         """What a notebook shows: the shape and the tasks."""
         return str(import_module("recroute.report").dataset_notebook(self))
+
+
+def _table(frame: Any, id_column: str) -> pl.DataFrame | None:
+    """A table of instances or LLMs from any kind of frame, its ids checked."""
+    if frame is None:
+        return None
+    kind = id_column.removesuffix("_id")
+    table = frame if isinstance(frame, pl.DataFrame) else pl.DataFrame(frame)
+    require_columns(table, (id_column,), f"the table of {kind}s")
+    return text_column(table, id_column, f"the table of {kind}s")
 
 
 def _side_tables(

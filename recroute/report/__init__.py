@@ -8,6 +8,7 @@ from recroute.report.coldstart import (
     write_coldstart_html,
 )
 from recroute.report.combine import combine
+from recroute.report.doctor import diagnosis_html
 from recroute.report.frontier import frontier_notebook, frontier_tables, write_frontier_html
 from recroute.report.frontier_plot import frontier_text, plot_frontier, save_frontier_png
 from recroute.report.html import html_page, notebook_html, write_html
@@ -34,6 +35,7 @@ __all__ = [
     "coldstart_tables",
     "combine",
     "dataset_notebook",
+    "diagnosis_html",
     "frontier_notebook",
     "frontier_tables",
     "frontier_text",

@@ -17,7 +17,7 @@ from recroute.report.figures import new_row
 from recroute.report.html import html_list, opening, page
 from recroute.report.html_table import Number, fact_table, html_table
 from recroute.report.plot import COLOURS, MARKERS, save_axes
-from recroute.report.svg import inline_svg
+from recroute.report.svg import inline_svg, notebook_svg
 
 ERRORS = {
     "mean_score_error": "error of the mean score",
@@ -168,7 +168,7 @@ def write_coldstart_html(found: ColdStart, path: Path) -> None:
 def coldstart_notebook(found: ColdStart) -> str:
     """What a notebook shows: the verdict and the figure."""
     return "\n".join(
-        [*_head(found, 3), inline_svg(plot_coldstart(found).figure, "coldstart", "error and routing by anchors")]
+        [*_head(found, 3), notebook_svg(plot_coldstart(found).figure, "coldstart", "error and routing by anchors")]
     )
 
 

@@ -19,7 +19,7 @@ from recroute.report.frontier_curves import single_llms
 from recroute.report.frontier_plot import plot_frontier
 from recroute.report.html import html_list, opening, origin_sections, page
 from recroute.report.html_table import Number, html_table
-from recroute.report.svg import inline_svg
+from recroute.report.svg import notebook_svg
 
 HEADS = {
     "aiq": "AIQ",
@@ -66,7 +66,7 @@ def write_frontier_html(found: Frontier, path: Path) -> None:
 
 def frontier_notebook(found: Frontier) -> str:
     """What a notebook shows: the verdict, the figure and the routers' table."""
-    picture = inline_svg(plot_frontier(found).figure, "frontier", "score against cost")
+    picture = notebook_svg(plot_frontier(found).figure, "frontier", "score against cost")
     return "\n".join([*_head(found, 3), picture, _router_table(found, sortable=False)])
 
 
@@ -95,7 +95,7 @@ def frontier_sections(found: Frontier) -> Iterator[str]:
         "the oracle in grey; crosses are single LLMs. AIQ is the mean height of a curve from the cheapest LLM's cost "
         "to the dearest's, on a linear axis."
     )
-    picture = inline_svg(plot_frontier(found).figure, "frontier", "score against cost")
+    picture = notebook_svg(plot_frontier(found).figure, "frontier", "score against cost")
     yield f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
     yield "<h2>Routers</h2>"
     best = f"Costs at 95% and 100% of the quality of the best single LLM on test, {found.best_single}."

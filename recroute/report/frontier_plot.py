@@ -76,7 +76,8 @@ def _draw(ax: Any, curve: CostCurve, position: int | None) -> None:
 def _draw_llms(ax: Any, found: Frontier) -> None:
     llms = single_llms(found)
     ax.plot(llms["mean_cost"], llms["mean_score"], color="0.2", marker="x", ms=5, ls="", label="single LLMs")
-    rows = llms.filter("on_hull").head(MOST_NAMES).select("router", "mean_cost", "mean_score").iter_rows()
+    named = llms.filter("on_hull").sort("mean_score", descending=True).unique("mean_cost", keep="first")
+    rows = named.sort("mean_cost").head(MOST_NAMES).select("router", "mean_cost", "mean_score").iter_rows()
     for i, (name, cost, score) in enumerate(rows):
         short = name.rsplit("/", 1)[-1]
         last = cost == llms["mean_cost"].max()  # its name would run into the legend

@@ -16,7 +16,7 @@ from recroute.report.html import html_list, opening, page
 from recroute.report.html_table import Number, fact_table, html_table
 from recroute.report.plot import COLOURS, MARKERS, save_axes
 from recroute.report.pool import GROUPS, METRICS, marked, members, n_candidates, one_row, sizes
-from recroute.report.svg import inline_svg
+from recroute.report.svg import inline_svg, notebook_svg
 from recroute.subpool import PoolChoice
 
 
@@ -82,7 +82,7 @@ def write_pool_html(found: PoolChoice, path: Path) -> None:
 
 def pool_notebook(found: PoolChoice) -> str:
     """What a notebook shows: the verdict and the figure."""
-    return "\n".join([*_head(found, 3), inline_svg(plot_pool(found).figure, "pool", "share of all LLMs by size")])
+    return "\n".join([*_head(found, 3), notebook_svg(plot_pool(found).figure, "pool", "share of all LLMs by size")])
 
 
 def _head(found: PoolChoice, level: int) -> Iterator[str]:

@@ -35,21 +35,25 @@ def plot_history(trials: pl.DataFrame, *, maximize: bool = True, ax: Any = None)
     -------
     matplotlib.axes.Axes
     """
+    from matplotlib.ticker import MaxNLocator
+
     if ax is None:
         ax = new_axes(8.5, 4.4)
+    trials = trials.with_row_index("place_in_time", 1)  # numbers have gaps: a proposal tried before is no trial
     done = trials.filter(state="complete")
     for i, (key, rows) in enumerate(done.group_by("router", maintain_order=True)):
         look = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "ls": "", "ms": 6}
-        ax.plot(rows["number"], rows["value"], label=str(key[0]) or "completed", **look)
+        ax.plot(rows["place_in_time"], rows["value"], label=str(key[0]) or "completed", **look)
     pruned = trials.filter(state="pruned")
     if pruned.height:
-        ax.plot(pruned["number"], pruned["estimate"], "x", color="0.6", ms=5, label="stopped early")
+        ax.plot(pruned["place_in_time"], pruned["estimate"], "x", color="0.6", ms=5, label="stopped early")
     if done.height:
         best = done["value"].cum_max() if maximize else done["value"].cum_min()
-        ax.step(done["number"], best, where="post", color="0.2", lw=1.2, label="best so far")
+        ax.step(done["place_in_time"], best, where="post", color="0.2", lw=1.2, label="best so far")
         shown = done["value"].to_list()
         spread = max(shown) - min(shown)
         ax.set_ylim(min(shown) - 0.15 * spread - 1e-6, max(shown) + 0.1 * spread + 1e-6)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("trial")
     ax.set_ylabel("value on validation (mean of folds)")
     ax.grid(axis="y", alpha=0.25)

@@ -33,6 +33,13 @@ def inline_svg(figure: Any, name: str, description: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
+def notebook_svg(figure: Any, name: str, description: str) -> str:
+    """The same for a notebook, which has no style for it: no wider than the figure is on paper."""
+    return (
+        f'<div style="max-width: {round(96 * figure.get_figwidth())}px">{inline_svg(figure, name, description)}</div>'
+    )
+
+
 def _local(tag: str) -> str:
     return tag.rpartition("}")[2]
 

@@ -1,7 +1,7 @@
 """One router per file, what they share, their registry and their folder on disk."""
 
 from recroute.routers.base import Instances, Ranking, Router, setting
-from recroute.routers.registry import make_router, router_class, router_names
+from recroute.routers.registry import make_router, register_router, router_class, router_names
 from recroute.routers.storage import load_router, save_router
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Router",
     "load_router",
     "make_router",
+    "register_router",
     "router_class",
     "router_names",
     "save_router",

@@ -32,8 +32,8 @@ class Budgeted(Composite):
     The trade-off is given, or it follows from what the choices cost and score on training prompts that neither the
     router nor the cost model was fitted on, at each of a grid of trade-offs: the least one that keeps the `budget`, or
     the cheapest one that keeps the `quality`. With none of the three, the quality is that of the best single LLM
-    (quality=1). That curve is saved with the router, so another target needs no new fit (`with_target`); it stays as it
-    is when LLMs are added or removed.
+    (quality=1), or the most that the router reaches if that is less. That curve is saved with the router, so another
+    target needs no new fit (`with_target`); it stays as it is when LLMs are added or removed.
     Source of the rule: Hu et al., RouterBench, arXiv 2403.12031 (predictive routers), there with known costs.
     """
 
@@ -102,7 +102,7 @@ class Budgeted(Composite):
             return self.trade_off
         if self.budget is not None:
             return self.curve_.within(self.budget)
-        return self.curve_.reaching(1.0 if self.quality is None else self.quality)
+        return self.curve_.reaching(min(1.0, self.curve_.most) if self.quality is None else self.quality)
 
     def with_target(
         self, *, budget: float | None = None, quality: float | None = None, trade_off: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from recroute.errors import RouterError
 from recroute.registry import Registry, convert_settings, split_outside
@@ -39,6 +39,7 @@ BUILT_IN = {  # in the order of tables: bounds and baselines first
     "budgeted": "recroute.routers.budgeted:Budgeted",
     "auto": "recroute.routers.auto:Auto",
 }
+R = TypeVar("R", bound=Router)
 REGISTRY = Registry("router", "recroute.routers", BUILT_IN)
 
 
@@ -51,6 +52,34 @@ def router_class(name: str) -> type[Router]:
     """The class registered as `name`; UnknownNameError with the nearest name if there is none."""
     found: type[Router] = REGISTRY.get(name)
     return found
+
+
+def register_router(cls: type[R]) -> type[R]:
+    """Make a router of one's own known by its `name`, for as long as the process lives; use it as a decorator.
+
+    A package names its routers under the entry point `recroute.routers` instead, which every process sees.
+
+    Parameters
+    ----------
+    cls : subclass of Router
+        With a `name` that is a word of letters, digits and underscores. A second class of the same name, such as the
+        next version of it in a notebook, takes the place of the first.
+
+    Raises
+    ------
+    RouterError
+        If it is no router, or the name is missing, not of that form, or that of a router of recroute or of an installed
+        package.
+    """
+    name = getattr(cls, "name", None)
+    if not (isinstance(cls, type) and issubclass(cls, Router)):
+        raise RouterError(f"{cls!r} is no router; derive it from recroute.Router")
+    if not (isinstance(name, str) and name.isidentifier()):
+        raise RouterError(f'{cls.__name__}.name is {name!r}; give it a name such as "my_router"')
+    if name in REGISTRY.places:
+        raise RouterError(f"{cls.__name__}.name is {name!r}, which another router is called; give it another name")
+    REGISTRY.add(name, cls)
+    return cls
 
 
 def make_router(name: str, **hyperparameters: Any) -> Router:

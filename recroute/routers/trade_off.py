@@ -41,6 +41,11 @@ class Curve:
     best_single: float
     unit: str
 
+    @property
+    def most(self) -> float:
+        """The highest share of the best single LLM's score that any trade-off reaches."""
+        return float(self.quality.max()) / max(self.best_single, 1e-12)
+
     def within(self, budget: float) -> float:
         """The least trade-off whose choices cost at most `budget` for 1,000 prompts; RouterError if there is none."""
         enough = np.flatnonzero(self.cost * PROMPTS <= budget)
@@ -57,10 +62,9 @@ class Curve:
         enough = np.flatnonzero(self.quality >= share * self.best_single - 1e-9)
         if len(enough):
             return float(self.trade_off[enough[np.argmin(self.cost[enough])]])
-        most = math.floor(1000 * self.quality.max() / max(self.best_single, 1e-12)) / 1000
         raise RouterError(
             f"a quality of {share:g} of the best single LLM's is more than the router reaches on training prompts; "
-            f"the most is {most:g}: ask for that or less"
+            f"the most is {math.floor(1000 * self.most) / 1000:g}: ask for that or less"
         )
 
     def at(self, trade_off: float) -> tuple[float, float]:

@@ -9,17 +9,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 
 from recroute.data.atomic import new_file
 from recroute.errors import DataError
 from recroute.evaluation import write_run
 from recroute.routers import Router
-from recroute.tuning.importance import importances
 from recroute.tuning.study import check_same
 
 if TYPE_CHECKING:
-    from recroute.tuning.search import Tuned
+    from recroute.tuning.tuned import Tuned
 
 CONFIG, TRIALS, BEST, FRONT, ROUTER, RUN, REPORT = (
     "config.json",
@@ -79,10 +78,10 @@ class StudyFolder:
         page = report.study_html(
             study.study_name,
             tuned.trials,
-            importances(study),
+            tuned.importances,
             tuned.notes,
             tuned.best.label,
-            maximize=study.directions[0] == StudyDirection.MAXIMIZE,
+            maximize=tuned.maximize,
             evaluation=tuned.evaluation,
         )
         with new_file(self.path / REPORT) as temporary:

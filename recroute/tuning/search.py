@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from importlib import import_module
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 
 from recroute.data import Dataset
 from recroute.errors import DataError
@@ -22,60 +20,18 @@ from recroute.routers import Router, make_router
 from recroute.splits import Split, split_dataset
 from recroute.tuning.choose import best_of_each, choose, front
 from recroute.tuning.folder import CONFIG, StudyFolder
+from recroute.tuning.importance import importances
 from recroute.tuning.parallel import Progress, run_trials
 from recroute.tuning.space import read_space
 from recroute.tuning.storage import shown, storage_at
 from recroute.tuning.study import JOURNAL, TEST_READS, identity, open_study, trial_table
+from recroute.tuning.tuned import Tuned
 from recroute.tuning.validation import make_validation
 from recroute.tuning.worker import Job, is_finished
 
 N_TRIALS = 60
 N_FOLDS = 5
 TUNED = "tuned"  # how tables call the choice, unless it is the default
-
-
-@dataclass(frozen=True, repr=False)
-class Tuned:
-    """What a search has found.
-
-    Parameters
-    ----------
-    best : Router
-        The chosen pipeline, not fitted.
-    trials : polars.DataFrame
-        A row for each trial: number, state, router, value, values by fold, seconds.
-    notes : list of str
-        What a reader has to know: how the choice was made, and what was left out.
-    front : list of Router
-        With two metrics, the pipelines that no other one beats on both; `best` is the first.
-    evaluation : Evaluation, optional
-        The chosen pipeline on test, beside the default, the best of every router searched, and the baselines; None
-        if the study was stopped before its end, because test is read once.
-    router : Router
-        The chosen pipeline, fitted on train.
-    complete : bool
-        Whether the study has all its trials.
-    card : str
-        What a person should know of `router`, see `router_card`.
-    """
-
-    best: Router
-    trials: pl.DataFrame
-    notes: list[str]
-    front: list[Router]
-    evaluation: Evaluation | None
-    router: Router
-    complete: bool
-    card: str
-
-    def __repr__(self) -> str:
-        end = "" if self.complete else ", not finished"
-        return f"Tuned({self.best.label}, chosen in {self.trials.height:,} trials{end})"
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: the choice, the first trials and the choice on test."""
-        report = import_module("recroute.report")
-        return str(report.study_notebook(self.trials, self.notes, self.best.label, self.evaluation))
 
 
 def tune(
@@ -194,6 +150,8 @@ def tune(
             router=router,
             complete=complete,
             card=router_card(router, fitted_on, notes=[*notes, *_not_blind(study)], judge=complete),
+            importances=importances(study),
+            maximize=study.directions[0] == StudyDirection.MAXIMIZE,
         )
         folder.write(tuned, study)
     return tuned

@@ -28,6 +28,17 @@ def test_pandas_and_dicts_are_accepted() -> None:
     pandas = pytest.importorskip("pandas")
     for frame in (ROW, pandas.DataFrame(ROW)):
         assert Dataset.from_records(frame).interactions.n_observed == 3
+    prompts = pandas.DataFrame({"instance_id": ["q2", "q1"], "prompt": ["two", "one"]})
+    data = Dataset.from_records(ROW, instances=prompts, llms={"llm_id": ["b", "a"], "family": ["x", "y"]})
+    assert data.prompts == ["two", "one"]
+    assert data.llms["family"].to_list() == ["x", "y"]
+
+
+def test_a_table_without_ids_is_refused() -> None:
+    with pytest.raises(DataError, match="column 'instance_id' is missing in the table of instances"):
+        Dataset.from_records(ROW, instances=pl.DataFrame({"prompt": ["one", "two"]}))
+    with pytest.raises(DataError, match="llm_id is Int64 in the table of llms, not text"):
+        Dataset.from_records(ROW, llms=pl.DataFrame({"llm_id": [1, 2]}))
 
 
 @pytest.mark.parametrize(

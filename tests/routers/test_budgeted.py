@@ -1,5 +1,7 @@
 """Routing within a budget, on data where the right answer is known."""
 
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +95,15 @@ def test_what_cannot_be_met_says_what_can(fitted: Budgeted) -> None:
         fitted.with_target(quality=1.5)
     with pytest.raises(RouterError, match="budget and quality are given; give one of them"):
         fitted.with_target(budget=5, quality=0.9)
+
+
+def test_a_router_behind_the_best_single_llm_keeps_what_it_reaches_unless_more_is_asked(fitted: Budgeted) -> None:
+    behind = copy(fitted)
+    behind.curve_ = replace(fitted.curve_, best_single=1.0)
+    assert behind.curve_.most < 1
+    assert behind.with_target().expected()["score"] == pytest.approx(fitted.curve_.quality.max())
+    with pytest.raises(RouterError, match="a quality of 1 of the best single LLM's is more than the router reaches"):
+        behind.with_target(quality=1)
 
 
 def test_without_costs_it_says_so(planted: Dataset) -> None:

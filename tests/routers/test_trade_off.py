@@ -37,6 +37,10 @@ def test_a_quality_out_of_reach_names_the_most_there_is() -> None:
         CURVE.reaching(1.2)
 
 
+def test_the_most_is_a_share_of_the_best_single_llm() -> None:
+    assert CURVE.most == pytest.approx(0.9 / 0.8)
+
+
 def test_between_points_cost_and_score_are_interpolated() -> None:
     assert CURVE.at(1.5) == pytest.approx((250, 0.85))
 

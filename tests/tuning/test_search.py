@@ -58,6 +58,13 @@ def test_a_study_leaves_all_that_is_promised(tmp_path: Path, noisy: Dataset) -> 
     assert html.count("<svg") >= 3
     assert found.best.label in html
     assert "NOT FINISHED" not in html
+    assert found.best.label in found._repr_html_()
+    line = found.plot().get_lines()[-1]
+    assert len(line.get_xdata()) == (found.trials["state"] == "complete").sum()
+    assert max(line.get_xdata()) <= 12  # the trial's place, whatever its number
+    if not found.importances:
+        with pytest.raises(DataError, match="ask for more trials"):
+            found.plot_importances()
     router = rr.load_router(study / "router")
     prompts = ["multiply the integers 3 and 4"]
     np.testing.assert_array_equal(router.score(prompts), found.router.score(prompts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,10 @@ class Diagnosis:
         if self._dataset is None or not self._reordered:
             raise DataError(f"{self.name}: no LLM has its rows in a known other order; there is nothing to fix")
         return restore(self._dataset, list(self._reordered))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: every finding with its evidence and its mend."""
+        return str(import_module("recroute.report").diagnosis_html(self))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

@@ -236,3 +236,14 @@ def test_same_seed_same_diagnosis_and_write_back(tmp_path: Path, pool: Dataset) 
     assert diagnose(pool, seed=3).to_dict() == diagnose(pool, seed=3).to_dict()
     write_dataset(pool, tmp_path / "d")
     assert diagnose_path(tmp_path / "d", seed=3).to_dict()["findings"] == diagnose(pool, seed=3).to_dict()["findings"]
+
+
+def test_a_notebook_shows_every_finding_escaped(pool: Dataset) -> None:
+    scores = pool.interactions.dense().copy()
+    scores[:, 1] = scores[:, 0]
+    found = diagnose(replace(pool, interactions=InteractionMatrix.from_dense(scores), name="<b>made</b>"))
+    shown = found._repr_html_()
+    assert "&lt;b&gt;made" in shown
+    assert "<b>" not in shown
+    assert "SIMULATED DATA" in shown
+    assert all(f">{finding.check}<" in shown for finding in found.findings)

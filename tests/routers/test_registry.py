@@ -1,0 +1,70 @@
+"""Routers that are known by name without being installed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import recroute as rr
+from recroute.data import Dataset
+from recroute.errors import RecrouteError
+from recroute.routers.base import Instances, Scores
+from recroute.routers.best_single import BestSingle
+from recroute.routers.registry import REGISTRY
+
+
+@dataclass(kw_only=True)
+class Worst(BestSingle):
+    """The train means upside down."""
+
+    name: ClassVar[str] = "worst"
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        return np.asarray(1 - super()._score(instances, llm_index))
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    yield
+    REGISTRY.added.clear()
+
+
+def test_a_registered_router_is_made_listed_and_loaded_by_name(planted: Dataset, tmp_path: Path) -> None:
+    assert rr.register_router(Worst) is Worst
+    assert rr.router_names()[-1] == "worst"
+    router = rr.make_router("worst(seed=3)").fit(planted)
+    assert isinstance(router, Worst)
+    assert router.seed == 3
+    router.save(tmp_path / "router")
+    assert rr.load_router(tmp_path / "router") == router
+
+
+def test_the_next_version_of_a_class_takes_the_place_of_the_first() -> None:
+    rr.register_router(Worst)
+    later = rr.register_router(type("Worst", (Worst,), {}))
+    assert type(rr.make_router("worst")) is later
+    assert rr.router_names().count("worst") == 1
+
+
+@pytest.mark.parametrize(
+    ("cls", "message"),
+    [
+        (type("Twin", (Worst,), {"name": "svd"}), "Twin.name is 'svd', which another router is called"),
+        (type("Bad", (Worst,), {"name": "my router"}), "Bad.name is 'my router'; give it a name such as"),
+        (rr.Router, "Router.name is None"),
+        (dict, "is no router; derive it from recroute.Router"),
+    ],
+)
+def test_what_cannot_be_registered_is_refused(cls: type, message: str) -> None:
+    with pytest.raises(RecrouteError, match=message):
+        rr.register_router(cls)
+    assert not REGISTRY.added
+
+
+def test_a_router_that_is_not_registered_is_unknown() -> None:
+    with pytest.raises(RecrouteError, match="unknown router 'worst'"):
+        rr.make_router("worst")
