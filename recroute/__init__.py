@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         write_dataset,
     )
     from recroute.data.sources import simulate
+    from recroute.encoders import SentenceEncoder
     from recroute.errors import RecrouteError
     from recroute.evaluation import (
         Evaluation,
@@ -63,6 +64,7 @@ _HOMES = {
         "write_dataset",
     ),
     "recroute.data.sources": ("simulate",),
+    "recroute.encoders": ("SentenceEncoder",),
     "recroute.errors": ("RecrouteError",),
     "recroute.evaluation": (
         "Evaluation",
@@ -103,6 +105,7 @@ __all__ = [
     "Records",
     "RecrouteError",
     "Router",
+    "SentenceEncoder",
     "Split",
     "Tuned",
     "__version__",

@@ -18,6 +18,7 @@ from recroute.cli.options import (
     Seed,
     SplitKind,
     console,
+    encode_prompts,
     progress_bar,
     whole_numbers,
 )
@@ -89,7 +90,7 @@ def coldstart(
         )
         return
     digests = file_digests(dataset)
-    data = read_dataset(dataset).take_covered(min_coverage)
+    data = encode_prompts(read_dataset(dataset).take_covered(min_coverage), encoder, quiet)
     with progress_bar(f"cold start on {data.name}", quiet) as progress:
         found = measure(
             data,

@@ -12,6 +12,7 @@ import polars as pl
 from optuna.study import Study
 
 from recroute.data import Dataset
+from recroute.encoders import encode_dataset
 from recroute.errors import DataError
 from recroute.evaluation import Evaluation, prepare_split, scale
 from recroute.evaluation.run import POOL_SIZES
@@ -153,6 +154,7 @@ def tune(
     }
     known = identity(parts, searched, settings)
     folder.check(known)  # before the work of making folds
+    dataset = encode_dataset(dataset, encoder)
     validation = make_validation(
         _learned_from(dataset, parts),
         metrics=metrics,
