@@ -6,7 +6,8 @@ import numpy as np
 
 from recroute.data import Dataset, Encoder, Precomputed
 from recroute.encoders.joint import JointEncoder, vectors_of
-from recroute.encoders.sentence import Progress, SentenceEncoder
+from recroute.encoders.sentence import SentenceEncoder
+from recroute.encoders.sentence_model import Progress
 from recroute.encoders.surface import SurfaceEncoder
 from recroute.encoders.tfidf import TfidfEncoder
 from recroute.errors import DataError, UnknownNameError

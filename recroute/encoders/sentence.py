@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +15,11 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.encoders.sentence_files import check_files, copy_files, find_model, hash_model, read_length, without_extra
-from recroute.errors import RouterError
+from recroute.encoders.sentence_files import check_files, copy_files, find_model, hash_model, read_length
+from recroute.encoders.sentence_model import Progress, SentenceModel, library
 
-Progress = Callable[[int, int], None]
-CHUNK = 32  # prompts between two signs of progress
-N_RECENT = 256
+_models: WeakValueDictionary[str, SentenceModel] = WeakValueDictionary()
+_loading = Lock()
 
 
 @dataclass(frozen=True)
@@ -30,8 +27,8 @@ class SentenceEncoder:
     """Prompts to vectors by a sentence-transformers model, on the CPU and without a network.
 
     One prompt at a time, each on one thread: nothing is padded, so that a prompt has the same vector, to the bit, alone
-    and among others, on one core and on many; on a CPU larger batches are no faster. The model is loaded when it is first needed, after its files' hashes have
-    been checked; encoders of equal files share it. Needs the extra `text`.
+    and among others, on one core and on many; on a CPU larger batches are no faster. The model is loaded when it is
+    first needed, after its files' hashes have been checked; encoders of equal files share it. Needs the extra `text`.
 
     Parameters
     ----------
@@ -61,7 +58,7 @@ class SentenceEncoder:
         RouterError
             Without the extra `text`.
         """
-        _library()
+        library()
         folder = find_model(model)
         label = folder.name if Path(model).expanduser().is_dir() else model
         return cls(label=label, folder=folder, files=hash_model(folder))
@@ -80,11 +77,11 @@ class SentenceEncoder:
         return hashlib.sha256(json.dumps(sorted(self.files.items())).encode()).hexdigest()
 
     @cached_property
-    def _model(self) -> _Model:
+    def _model(self) -> SentenceModel:
         with _loading:
             if (found := _models.get(self._digest)) is None:
                 self.check()
-                found = _models[self._digest] = _Model(self.folder)
+                found = _models[self._digest] = SentenceModel(self.folder)
             return found
 
     def check(self) -> None:
@@ -109,96 +106,3 @@ class SentenceEncoder:
     def __getstate__(self) -> dict[str, Any]:
         """Without the model: a copy loads it when it needs it."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
-
-
-class _Model:
-    """A loaded model. It remembers the latest prompts, because the parts of a router ask one after the other."""
-
-    def __init__(self, folder: Path) -> None:
-        library = _library()
-        try:
-            with quiet():
-                self._model = library.SentenceTransformer(
-                    str(folder),
-                    device="cpu",
-                    local_files_only=True,
-                    trust_remote_code=False,
-                    model_kwargs={"use_safetensors": True},
-                )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
-            reason = (str(error).strip() or repr(error)).splitlines()[0]
-            raise RouterError(f"the encoder at {folder} cannot be read: {reason}; get the model again") from None
-        self._recent: dict[str, NDArray[np.float32]] = {}
-        self._lock = Lock()
-        self._width = len(self._vector(""))  # from here on the tokenizer is only read, and threads can share it
-
-    def encode(self, prompts: Sequence[str], progress: Progress | None) -> NDArray[np.float32]:
-        texts = [prompt.encode("utf8", "replace").decode("utf8") for prompt in prompts]  # no half characters
-        wanted = list(dict.fromkeys(texts))
-        with self._lock:
-            found = {text: self._recent[text] for text in wanted if text in self._recent}
-        new = [text for text in wanted if text not in found]
-        with _one_thread_each(len(new)) as map_:
-            for first in range(0, len(new), CHUNK):
-                chunk = new[first : first + CHUNK]
-                found |= zip(chunk, map_(self._vector, chunk), strict=True)
-                if progress:
-                    progress(len(found), len(wanted))
-        with self._lock:
-            self._recent = {text: self._recent[text] for text in self._recent if text not in found} | found
-            for text in list(self._recent)[: -max(N_RECENT, len(found))]:
-                del self._recent[text]
-        return np.array([found[text] for text in texts], dtype=np.float32).reshape(len(texts), self._width)
-
-    def _vector(self, text: str) -> NDArray[np.float32]:
-        vector = self._model.encode([text], batch_size=1, show_progress_bar=False, convert_to_numpy=True)[0]
-        return np.asarray(vector, dtype=np.float32)
-
-
-_models: WeakValueDictionary[str, _Model] = WeakValueDictionary()
-_loading = Lock()
-
-
-def _library() -> Any:
-    try:
-        import sentence_transformers
-    except ImportError:
-        raise RouterError(without_extra()) from None
-    return sentence_transformers
-
-
-@contextmanager
-def _one_thread_each(n_prompts: int) -> Iterator[Callable[..., Iterable[NDArray[np.float32]]]]:
-    """A `map` on as many threads as PyTorch may use, of which each prompt gets one.
-
-    A prompt shared by threads depends on their number in its last bits, and on a busy machine each of its hundred
-    products waits for the scheduler: 20 times as long, where this takes no longer on an idle one.
-    """
-    import torch
-
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        if min(n_threads, n_prompts) < 2:
-            yield map
-        else:
-            with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                yield pool.map
-    finally:
-        torch.set_num_threads(n_threads)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without transformers' progress bars and notes."""
-    from transformers.utils import logging as log
-
-    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        log.set_verbosity(verbosity)
-        if bars:
-            log.enable_progress_bar()
