@@ -24,17 +24,20 @@ class SentenceModel:
     """A loaded model. It remembers the latest prompts, because the parts of a router ask one after the other."""
 
     def __init__(self, folder: Path) -> None:
-        library = library()
+        load = library().SentenceTransformer
+        from safetensors import SafetensorError  # comes with the library
+
+        unreadable = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError)
         try:
             with quiet():
-                self._model = library.SentenceTransformer(
+                self._model = load(
                     str(folder),
                     device="cpu",
                     local_files_only=True,
                     trust_remote_code=False,
                     model_kwargs={"use_safetensors": True},
                 )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
+        except (SafetensorError, *unreadable) as error:
             reason = (str(error).strip() or repr(error)).splitlines()[0]
             raise RouterError(f"the encoder at {folder} cannot be read: {reason}; get the model again") from None
         self._recent: dict[str, NDArray[np.float32]] = {}
@@ -65,6 +68,7 @@ class SentenceModel:
 
 
 def library() -> Any:
+    """sentence-transformers; RouterError without the extra `text`."""
     try:
         import sentence_transformers
     except ImportError:
