@@ -25,7 +25,7 @@ def find_model(model: str) -> Path:
     Nothing is downloaded. Raises DataError if there is neither, RouterError without the extra `text`.
     """
     folder = Path(model).expanduser()
-    if folder.is_dir():
+    if model and folder.is_dir():
         return folder.resolve()
     if not model or os.path.isabs(folder) or model.startswith((".", "~")):
         raise DataError(f"no folder {model!r} with a sentence-transformers model; name another one")
