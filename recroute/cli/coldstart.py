@@ -20,6 +20,7 @@ from recroute.cli.options import (
     SplitKind,
     complete_router,
     console,
+    encode_prompts,
     progress_bar,
     whole_numbers,
 )
@@ -97,7 +98,7 @@ def coldstart(
         )
         return
     digests = file_digests(dataset)
-    data = read_dataset(dataset).take_covered(min_coverage)
+    data = encode_prompts(read_dataset(dataset).take_covered(min_coverage), encoder, quiet)
     with progress_bar(f"cold start on {data.name}", quiet) as progress:
         found = measure(
             data,

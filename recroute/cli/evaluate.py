@@ -24,6 +24,7 @@ from recroute.cli.options import (
     SplitKind,
     conclude,
     console,
+    encode_prompts,
     progress_bar,
 )
 from recroute.cli.outputs import CsvPath, HtmlPath, Outputs, PngPath, RunPath, file_digests, with_origin
@@ -66,7 +67,7 @@ def evaluate(
     outputs.check()
     routers = [with_budget(make_router(name), budget, quality) for name in router]
     digests = file_digests(dataset)
-    data = read_dataset(dataset, cost=cost).take_covered(min_coverage)
+    data = encode_prompts(read_dataset(dataset, cost=cost).take_covered(min_coverage), encoder, quiet)
     with progress_bar(f"evaluating on {data.name}", quiet) as progress:
         found = evaluation.evaluate(
             data,

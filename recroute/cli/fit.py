@@ -18,6 +18,7 @@ from recroute.cli.options import (
     check_writable,
     complete_router,
     console,
+    encode_prompts,
     settings,
 )
 from recroute.data import read_dataset
@@ -43,7 +44,11 @@ def fit(
     quality: Quality = None,
     encoder: Annotated[
         str | None,
-        typer.Option("--encoder", help="tfidf (default where there are prompts: it can read new ones) or precomputed."),
+        typer.Option(
+            "--encoder",
+            help="tfidf (default where there are prompts: it can read new ones), precomputed, or sentence:MODEL, which "
+            "can read new ones too: the router's folder gets a copy of the model.",
+        ),
     ] = None,
     split: SplitKind = None,
     seed: Seed = 0,
@@ -61,7 +66,8 @@ def fit(
     chosen = with_budget(chosen, budget, quality)
     data = read_dataset(dataset, cost=cost)
     # A saved router has to read raw prompts: precomputed vectors could not be made for them.
-    parts = prepare_split(data, split=split, seed=seed, encoder=encoder or ("tfidf" if data.prompts else "auto"))
+    encoder = encoder or ("tfidf" if data.prompts else "auto")
+    parts = prepare_split(encode_prompts(data, encoder, quiet), split=split, seed=seed, encoder=encoder)
     chosen.fit(parts.train).save(out, card=router_card(chosen, parts))
     reads = f", reads text by {chosen.encoder_.name}" if chosen.reads == "text" and chosen.encoder_ else ""
     screen = console(quiet)

@@ -19,6 +19,7 @@ from recroute.cli.options import (
     SplitKind,
     conclude,
     console,
+    encode_prompts,
     progress_bar,
 )
 from recroute.cli.outputs import CsvPath, HtmlPath, Outputs, PngPath, file_digests
@@ -50,7 +51,7 @@ def frontier(
     outputs.check()
     routers = [make_router(name) for name in router]
     digests = file_digests(dataset)
-    data = read_dataset(dataset, cost=cost).take_covered(min_coverage)
+    data = encode_prompts(read_dataset(dataset, cost=cost).take_covered(min_coverage), encoder, quiet)
     with progress_bar(f"cost and quality on {data.name}", quiet) as progress:
         found = evaluation.frontier(
             data, routers, split=split, encoder=encoder, seeds=range(seed, seed + seeds), progress=progress

@@ -19,6 +19,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from recroute.data import Dataset, Precomputed
+from recroute.encoders import SentenceEncoder, encode_dataset
+from recroute.encoders.agreement import agreement
 from recroute.errors import RecrouteError
 from recroute.evaluation import Evaluation, LearningCurve
 
@@ -68,7 +71,8 @@ EncoderKind = Annotated[
     str,
     typer.Option(
         "--encoder",
-        help="auto, precomputed or tfidf. auto: embeddings.npz if there, else TF-IDF.",
+        help="auto (embeddings.npz if there, else TF-IDF), precomputed, tfidf, or sentence:MODEL, the folder of a "
+        "sentence-transformers model or its name in the Hugging Face cache.",
         rich_help_panel=DATA,
     ),
 ]
@@ -139,6 +143,15 @@ def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int], None]
     ) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def encode_prompts(data: Dataset, encoder: str, quiet: bool) -> Dataset:
+    """The data set with vectors of the sentence encoder that --encoder names; itself where it names none."""
+    with progress_bar(f"encoding prompts of {data.name}", quiet) as progress:
+        found = encode_dataset(data, encoder, progress)
+    if isinstance(data.encoder, Precomputed) and isinstance(found.encoder, SentenceEncoder):
+        console(quiet).print(agreement(data, found), markup=False, soft_wrap=True)
+    return found
 
 
 def conclude(evaluation: Evaluation | LearningCurve, out: Console) -> None:

@@ -20,6 +20,7 @@ from recroute.cli.options import (
     SplitKind,
     complete_router,
     console,
+    encode_prompts,
     progress_bar,
 )
 from recroute.cli.outputs import CsvPath, HtmlPath, Outputs, PngPath, file_digests
@@ -71,9 +72,10 @@ def pool(
         check_new_folder(out, "records.parquet")
     digests = file_digests(dataset)
     data = read_dataset(dataset).take_covered(min_coverage)
+    encoded = encode_prompts(data, encoder, quiet)
     with progress_bar(f"pools of {data.name}", quiet) as progress:
         found = choose_pool(
-            data,
+            encoded,
             size,
             router=router,
             objective=objective,

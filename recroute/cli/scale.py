@@ -27,6 +27,7 @@ from recroute.cli.options import (
     SplitKind,
     conclude,
     console,
+    encode_prompts,
     progress_bar,
     shares,
     whole_numbers,
@@ -102,7 +103,7 @@ def scale(
     data = read_dataset(dataset)
     if benchmark is not None:
         data = data.take_benchmark(benchmark)
-    data = data.take_covered(min_coverage)
+    data = encode_prompts(data.take_covered(min_coverage), encoder, quiet)
     with progress_bar(f"routing in growing pools of {data.name}", quiet) as progress:
         run = evaluation.scale if fractions is None else partial(learning_curve, train_fractions=fractions)
         found: Evaluation | LearningCurve = run(

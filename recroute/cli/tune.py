@@ -26,6 +26,7 @@ from recroute.cli.options import (
     complete_router,
     conclude,
     console,
+    encode_prompts,
     whole_numbers,
 )
 from recroute.cli.outputs import file_digests, with_origin
@@ -100,7 +101,7 @@ def tune(
     check_writable(json_path)
     sizes = whole_numbers(pool_sizes, "--pool-sizes")
     digests = file_digests(dataset)
-    data = read_dataset(dataset).take_covered(min_coverage)
+    data = encode_prompts(read_dataset(dataset).take_covered(min_coverage), encoder, quiet)
     with _progress(f"tuning on {data.name}", quiet) as progress:
         found = search(
             data,

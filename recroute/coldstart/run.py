@@ -15,6 +15,7 @@ from recroute.coldstart.rounds import Round, play_rounds
 from recroute.coldstart.routing import N_POOLS, Bench, benches, can_take_unseen
 from recroute.coldstart.rows import Seen, as_table, rows_of_llms, rows_of_routing
 from recroute.data import Dataset
+from recroute.encoders import encode_dataset
 from recroute.errors import DataError, RouterError
 from recroute.evaluation.loop import usable
 from recroute.evaluation.provenance import dataset_facts, environment, split_digest
@@ -59,7 +60,7 @@ def coldstart(
         See `unseen_llms`.
     split : {"own", "random"}, optional
         See `split_dataset`; the anchors are training prompts.
-    encoder : {"auto", "precomputed", "tfidf"}
+    encoder : {"auto", "precomputed", "tfidf", "sentence:MODEL"}
         See `fit_encoder`.
     pool_size : int
         LLMs in a pool.
@@ -93,6 +94,8 @@ def coldstart(
     dataset.require_scores("coldstart")
     _check(anchors, n_seeds, pool_size)
     chosen, notes = _routers(dataset, routers)
+    if chosen:
+        dataset = encode_dataset(dataset, encoder)
     seeds = list(range(seed, seed + n_seeds))
     total = n_seeds * len(strategies) * len(anchors)
     group, _ = family_groups(dataset.llms)

@@ -41,5 +41,5 @@ class Precomputed:
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         raise RouterError(
             f"the vectors of {self.source!r} came with the data set and new text cannot get one; "
-            "fit with --encoder tfidf to route raw prompts"
+            "fit with --encoder tfidf to route raw prompts, or, where you have the model, with --encoder sentence:MODEL"
         )

@@ -1,15 +1,18 @@
-"""Text to vector: the vectors a data set came with, TF-IDF with truncated SVD, surface features, side by side."""
+"""Text to vector: those a data set came with, TF-IDF with SVD, a sentence encoder, surface features, side by side."""
 
-from recroute.encoders.choose import ENCODERS, fit_encoder, main_encoder, view_encoder
+from recroute.encoders.choose import ENCODERS, encode_dataset, fit_encoder, main_encoder, view_encoder
 from recroute.encoders.joint import JointEncoder, vectors_of
+from recroute.encoders.sentence import SentenceEncoder
 from recroute.encoders.surface import SurfaceEncoder
 from recroute.encoders.tfidf import TfidfEncoder
 
 __all__ = [
     "ENCODERS",
     "JointEncoder",
+    "SentenceEncoder",
     "SurfaceEncoder",
     "TfidfEncoder",
+    "encode_dataset",
     "fit_encoder",
     "main_encoder",
     "vectors_of",

@@ -6,11 +6,14 @@ import numpy as np
 
 from recroute.data import Dataset, Encoder, Precomputed
 from recroute.encoders.joint import JointEncoder, vectors_of
+from recroute.encoders.sentence import SentenceEncoder
+from recroute.encoders.sentence_model import Progress
 from recroute.encoders.surface import SurfaceEncoder
 from recroute.encoders.tfidf import TfidfEncoder
 from recroute.errors import DataError, UnknownNameError
 
 ENCODERS = ("auto", "precomputed", "tfidf")
+SENTENCE = "sentence:"  # and a model
 
 
 def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
@@ -20,10 +23,11 @@ def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
     ----------
     train : Dataset
         Only its prompts are used to fit.
-    kind : {"auto", "precomputed", "tfidf"}
+    kind : {"auto", "precomputed", "tfidf", "sentence:MODEL"}
         "auto" takes the vectors the data set came with and adds TF-IDF and surface features where there are
-        prompts; "tfidf" does without the vectors, "precomputed" without the prompts. Routers read the first of
-        these views unless their hyperparameter `views` says "all".
+        prompts; "tfidf" does without the vectors, "precomputed" without the prompts. "sentence:MODEL" has a
+        `SentenceEncoder` in the place of the vectors. Routers read the first of these views unless their
+        hyperparameter `views` says "all".
 
     Returns
     -------
@@ -32,13 +36,17 @@ def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
     Raises
     ------
     UnknownNameError
-        If `kind` is none of the three.
+        If `kind` is none of these.
     DataError
         If the data set lacks what `kind` needs.
+    RouterError
+        If it needs the extra `text`.
     """
-    if kind not in ENCODERS:
-        raise UnknownNameError("encoder", kind, ENCODERS)
-    vectors = _own_vectors(train.encoder)
+    vectors: Encoder | None
+    if (model := _sentence_model(kind)) is not None:
+        vectors = _sentence_encoder(train, model)
+    else:
+        vectors = _own_vectors(train.encoder)
     if kind == "precomputed" and vectors is None:
         raise DataError(f"{train.name} has no embeddings.npz; use --encoder tfidf")
     if kind == "tfidf" and train.prompts is None:
@@ -48,10 +56,32 @@ def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
     if train.prompts is None:
         return None
     parts: list[Encoder] = [TfidfEncoder.fit(train.prompts), SurfaceEncoder.fit(train.prompts)]
-    if vectors is not None and kind == "auto":
+    if vectors is not None and kind != "tfidf":
         parts.insert(0, vectors)
     one = train.take_instances(np.arange(1))
     return JointEncoder(tuple(parts), tuple(vectors_of(one, part).shape[1] for part in parts))
+
+
+def encode_dataset(dataset: Dataset, kind: str, progress: Progress | None = None) -> Dataset:
+    """The data set with the vectors of the sentence encoder that `kind` names; itself where it names none.
+
+    Nothing of it is fitted, so that it is done once, before splits and folds. Done again, it gives what it got.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    kind : str
+        See `fit_encoder`, whose errors it raises.
+    progress : callable, optional
+        Called with the prompts done and the prompts in all.
+    """
+    if (model := _sentence_model(kind)) is None:
+        return dataset
+    encoder = _sentence_encoder(dataset, model)
+    if encoder is _own_vectors(dataset.encoder):
+        return dataset
+    assert dataset.prompts is not None  # _sentence_encoder
+    return dataset.with_embeddings(encoder.encode(dataset.prompts, progress), encoder)
 
 
 def main_encoder(encoder: Encoder) -> Encoder:
@@ -88,8 +118,27 @@ def view_encoder(encoder: Encoder, views: str) -> Encoder:
 
 
 def _own_vectors(encoder: Encoder | None) -> Encoder | None:
-    """The vectors a data set came with, also where views were added to them."""
+    """The vectors that a data set came with or was given, also where views were added to them."""
     if encoder is None:
         return None
     first = main_encoder(encoder)
-    return first if isinstance(first, Precomputed) else None
+    return first if isinstance(first, Precomputed | SentenceEncoder) else None
+
+
+def _sentence_model(kind: str) -> str | None:
+    """The model that "sentence:MODEL" names; None for the other kinds, UnknownNameError if it is none of these."""
+    if kind.startswith(SENTENCE):
+        return kind.removeprefix(SENTENCE)
+    if kind not in ENCODERS:
+        raise UnknownNameError("encoder", kind, (*ENCODERS, f"{SENTENCE}MODEL"))
+    return None
+
+
+def _sentence_encoder(dataset: Dataset, model: str) -> SentenceEncoder:
+    """The encoder of a model: the very one that the data set has its vectors from, if it is that."""
+    if dataset.prompts is None:
+        raise DataError(f"{dataset.name} has no prompts to encode; add a prompt column to instances.parquet")
+    carried = _own_vectors(dataset.encoder)
+    if isinstance(carried, SentenceEncoder) and carried.is_of(model):
+        return carried
+    return SentenceEncoder.open(model)

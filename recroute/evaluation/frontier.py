@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from recroute.data import Dataset, llm_means
+from recroute.encoders import encode_dataset
 from recroute.errors import DataError
 from recroute.evaluation.bootstrap import N_RESAMPLES
 from recroute.evaluation.frontier_result import Frontier
@@ -65,6 +66,7 @@ def frontier(
     RecrouteError
         As `evaluate`.
     """
+    dataset = encode_dataset(dataset, encoder)
     chosen, notes = usable(dataset, [*routers, "best_single", "oracle"])
     if by_chance := [r.label for r in chosen if type(r).expected_score is not Router.expected_score]:
         notes.append(f"left out, because they choose by chance and weigh no cost: {', '.join(by_chance)}")

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from recroute.data import Dataset
+from recroute.encoders import encode_dataset
 from recroute.errors import DataError
 from recroute.evaluation.compare import LEVEL, holm, is_bound
 from recroute.evaluation.evaluation import Evaluation
@@ -163,6 +164,7 @@ def learning_curve(
     fractions = sorted(set(train_fractions))
     if not fractions:
         raise DataError("a learning curve needs at least one training fraction, such as 0.1")
+    dataset = encode_dataset(dataset, options.get("encoder", "auto"))
     routers, parts = list(routers), []
     for i, fraction in enumerate(fractions):
 

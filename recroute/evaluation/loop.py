@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from recroute.data import Dataset
+from recroute.encoders import encode_dataset
 from recroute.errors import RouterError
 from recroute.evaluation.choices import choice_table
 from recroute.evaluation.controls import headroom, shuffled
@@ -68,6 +69,7 @@ def run(dataset: Dataset, routers: list[Router], pools_of: PoolsOf, protocol: Pr
     notes : list of str
         What is known so far; the Evaluation has these and more.
     """
+    dataset = encode_dataset(dataset, protocol.encoder)
     cells: list[Cell] = []
     choices: list[pl.DataFrame] = []
     splits: list[_Seen] = []

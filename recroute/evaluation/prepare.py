@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from recroute.data import Dataset
-from recroute.encoders import fit_encoder, vectors_of
+from recroute.encoders import encode_dataset, fit_encoder, vectors_of
 from recroute.errors import DataError
 from recroute.evaluation.controls import shuffled
 from recroute.splits import Split, holdout_splits, split_dataset
@@ -23,7 +23,7 @@ def prepare_split(
     split : {"own", "random"}, optional
         See `split_dataset`.
     seed : int
-    encoder : {"auto", "precomputed", "tfidf"}
+    encoder : {"auto", "precomputed", "tfidf", "sentence:MODEL"}
         See `fit_encoder`; a data set without any text stays without vectors.
     shuffle : {"text", "scores"}, optional
         A control, see `recroute.evaluation.controls.shuffled`.
@@ -33,6 +33,7 @@ def prepare_split(
     UnknownNameError
         If `shuffle` is something else.
     """
+    dataset = encode_dataset(dataset, encoder)
     return shuffled(with_vectors(split_dataset(dataset, kind=split, seed=seed), encoder), shuffle)
 
 

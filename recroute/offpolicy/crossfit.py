@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.encoders import fit_encoder, vectors_of
+from recroute.encoders import encode_dataset, fit_encoder, vectors_of
 from recroute.routers import Router
 from recroute.routers.parts import draw_folds
 
@@ -30,6 +30,8 @@ def make_folds(data: Dataset, n_folds: int, seed: int, encoder: str | None = "au
 
     `encoder` is the kind of it (see `fit_encoder`); None leaves the data as they are.
     """
+    if encoder is not None:
+        data = encode_dataset(data, encoder)
     of_row = draw_folds(data, n_folds, seed)
     found = []
     for f in range(of_row.max() + 1):

@@ -53,7 +53,7 @@ def off_policy(
     reward_model : Router or str, optional
         What predicts scores for the doubly robust estimate; fitted on the other folds of the logs, unless it is fitted
         already. Default: `calibrated`, or `best_single` where there is no text.
-    encoder : {"auto", "precomputed", "tfidf"}
+    encoder : {"auto", "precomputed", "tfidf", "sentence:MODEL"}
         Of the routers that are fitted on the logs, see `fit_encoder`.
     epsilon, temperature : float
         How the judged routers would explore, see `choice_probabilities`. Default: not at all.

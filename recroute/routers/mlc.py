@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
+from recroute.encoders.sentence_model import quiet
 from recroute.errors import RouterError
 from recroute.routers.base import Instances, Router, Scores, setting
 from recroute.routers.network import log_odds
@@ -49,7 +49,7 @@ class MLC(Router):
         seen = np.flatnonzero(train.interactions.instance_counts)  # instances with a record
         prompts = self._prompts(train.take_instances(seen))
         scores = train.interactions.take_instances(seen).dense()
-        with torch.random.fork_rng(), _quiet(transformers):
+        with torch.random.fork_rng(), quiet():
             torch.manual_seed(self.seed)
             self._load(self._encoder_folder(), num_labels=train.n_llms)
             head = [layer for layer in self._model.modules() if isinstance(layer, torch.nn.Linear)][-1]
@@ -134,15 +134,14 @@ class MLC(Router):
 
     def write_files(self, folder: Path) -> None:
         """Weights as safetensors, their configuration, and the tokenizer."""
-        _, transformers = _libraries()
-        with _quiet(transformers):
+        with quiet():
             self._model.save_pretrained(folder)
             self._tokenizer.save_pretrained(folder)
 
     def read_files(self, folder: Path) -> None:
         """What `write_files` wrote."""
-        _, transformers = _libraries()
-        with _quiet(transformers):
+        _libraries()
+        with quiet():
             self._load(folder, use_safetensors=True)
 
 
@@ -155,18 +154,3 @@ def _libraries() -> tuple[Any, Any]:
             "mlc fine-tunes a transformer, and transformers is not here: pip install 'recroute[text]'"
         ) from None
     return torch, transformers
-
-
-@contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
-    """Without transformers' progress bars and its notes on a head that is new on purpose."""
-    log = transformers.utils.logging
-    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        log.set_verbosity(verbosity)
-        if bars:
-            log.enable_progress_bar()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -12,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute._version import __version__
-from recroute.data import IdMap
+from recroute.data import Encoder, IdMap
 from recroute.data.atomic import new_folder, recover
-from recroute.encoders.storage import describe_encoder, encoder_state, restore_encoder
+from recroute.encoders import SentenceEncoder, main_encoder
+from recroute.encoders.sentence_files import sha256
+from recroute.encoders.storage import describe_encoder, encoder_state, restore_encoder, write_encoder_files
 from recroute.errors import RouterError
 from recroute.routers.base import Router
 from recroute.routers.card import CARD
@@ -30,35 +31,38 @@ def save_router(router: Router, path: str | Path, card: str | None = None) -> No
     """Write a fitted router as a folder; an older router of the same place is replaced whole, or not at all.
 
     The folder holds `router.json` (name, version, hyperparameters, encoder, LLM ids, SHA-256 of each other file),
-    `arrays.npz`, for a text encoder of ours `encoder.npz`, what the router's `write_files` adds, and if it takes unseen
-    LLMs what that needs: `prior.npz` and `prompts.parquet`. `card` becomes `CARD.md`, which is for people: it has no
-    hash, and `load_router` does not look at it.
+    `arrays.npz`, for a text encoder of ours `encoder.npz`, for a sentence encoder the files of its model in `encoder/`
+    (their SHA-256 is in the encoder's description), what the router's `write_files` adds, and if it takes unseen LLMs
+    what that needs: `prior.npz` and `prompts.parquet`. `card` becomes `CARD.md`, which is for people: it has no hash,
+    and `load_router` does not look at it.
 
     Raises
     ------
     RouterError
-        If the router is not fitted.
+        If the router is not fitted, or its sentence encoder is not what it was then.
     RecrouteError
         If `path` is something else than a router's folder.
     """
     router.llm_index()  # raises if not fitted
+    encoder = _read_by(router)
     files: dict[str, Arrays] = {"arrays.npz": router.state()}
     description: dict[str, Any] = {
         "format": FORMAT,
         "recroute": __version__,
         "name": router.name,
         "hyperparameters": router.hyperparameters(),
-        "encoder": describe_encoder(router.encoder_),
+        "encoder": describe_encoder(encoder),
     }
-    if encoder := encoder_state(router.encoder_):
-        files["encoder.npz"] = encoder
+    if arrays := encoder_state(encoder):
+        files["encoder.npz"] = arrays
     with new_folder(Path(path), marker="router.json") as folder:
         for name, content in files.items():
             np.savez(folder / name, **content)  # type: ignore[arg-type]
+        write_encoder_files(encoder, folder)
         router.write_files(folder)
         if router.background_ is not None and lacking(router) is None:
             router.background_.write(folder)
-        description["sha256"] = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
+        description["sha256"] = {file.name: sha256(file) for file in sorted(folder.iterdir()) if file.is_file()}
         if card is not None:
             (folder / CARD).write_text(card, encoding="utf8")
         description["llm_ids"] = list(router.llm_ids_)
@@ -79,7 +83,7 @@ def load_router(path: str | Path) -> Router:
     files: dict[str, Arrays] = {}
     for name, digest in description["sha256"].items():
         file = path / Path(name).name
-        if not file.is_file() or _sha256(file) != digest:
+        if not file.is_file() or sha256(file) != digest:
             raise RouterError(
                 f"{file} is missing or damaged (its SHA-256 differs from router.json); fit the router again"
             )
@@ -93,13 +97,21 @@ def load_router(path: str | Path) -> Router:
     router = make_router(description["name"], **description["hyperparameters"])
     try:
         router.llm_ids_ = IdMap(tuple(description["llm_ids"]), kind="llm")
-        router.encoder_ = restore_encoder(description["encoder"], files.get("encoder.npz", {}))
+        router.encoder_ = restore_encoder(description["encoder"], files.get("encoder.npz", {}), path)
         router.restore(files["arrays.npz"])
     except KeyError as missing:
         raise RouterError(f"{path} lacks {missing}; fit the router again") from None
     router.read_files(path)
     router.background_ = Background.read(path)
     return router
+
+
+def _read_by(router: Router) -> Encoder | None:
+    """The router's encoder; none where it is a sentence encoder, of many megabytes, that the router never asks."""
+    encoder = router.encoder_
+    if encoder is not None and router.needs != "text" and isinstance(main_encoder(encoder), SentenceEncoder):
+        return None
+    return encoder
 
 
 def _read_description(path: Path) -> dict[str, Any]:
@@ -118,8 +130,3 @@ def _read_description(path: Path) -> dict[str, Any]:
             f"{path} was written by recroute {description.get('recroute')}; install that version or a later one"
         )
     return description
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

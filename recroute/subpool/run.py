@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, llm_means
+from recroute.encoders import encode_dataset
 from recroute.errors import DataError, UnknownNameError
 from recroute.evaluation.prepare import prepare_split
 from recroute.evaluation.provenance import dataset_facts, environment, split_digest
@@ -116,6 +117,7 @@ def choose_pool(
         raise DataError("choose_pool needs at least one seed")
     chooser = make_router(router) if isinstance(router, str) else replace(router)
     wanted = _Wanted(size=size, objective=objective, keep=keep, budget=budget)
+    dataset = encode_dataset(dataset, encoder)
     found, complete = _Found(), True
     try:
         for i, seed in enumerate(seeds):

@@ -11,6 +11,7 @@ import numpy as np
 from optuna.study import Study, StudyDirection
 
 from recroute.data import Dataset
+from recroute.encoders import encode_dataset
 from recroute.errors import DataError
 from recroute.evaluation import Evaluation, prepare_split, router_card, scale
 from recroute.evaluation.run import POOL_SIZES
@@ -122,6 +123,7 @@ def tune(
     }
     known = identity(parts, searched, settings)
     folder.check(known)  # before the work of making folds
+    dataset = encode_dataset(dataset, encoder)
     validation = make_validation(
         _learned_from(dataset, parts),
         metrics=metrics,

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from recroute._version import __version__
 from recroute.data import Dataset
+from recroute.encoders import SentenceEncoder
 from recroute.errors import DataError
 from recroute.evaluation.provenance import split_digest
 from recroute.metrics import LOWER_IS_BETTER
@@ -41,11 +42,15 @@ def identity(parts: Split, space: Space, settings: Mapping[str, Any]) -> dict[st
 
 
 def data_digest(*parts: Dataset) -> str:
-    """SHA-256 of scores, preferences, texts, tasks and vectors."""
+    """SHA-256 of scores, preferences, texts, tasks and the vectors they came with.
+
+    Those of a sentence encoder follow from the texts, and their last bits from the machine.
+    """
     digest = hashlib.sha256()
     for data in parts:
         fought = [] if data.preferences is None else data.preferences.arrays
-        for array in (*data.interactions.state().values(), data.embeddings, *fought):
+        vectors = None if isinstance(data.encoder, SentenceEncoder) else data.embeddings
+        for array in (*data.interactions.state().values(), vectors, *fought):
             digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
         for text in (*(data.prompts or ()), *data.tasks.tolist()):
             digest.update(text.encode("utf8", "surrogatepass") + b"\0")

@@ -82,7 +82,7 @@ def make_validation(
         See `scale`; pools are chosen on the instances that the fold fits on.
     n_folds : int
         Equal prompts are in one fold, tasks are spread evenly.
-    encoder : {"auto", "precomputed", "tfidf"}
+    encoder : {"auto", "precomputed", "tfidf", "sentence:MODEL"}
         Fitted on the instances that the fold fits on.
     seed : int
         Of folds and pools.
