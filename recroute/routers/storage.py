@@ -29,8 +29,9 @@ def save_router(router: Router, path: str | Path) -> None:
     """Write a fitted router as a folder; an older router of the same place is replaced whole, or not at all.
 
     The folder holds `router.json` (name, version, hyperparameters, encoder, LLM ids, SHA-256 of each other file),
-    `arrays.npz`, for a text encoder of ours `encoder.npz`, what the router's `write_files` adds, and if it takes unseen
-    LLMs what that needs: `prior.npz` and `prompts.parquet`.
+    `arrays.npz`, for a text encoder of ours `encoder.npz`, what the router's `write_files` adds, if it was fitted on
+    scores `prompts.parquet` and the evidence (`evidence-*.npy`; router.json says where each array of it is), and if it
+    takes unseen LLMs `prior.npz`.
 
     Raises
     ------
@@ -54,8 +55,9 @@ def save_router(router: Router, path: str | Path) -> None:
         for name, content in files.items():
             np.savez(folder / name, **content)  # type: ignore[arg-type]
         router.write_files(folder)
-        if router.background_ is not None and lacking(router) is None:
-            router.background_.write(folder)
+        if router.background_ is not None:
+            takes_unseen = lacking(router) is None
+            description["evidence"] = router.background_.write(folder, files["arrays.npz"], with_prior=takes_unseen)
         description["sha256"] = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
         description["llm_ids"] = list(router.llm_ids_)
         (folder / "router.json").write_text(json.dumps(description, indent=1), encoding="utf8")
@@ -73,7 +75,10 @@ def load_router(path: str | Path) -> Router:
     recover(path)
     description = _read_description(path)
     files: dict[str, Arrays] = {}
+    evidence = description.get("evidence", {})  # older versions kept none
     for name, digest in description["sha256"].items():
+        if name in evidence.values():
+            continue  # may be large, and is checked when it is first needed
         file = path / Path(name).name
         if not file.is_file() or _sha256(file) != digest:
             raise RouterError(
@@ -91,10 +96,10 @@ def load_router(path: str | Path) -> Router:
         router.llm_ids_ = IdMap(tuple(description["llm_ids"]), kind="llm")
         router.encoder_ = restore_encoder(description["encoder"], files.get("encoder.npz", {}))
         router.restore(files["arrays.npz"])
+        router.background_ = Background.read(path, evidence, description["sha256"], files["arrays.npz"])
     except KeyError as missing:
         raise RouterError(f"{path} lacks {missing}; fit the router again") from None
     router.read_files(path)
-    router.background_ = Background.read(path)
     return router
 
 

@@ -1,0 +1,200 @@
+"""Why a router chooses what it chooses: the nearest known prompts, the predicted task, and intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recroute.errors import RouterError
+from recroute.routers.base import Instances, Router
+from recroute.routers.evidence import Evidence
+from recroute.routers.score_error import N_NEAR, encoded, evidence_of, score_error, vectors_of
+from recroute.routers.text_views import TextViews
+
+Z = 1.6449  # a normal variable is within this many standard deviations nine times in ten
+SNIPPET = 200  # characters of a known prompt
+VOTE_WIDTH, VOTE_PRIOR = 0.1, 0.05  # in mean distances to the ten nearest; of each task
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Of one prompt; `to_dict` is ready for JSON.
+
+    Parameters
+    ----------
+    llms : list of dict
+        The k best, best first: `llm_id, predicted_score, ci_low, ci_high`, a 90% interval of the LLM's expected score.
+    task : dict, optional
+        The most likely task of the prompt: `name, probability`. None where the router reads no text or knows one task.
+    neighbors : list of dict
+        The nearest known prompts, nearest first: `instance_id, prompt` (its beginning, or None), `task, similarity`
+        (cosine) and `scores`, what the k LLMs scored on it, None where they were not run. Empty where the router reads
+        no text.
+    """
+
+    llms: list[dict[str, Any]]
+    task: dict[str, Any] | None
+    neighbors: list[dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def _repr_html_(self) -> str:
+        rows = [["LLM", "predicted score", "90% interval"]]
+        rows += [[f["llm_id"], shown_score(f["predicted_score"]), interval(f)] for f in self.llms]
+        html = _html_table(rows)
+        if self.task is not None:
+            html += f"<p>task {escape(self.task['name'])}, probability {self.task['probability']:.2f}</p>"
+        if self.neighbors:
+            names = [f["llm_id"] for f in self.llms]
+            rows = [["nearest known prompts", "task", "similarity", *names]]
+            for near in self.neighbors:
+                scores = [shown_score(near["scores"][name]) for name in names]
+                rows.append([snippet(near), near["task"], shown_score(near["similarity"]), *scores])
+            html += _html_table(rows)
+        return html
+
+
+def explain(
+    router: Router,
+    prompts: Instances,
+    k: int = 1,
+    llms: Sequence[str] | NDArray[np.integer] | None = None,
+    n_neighbors: int = 5,
+) -> list[Explanation]:
+    """The router's k best LLMs for each prompt, and what speaks for them.
+
+    Parameters
+    ----------
+    router : Router
+        Fitted on scores.
+    prompts : Dataset, list of str, or f32 (b, d)
+    k, llms
+        As in `Router.rank`.
+    n_neighbors : int
+        Known prompts to name, nearest first by cosine of the router's own vectors.
+
+    Raises
+    ------
+    RouterError
+        As `Router.rank`, and if the router keeps no scores of its training prompts.
+    """
+    if n_neighbors < 0:
+        raise RouterError(f"n_neighbors={n_neighbors} has to be at least 0")
+    evidence, known = evidence_of(router), encoded(router, prompts)
+    ranking = router.rank(known, k, llms)
+    b = len(ranking.llm_index)
+    pool = np.unique(ranking.llm_index).astype(np.int64)
+    place = np.searchsorted(pool, ranking.llm_index)
+    vectors = None if evidence.vectors is None else vectors_of(router, known)
+    predicted = router.predicted_score(known, pool)
+    variance = score_error(router).variance(predicted, vectors, pool, reducible=False)
+    score, std = (np.take_along_axis(of, place, axis=1) for of in (predicted.astype(np.float64), np.sqrt(variance)))
+    low, high = (score.clip(0, 1) - Z * std).clip(0, 1), (score.clip(0, 1) + Z * std).clip(0, 1)
+    tasks: list[dict[str, Any] | None] = [None] * b
+    neighbors: list[list[dict[str, Any]]] = [[] for _ in range(b)]
+    if vectors is not None:
+        assert router.background_ is not None  # it keeps the evidence
+        table = router.background_.prompts
+        near, similarity = evidence.neighbors.search(vectors, max(N_NEAR, n_neighbors))
+        tasks = _tasks(router, known, table["task"].to_numpy().astype(np.str_), near, similarity)
+        for i in range(b):
+            names, best = ranking.names[i], ranking.llm_index[i]
+            neighbors[i] = _neighbors(evidence, table, near[i, :n_neighbors], similarity[i], names, best)
+    found = []
+    for i, names in enumerate(ranking.names):
+        cells = zip(names, score[i].tolist(), low[i].tolist(), high[i].tolist(), strict=True)
+        shown = [dict(zip(("llm_id", "predicted_score", "ci_low", "ci_high"), cell, strict=True)) for cell in cells]
+        found.append(Explanation(shown, tasks[i], neighbors[i]))
+    return found
+
+
+def _tasks(
+    router: Router,
+    known: Instances,
+    tasks: NDArray[np.str_],
+    near: NDArray[np.int64],
+    similarity: NDArray[np.float32],
+) -> list[dict[str, Any] | None]:
+    """The most likely task of each prompt: by the router's own classifier, or by the votes of near known prompts."""
+    names, code = np.unique(tasks, return_inverse=True)
+    if len(names) < 2:
+        return [None] * len(near)
+    if (own := next(_classifiers(router), None)) is not None:
+        part, views = own
+        shares = views.task_shares(vectors_of(part, known))
+    else:
+        shares = _votes(code[near], 1 - similarity, len(names))
+    best = shares.argmax(axis=1)
+    return [{"name": str(names[t]), "probability": float(shares[i, t])} for i, t in enumerate(best)]
+
+
+def _classifiers(router: Router) -> Iterator[tuple[Router, TextViews]]:
+    """The parts of a router that predict the task, with what they do it by."""
+    views = getattr(router, "views_", None)
+    if isinstance(views, TextViews) and len(views.task_offset):
+        yield router, views
+    for part in getattr(router, "parts_", ()):
+        yield from _classifiers(part)
+
+
+def _votes(code: NDArray[np.int64], distance: NDArray[np.float32], n_tasks: int) -> NDArray[np.float64]:
+    """Share of each task f64 (b, t) among near prompts, weighed by their distance beyond the nearest one's."""
+    width = VOTE_WIDTH * max(float(distance[:, :10].mean()), 1e-6)
+    weight = np.exp((distance[:, :1] - distance) / width)
+    shares = np.full((len(code), n_tasks), VOTE_PRIOR)
+    np.add.at(shares, (np.arange(len(code))[:, None], code), weight)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+def _neighbors(
+    evidence: Evidence,
+    table: pl.DataFrame,
+    near: NDArray[np.int64],
+    similarity: NDArray[np.float32],
+    names: list[str],
+    llm_index: NDArray[np.int32],
+) -> list[dict[str, Any]]:
+    """The known prompts at rows `near`, and what these LLMs scored on them."""
+    scores = evidence.scores.take_instances(near).take_llms(llm_index).dense().astype(np.float64)
+    found = []
+    for row, near_by, cells in zip(table[near].iter_rows(named=True), similarity.tolist(), scores, strict=False):
+        prompt = row.get("prompt")
+        found.append(
+            {
+                "instance_id": row["instance_id"],
+                "prompt": None if prompt is None else prompt[:SNIPPET],
+                "task": row["task"],
+                "similarity": near_by,
+                "scores": {name: None if np.isnan(s) else float(s) for name, s in zip(names, cells, strict=True)},
+            }
+        )
+    return found
+
+
+def interval(llm: dict[str, Any]) -> str:
+    """Of one of `Explanation.llms`, for people."""
+    return f"{llm['ci_low']:.3f} to {llm['ci_high']:.3f}"
+
+
+def snippet(neighbor: dict[str, Any]) -> str:
+    """Of one of `Explanation.neighbors`, for people: its text on one line, or its id where there is none."""
+    return " ".join((neighbor["prompt"] or neighbor["instance_id"]).split())
+
+
+def shown_score(value: float | None) -> str:
+    """For people; an unobserved one is a dash."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _html_table(rows: list[list[str]]) -> str:
+    head, *body = rows
+    lines = ["".join(f"<th>{escape(cell)}</th>" for cell in head)]
+    lines += ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in body]
+    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"

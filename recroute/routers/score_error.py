@@ -1,0 +1,233 @@
+"""How far a predicted score may be from what the LLM's score is expected to be, from the evidence of near prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from recroute.data import Dataset, InteractionMatrix
+from recroute.errors import RouterError
+from recroute.routers.base import Instances, Router, TextRouter
+from recroute.routers.evidence import Evidence
+from recroute.threads import one_thread
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Predict = Callable[[NDArray[np.int64], NDArray[np.int64]], Floats]
+LEAST = 0.01  # of a mean score, and of a variance, that something is divided by
+N_NEAR = 100  # prompts that may have a say
+WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the kernel, in mean distances to the ten nearest
+STRENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # of an LLM's mean, in near prompts
+RIDGES = (0.03, 0.1, 0.3, 1.0)  # of the regression on other LLMs, in mean variances
+N_ROWS, N_LLMS = 800, 200  # that the figures are learned from
+
+
+@dataclass(frozen=True)
+class ScoreError:
+    """Error of a router's predictions, from a Beta distribution of each LLM's expected score.
+
+    A near prompt, c = cosine, counts as ``exp((c - 1) / width)`` of one; n is the sum over those that the LLM was run
+    on. Where n is as large as usual, the predicted score p itself counts as `trust` of them: so many that it differs
+    from near scores by no more than it does. Where n is smaller it counts for less, down to `strength`, what an LLM's
+    mean is worth. All together have the mean m. On prompts like this one the expected score then is m, give or take
+    ``spread m (1 - m) / (1 + max(n, trust))``, a variance; the larger of the two and not the sum, for the router was
+    fitted on the same scores. The prompt itself is harder or easier than its like, and suits the LLM or not: that adds
+    ``spread m (1 - m) share``, where `share` is how much of what prompts differ in is foretold by other LLMs' scores.
+    What they do not foretell is noise of a single answer, and no error of a prediction.
+    """
+
+    evidence: Evidence
+    width: float
+    usual: float
+    strength: float
+    trust: float
+    spread: float
+    share: float
+
+    @classmethod
+    def learn(cls, evidence: Evidence, llm_mean: Array, predict: Predict) -> ScoreError:
+        """Learn from training prompts, each judged by the others.
+
+        Parameters
+        ----------
+        evidence : Evidence
+        llm_mean : f64 (m,)
+        predict : callable
+            The router's predictions f32 (b, p) for training prompts and LLMs at positions int (b,) and int (p,).
+        """
+        matrix, rng = evidence.scores, np.random.default_rng(0)
+        rows = np.sort(rng.permutation(matrix.n_instances)[:N_ROWS])
+        llms = np.sort(rng.permutation(np.flatnonzero(matrix.llm_counts))[:N_LLMS])
+        scores, observed = matrix.take_instances(rows).take_llms(llms).block(slice(None))
+        prior = np.broadcast_to(llm_mean[llms].clip(LEAST, 1 - LEAST), scores.shape)
+        if evidence.vectors is None:
+            spread, share = _spread_and_share(scores, prior, observed)
+            return cls(evidence, 1.0, 0.0, 0.0, 0.0, spread, share)
+        known, seen = matrix.take_llms(llms).block(slice(None))
+        near, distance = _others(evidence, rows)
+        unit = max(float(distance[:, :10].mean()), 1e-6)
+        found = []
+        for width in (w * unit for w in WIDTHS):
+            weights = _weights(near, distance, width, len(known))
+            total, count = weights @ known, weights @ seen
+            for strength in STRENGTHS:
+                mean = (total + strength * prior) / (count + strength)
+                found.append((float(((scores - mean) ** 2 * observed).sum()), width, strength, mean))
+        _, width, strength, mean = min(found, key=lambda each: each[0])
+        spread, share = _spread_and_share(scores, mean, observed)
+        weights = _weights(near, distance, width, len(known))
+        total, count = weights @ known, weights @ seen
+        several = count >= 1
+        noise = spread * mean * (1 - mean) * (weights.power(2) @ seen) / np.maximum(count, 1) ** 2
+        gap = (predict(rows, llms).clip(0, 1) - total / np.maximum(count, 1)) ** 2 - noise
+        apart = (gap * several).sum() / max((spread * mean * (1 - mean) * several).sum(), LEAST)
+        trust = float(np.clip(1 / max(apart, LEAST) - 1, strength, N_NEAR))
+        return cls(evidence, width, float(np.median(count)), strength, trust, spread, share)
+
+    def variance(
+        self, predicted: Floats, vectors: Floats | None, llm_index: NDArray[np.int64], *, reducible: bool
+    ) -> Array:
+        """Mean squared error f64 (b, m) of predictions f32 (b, m) for prompts with vectors f32 (b, d).
+
+        `reducible` leaves out what no further score of another prompt would tell.
+        """
+        predicted = predicted.clip(0, 1).astype(np.float64)
+        share = 0.0 if reducible else self.share
+        if vectors is None:
+            mean = predicted.clip(LEAST, 1 - LEAST)
+            count = self.evidence.scores.llm_counts[llm_index]
+            return np.asarray(self.spread * mean * (1 - mean) * (share + 1 / (1 + count)))
+        near, similarity = self.evidence.neighbors.search(vectors, N_NEAR)
+        rows, place = np.unique(near, return_inverse=True)
+        weights = _weights(place.reshape(near.shape), 1 - similarity, self.width, len(rows))
+        scores, seen = self.evidence.scores.take_instances(rows).take_llms(llm_index).block(slice(None))
+        with one_thread(len(near), scores.size):
+            total, count = weights @ scores, weights @ seen
+        strength = self.strength + (self.trust - self.strength) * np.minimum(count / self.usual, 1)
+        mean = (total + strength * predicted) / (count + strength)
+        off = (predicted - mean) ** 2
+        mean = mean.clip(LEAST, 1 - LEAST)
+        found: Array = off + self.spread * mean * (1 - mean) * (share + 1 / (1 + np.maximum(count, strength)))
+        return found
+
+
+def _spread_and_share(scores: Floats, mean: Array, observed: Floats) -> tuple[float, float]:
+    residual = (scores - mean) * observed
+    spread = float((residual**2).sum() / (mean * (1 - mean) * observed).sum())
+    return spread, _foretold(residual)
+
+
+def _weights(near: NDArray[np.int64], distance: Floats, width: float, n: int) -> sp.csr_matrix:
+    """Kernel weights f32 (b, n) of near prompts int (b, k)."""
+    b, k = near.shape
+    weight = np.exp(-distance.clip(min=0) / np.float32(width)).astype(np.float32)
+    return sp.csr_matrix((weight.ravel(), near.ravel(), np.arange(0, b * k + 1, k)), shape=(b, n))
+
+
+def _others(evidence: Evidence, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
+    """Near prompts of training prompts, int (b, k), without themselves, and their distances."""
+    assert evidence.vectors is not None
+    near, similarity = evidence.neighbors.search(evidence.vectors[rows], N_NEAR + 1)
+    itself = near == rows[:, None]
+    itself[~itself.any(axis=1), -1] = True  # so many prompts are equal to it that it is not among the nearest
+    b = len(rows)
+    return near[~itself].reshape(b, -1), 1 - similarity[~itself].reshape(b, -1)
+
+
+def _foretold(residual: Array) -> float:
+    """Share of the variance of residuals f64 (n, m) that a regression on other LLMs' foretells in rows it has not seen.
+
+    Less its standard error, so that noise foretells nothing.
+
+    The regressions of all columns come from one inverse: the prediction of column l from the others is
+    ``r[l] - (K r)[l] / K[l, l]`` with K the inverse covariance.
+    """
+    n, m = residual.shape
+    if n < 4 or m < 2:
+        return 0.0
+    total = (residual**2).sum(axis=1)
+    if not total.any():
+        return 0.0
+    left = np.empty((len(RIDGES), n))
+    for held in (0, 1):
+        seen = residual[1 - held :: 2]
+        cov = seen.T @ seen / len(seen)
+        for i, ridge in enumerate(RIDGES):
+            K = np.linalg.inv(cov + (ridge * np.trace(cov) / m + 1e-12) * np.eye(m))
+            left[i, held::2] = ((residual[held::2] @ K / np.diag(K)) ** 2).sum(axis=1)
+    told = total - left[left.sum(axis=1).argmin()]
+    share = float(np.clip((told.mean() - told.std() / np.sqrt(n)) / total.mean(), 1e-9, 1))
+    # Where one factor moves all LLMs, that is what m - 1 of them tell of it; this is what all there could be would.
+    return float(min(1.0, share * (m - 2 + np.sqrt((m - 2) ** 2 + 4 * (m - 1) / share)) / (2 * (m - 1))))
+
+
+def score_std(router: Router, instances: Instances, llm_index: NDArray[np.int64], *, reducible: bool) -> Floats:
+    """See `Router.score_std`."""
+    error = score_error(router)
+    known = encoded(router, instances)
+    vectors = None if error.evidence.vectors is None else vectors_of(router, known)
+    predicted = router.predicted_score(known, llm_index)
+    variance = error.variance(predicted, vectors, llm_index, reducible=reducible)
+    return np.sqrt(variance).astype(np.float32)
+
+
+def evidence_of(router: Router) -> Evidence:
+    """What the router keeps of its training scores; RouterError if it keeps none."""
+    router.llm_index()  # raises if not fitted
+    if router.background_ is None or (evidence := router.background_.evidence) is None:
+        raise RouterError(
+            f"this {router.name} router keeps no scores of its training prompts (it was fitted on preferences alone, or saved "
+            "by an older version) and cannot say how sure it is; fit it again, on scores"
+        )
+    return evidence
+
+
+def score_error(router: Router) -> ScoreError:
+    """Learned when it is first needed, and again for other evidence."""
+    evidence = evidence_of(router)
+    found: ScoreError | None = vars(router).get("_score_error")
+    if found is None or found.evidence is not evidence:
+        background = router.background_
+        assert background is not None  # it keeps the evidence
+        llms = pl.DataFrame({"llm_id": list(router.llm_ids_)})
+
+        def predict(rows: NDArray[np.int64], llm_index: NDArray[np.int64]) -> Floats:
+            scores, prompts = evidence.scores.take_instances(rows), background.prompts[rows]
+            known = Dataset("training prompts", scores, prompts, llms)
+            if evidence.vectors is not None and router.encoder_ is not None:
+                known = known.with_embeddings(np.asarray(evidence.vectors[rows]), router.encoder_)
+            return router.predicted_score(known, llm_index)
+
+        with threadpool_limits(limits=1, user_api="blas"):
+            found = ScoreError.learn(evidence, router.llm_mean_, predict)
+        vars(router)["_score_error"] = found
+    return found
+
+
+def encoded(router: Router, instances: Instances) -> Instances:
+    """Prompts as a data set with their vectors, so that they are encoded once; what is no list of prompts as it is."""
+    if isinstance(instances, Dataset | np.ndarray) or not isinstance(router, TextRouter) or router.encoder_ is None:
+        return instances
+    b, m = len(instances), len(router.llm_ids_)
+    nothing = np.empty(0, dtype=np.int64)
+    table = pl.DataFrame({"instance_id": [str(i) for i in range(b)], "prompt": list(instances)})
+    return Dataset(
+        "prompts",
+        InteractionMatrix.from_coordinates(nothing, nothing, nothing, (b, m)),
+        table.with_columns(pl.lit("").alias("task")),
+        pl.DataFrame({"llm_id": list(router.llm_ids_)}),
+        router.vectors(instances),
+        router.encoder_,
+    )
+
+
+def vectors_of(router: Router, instances: Instances) -> Floats:
+    """Vectors f32 (b, d) by the router's own encoder."""
+    assert isinstance(router, TextRouter)  # others keep no vectors
+    return router.vectors(instances)
