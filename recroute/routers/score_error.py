@@ -25,6 +25,7 @@ N_NEAR = 100  # prompts that may have a say
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the kernel, in mean distances to the ten nearest
 STRENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # of an LLM's mean, in near prompts
 RIDGES = (0.03, 0.1, 0.3, 1.0)  # of the regression on other LLMs, in mean variances
+FAR = 0.1  # share of training prompts that are taken to be far from the others
 N_ROWS, N_LLMS = 800, 200  # that the figures are learned from
 
 
@@ -33,18 +34,18 @@ class ScoreError:
     """Error of a router's predictions, from a Beta distribution of each LLM's expected score.
 
     A near prompt, c = cosine, counts as ``exp((c - 1) / width)`` of one; n is the sum over those that the LLM was run
-    on. Where n is as large as usual, the predicted score p itself counts as `trust` of them: so many that it differs
-    from near scores by no more than it does. Where n is smaller it counts for less, down to `strength`, what an LLM's
-    mean is worth. All together have the mean m. On prompts like this one the expected score then is m, give or take
-    ``spread m (1 - m) / (1 + max(n, trust))``, a variance; the larger of the two and not the sum, for the router was
-    fitted on the same scores. The prompt itself is harder or easier than its like, and suits the LLM or not: that adds
-    ``spread m (1 - m) share``, where `share` is how much of what prompts differ in is foretold by other LLMs' scores.
-    What they do not foretell is noise of a single answer, and no error of a prediction.
+    on. Where n is at least `enough`, as near most known prompts, the predicted score p itself counts as `trust` of
+    them: so many that it differs from near scores by no more than it does. Where n is smaller it counts for less, down
+    to `strength`, what an LLM's mean is worth. All together have the mean m. On prompts like this one the expected
+    score then is m, give or take ``spread m (1 - m) / (1 + max(n, trust))``, a variance; the larger of the two and not
+    their sum, for the router was fitted on the same scores. The prompt itself is harder or easier than its like, and
+    suits the LLM or not: that adds ``spread m (1 - m) share``, where `share` is how much of what prompts differ in is
+    foretold by other LLMs' scores. What they do not foretell is noise of a single answer, and no error of a prediction.
     """
 
     evidence: Evidence
     width: float
-    usual: float
+    enough: float
     strength: float
     trust: float
     spread: float
@@ -83,12 +84,14 @@ class ScoreError:
         spread, share = _spread_and_share(scores, mean, observed)
         weights = _weights(near, distance, width, len(known))
         total, count = weights @ known, weights @ seen
-        several = count >= 1
-        noise = spread * mean * (1 - mean) * (weights.power(2) @ seen) / np.maximum(count, 1) ** 2
-        gap = (predict(rows, llms).clip(0, 1) - total / np.maximum(count, 1)) ** 2 - noise
-        apart = (gap * several).sum() / max((spread * mean * (1 - mean) * several).sum(), LEAST)
+        some = np.maximum(count, 1)
+        scale = spread * mean * (1 - mean) * (count >= 1)
+        noise = scale * (weights.power(2) @ seen) / some**2
+        gap = (predict(rows, llms).clip(0, 1) - total / some) ** 2 * (count >= 1) - noise
+        apart = gap.sum() / scale.sum() if scale.any() else 1.0
         trust = float(np.clip(1 / max(apart, LEAST) - 1, strength, N_NEAR))
-        return cls(evidence, width, float(np.median(count)), strength, trust, spread, share)
+        enough = max(float(np.quantile(weights.sum(axis=1), FAR)), LEAST)
+        return cls(evidence, width, enough, strength, trust, spread, share)
 
     def variance(
         self, predicted: Floats, vectors: Floats | None, llm_index: NDArray[np.int64], *, reducible: bool
@@ -109,7 +112,7 @@ class ScoreError:
         scores, seen = self.evidence.scores.take_instances(rows).take_llms(llm_index).block(slice(None))
         with one_thread(len(near), scores.size):
             total, count = weights @ scores, weights @ seen
-        strength = self.strength + (self.trust - self.strength) * np.minimum(count / self.usual, 1)
+        strength = self.strength + (self.trust - self.strength) * np.minimum(count / self.enough, 1)
         mean = (total + strength * predicted) / (count + strength)
         off = (predicted - mean) ** 2
         mean = mean.clip(LEAST, 1 - LEAST)
@@ -182,8 +185,8 @@ def evidence_of(router: Router) -> Evidence:
     router.llm_index()  # raises if not fitted
     if router.background_ is None or (evidence := router.background_.evidence) is None:
         raise RouterError(
-            f"this {router.name} router keeps no scores of its training prompts (it was fitted on preferences alone, or saved "
-            "by an older version) and cannot say how sure it is; fit it again, on scores"
+            f"this {router.name} router keeps no scores of its training prompts (fitted on preferences alone, or by an "
+            "older version) and cannot say how sure it is; fit it again, on scores"
         )
     return evidence
 
