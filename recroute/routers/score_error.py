@@ -90,7 +90,7 @@ class ScoreError:
         gap = (predict(rows, llms).clip(0, 1) - total / some) ** 2 * (count >= 1) - noise
         apart = gap.sum() / scale.sum() if scale.any() else 1.0
         trust = float(np.clip(1 / max(apart, LEAST) - 1, strength, N_NEAR))
-        enough = max(float(np.quantile(weights.sum(axis=1), FAR)), LEAST)
+        enough = max(float(np.quantile(np.asarray(weights.sum(axis=1)), FAR)), LEAST)
         return cls(evidence, width, enough, strength, trust, spread, share)
 
     def variance(
