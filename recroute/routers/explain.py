@@ -12,9 +12,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.errors import RouterError
-from recroute.routers.base import Instances, Router
+from recroute.routers.base import Instances, Router, TextRouter
 from recroute.routers.evidence import Evidence
-from recroute.routers.score_error import N_NEAR, encoded, evidence_of, score_error, vectors_of
+from recroute.routers.score_error import N_NEAR, encoded, evidence_of, nearest, score_error
 from recroute.routers.text_views import TextViews
 
 Z = 1.6449  # a normal variable is within this many standard deviations nine times in ten
@@ -92,53 +92,52 @@ def explain(
     b = len(ranking.llm_index)
     pool = np.unique(ranking.llm_index).astype(np.int64)
     place = np.searchsorted(pool, ranking.llm_index)
-    vectors = None if evidence.vectors is None else vectors_of(router, known)
     predicted = router.predicted_score(known, pool)
-    variance = score_error(router).variance(predicted, vectors, pool, reducible=False)
+    found = nearest(router, evidence, known, max(N_NEAR, n_neighbors))
+    of_error = None if found is None else (found[0][:, :N_NEAR], found[1][:, :N_NEAR])
+    variance = score_error(router).variance(predicted, of_error, pool, reducible=False)
     score, std = (np.take_along_axis(of, place, axis=1) for of in (predicted.astype(np.float64), np.sqrt(variance)))
     low, high = (score.clip(0, 1) - Z * std).clip(0, 1), (score.clip(0, 1) + Z * std).clip(0, 1)
     tasks: list[dict[str, Any] | None] = [None] * b
     neighbors: list[list[dict[str, Any]]] = [[] for _ in range(b)]
-    if vectors is not None:
-        assert router.background_ is not None  # it keeps the evidence
-        table = router.background_.prompts
-        near, similarity = evidence.neighbors.search(vectors, max(N_NEAR, n_neighbors))
-        tasks = _tasks(router, known, table["task"].to_numpy().astype(np.str_), near, similarity)
+    if found is not None and (background := router.background_) is not None:
+        near, similarity = found
+        tasks = _tasks(router, known, background.tasks, near, similarity)
         for i in range(b):
             names, best = ranking.names[i], ranking.llm_index[i]
-            neighbors[i] = _neighbors(evidence, table, near[i, :n_neighbors], similarity[i], names, best)
-    found = []
+            neighbors[i] = _neighbors(evidence, background.prompts, near[i, :n_neighbors], similarity[i], names, best)
+    explanations = []
     for i, names in enumerate(ranking.names):
         cells = zip(names, score[i].tolist(), low[i].tolist(), high[i].tolist(), strict=True)
         shown = [dict(zip(("llm_id", "predicted_score", "ci_low", "ci_high"), cell, strict=True)) for cell in cells]
-        found.append(Explanation(shown, tasks[i], neighbors[i]))
-    return found
+        explanations.append(Explanation(shown, tasks[i], neighbors[i]))
+    return explanations
 
 
 def _tasks(
     router: Router,
     known: Instances,
-    tasks: NDArray[np.str_],
+    tasks: tuple[NDArray[np.str_], NDArray[np.int64]],
     near: NDArray[np.int64],
     similarity: NDArray[np.float32],
 ) -> list[dict[str, Any] | None]:
     """The most likely task of each prompt: by the router's own classifier, or by the votes of near known prompts."""
-    names, code = np.unique(tasks, return_inverse=True)
+    names, code = tasks
     if len(names) < 2:
         return [None] * len(near)
     if (own := next(_classifiers(router), None)) is not None:
         part, views = own
-        shares = views.task_shares(vectors_of(part, known))
+        shares = views.task_shares(part.vectors(known))
     else:
         shares = _votes(code[near], 1 - similarity, len(names))
     best = shares.argmax(axis=1)
     return [{"name": str(names[t]), "probability": float(shares[i, t])} for i, t in enumerate(best)]
 
 
-def _classifiers(router: Router) -> Iterator[tuple[Router, TextViews]]:
+def _classifiers(router: Router) -> Iterator[tuple[TextRouter, TextViews]]:
     """The parts of a router that predict the task, with what they do it by."""
     views = getattr(router, "views_", None)
-    if isinstance(views, TextViews) and len(views.task_offset):
+    if isinstance(router, TextRouter) and isinstance(views, TextViews) and len(views.task_offset):
         yield router, views
     for part in getattr(router, "parts_", ()):
         yield from _classifiers(part)
@@ -164,7 +163,8 @@ def _neighbors(
     """The known prompts at rows `near`, and what these LLMs scored on them."""
     scores = evidence.scores.take_instances(near).take_llms(llm_index).dense().astype(np.float64)
     found = []
-    for row, near_by, cells in zip(table[near].iter_rows(named=True), similarity.tolist(), scores, strict=False):
+    for at, near_by, cells in zip(near.tolist(), similarity.tolist(), scores, strict=False):
+        row = table.row(at, named=True)
         prompt = row.get("prompt")
         found.append(
             {

@@ -19,6 +19,7 @@ from recroute.threads import one_thread
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
+Nearest = tuple[NDArray[np.int64], Floats]  # rows (b, k) of known prompts and their cosines
 Predict = Callable[[NDArray[np.int64], NDArray[np.int64]], Floats]
 LEAST = 0.01  # of a mean score, and of a variance, that something is divided by
 N_NEAR = 100  # prompts that may have a say
@@ -94,19 +95,19 @@ class ScoreError:
         return cls(evidence, width, enough, strength, trust, spread, share)
 
     def variance(
-        self, predicted: Floats, vectors: Floats | None, llm_index: NDArray[np.int64], *, reducible: bool
+        self, predicted: Floats, nearest: Nearest | None, llm_index: NDArray[np.int64], *, reducible: bool
     ) -> Array:
-        """Mean squared error f64 (b, m) of predictions f32 (b, m) for prompts with vectors f32 (b, d).
+        """Mean squared error f64 (b, m) of predictions f32 (b, m), with the nearest known prompts if there are any.
 
         `reducible` leaves out what no further score of another prompt would tell.
         """
         predicted = predicted.clip(0, 1).astype(np.float64)
         share = 0.0 if reducible else self.share
-        if vectors is None:
+        if nearest is None:
             mean = predicted.clip(LEAST, 1 - LEAST)
             count = self.evidence.scores.llm_counts[llm_index]
             return np.asarray(self.spread * mean * (1 - mean) * (share + 1 / (1 + count)))
-        near, similarity = self.evidence.neighbors.search(vectors, N_NEAR)
+        near, similarity = nearest
         rows, place = np.unique(near, return_inverse=True)
         weights = _weights(place.reshape(near.shape), 1 - similarity, self.width, len(rows))
         scores, seen = self.evidence.scores.take_instances(rows).take_llms(llm_index).block(slice(None))
@@ -174,9 +175,8 @@ def score_std(router: Router, instances: Instances, llm_index: NDArray[np.int64]
     """See `Router.score_std`."""
     error = score_error(router)
     known = encoded(router, instances)
-    vectors = None if error.evidence.vectors is None else vectors_of(router, known)
     predicted = router.predicted_score(known, llm_index)
-    variance = error.variance(predicted, vectors, llm_index, reducible=reducible)
+    variance = error.variance(predicted, nearest(router, error.evidence, known), llm_index, reducible=reducible)
     return np.sqrt(variance).astype(np.float32)
 
 
@@ -230,7 +230,8 @@ def encoded(router: Router, instances: Instances) -> Instances:
     )
 
 
-def vectors_of(router: Router, instances: Instances) -> Floats:
-    """Vectors f32 (b, d) by the router's own encoder."""
-    assert isinstance(router, TextRouter)  # others keep no vectors
-    return router.vectors(instances)
+def nearest(router: Router, evidence: Evidence, known: Instances, k: int = N_NEAR) -> Nearest | None:
+    """The k nearest known prompts by cosine of the router's own vectors; None where it reads no text."""
+    if evidence.vectors is None or not isinstance(router, TextRouter):
+        return None
+    return evidence.neighbors.search(router.vectors(known), k)

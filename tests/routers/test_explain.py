@@ -60,7 +60,8 @@ def test_a_router_that_holds_the_arrays_itself_writes_them_once(
 ) -> None:
     fitted[name].save(tmp_path / "router")
     places = json.loads((tmp_path / "router" / "router.json").read_text())["evidence"]
-    assert places["codes"].startswith("arrays.npz:") and places["vectors"].startswith("arrays.npz:")
+    assert places["codes"].startswith("arrays.npz:")
+    assert places["vectors"].startswith("arrays.npz:")
     assert not (tmp_path / "router" / "evidence-vectors.npy").exists()
 
 
@@ -149,7 +150,8 @@ def test_neighbors_are_the_nearest_known_prompts_with_their_scores(data: Dataset
             [near["similarity"] for near in each.neighbors], np.sort(cosine[i])[:-5:-1], atol=1e-4
         )
         for row, near in zip(rows, each.neighbors, strict=True):
-            assert near["prompt"] == (data.prompts or [])[row] and near["task"] == data.tasks[row]
+            assert near["prompt"] == (data.prompts or [])[row]
+            assert near["task"] == data.tasks[row]
             for llm_id, score in near["scores"].items():
                 np.testing.assert_equal(np.nan if score is None else score, float(scores[row, int(llm_id[4:])]))
         assert list(each.neighbors[0]["scores"]) == router.rank(PROMPTS, 3).names[i]
@@ -174,9 +176,11 @@ def test_without_text_or_tasks_the_rest_is_left_out(data: Dataset, fitted: dict[
     assert encoder is not None
     router = make_router("svd").fit(one_task.with_embeddings(vectors, encoder))
     (found,) = router.explain(PROMPTS[:1])
-    assert found.task is None and found.neighbors[0]["prompt"] is None
+    assert found.task is None
+    assert found.neighbors[0]["prompt"] is None
     by_task = make_router("task_best").fit(data).explain(data.take_instances(np.arange(2)))
-    assert len(by_task) == 2 and by_task[0].neighbors == []
+    assert len(by_task) == 2
+    assert by_task[0].neighbors == []
 
 
 def test_an_explanation_is_ready_for_json_and_html(fitted: dict[str, Router]) -> None:
@@ -184,7 +188,8 @@ def test_an_explanation_is_ready_for_json_and_html(fitted: dict[str, Router]) ->
     assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
     assert set(found.to_dict()) == {"llms", "task", "neighbors"}
     bad = Explanation([{"llm_id": "<i>", "predicted_score": 0.5, "ci_low": 0.4, "ci_high": 0.6}], None, [])
-    assert "<i>" not in bad._repr_html_() and "&lt;i&gt;" in bad._repr_html_()
+    assert "<i>" not in bad._repr_html_()
+    assert "&lt;i&gt;" in bad._repr_html_()
 
 
 def test_a_pool_is_explained_as_it_is_ranked(fitted: dict[str, Router]) -> None:

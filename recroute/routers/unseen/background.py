@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,12 @@ class Background:
     def evidence(self) -> Evidence | None:
         """Read when it is first needed."""
         return self.kept.evidence if isinstance(self.kept, EvidenceFiles) else self.kept
+
+    @cached_property
+    def tasks(self) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+        """Names of the prompts' tasks, str (t,) in alphabetical order, and each prompt's place among them, int (n,)."""
+        names, code = np.unique(self.prompts["task"].to_numpy().astype(np.str_), return_inverse=True)
+        return names, code
 
     def grown(self, scores: NDArray[np.float32]) -> Background:
         """With more LLMs, whose scores f32 (n, j) are NaN where they were not run."""
