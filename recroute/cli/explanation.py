@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from recroute.routers.explain import Explanation, interval, shown_score, snippet
+from recroute.routers.explanation import Explanation, interval, shown_score, snippet
 
 
 def print_explanation(screen: Console, prompt: str, explanation: Explanation) -> None:

@@ -22,7 +22,7 @@ from recroute.routers.ranking import Ranking
 from recroute.routers.unseen.background import Background
 
 if TYPE_CHECKING:
-    from recroute.routers.explain import Explanation
+    from recroute.routers.explanation import Explanation
     from recroute.routers.unseen.new_llms import NewLLMs
     from recroute.routers.unseen.prior import LLMPrior
 
@@ -196,7 +196,7 @@ class Router(ABC):
         RouterError
             As `score`, and if the router keeps no scores of its training prompts.
         """
-        from recroute.routers.score_error import score_std
+        from recroute.routers.score_std import score_std
 
         return score_std(self, instances, self.llm_index(llms), reducible=reducible)
 

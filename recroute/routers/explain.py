@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -14,51 +12,14 @@ from numpy.typing import NDArray
 from recroute.errors import RouterError
 from recroute.routers.base import Instances, Router, TextRouter
 from recroute.routers.evidence import Evidence
-from recroute.routers.score_error import N_NEAR, encoded, evidence_of, nearest, score_error
+from recroute.routers.explanation import Explanation
+from recroute.routers.score_error import N_NEAR
+from recroute.routers.score_std import encoded, evidence_of, nearest, score_error
 from recroute.routers.text_views import TextViews
 
 Z = 1.6449  # a normal variable is within this many standard deviations nine times in ten
 SNIPPET = 200  # characters of a known prompt
 VOTE_WIDTH, VOTE_PRIOR = 0.1, 0.05  # in mean distances to the ten nearest; of each task
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Of one prompt; `to_dict` is ready for JSON.
-
-    Parameters
-    ----------
-    llms : list of dict
-        The k best, best first: `llm_id, predicted_score, ci_low, ci_high`, a 90% interval of the LLM's expected score.
-    task : dict, optional
-        The most likely task of the prompt: `name, probability`. None where the router reads no text or knows one task.
-    neighbors : list of dict
-        The nearest known prompts, nearest first: `instance_id, prompt` (its beginning, or None), `task, similarity`
-        (cosine) and `scores`, what the k LLMs scored on it, None where they were not run. Empty where the router reads
-        no text.
-    """
-
-    llms: list[dict[str, Any]]
-    task: dict[str, Any] | None
-    neighbors: list[dict[str, Any]]
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def _repr_html_(self) -> str:
-        rows = [["LLM", "predicted score", "90% interval"]]
-        rows += [[f["llm_id"], shown_score(f["predicted_score"]), interval(f)] for f in self.llms]
-        html = _html_table(rows)
-        if self.task is not None:
-            html += f"<p>task {escape(self.task['name'])}, probability {self.task['probability']:.2f}</p>"
-        if self.neighbors:
-            names = [f["llm_id"] for f in self.llms]
-            rows = [["nearest known prompts", "task", "similarity", *names]]
-            for near in self.neighbors:
-                scores = [shown_score(near["scores"][name]) for name in names]
-                rows.append([snippet(near), near["task"], shown_score(near["similarity"]), *scores])
-            html += _html_table(rows)
-        return html
 
 
 def explain(
@@ -98,17 +59,18 @@ def explain(
     variance = score_error(router).variance(predicted, of_error, pool, reducible=False)
     score, std = (np.take_along_axis(of, place, axis=1) for of in (predicted.astype(np.float64), np.sqrt(variance)))
     low, high = (score.clip(0, 1) - Z * std).clip(0, 1), (score.clip(0, 1) + Z * std).clip(0, 1)
+    names = ranking.names
     tasks: list[dict[str, Any] | None] = [None] * b
     neighbors: list[list[dict[str, Any]]] = [[] for _ in range(b)]
     if found is not None and (background := router.background_) is not None:
         near, similarity = found
         tasks = _tasks(router, known, background.tasks, near, similarity)
         for i in range(b):
-            names, best = ranking.names[i], ranking.llm_index[i]
-            neighbors[i] = _neighbors(evidence, background.prompts, near[i, :n_neighbors], similarity[i], names, best)
+            rows, best = near[i, :n_neighbors], ranking.llm_index[i]
+            neighbors[i] = _neighbors(evidence, background.prompts, rows, similarity[i], names[i], best)
     explanations = []
-    for i, names in enumerate(ranking.names):
-        cells = zip(names, score[i].tolist(), low[i].tolist(), high[i].tolist(), strict=True)
+    for i in range(b):
+        cells = zip(names[i], score[i].tolist(), low[i].tolist(), high[i].tolist(), strict=True)
         shown = [dict(zip(("llm_id", "predicted_score", "ci_low", "ci_high"), cell, strict=True)) for cell in cells]
         explanations.append(Explanation(shown, tasks[i], neighbors[i]))
     return explanations
@@ -176,25 +138,3 @@ def _neighbors(
             }
         )
     return found
-
-
-def interval(llm: dict[str, Any]) -> str:
-    """Of one of `Explanation.llms`, for people."""
-    return f"{llm['ci_low']:.3f} to {llm['ci_high']:.3f}"
-
-
-def snippet(neighbor: dict[str, Any]) -> str:
-    """Of one of `Explanation.neighbors`, for people: its text on one line, or its id where there is none."""
-    return " ".join((neighbor["prompt"] or neighbor["instance_id"]).split())
-
-
-def shown_score(value: float | None) -> str:
-    """For people; an unobserved one is a dash."""
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _html_table(rows: list[list[str]]) -> str:
-    head, *body = rows
-    lines = ["".join(f"<th>{escape(cell)}</th>" for cell in head)]
-    lines += ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in body]
-    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"

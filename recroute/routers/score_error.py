@@ -6,16 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
-from recroute.data import Dataset, InteractionMatrix
-from recroute.errors import RouterError
-from recroute.routers.base import Instances, Router, TextRouter
+from recroute.data.cells import CELLS_AT_ONCE
 from recroute.routers.evidence import Evidence
-from recroute.threads import one_thread
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -76,14 +71,14 @@ class ScoreError:
         unit = max(float(distance[:, :10].mean()), 1e-6)
         found = []
         for width in (w * unit for w in WIDTHS):
-            weights = _weights(near, distance, width, len(known))
+            weights = kernel_weights(near, distance, width, len(known))
             total, count = weights @ known, weights @ seen
             for strength in STRENGTHS:
                 mean = (total + strength * prior) / (count + strength)
                 found.append((float(((scores - mean) ** 2 * observed).sum()), width, strength, mean))
         _, width, strength, mean = min(found, key=lambda each: each[0])
         spread, share = _spread_and_share(scores, mean, observed)
-        weights = _weights(near, distance, width, len(known))
+        weights = kernel_weights(near, distance, width, len(known))
         total, count = weights @ known, weights @ seen
         some = np.maximum(count, 1)
         scale = spread * mean * (1 - mean) * (count >= 1)
@@ -109,10 +104,13 @@ class ScoreError:
             return np.asarray(self.spread * mean * (1 - mean) * (share + 1 / (1 + count)))
         near, similarity = nearest
         rows, place = np.unique(near, return_inverse=True)
-        weights = _weights(place.reshape(near.shape), 1 - similarity, self.width, len(rows))
-        scores, seen = self.evidence.scores.take_instances(rows).take_llms(llm_index).block(slice(None))
-        with one_thread(len(near), scores.size):
-            total, count = weights @ scores, weights @ seen
+        weights = kernel_weights(place.reshape(near.shape), 1 - similarity, self.width, len(rows))
+        known = self.evidence.scores.take_instances(rows)
+        total, count = np.empty((2, *predicted.shape))
+        step = max(1, CELLS_AT_ONCE // len(rows))
+        for at in (slice(start, start + step) for start in range(0, len(llm_index), step)):
+            scores, seen = known.take_llms(llm_index[at]).block(slice(None))
+            total[:, at], count[:, at] = weights @ scores, weights @ seen  # (b, n) x (n, m)
         strength = self.strength + (self.trust - self.strength) * np.minimum(count / self.enough, 1)
         mean = (total + strength * predicted) / (count + strength)
         off = (predicted - mean) ** 2
@@ -127,7 +125,7 @@ def _spread_and_share(scores: Floats, mean: Array, observed: Floats) -> tuple[fl
     return spread, _foretold(residual)
 
 
-def _weights(near: NDArray[np.int64], distance: Floats, width: float, n: int) -> sp.csr_matrix:
+def kernel_weights(near: NDArray[np.int64], distance: Floats, width: float, n: int) -> sp.csr_matrix:
     """Kernel weights f32 (b, n) of near prompts int (b, k)."""
     b, k = near.shape
     weight = np.exp(-distance.clip(min=0) / np.float32(width)).astype(np.float32)
@@ -169,69 +167,3 @@ def _foretold(residual: Array) -> float:
     share = float(np.clip((told.mean() - told.std() / np.sqrt(n)) / total.mean(), 1e-9, 1))
     # Where one factor moves all LLMs, that is what m - 1 of them tell of it; this is what all there could be would.
     return float(min(1.0, share * (m - 2 + np.sqrt((m - 2) ** 2 + 4 * (m - 1) / share)) / (2 * (m - 1))))
-
-
-def score_std(router: Router, instances: Instances, llm_index: NDArray[np.int64], *, reducible: bool) -> Floats:
-    """See `Router.score_std`."""
-    error = score_error(router)
-    known = encoded(router, instances)
-    predicted = router.predicted_score(known, llm_index)
-    variance = error.variance(predicted, nearest(router, error.evidence, known), llm_index, reducible=reducible)
-    return np.sqrt(variance).astype(np.float32)
-
-
-def evidence_of(router: Router) -> Evidence:
-    """What the router keeps of its training scores; RouterError if it keeps none."""
-    router.llm_index()  # raises if not fitted
-    if router.background_ is None or (evidence := router.background_.evidence) is None:
-        raise RouterError(
-            f"this {router.name} router keeps no scores of its training prompts (fitted on preferences alone, or by an "
-            "older version) and cannot say how sure it is; fit it again, on scores"
-        )
-    return evidence
-
-
-def score_error(router: Router) -> ScoreError:
-    """Learned when it is first needed, and again for other evidence."""
-    evidence = evidence_of(router)
-    found: ScoreError | None = vars(router).get("_score_error")
-    if found is None or found.evidence is not evidence:
-        background = router.background_
-        assert background is not None  # it keeps the evidence
-        llms = pl.DataFrame({"llm_id": list(router.llm_ids_)})
-
-        def predict(rows: NDArray[np.int64], llm_index: NDArray[np.int64]) -> Floats:
-            scores, prompts = evidence.scores.take_instances(rows), background.prompts[rows]
-            known = Dataset("training prompts", scores, prompts, llms)
-            if evidence.vectors is not None and router.encoder_ is not None:
-                known = known.with_embeddings(np.asarray(evidence.vectors[rows]), router.encoder_)
-            return router.predicted_score(known, llm_index)
-
-        with threadpool_limits(limits=1, user_api="blas"):
-            found = ScoreError.learn(evidence, router.llm_mean_, predict)
-        vars(router)["_score_error"] = found
-    return found
-
-
-def encoded(router: Router, instances: Instances) -> Instances:
-    """Prompts as a data set with their vectors, so that they are encoded once; what is no list of prompts as it is."""
-    if isinstance(instances, Dataset | np.ndarray) or not isinstance(router, TextRouter) or router.encoder_ is None:
-        return instances
-    b, m = len(instances), len(router.llm_ids_)
-    nothing = np.empty(0, dtype=np.int64)
-    table = pl.DataFrame({"instance_id": [str(i) for i in range(b)], "prompt": list(instances)})
-    return Dataset(
-        "prompts",
-        InteractionMatrix.from_coordinates(nothing, nothing, nothing, (b, m)),
-        table.with_columns(pl.lit("").alias("task")),
-        pl.DataFrame({"llm_id": list(router.llm_ids_)}),
-        router.vectors(instances),
-        router.encoder_,
-    )
-
-
-def nearest(router: Router, evidence: Evidence, known: Instances, k: int = N_NEAR) -> Nearest | None:
-    """The k nearest known prompts by cosine of the router's own vectors; None where it reads no text."""
-    if evidence.vectors is None or not isinstance(router, TextRouter):
-        return None
-    return evidence.neighbors.search(router.vectors(known), k)

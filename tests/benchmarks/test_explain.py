@@ -17,7 +17,8 @@ from recroute.data import Dataset, InteractionMatrix, read_dataset
 from recroute.data.sources.simulated import simulate, simulate_chances
 from recroute.routers import load_router, make_router
 from recroute.routers.base import TextRouter
-from recroute.routers.score_error import N_NEAR, _weights, score_error
+from recroute.routers.score_error import N_NEAR, kernel_weights
+from recroute.routers.score_std import score_error
 from recroute.splits import split_dataset
 from recroute.testing import planted_dataset
 
@@ -90,7 +91,7 @@ def group_errors(router: TextRouter, test: Dataset, group: np.ndarray) -> np.nda
     """
     error, vectors = score_error(router), router.vectors(test)
     near, similarity = error.evidence.neighbors.search(vectors, N_NEAR)
-    weights = _weights(near, 1 - similarity, error.width, error.evidence.scores.n_instances)
+    weights = kernel_weights(near, 1 - similarity, error.width, error.evidence.scores.n_instances)
     weights = sp.diags(1 / np.sqrt(np.asarray(weights.power(2).sum(axis=1)).ravel())) @ weights
     predicted, scores = router.score(test), test.interactions.dense()
     std = router.score_std(test, reducible=True).astype(np.float64)
