@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recroute.cli.budget import Budget, Quality, expectation, retarget
+from recroute.cli.explanation import print_explanation
 from recroute.cli.options import JsonPath, Quiet, console
 from recroute.data.atomic import new_file
 from recroute.errors import DataError
@@ -31,6 +32,9 @@ def route(
     ] = None,
     top_k: Annotated[int, typer.Option("--top-k", min=1, help="LLMs to name for each prompt.")] = 1,
     llms: Annotated[str | None, typer.Option("--llms", help="Choose among these LLMs only: a,b,c.")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Add intervals, the predicted task, and the nearest known prompts.")
+    ] = False,
     budget: Budget = None,
     quality: Quality = None,
     json_path: JsonPath = None,
@@ -46,7 +50,9 @@ def route(
     if not texts:
         raise DataError("no prompt to route; give one as an argument or a file with --input")
     router = retarget(load_router(router_dir), budget, quality)
-    ranking = router.rank(texts, top_k, None if llms is None else [name.strip() for name in llms.split(",")])
+    pool = None if llms is None else [name.strip() for name in llms.split(",")]
+    ranking = router.rank(texts, top_k, pool)
+    explained = router.explain(texts, top_k, pool) if explain else None
     table = Table(title=f"{router.label}, {len(router.llm_ids_)} LLMs", title_justify="left")
     table.add_column("prompt", max_width=40, no_wrap=True)
     table.add_column("LLM", overflow="fold")
@@ -60,13 +66,19 @@ def route(
     for i, (text, names) in enumerate(zip(texts, ranking.names, strict=True)):
         predicted, spent = scores[i].tolist(), None if costs is None else costs[i].tolist()
         result = {"prompt": text, "llms": names, "predicted_score": predicted}
-        results.append(result if spent is None else {**result, "predicted_cost": spent})
+        if spent is not None:
+            result["predicted_cost"] = spent
+        if explained is not None:
+            result["explanation"] = explained[i].to_dict()
+        results.append(result)
         shown = escape(" ".join(text.split()))
         for j, name in enumerate(names):
             table.add_row(shown, escape(name), f"{predicted[j]:.3f}", *([] if spent is None else [f"{spent[j]:.4g}"]))
             shown = ""  # the prompt stands in the first row of its LLMs
     screen = console(quiet)
     screen.print(table)
+    for text, explanation in zip(texts, explained or [], strict=False):
+        print_explanation(screen, text, explanation)
     if (expected := expectation(router)) is not None:
         screen.print(expected, markup=False, soft_wrap=True)
     if json_path is not None:

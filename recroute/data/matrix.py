@@ -11,7 +11,16 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from recroute.data.cells import TWICE, Cells, DenseCells, Index, SparseCells, csr_from_coordinates, row_blocks
+from recroute.data.cells import (
+    MAX_VALUES,
+    TWICE,
+    Cells,
+    DenseCells,
+    Index,
+    SparseCells,
+    csr_from_coordinates,
+    row_blocks,
+)
 from recroute.data.code_book import CodeBook
 from recroute.errors import DataError
 
@@ -143,6 +152,22 @@ class InteractionMatrix:
     def take_llms(self, index: Index) -> InteractionMatrix:
         """The columns at `index`, in that order."""
         return InteractionMatrix(self.cells.take_llms(np.asarray(index)))
+
+    def with_llms(self, others: InteractionMatrix) -> InteractionMatrix:
+        """The scores, without costs, with those of other LLMs (n, j) on the same instances behind them."""
+        if isinstance(self.cells, DenseCells) and isinstance(others.cells, DenseCells):
+            both = (self.cells, others.cells)
+            values = np.unique(np.concatenate([cells.values[1:] for cells in both]))
+            if len(values) <= MAX_VALUES:
+                codes = [
+                    np.append(0, 1 + np.searchsorted(values, cells.values[1:])).astype(np.uint8).take(cells.codes)
+                    for cells in both
+                ]
+                return InteractionMatrix(DenseCells(np.hstack(codes), np.append(np.float32(np.nan), values)))
+        scores = sp.hstack([self.scores, others.scores], format="csr", dtype=np.float32)
+        scores.sort_indices()
+        scores.has_canonical_format = True
+        return InteractionMatrix.from_csr(scores)
 
     def dense(self, rows: slice = slice(None)) -> NDArray[np.float32]:
         """Scores f32 (n, m), NaN where unobserved; or some rows of them."""

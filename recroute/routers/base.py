@@ -23,6 +23,7 @@ from recroute.routers.ranking import Ranking
 from recroute.routers.unseen.background import Background
 
 if TYPE_CHECKING:
+    from recroute.routers.explanation import Explanation
     from recroute.routers.unseen.new_llms import NewLLMs
     from recroute.routers.unseen.prior import LLMPrior
 
@@ -138,8 +139,9 @@ class Router(ABC):
             )
         if train.preferences is not None and not self.learns_from_preferences:
             train = train.evaluated()
-        self.background_ = Background.of(train) if has_scores else None
         train = self._with_vectors(train)
+        reads_text = isinstance(self, TextRouter)
+        self.background_ = Background.of(train, with_vectors=reads_text) if has_scores else None
         self.llm_ids_ = train.llm_ids
         self.llm_mean_ = llm_means(train)
         self.encoder_ = train.encoder
@@ -171,6 +173,51 @@ class Router(ABC):
             If it does not know one of `llms`.
         """
         return self._score(instances, self.llm_index(llms))
+
+    def predicted_score(self, instances: Instances, llms: Sequence[str] | NDArray[np.integer] | None = None) -> Scores:
+        """`score`, except of a router whose scores are weighed against something else: here they are not."""
+        return self.score(instances, llms)
+
+    def score_std(
+        self,
+        instances: Instances,
+        llms: Sequence[str] | NDArray[np.integer] | None = None,
+        *,
+        reducible: bool = False,
+    ) -> Scores:
+        """Standard deviation f32 (b, m) of the error of `predicted_score`.
+
+        The error is the difference to the LLM's expected score on that prompt, not to one noisy answer; see
+        `recroute.routers.score_error`. It is larger where the known prompts are further away.
+
+        Parameters
+        ----------
+        instances, llms
+            As in `score`.
+        reducible : bool
+            Only the part that scores of the LLM on prompts like this one would take away: what exploring can gain.
+            Left out is what sets the prompt apart from its like.
+
+        Raises
+        ------
+        RouterError
+            As `score`, and if the router keeps no scores of its training prompts.
+        """
+        from recroute.routers.score_std import score_std
+
+        return score_std(self, instances, self.llm_index(llms), reducible=reducible)
+
+    def explain(
+        self,
+        instances: Instances,
+        k: int = 1,
+        llms: Sequence[str] | NDArray[np.integer] | None = None,
+        n_neighbors: int = 5,
+    ) -> list[Explanation]:
+        """Why these k LLMs, for each instance; see `recroute.routers.explain`."""
+        from recroute.routers.explain import explain
+
+        return explain(self, instances, k, llms, n_neighbors)
 
     def rank(
         self, instances: Instances, k: int = 1, llms: Sequence[str] | NDArray[np.integer] | None = None

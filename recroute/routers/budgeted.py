@@ -125,6 +125,10 @@ class Budgeted(Composite):
         found = {"trade_off": trade_off, "cost": cost, "score": score}
         return {**found, "best_single": curve.best_single, "unit": curve.unit}
 
+    def predicted_score(self, instances: Instances, llms: Sequence[str] | NDArray[np.integer] | None = None) -> Scores:
+        """What the router inside predicts, without the cost; parameters as in `score`."""
+        return self.parts_[0].score(instances, self.llm_index(llms))
+
     def predicted_cost(self, instances: Instances, llms: Sequence[str] | NDArray[np.integer] | None = None) -> Scores:
         """Predicted cost f32 (b, m) of each LLM's answer, in the unit of the data; parameters as in `score`."""
         return self.costs_.predict(self._cost_vectors(instances), self.llm_index(llms))

@@ -32,9 +32,10 @@ def save_router(router: Router, path: str | Path, card: str | None = None) -> No
 
     The folder holds `router.json` (name, version, hyperparameters, encoder, LLM ids, SHA-256 of each other file),
     `arrays.npz`, for a text encoder of ours `encoder.npz`, for a sentence encoder the files of its model in `encoder/`
-    (their SHA-256 is in the encoder's description), what the router's `write_files` adds, and if it takes unseen LLMs
-    what that needs: `prior.npz` and `prompts.parquet`. `card` becomes `CARD.md`, which is for people: it has no hash,
-    and `load_router` does not look at it.
+    (their SHA-256 is in the encoder's description), what the router's `write_files` adds, if it was fitted on scores
+    `prompts.parquet` and the evidence (`evidence-*.npy`; router.json says where each array of it is), and if it takes
+    unseen LLMs `prior.npz`. `card` becomes `CARD.md`, which is for people: it has no hash, and `load_router` does not
+    look at it.
 
     Raises
     ------
@@ -60,8 +61,9 @@ def save_router(router: Router, path: str | Path, card: str | None = None) -> No
             np.savez(folder / name, **content)  # type: ignore[arg-type]
         write_encoder_files(encoder, folder)
         router.write_files(folder)
-        if router.background_ is not None and lacking(router) is None:
-            router.background_.write(folder)
+        if router.background_ is not None:
+            takes_unseen = lacking(router) is None
+            description["evidence"] = router.background_.write(folder, files["arrays.npz"], with_prior=takes_unseen)
         description["sha256"] = {file.name: sha256(file) for file in sorted(folder.iterdir()) if file.is_file()}
         if card is not None:
             (folder / CARD).write_text(card, encoding="utf8")
@@ -81,7 +83,10 @@ def load_router(path: str | Path) -> Router:
     recover(path)
     description = _read_description(path)
     files: dict[str, Arrays] = {}
+    evidence = description.get("evidence", {})  # older versions kept none
     for name, digest in description["sha256"].items():
+        if name in evidence.values():
+            continue  # may be large, and is checked when it is first needed
         file = path / Path(name).name
         if not file.is_file() or sha256(file) != digest:
             raise RouterError(
@@ -99,10 +104,10 @@ def load_router(path: str | Path) -> Router:
         router.llm_ids_ = IdMap(tuple(description["llm_ids"]), kind="llm")
         router.encoder_ = restore_encoder(description["encoder"], files.get("encoder.npz", {}), path)
         router.restore(files["arrays.npz"])
+        router.background_ = Background.read(path, evidence, description["sha256"], files["arrays.npz"])
     except KeyError as missing:
         raise RouterError(f"{path} lacks {missing}; fit the router again") from None
     router.read_files(path)
-    router.background_ = Background.read(path)
     return router
 
 

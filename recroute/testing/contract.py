@@ -57,6 +57,16 @@ class RouterContract:
         assert predicted.dtype == np.float32
         assert not np.isnan(predicted).any()
 
+    def test_it_says_how_sure_it_is(self) -> None:
+        router, test = self.fitted(), self.split.test
+        std, reducible = router.score_std(test), router.score_std(test, reducible=True)
+        assert std.shape == (test.n_instances, test.n_llms)
+        assert std.dtype == np.float32
+        assert (reducible > 0).all()
+        assert (std >= reducible).all()
+        assert (std <= 1.2).all()
+        assert len(router.explain(test, 2)) == test.n_instances
+
     def test_same_seed_gives_the_same_scores(self) -> None:
         np.testing.assert_array_equal(self.fitted().score(self.split.test), self.fitted().score(self.split.test))
 

@@ -54,6 +54,20 @@ def test_a_saved_router_routes_a_raw_prompt_in_a_new_process(router: Path, tmp_p
     assert set(route["llms"]) == {"llm-1", "llm-4"}
 
 
+def test_route_explains_its_choice(router: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["translate the sentence [red]number 5", "--top-k", "2", "--explain", "--json", tmp_path / "r.json"]
+    assert run(["route", str(router), *map(str, arguments)]) == 0
+    shown = capsys.readouterr().out
+    assert "predicted task: translate" in shown
+    assert "[red]number 5" in shown
+    assert "translate the sentence number" in shown
+    (route,) = json.loads((tmp_path / "r.json").read_text())["routes"]
+    explanation = route["explanation"]
+    assert [llm["llm_id"] for llm in explanation["llms"]] == route["llms"]
+    assert len(explanation["neighbors"]) == 5
+    assert set(explanation["neighbors"][0]["scores"]) == {"llm-1", "llm-4"}
+
+
 def test_route_reads_files_and_restricts_the_pool(router: Path, tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text('{"prompt": "compile the program\u2028now"}\n{"prompt": "multiply"}\n')
     arguments = ["--input", tmp_path / "p.jsonl", "--llms", "llm-1,llm-3", "--json", tmp_path / "r.json", "--quiet"]

@@ -19,7 +19,8 @@ def test_the_folder_describes_itself(folder: Path) -> None:
     assert description["name"] == "svd"
     assert description["hyperparameters"] == make_router("svd").hyperparameters()
     assert description["llm_ids"] == [f"llm-{i}" for i in range(6)]
-    assert set(description["sha256"]) == {"arrays.npz", "encoder.npz", "prior.npz", "prompts.parquet"}
+    evidence = {f"evidence-{name}.npy" for name in ("codes", "values", "vectors")}
+    assert set(description["sha256"]) == {"arrays.npz", "encoder.npz", "prior.npz", "prompts.parquet"} | evidence
 
 
 @pytest.mark.parametrize("name", ["router.json", "arrays.npz", "encoder.npz", "prior.npz", "prompts.parquet"])

@@ -76,6 +76,11 @@ def simulate(*, n_llms: int = 200, n_instances: int = 2000, seed: int = 0) -> Da
     DataError
         For fewer LLMs or instances.
     """
+    return simulate_chances(n_llms=n_llms, n_instances=n_instances, seed=seed)[0]
+
+
+def simulate_chances(*, n_llms: int = 200, n_instances: int = 2000, seed: int = 0) -> tuple[Dataset, Array]:
+    """What `simulate` gives, and the probability f64 (n, m) that each score was drawn with."""
     if n_llms < 5 or n_instances < 80:
         raise DataError(f"{n_llms} LLMs and {n_instances} instances are too few to simulate; 5 and 80 are the least")
     rng = np.random.default_rng(seed)
@@ -100,7 +105,7 @@ def simulate(*, n_llms: int = 200, n_instances: int = 2000, seed: int = 0) -> Da
             "task": [tasks[t] for t in task_of],
         }
     )
-    return Dataset("simulated", InteractionMatrix.from_dense(scores), instances, llms, card=CARD)
+    return Dataset("simulated", InteractionMatrix.from_dense(scores), instances, llms, card=CARD), chance
 
 
 def _llms(

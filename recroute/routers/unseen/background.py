@@ -1,15 +1,21 @@
-"""What a router keeps of its training data, to take in LLMs later."""
+"""What a router keeps of its training data, to explain its choices and to take in LLMs later."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.errors import DataError, RouterError
+from recroute.routers.evidence import Evidence, EvidenceFiles
 
 if TYPE_CHECKING:
     from recroute.routers.unseen.prior import LLMPrior
@@ -21,7 +27,7 @@ COLUMNS = ("instance_id", "prompt", "task")
 
 @dataclass
 class Background:
-    """Training prompts, and what the known LLMs' scores on them say about unseen ones.
+    """Training prompts, what LLMs scored on them, and what that says about unseen ones.
 
     Parameters
     ----------
@@ -30,49 +36,89 @@ class Background:
     train : Dataset, optional
         Where the prior is to be learned from, if there is none yet. Not a copy.
     known_prior : LLMPrior, optional
+    kept : Evidence or EvidenceFiles, optional
+        None in folders of older versions.
     """
 
     prompts: pl.DataFrame
     train: Dataset | None = None
     known_prior: LLMPrior | None = None
+    kept: Evidence | EvidenceFiles | None = None
 
     @classmethod
-    def of(cls, train: Dataset) -> Background:
+    def of(cls, train: Dataset, *, with_vectors: bool) -> Background:
+        """Of training data that carry the vectors the router reads, if it reads any."""
         train = train.evaluated()
-        return cls(train.instances.select([name for name in COLUMNS if name in train.instances.columns]), train)
+        evidence = Evidence(train.interactions, train.embeddings if with_vectors else None)
+        return cls(
+            train.instances.select([name for name in COLUMNS if name in train.instances.columns]), train, kept=evidence
+        )
 
     def prior(self) -> LLMPrior:
         """Learned when it is first needed.
 
-        Raises DataError if there are too few LLMs to learn from.
+        Raises DataError if there are too few LLMs to learn from, RouterError if there was no prior in the folder.
         """
         from recroute.routers.unseen.prior import LLMPrior
 
         if self.known_prior is None:
-            assert self.train is not None  # one of the two is there
+            if self.train is None:
+                raise RouterError(
+                    "this router was saved without a prior for unseen LLMs (it takes none, or was fitted on too few "
+                    "LLMs); fit it again"
+                )
             self.known_prior = LLMPrior.learn(self.train)
         return self.known_prior
 
-    def write(self, folder: Path) -> None:
-        """Write both into a folder; nothing where there are too few LLMs for a prior."""
-        try:
-            prior = self.prior()
-        except DataError:
-            return
-        prior.save(folder / PRIOR)
+    @property
+    def evidence(self) -> Evidence | None:
+        """Read when it is first needed."""
+        return self.kept.evidence if isinstance(self.kept, EvidenceFiles) else self.kept
+
+    @cached_property
+    def tasks(self) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+        """Names of the prompts' tasks, str (t,) in alphabetical order, and each prompt's place among them, int (n,)."""
+        names, code = np.unique(self.prompts["task"].to_numpy().astype(np.str_), return_inverse=True)
+        return names, code
+
+    def grown(self, scores: NDArray[np.float32]) -> Background:
+        """With more LLMs, whose scores f32 (n, j) are NaN where they were not run."""
+        return self if self.evidence is None else replace(self, kept=self.evidence.grown(scores))
+
+    def take_llms(self, kept: NDArray[np.int64]) -> Background:
+        """With the evidence of the LLMs at these positions only."""
+        return self if self.evidence is None else replace(self, kept=self.evidence.take_llms(kept))
+
+    def write(self, folder: Path, held: Mapping[str, NDArray[Any]], *, with_prior: bool) -> dict[str, str]:
+        """Write all into a folder, without a prior where there are too few LLMs; where the evidence is, by name.
+
+        Arrays that the router holds itself are not written twice.
+        """
         self.prompts.write_parquet(folder / PROMPTS)
+        if with_prior:
+            with suppress(DataError, RouterError):
+                self.prior().save(folder / PRIOR)
+        return {} if self.evidence is None else self.evidence.write(folder, held)
 
     @classmethod
-    def read(cls, folder: Path) -> Background | None:
+    def read(
+        cls,
+        folder: Path,
+        places: Mapping[str, str],
+        digests: Mapping[str, str],
+        held: Mapping[str, NDArray[Any]],
+    ) -> Background | None:
         """What `write` wrote; None if it was not called.
 
         Raises RouterError if the files are damaged.
         """
         from recroute.routers.unseen.prior import LLMPrior
 
-        if not ((folder / PRIOR).is_file() and (folder / PROMPTS).is_file()):
+        if not (folder / PROMPTS).is_file():
             return None
         try:
-            return cls(pl.read_parquet(folder / PROMPTS, glob=False), known_prior=LLMPrior.load(folder / PRIOR))
+            prompts = pl.read_parquet(folder / PROMPTS, glob=False)
+            prior = LLMPrior.load(folder / PRIOR) if (folder / PRIOR).is_file() else None
         except (pl.exceptions.PolarsError, OSError, ValueError) as error:
             raise RouterError(f"{folder} cannot be read: {error}; fit the router again") from None
+        return cls(prompts, None, prior, EvidenceFiles(folder, places, digests, held) if places else None)

@@ -43,6 +43,8 @@ def grown(router: R, new: NewLLMs) -> R:
     """A copy of the router with the new LLMs behind its own."""
     found = copy(router)
     found._add_llms(new)
+    if router.background_ is not None:
+        found.background_ = router.background_.grown(new.scores)
     found.llm_ids_ = IdMap((*router.llm_ids_, *new.llm_ids), kind="llm")
     return found
 
@@ -61,6 +63,8 @@ def taken(router: R, kept: NDArray[np.int64]) -> R:
     """A copy of the router with the LLMs at these positions only."""
     found = copy(router)
     found._take_llms(kept)
+    if router.background_ is not None:
+        found.background_ = router.background_.take_llms(kept)
     found.llm_ids_ = router.llm_ids_.take(kept)
     return found
 

@@ -1,0 +1,169 @@
+"""How far a predicted score may be from what the LLM's score is expected to be, from the evidence of near prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from recroute.data.cells import CELLS_AT_ONCE
+from recroute.routers.evidence import Evidence
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Nearest = tuple[NDArray[np.int64], Floats]  # rows (b, k) of known prompts and their cosines
+Predict = Callable[[NDArray[np.int64], NDArray[np.int64]], Floats]
+LEAST = 0.01  # of a mean score, and of a variance, that something is divided by
+N_NEAR = 100  # prompts that may have a say
+WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the kernel, in mean distances to the ten nearest
+STRENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # of an LLM's mean, in near prompts
+RIDGES = (0.03, 0.1, 0.3, 1.0)  # of the regression on other LLMs, in mean variances
+FAR = 0.1  # share of training prompts that are taken to be far from the others
+N_ROWS, N_LLMS = 800, 200  # that the figures are learned from
+
+
+@dataclass(frozen=True)
+class ScoreError:
+    """Error of a router's predictions, from a Beta distribution of each LLM's expected score.
+
+    A near prompt, c = cosine, counts as ``exp((c - 1) / width)`` of one; n is the sum over those that the LLM was run
+    on. Where n is at least `enough`, as near most known prompts, the predicted score p itself counts as `trust` of
+    them: so many that it differs from near scores by no more than it does. Where n is smaller it counts for less, down
+    to `strength`, what an LLM's mean is worth. All together have the mean m. On prompts like this one the expected
+    score then is m, give or take ``spread m (1 - m) / (1 + max(n, trust))``, a variance; the larger of the two and not
+    their sum, for the router was fitted on the same scores. The prompt itself is harder or easier than its like, and
+    suits the LLM or not: that adds ``spread m (1 - m) share``, where `share` is how much of what prompts differ in is
+    foretold by other LLMs' scores. What they do not foretell is noise of a single answer, and no error of a prediction.
+    """
+
+    evidence: Evidence
+    width: float
+    enough: float
+    strength: float
+    trust: float
+    spread: float
+    share: float
+
+    @classmethod
+    def learn(cls, evidence: Evidence, llm_mean: Array, predict: Predict) -> ScoreError:
+        """Learn from training prompts, each judged by the others.
+
+        Parameters
+        ----------
+        evidence : Evidence
+        llm_mean : f64 (m,)
+        predict : callable
+            The router's predictions f32 (b, p) for training prompts and LLMs at positions int (b,) and int (p,).
+        """
+        matrix, rng = evidence.scores, np.random.default_rng(0)
+        rows = np.sort(rng.permutation(matrix.n_instances)[:N_ROWS])
+        llms = np.sort(rng.permutation(np.flatnonzero(matrix.llm_counts))[:N_LLMS])
+        scores, observed = matrix.take_instances(rows).take_llms(llms).block(slice(None))
+        prior = np.broadcast_to(llm_mean[llms].clip(LEAST, 1 - LEAST), scores.shape)
+        if evidence.vectors is None:
+            spread, share = _spread_and_share(scores, prior, observed)
+            return cls(evidence, 1.0, 0.0, 0.0, 0.0, spread, share)
+        known, seen = matrix.take_llms(llms).block(slice(None))
+        near, distance = _others(evidence, rows)
+        unit = max(float(distance[:, :10].mean()), 1e-6)
+        found = []
+        for width in (w * unit for w in WIDTHS):
+            weights = kernel_weights(near, distance, width, len(known))
+            total, count = weights @ known, weights @ seen
+            for strength in STRENGTHS:
+                mean = (total + strength * prior) / (count + strength)
+                found.append((float(((scores - mean) ** 2 * observed).sum()), width, strength, mean))
+        _, width, strength, mean = min(found, key=lambda each: each[0])
+        spread, share = _spread_and_share(scores, mean, observed)
+        weights = kernel_weights(near, distance, width, len(known))
+        total, count = weights @ known, weights @ seen
+        some = np.maximum(count, 1)
+        scale = spread * mean * (1 - mean) * (count >= 1)
+        noise = scale * (weights.power(2) @ seen) / some**2
+        gap = (predict(rows, llms).clip(0, 1) - total / some) ** 2 * (count >= 1) - noise
+        apart = gap.sum() / scale.sum() if scale.any() else 1.0
+        trust = float(np.clip(1 / max(apart, LEAST) - 1, strength, N_NEAR))
+        enough = max(float(np.quantile(np.asarray(weights.sum(axis=1)), FAR)), LEAST)
+        return cls(evidence, width, enough, strength, trust, spread, share)
+
+    def variance(
+        self, predicted: Floats, nearest: Nearest | None, llm_index: NDArray[np.int64], *, reducible: bool
+    ) -> Array:
+        """Mean squared error f64 (b, m) of predictions f32 (b, m), with the nearest known prompts if there are any.
+
+        `reducible` leaves out what no further score of another prompt would tell.
+        """
+        predicted = predicted.clip(0, 1).astype(np.float64)
+        share = 0.0 if reducible else self.share
+        if nearest is None:
+            mean = predicted.clip(LEAST, 1 - LEAST)
+            count = self.evidence.scores.llm_counts[llm_index]
+            return np.asarray(self.spread * mean * (1 - mean) * (share + 1 / (1 + count)))
+        near, similarity = nearest
+        rows, place = np.unique(near, return_inverse=True)
+        weights = kernel_weights(place.reshape(near.shape), 1 - similarity, self.width, len(rows))
+        known = self.evidence.scores.take_instances(rows)
+        total, count = np.empty((2, *predicted.shape))
+        step = max(1, CELLS_AT_ONCE // len(rows))
+        for at in (slice(start, start + step) for start in range(0, len(llm_index), step)):
+            scores, seen = known.take_llms(llm_index[at]).block(slice(None))
+            total[:, at], count[:, at] = weights @ scores, weights @ seen  # (b, n) x (n, m)
+        strength = self.strength + (self.trust - self.strength) * np.minimum(count / self.enough, 1)
+        mean = (total + strength * predicted) / (count + strength)
+        off = (predicted - mean) ** 2
+        mean = mean.clip(LEAST, 1 - LEAST)
+        found: Array = off + self.spread * mean * (1 - mean) * (share + 1 / (1 + np.maximum(count, strength)))
+        return found
+
+
+def _spread_and_share(scores: Floats, mean: Array, observed: Floats) -> tuple[float, float]:
+    residual = (scores - mean) * observed
+    spread = float((residual**2).sum() / (mean * (1 - mean) * observed).sum())
+    return spread, _foretold(residual)
+
+
+def kernel_weights(near: NDArray[np.int64], distance: Floats, width: float, n: int) -> sp.csr_matrix:
+    """Kernel weights f32 (b, n) of near prompts int (b, k)."""
+    b, k = near.shape
+    weight = np.exp(-distance.clip(min=0) / np.float32(width)).astype(np.float32)
+    return sp.csr_matrix((weight.ravel(), near.ravel(), np.arange(0, b * k + 1, k)), shape=(b, n))
+
+
+def _others(evidence: Evidence, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
+    """Near prompts of training prompts, int (b, k), without themselves, and their distances."""
+    assert evidence.vectors is not None
+    near, similarity = evidence.neighbors.search(evidence.vectors[rows], N_NEAR + 1)
+    itself = near == rows[:, None]
+    itself[~itself.any(axis=1), -1] = True  # so many prompts are equal to it that it is not among the nearest
+    b = len(rows)
+    return near[~itself].reshape(b, -1), 1 - similarity[~itself].reshape(b, -1)
+
+
+def _foretold(residual: Array) -> float:
+    """Share of the variance of residuals f64 (n, m) that a regression on other LLMs' foretells in rows it has not seen.
+
+    Less its standard error, so that noise foretells nothing.
+
+    The regressions of all columns come from one inverse: the prediction of column l from the others is
+    ``r[l] - (K r)[l] / K[l, l]`` with K the inverse covariance.
+    """
+    n, m = residual.shape
+    if n < 4 or m < 2:
+        return 0.0
+    total = (residual**2).sum(axis=1)
+    if not total.any():
+        return 0.0
+    left = np.empty((len(RIDGES), n))
+    for held in (0, 1):
+        seen = residual[1 - held :: 2]
+        cov = seen.T @ seen / len(seen)
+        for i, ridge in enumerate(RIDGES):
+            K = np.linalg.inv(cov + (ridge * np.trace(cov) / m + 1e-12) * np.eye(m))
+            left[i, held::2] = ((residual[held::2] @ K / np.diag(K)) ** 2).sum(axis=1)
+    told = total - left[left.sum(axis=1).argmin()]
+    share = float(np.clip((told.mean() - told.std() / np.sqrt(n)) / total.mean(), 1e-9, 1))
+    # Where one factor moves all LLMs, that is what m - 1 of them tell of it; this is what all there could be would.
+    return float(min(1.0, share * (m - 2 + np.sqrt((m - 2) ** 2 + 4 * (m - 1) / share)) / (2 * (m - 1))))
