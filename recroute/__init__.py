@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         read_dataset,
         write_dataset,
     )
+    from recroute.data.feedback import Feedback, read_feedback
     from recroute.data.sources import simulate
     from recroute.errors import RecrouteError
     from recroute.evaluation import (
@@ -62,6 +63,7 @@ _HOMES = {
         "read_dataset",
         "write_dataset",
     ),
+    "recroute.data.feedback": ("Feedback", "read_feedback"),
     "recroute.data.sources": ("simulate",),
     "recroute.errors": ("RecrouteError",),
     "recroute.evaluation": (
@@ -90,6 +92,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "Dataset",
     "Evaluation",
+    "Feedback",
     "Frontier",
     "IdMap",
     "InteractionMatrix",
@@ -121,6 +124,7 @@ __all__ = [
     "plot_growth",
     "prepare_split",
     "read_dataset",
+    "read_feedback",
     "read_logs",
     "read_run",
     "router_names",

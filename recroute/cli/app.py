@@ -20,6 +20,7 @@ from recroute.cli import (
     off_policy,
     onboard,
     pool,
+    refresh,
     report,
     route,
     routers,
@@ -47,6 +48,7 @@ app.command("scale")(scale.scale)
 app.command("tune")(tune.tune)
 app.command("coldstart")(coldstart.coldstart)
 app.command("onboard")(onboard.onboard)
+app.command("refresh")(refresh.refresh)
 app.command("pool")(pool.pool)
 app.command("off-policy")(off_policy.off_policy)
 app.command("report")(report.report)

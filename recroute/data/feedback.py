@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recroute.data.folder import read_records
 from recroute.data.preferences import PAIR_COLUMNS, pair_table
@@ -74,6 +77,27 @@ class Feedback:
     @property
     def n_preferences(self) -> int:
         return 0 if self.preferences is None else self.preferences.height
+
+    @property
+    def decisions(self) -> NDArray[np.uint64]:
+        """A number for each row's decision, uint64 (k,), by which it is known again; rows without one are left out."""
+        found = [_numbers(table) for table in (self.records, self.preferences) if table is not None]
+        numbers = np.concatenate(found)
+        return numbers[numbers > 0]
+
+    def without(self, decisions: NDArray[np.uint64]) -> Feedback | None:
+        """The rows of other decisions than these, see `decisions`; None if there is none."""
+        records, preferences = (
+            table if table is None else table.filter(~np.isin(_numbers(table), decisions))
+            for table in (self.records, self.preferences)
+        )
+        left = sum(0 if table is None else table.height for table in (records, preferences))
+        if left == self.n_records + self.n_preferences:
+            return self
+        note = (
+            f"{self.n_records + self.n_preferences - left} rows were taken in by an earlier refresh; they are left out"
+        )
+        return None if left == 0 else Feedback(records, preferences, self.source, (*self.notes, note))
 
 
 def read_feedback(path: str | Path) -> Feedback:
@@ -152,6 +176,18 @@ def _beside(checked: pl.DataFrame, given: pl.DataFrame, source: str) -> pl.DataF
             raise DataError(f"vector is {kind} in {source}, not a list of numbers; write it as one")
         more = more.with_columns(given["vector"].cast(pl.List(pl.Float32)))
     return checked.hstack(more)
+
+
+def _numbers(table: pl.DataFrame) -> NDArray[np.uint64]:
+    """A hash of each row's decision, and of the LLMs that battled, uint64 (n,); 0 where it has none."""
+    if DECISION not in table.columns:
+        return np.zeros(table.height, dtype=np.uint64)
+    names = table.select(name for name in (DECISION, "llm_a", "llm_b") if name in table.columns)
+    return np.array([0 if row[0] is None else _number(row) for row in names.iter_rows()], dtype=np.uint64)
+
+
+def _number(row: tuple[str, ...]) -> int:
+    return int.from_bytes(hashlib.blake2b("\0".join(row).encode(), digest_size=8).digest(), "little") | 1
 
 
 def _once(table: pl.DataFrame, key: Sequence[str], file: str, notes: list[str]) -> pl.DataFrame:

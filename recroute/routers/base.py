@@ -284,7 +284,8 @@ class Router(ABC):
         """The router with what has been observed since it was fitted: a `refreshed` one around it.
 
         Nothing is fitted again, which takes milliseconds to seconds, and this router stays as it is. Refreshing twice
-        gives what refreshing once with all of the feedback gives.
+        gives what refreshing once with all of the feedback gives; rows of a decision that was taken in before are left
+        out, so the same growing file can be given again.
 
         Parameters
         ----------
@@ -301,6 +302,10 @@ class Router(ABC):
         from recroute.routers.refresh.run import refresh
 
         return refresh(self, feedback)
+
+    def decisions_taken_in(self) -> NDArray[np.uint64]:
+        """Numbers of the decisions that earlier refreshes took in, uint64 (k,); see `Feedback.decisions`."""
+        return np.zeros(0, dtype=np.uint64)
 
     def _refreshed(self, answers: Answers, background: Background | None) -> Router:
         """A router with these answers; `background` is what is kept of the training data."""

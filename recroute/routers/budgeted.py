@@ -142,6 +142,9 @@ class Budgeted(Composite):
         cost = self.costs_.predict(self._cost_vectors(instances), llm_index)
         return np.asarray(predicted - self.chosen_trade_off_[0] * cost, dtype=np.float32)
 
+    def decisions_taken_in(self) -> NDArray[np.uint64]:
+        return self.parts_[0].decisions_taken_in()
+
     def _refreshed(self, answers: Answers, background: Background | None) -> Self:
         """The same trade-off, of the refreshed router's predicted scores."""
         found = copy(self)

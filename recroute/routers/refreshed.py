@@ -55,6 +55,7 @@ class Refreshed(Composite):
     weights_: Array = fitted()
     common_: Array = fitted()
     chosen_: Array = fitted()  # level, text, noise of the posterior
+    decisions_: NDArray[np.uint64] = fitted()
     sums_: Sums = fitted(array=False)
 
     @classmethod
@@ -91,6 +92,10 @@ class Refreshed(Composite):
         self.sums_ = Sums.empty(len(self.llm_ids_), q)
         self.weights_, self.common_ = np.zeros((len(self.llm_ids_), q)), np.zeros(q)
         self.chosen_ = np.array([0.0, 0.0, 1.0])
+        self.decisions_ = np.zeros(0, dtype=np.uint64)
+
+    def decisions_taken_in(self) -> NDArray[np.uint64]:
+        return self.decisions_
 
     def _refreshed(self, answers: Answers, background: Background | None) -> Self:
         found, inside = copy(self), self.parts_[0]
@@ -105,6 +110,7 @@ class Refreshed(Composite):
         posterior = fit_posterior(sums)
         found.sums_, found.weights_, found.common_ = sums, posterior.weights, posterior.common
         found.chosen_ = np.array([posterior.level, posterior.text, posterior.noise])
+        found.decisions_ = np.union1d(self.decisions_, answers.decisions)
         return found
 
     def _features(self, instances: Instances) -> Array:

@@ -35,6 +35,8 @@ class Answers:
     llm_a, llm_b : int64 (p,)
     lead : f64 (p,)
         From -1, a lost, over 0, a tie, to 1, a won.
+    decisions : uint64 (k,)
+        See `Feedback.decisions`.
     """
 
     scored: Dataset
@@ -44,6 +46,7 @@ class Answers:
     llm_a: Index
     llm_b: Index
     lead: Array
+    decisions: NDArray[np.uint64]
 
     @classmethod
     def of(cls, feedback: Feedback, router: Router) -> Answers:
@@ -66,7 +69,7 @@ class Answers:
             for table, column in ((records, "llm_id"), (pairs, "llm_a"), (pairs, "llm_b"))
         )
         scored, fought = (_instances(table, router, source) for table in (records, pairs))
-        return cls(scored, llm_index, score, fought, llm_a, llm_b, lead)
+        return cls(scored, llm_index, score, fought, llm_a, llm_b, lead, feedback.decisions)
 
     @property
     def instances(self) -> list[Dataset]:

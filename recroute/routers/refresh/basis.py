@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from recroute.data import InteractionMatrix
 from recroute.data.dataset import Dataset, with_task
@@ -22,18 +23,22 @@ def principal_directions(vectors: NDArray[np.float32] | None, n_dims: int) -> tu
 
     The projected training vectors have mean squared length 1. Without vectors, or if all are equal, d and k are 0.
     """
+    from scipy.linalg import eigh
+
     nothing = np.zeros(0), np.zeros((0, 0))
     if vectors is None or n_dims == 0 or len(vectors) < 2:
         return nothing
     centre = vectors.mean(axis=0, dtype=np.float64)
     centred = vectors - centre
-    value, direction = np.linalg.eigh(centred.T @ centred / len(centred))  # (d, n) x (n, d)
-    order = np.argsort(-value, kind="stable")[:n_dims]
-    order = order[value[order] > 1e-9 * max(value.max(), 1e-12)]
-    if len(order) == 0 or value[order].sum() < 1e-12:
+    d = len(centre)
+    with threadpool_limits(limits=1, user_api="blas"):
+        moments = centred.T @ centred / len(centred)  # (d, n) x (n, d)
+        value, direction = eigh(moments, subset_by_index=[max(0, d - n_dims), d - 1])
+    kept = np.flatnonzero(value > max(1e-9 * value[-1], 1e-12))[::-1]
+    if len(kept) == 0:
         return nothing
-    projection = direction[:, order] / np.sqrt(value[order].sum())
-    largest = projection[np.abs(projection).argmax(axis=0), np.arange(len(order))]
+    projection = direction[:, kept] / np.sqrt(value[kept].sum())
+    largest = projection[np.abs(projection).argmax(axis=0), np.arange(len(kept))]
     return centre, projection * np.sign(largest)  # an eigenvector's sign is arbitrary
 
 

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 LEVEL = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 TEXT = (0.0, 0.001, 0.01, 0.1, 1.0)
 OWN_TEXT = 0.1  # of that variance, what one LLM's scores change with the text beside the others'
-COMMON_LEVEL = 100.0  # what all LLMs' scores change alike is no reason to choose another: it is left free
+COMMON_LEVEL = 0.01  # what all scores change alike, a tenth or so: more, where only one LLM answers, is that LLM's own
 PRIOR_ANSWERS = 10.0  # the noise is expected to be that of the predicted scores, as if so many answers had said so
 
 

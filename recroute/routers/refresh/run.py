@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from recroute.data.feedback import Feedback
 from recroute.errors import RouterError
 from recroute.routers.base import Router
 from recroute.routers.refresh.answers import Answers
-
-R = TypeVar("R", bound=Router)
 
 
 def refresh(router: Router, feedback: Feedback) -> Router:
@@ -19,4 +15,5 @@ def refresh(router: Router, feedback: Feedback) -> Router:
         raise RouterError(
             f"{router.label} predicts no scores from data and has nothing to refresh; take another router"
         )
-    return router._refreshed(Answers.of(feedback, router), router.background_)
+    new = feedback.without(router.decisions_taken_in())
+    return router if new is None else router._refreshed(Answers.of(new, router), router.background_)
