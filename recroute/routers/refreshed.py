@@ -54,7 +54,8 @@ class Refreshed(Composite):
     projection_: Array = fitted()
     weights_: Array = fitted()
     common_: Array = fitted()
-    chosen_: Array = fitted()  # level, text, noise of the posterior
+    level_: Array = fitted()
+    chosen_: Array = fitted()  # text and noise of the posterior
     decisions_: NDArray[np.uint64] = fitted()
     sums_: Sums = fitted(array=False)
 
@@ -91,7 +92,7 @@ class Refreshed(Composite):
         q = 1 + self.projection_.shape[1]
         self.sums_ = Sums.empty(len(self.llm_ids_), q)
         self.weights_, self.common_ = np.zeros((len(self.llm_ids_), q)), np.zeros(q)
-        self.chosen_ = np.array([0.0, 0.0, 1.0])
+        self.level_, self.chosen_ = np.zeros(len(self.llm_ids_)), np.array([0.0, 1.0])
         self.decisions_ = np.zeros(0, dtype=np.uint64)
 
     def decisions_taken_in(self) -> NDArray[np.uint64]:
@@ -109,7 +110,7 @@ class Refreshed(Composite):
         )
         posterior = fit_posterior(sums)
         found.sums_, found.weights_, found.common_ = sums, posterior.weights, posterior.common
-        found.chosen_ = np.array([posterior.level, posterior.text, posterior.noise])
+        found.level_, found.chosen_ = posterior.level, np.array([posterior.text, posterior.noise])
         found.decisions_ = np.union1d(self.decisions_, answers.decisions)
         return found
 
@@ -138,8 +139,8 @@ class Refreshed(Composite):
 
     def correction_variance(self, instances: Instances, llm_index: NDArray[np.int64]) -> tuple[Array, Array]:
         """Variance f64 (b, m) of an LLM's own error, before and after what has been observed."""
-        level, text, noise = self.chosen_.tolist()
-        posterior = Posterior(self.common_, self.weights_, level, text, noise, 0.0)
+        text, noise = self.chosen_.tolist()
+        posterior = Posterior(self.common_, self.weights_, self.level_, text, noise, 0.0)
         return variances(self.sums_, posterior, self._features(instances), llm_index)
 
     def _add_llms(self, new: NewLLMs) -> None:
@@ -148,10 +149,11 @@ class Refreshed(Composite):
         n = len(new.llm_ids)
         self.sums_ = self.sums_.extended(n)
         self.weights_ = np.vstack([self.weights_, np.tile(self.common_, (n, 1))])
+        self.level_ = np.append(self.level_, np.zeros(n))
 
     def _take_llms(self, kept: NDArray[np.int64]) -> None:
         super()._take_llms(kept)
-        self.sums_, self.weights_ = self.sums_.take(kept), self.weights_[kept]
+        self.sums_, self.weights_, self.level_ = self.sums_.take(kept), self.weights_[kept], self.level_[kept]
 
     def state(self) -> dict[str, NDArray[Any]]:
         return super().state() | self.sums_.state()

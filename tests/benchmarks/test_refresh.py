@@ -24,7 +24,7 @@ from recroute.routers import Router, make_router
 from recroute.splits import split_dataset
 
 NAMES = ["mmlupro", "llmrouter", "routerbench", "zeroeval", "openllm1"]
-ROUTERS = ["auto", "hierarchy", "knn(views=all,n_neighbors=100)", "svd", "best_single"]
+ROUTERS = ["auto", "knn(views=all,n_neighbors=100)", "svd"]
 SEEDS = 5
 EPSILON = 0.1
 N_LLMS = 100  # of openllm1, drawn from those with every cell
@@ -93,9 +93,9 @@ def feedback(world: World, router: Router, kind: str, seed: int) -> tuple[Feedba
         other[rows, taken] = -1
         against = other.argmax(axis=1)
         outcome = (1 + scores[rows, taken] - scores[rows, against]) / 2
-        table = {"llm_a": ids[taken], "llm_b": ids[against], "outcome": outcome}
-        seen = Feedback(preferences=pl.DataFrame({**prompt, **table}))
-        pairs = pl.DataFrame({"instance_id": later.instance_ids.ids, **table})
+        table = pl.DataFrame({**prompt, "llm_a": ids[taken], "llm_b": ids[against], "outcome": outcome})
+        table = table.filter(pl.col("outcome").is_not_nan())  # where only one LLM was evaluated
+        seen, pairs = Feedback(preferences=table), table.select("instance_id", "llm_a", "llm_b", "outcome")
     assert world.fit.embeddings is not None
     assert later.encoder is not None
     observed = Dataset(
@@ -141,7 +141,8 @@ def compare(
         before = chosen_scores(router, world.judge)
         plain.append(before)
         gains.append(chosen_scores(refreshed, world.judge) - before)
-        refits.append(chosen_scores(make_router(label, seed=seed).fit(observed), world.judge) - before)
+        again = make_router(label, seed=seed).fit(observed) if kind == "scores" and not drift else router
+        refits.append(chosen_scores(again, world.judge) - before)
         ids.append(world.judge.instance_ids.ids)
     value, _ = interval(plain, ids)
     gain, gain_reach = interval(gains, ids)

@@ -3,17 +3,11 @@
 import numpy as np
 import pytest
 
-from recroute.routers.refresh.posterior import (
-    PRIOR_ANSWERS,
-    common_variance,
-    fit_posterior,
-    own_variance,
-    solve,
-    variances,
-)
+from recroute.routers.refresh.posterior import COMMON_LEVEL, OWN_TEXT, PRIOR_ANSWERS, fit_posterior, solve, variances
 from recroute.routers.refresh.sums import Sums
 
 M, Q = 4, 3
+LEVELS = np.array([0.1, 0.0, 0.2, 0.05])
 
 
 def observations(seed: int = 0, n: int = 40) -> tuple[np.ndarray, ...]:
@@ -31,7 +25,7 @@ def battles(seed: int = 1, n: int = 25) -> tuple[np.ndarray, ...]:
 def test_posterior_and_evidence_are_those_of_the_joint_gaussian() -> None:
     features, llm, residual, variance = observations()
     a, b, lead, spread = battles()
-    level, text = 0.3, 0.5
+    level, text = np.array([0.3, 0, 0.1, 0.2]), 0.5
     found = solve(
         Sums.empty(M, Q).with_answers(features, llm, residual, variance).with_battles(a, b, lead, spread), level, text
     )
@@ -42,7 +36,9 @@ def test_posterior_and_evidence_are_those_of_the_joint_gaussian() -> None:
     rows = len(llm) + np.arange(len(a))
     design[rows, Q * (1 + a)], design[rows, Q * (1 + b)] = 1, -1
     y, noise = np.concatenate([residual, lead]), np.concatenate([variance, spread])
-    prior = np.concatenate([common_variance(text, Q), *[own_variance(level, text, Q)] * M])
+    prior = np.full((M + 1, Q), OWN_TEXT * text)
+    prior[0], prior[0, 0], prior[1:, 0] = text, COMMON_LEVEL, level
+    prior = prior.ravel()
     design, y = design / np.sqrt(noise)[:, None], y / np.sqrt(noise)
     covariance = np.eye(len(y)) + (design * prior) @ design.T
     mean = prior * (design.T @ np.linalg.solve(covariance, y))
@@ -66,7 +62,9 @@ def test_sums_of_parts_are_those_of_the_whole_and_llms_can_be_taken() -> None:
         np.testing.assert_allclose(parts.state()[name], value, atol=1e-12)
     order = np.array([3, 1, 0, 2])
     again = whole.take(order)
-    np.testing.assert_allclose(solve(again, 0.1, 0.1).weights, solve(whole, 0.1, 0.1).weights[order], atol=1e-12)
+    np.testing.assert_allclose(
+        solve(again, LEVELS[order], 0.1).weights, solve(whole, LEVELS, 0.1).weights[order], atol=1e-12
+    )
     assert again.extended(2).take(np.arange(M)).n_observations == whole.n_observations
     assert whole.take(np.array([0])).pairs.shape == (0, 2)
 
@@ -82,23 +80,23 @@ def test_noise_moves_nothing_and_one_changed_llm_moves_alone() -> None:
     residual[llm == 2] -= 0.4
     moved = fit_posterior(Sums.empty(m, 5).with_answers(features, llm, residual, variance)).weights[:, 0]
     others = np.delete(moved, 2)
-    assert -0.4 < moved[2] - others.mean() < -0.2  # shrunk to the others, but clearly apart
-    assert np.abs(others - others.mean()).max() < 0.08
+    assert moved[2] - others.mean() == pytest.approx(residual[llm == 2].mean() - residual[llm != 2].mean(), abs=0.04)
+    assert np.ptp(others) == 0
 
 
 def test_what_all_llms_lose_alike_is_common_also_to_one_that_never_answered() -> None:
     rng = np.random.default_rng(0)
     n, m = 400, 5
     llm = rng.choice([0, 1, 2, 3], n, p=[0.85, 0.05, 0.05, 0.05])
-    residual = rng.normal(-0.2, np.sqrt(0.2), n)
+    residual = rng.normal(-0.1, np.sqrt(0.2), n)
     found = fit_posterior(Sums.empty(m, 1).with_answers(np.ones((n, 1)), llm, residual, np.full(n, 0.2)))
-    assert found.weights[:, 0] == pytest.approx(np.full(m, -0.2), abs=0.07)
+    assert found.weights[:, 0] == pytest.approx(np.full(m, -0.1), abs=0.05)
 
 
 def test_answers_make_an_llm_surer() -> None:
     features, llm, residual, variance = observations()
     sums = Sums.empty(M, Q).with_answers(features, llm, residual, variance)
-    before, after = variances(sums, solve(sums, 0.3, 0.5), features[:5], np.arange(M))
+    before, after = variances(sums, solve(sums, np.full(M, 0.3), 0.5), features[:5], np.arange(M))
     assert before.shape == after.shape == (5, M)
     assert (after[:, : M - 1] < before[:, : M - 1]).all()
     np.testing.assert_allclose(after[:, M - 1], before[:, M - 1])  # it never answered

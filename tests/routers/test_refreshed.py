@@ -86,7 +86,6 @@ def test_feedback_that_agrees_makes_no_choice_worse(name: str, make: Make, later
     scores, rows = test.interactions.dense(), np.arange(test.n_instances)
     before, after = (scores[rows, each.rank(test).llm_index[:, 0]].mean() for each in (router, refreshed))
     assert after > before - 0.03
-    assert np.abs(refreshed.score(test) - router.score(test)).mean() < 0.1
 
 
 @pytest.mark.parametrize("name", ROUTERS)
