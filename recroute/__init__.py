@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         write_dataset,
     )
     from recroute.data.doctor import diagnose
+    from recroute.data.feedback import Feedback, read_feedback
     from recroute.data.sources import simulate
     from recroute.encoders import SentenceEncoder
     from recroute.errors import RecrouteError
@@ -68,6 +69,7 @@ _HOMES = {
         "write_dataset",
     ),
     "recroute.data.doctor": ("diagnose",),
+    "recroute.data.feedback": ("Feedback", "read_feedback"),
     "recroute.data.sources": ("simulate",),
     "recroute.encoders": ("SentenceEncoder",),
     "recroute.errors": ("RecrouteError",),
@@ -100,6 +102,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "Dataset",
     "Evaluation",
+    "Feedback",
     "Frontier",
     "IdMap",
     "InteractionMatrix",
@@ -138,6 +141,7 @@ __all__ = [
     "plot_growth",
     "prepare_split",
     "read_dataset",
+    "read_feedback",
     "read_logs",
     "read_run",
     "register_router",

@@ -23,7 +23,9 @@ from recroute.routers.ranking import Ranking
 from recroute.routers.unseen.background import Background
 
 if TYPE_CHECKING:
+    from recroute.data.feedback import Feedback
     from recroute.routers.explanation import Explanation
+    from recroute.routers.refresh.answers import Answers
     from recroute.routers.unseen.new_llms import NewLLMs
     from recroute.routers.unseen.prior import LLMPrior
 
@@ -331,6 +333,39 @@ class Router(ABC):
         from recroute.routers.unseen.grow import remove_llms
 
         return remove_llms(self, llms)
+
+    def refresh(self, feedback: Feedback) -> Router:
+        """The router with what has been observed since it was fitted: a `refreshed` one around it.
+
+        Nothing is fitted again, which takes milliseconds to seconds, and this router stays as it is. Refreshing twice
+        gives what refreshing once with all of the feedback gives; rows of a decision that was taken in before are left
+        out, so the same growing file can be given again.
+
+        Parameters
+        ----------
+        feedback : Feedback
+            Scores, typically of the one LLM that answered a prompt, and preferences; see `read_feedback`.
+
+        Raises
+        ------
+        RouterError
+            If the router is not fitted or predicts no scores, or the feedback lacks what it reads of a prompt.
+        DataError
+            If the feedback is about an LLM that the router does not know.
+        """
+        from recroute.routers.refresh.run import refresh
+
+        return refresh(self, feedback)
+
+    def decisions_taken_in(self) -> NDArray[np.uint64]:
+        """Numbers of the decisions that earlier refreshes took in, uint64 (k,); see `Feedback.decisions`."""
+        return np.zeros(0, dtype=np.uint64)
+
+    def _refreshed(self, answers: Answers, background: Background | None) -> Router:
+        """A router with these answers; `background` is what is kept of the training data."""
+        from recroute.routers.refreshed import Refreshed
+
+        return Refreshed.around(self, background)._refreshed(answers, background)
 
     def _add_llms(self, new: NewLLMs) -> None:
         """Append to everything that has an entry for each LLM, in place; `llm_ids_` is not extended yet."""

@@ -19,6 +19,8 @@ from recroute.routers.registry import make_router
 from recroute.routers.trade_off import GRID, Curve, cost_range
 
 if TYPE_CHECKING:
+    from recroute.routers.refresh.answers import Answers
+    from recroute.routers.unseen.background import Background
     from recroute.routers.unseen.new_llms import NewLLMs
 
 Index = NDArray[np.int64]
@@ -143,6 +145,16 @@ class Budgeted(Composite):
         predicted = self.parts_[0].score(instances, llm_index)
         cost = self.costs_.predict(self._cost_vectors(instances), llm_index)
         return np.asarray(predicted - self.chosen_trade_off_[0] * cost, dtype=np.float32)
+
+    def decisions_taken_in(self) -> NDArray[np.uint64]:
+        return self.parts_[0].decisions_taken_in()
+
+    def _refreshed(self, answers: Answers, background: Background | None) -> Self:
+        """The same trade-off, of the refreshed router's predicted scores."""
+        found = copy(self)
+        found.parts_ = [self.parts_[0]._refreshed(answers, background)]
+        found.router = found.parts_[0].label
+        return found
 
     def _cost_vectors(self, instances: Instances) -> NDArray[np.float32]:
         if self.encoder_ is not None:

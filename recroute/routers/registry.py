@@ -37,6 +37,7 @@ BUILT_IN = {  # in the order of tables: bounds and baselines first
     "guarded": "recroute.routers.guarded:Guarded",
     "calibrated": "recroute.routers.calibrated:Calibrated",
     "budgeted": "recroute.routers.budgeted:Budgeted",
+    "refreshed": "recroute.routers.refreshed:Refreshed",
     "auto": "recroute.routers.auto:Auto",
 }
 R = TypeVar("R", bound=Router)

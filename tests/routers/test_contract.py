@@ -132,6 +132,13 @@ class TestCalibrated(RouterContract):
     router = "calibrated"
 
 
+class TestRefreshed(RouterContract):
+    router = "refreshed"
+
+    def make(self) -> Router:
+        return make_router("refreshed", router="knn(n_neighbors=20)")
+
+
 class TestBudgeted(RouterContract):
     router, holds_back = "budgeted", True
 

@@ -1,0 +1,200 @@
+"""Feedback: scores and preferences that came in after a router was fitted, for answers to routed prompts."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recroute.data.folder import read_records
+from recroute.data.preferences import PAIR_COLUMNS, pair_table
+from recroute.data.records import ID_COLUMNS, Records, text_column
+from recroute.errors import DataError
+
+RECORDS, PREFERENCES = "records.jsonl", "preferences.jsonl"
+TEXTS = ("prompt", "task", "encoder", "decision_id")  # what a row may have besides, and may lack
+DECISION = "decision_id"
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """Rows of feedback; a prompt may occur in many, because a service routes it again.
+
+    Parameters
+    ----------
+    records : polars.DataFrame, optional
+        `instance_id str, llm_id str, score f32 in [0, 1]` and, of the prompt, `prompt str`, or `vector` (list of
+        float) and `encoder str` (the name of the space the vector is of), or `task str`, whatever the router reads.
+        Of the rows with one `decision_id str` the first counts. Other columns are left out.
+    preferences : polars.DataFrame, optional
+        `instance_id, llm_a, llm_b, outcome` as `pair_table` takes them, and of the prompt the same.
+    source : str
+        What messages call it.
+    notes : tuple of str
+        What was left out, and why.
+
+    Raises
+    ------
+    DataError
+        If there is no row, and for what `Records` and `pair_table` refuse.
+    """
+
+    records: pl.DataFrame | None = None
+    preferences: pl.DataFrame | None = None
+    source: str = "feedback"
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        notes = list(self.notes)
+        records, preferences = self.records, self.preferences
+        if records is not None and records.height:
+            checked = Records(records, self._name(RECORDS)).table.select([*ID_COLUMNS, "score"])
+            records = _once(_beside(checked, records, self._name(RECORDS)), [DECISION], RECORDS, notes)
+        if preferences is not None and preferences.height:
+            checked = pair_table(preferences, self._name(PREFERENCES))
+            whole = _beside(checked, preferences, self._name(PREFERENCES))
+            preferences = _once(whole, [DECISION, "llm_a", "llm_b"], PREFERENCES, notes)
+        object.__setattr__(self, "records", records if records is not None and records.height else None)
+        object.__setattr__(self, "preferences", preferences if preferences is not None and preferences.height else None)
+        object.__setattr__(self, "notes", tuple(notes))
+        if self.records is None and self.preferences is None:
+            raise DataError(f"{self.source} has no feedback yet; one score or preference is needed")
+
+    def _name(self, file: str) -> str:
+        return self.source if self.records is None or self.preferences is None else f"{self.source}, {file}"
+
+    @property
+    def n_records(self) -> int:
+        return 0 if self.records is None else self.records.height
+
+    @property
+    def n_preferences(self) -> int:
+        return 0 if self.preferences is None else self.preferences.height
+
+    @property
+    def decisions(self) -> NDArray[np.uint64]:
+        """A number for each row's decision, uint64 (k,), by which it is known again; rows without one are left out."""
+        found = [_numbers(table) for table in (self.records, self.preferences) if table is not None]
+        numbers = np.concatenate(found)
+        return numbers[numbers > 0]
+
+    def without(self, decisions: NDArray[np.uint64]) -> Feedback | None:
+        """The rows of other decisions than these, see `decisions`; None if there is none."""
+        records, preferences = (
+            table if table is None else table.filter(~np.isin(_numbers(table), decisions))
+            for table in (self.records, self.preferences)
+        )
+        left = sum(0 if table is None else table.height for table in (records, preferences))
+        if left == self.n_records + self.n_preferences:
+            return self
+        note = (
+            f"{self.n_records + self.n_preferences - left} rows were taken in by an earlier refresh; they are left out"
+        )
+        return None if left == 0 else Feedback(records, preferences, self.source, (*self.notes, note))
+
+
+def read_feedback(path: str | Path) -> Feedback:
+    """Read the folder that a service writes, or one file of records or of preferences.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder with `records.jsonl`, `preferences.jsonl` or both; or a file (.jsonl, .csv, .parquet) of either, told
+        by its columns. A last line that a crash has torn is left out, with a note.
+
+    Raises
+    ------
+    DataError
+        If there is none, or its content is not what `Feedback` asks for.
+    """
+    path = Path(path)
+    files = [path / RECORDS, path / PREFERENCES] if path.is_dir() else [path]
+    there = [file for file in files if file.is_file()]
+    if not there:
+        what = f"has neither {RECORDS} nor {PREFERENCES}" if path.is_dir() else "does not exist"
+        raise DataError(f"{path} {what}; name the folder that recroute serve wrote, or a file of records")
+    notes: list[str] = []
+    found: dict[str, pl.DataFrame] = {}
+    for file in there:
+        table = _read(file, notes)
+        if table is not None:
+            found["preferences" if set(PAIR_COLUMNS) <= set(table.columns) else "records"] = table
+    return Feedback(**found, source=path.name, notes=tuple(notes))
+
+
+def _read(path: Path, notes: list[str]) -> pl.DataFrame | None:
+    """The table of a file, None where it has no row yet."""
+    if path.suffix != ".jsonl":
+        return read_records(path)
+    content = whole_lines(path, notes)
+    if not content.strip():
+        return None
+    try:
+        return pl.read_ndjson(io.BytesIO(content), infer_schema_length=None)
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        raise DataError(f"{path.name}, {_first_bad(content, str(error))}; mend or remove that line") from None
+
+
+def whole_lines(path: Path, notes: list[str]) -> bytes:
+    """The content of a file of JSON lines but for a last line that is torn, which is noted."""
+    content = path.read_bytes()
+    end = content.rfind(b"\n") + 1
+    if (last := content[end:]).strip():
+        try:
+            json.loads(last)
+        except ValueError:
+            notes.append(f"{path.name}: the last line is torn ({len(last)} bytes without an end); it is left out")
+            return content[:end]
+    return content
+
+
+def _first_bad(content: bytes, reason: str) -> str:
+    for number, line in enumerate(content.split(b"\n"), 1):
+        try:
+            if line.strip() and not isinstance(json.loads(line), dict):
+                return f"line {number} is no JSON object"
+        except ValueError as error:
+            return f"line {number} is no JSON: {error}"
+    return f"its lines do not fit together: {reason.strip().splitlines()[0]}"
+
+
+def _beside(checked: pl.DataFrame, given: pl.DataFrame, source: str) -> pl.DataFrame:
+    """The checked columns, and those of the others that tell of the prompt."""
+    more = given.select([name for name in TEXTS if name in given.columns and given.schema[name] != pl.Null])
+    for name in more.columns:
+        text_column(more.drop_nulls(name), name, source)
+    if "vector" in given.columns and given.schema["vector"] != pl.Null:
+        kind = given.schema["vector"]
+        if not isinstance(kind, pl.List | pl.Array) or not kind.inner.is_numeric():
+            raise DataError(f"vector is {kind} in {source}, not a list of numbers; write it as one")
+        more = more.with_columns(given["vector"].cast(pl.List(pl.Float32)))
+    return checked.hstack(more)
+
+
+def _numbers(table: pl.DataFrame) -> NDArray[np.uint64]:
+    """A hash of each row's decision, and of the LLMs that battled, uint64 (n,); 0 where it has none."""
+    if DECISION not in table.columns:
+        return np.zeros(table.height, dtype=np.uint64)
+    names = table.select(name for name in (DECISION, "llm_a", "llm_b") if name in table.columns)
+    return np.array([0 if row[0] is None else _number(row) for row in names.iter_rows()], dtype=np.uint64)
+
+
+def _number(row: tuple[str, ...]) -> int:
+    return int.from_bytes(hashlib.blake2b("\0".join(row).encode(), digest_size=8).digest(), "little") | 1
+
+
+def _once(table: pl.DataFrame, key: Sequence[str], file: str, notes: list[str]) -> pl.DataFrame:
+    """One row for each decision; rows without one all count."""
+    if DECISION not in table.columns:
+        return table
+    first = table.select(pl.struct(key).is_first_distinct() | pl.col(DECISION).is_null()).to_series()
+    if twice := int((~first).sum()):
+        notes.append(f"{file}: {twice} rows repeat a decision; the first of each counts")
+    return table.filter(first)

@@ -1,0 +1,108 @@
+"""All that a router keeps of feedback: sums for each LLM, so that one refresh or many give the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sufficient statistics of weighted least squares, for m LLMs and q features of a prompt, of which the first is 1.
+
+    Parameters
+    ----------
+    gram : f64 (m, q, q)
+        Of the features of the prompts that the LLM answered.
+    moment : f64 (m, q)
+        Of the features with the residuals: what was observed less what had been predicted.
+    square : f64 (m,)
+        Of the residuals.
+    count : int64 (m,)
+        Answers.
+    pairs : int32 (p, 2)
+        Two LLMs, the lower position first, that met in battles; each two once.
+    pair_sums : f64 (p, 4)
+        Of their battles: number, weight, and the residuals' moment and square.
+    """
+
+    gram: Array
+    moment: Array
+    square: Array
+    count: NDArray[np.int64]
+    pairs: NDArray[np.int32]
+    pair_sums: Array
+
+    @classmethod
+    def empty(cls, n_llms: int, n_features: int) -> Sums:
+        """Of nothing."""
+        q = n_features
+        gram, moment, square = np.zeros((n_llms, q, q)), np.zeros((n_llms, q)), np.zeros(n_llms)
+        return cls(gram, moment, square, np.zeros(n_llms, np.int64), np.zeros((0, 2), np.int32), np.zeros((0, 4)))
+
+    @property
+    def n_observations(self) -> int:
+        return int(self.count.sum() + self.pair_sums[:, 0].sum())
+
+    def with_answers(self, features: Array, llm_index: NDArray[np.int64], residual: Array, variance: Array) -> Sums:
+        """With n answers more: features f64 (n, q), LLMs int (n,), residuals f64 (n,) and their noise f64 (n,)."""
+        gram, moment, square = self.gram.copy(), self.moment.copy(), self.square.copy()
+        for llm in np.unique(llm_index):
+            of_llm = llm_index == llm
+            X = features[of_llm] / np.sqrt(variance[of_llm])[:, None]
+            y = residual[of_llm] / np.sqrt(variance[of_llm])
+            gram[llm] += X.T @ X  # (q, n) x (n, q)
+            moment[llm] += X.T @ y
+            square[llm] += y @ y
+        count = self.count + np.bincount(llm_index, minlength=len(self.count))
+        return replace(self, gram=gram, moment=moment, square=square, count=count)
+
+    def with_battles(
+        self, llm_a: NDArray[np.int64], llm_b: NDArray[np.int64], residual: Array, variance: Array
+    ) -> Sums:
+        """With battles more: the two LLMs int (n,) each, residuals f64 (n,) of a's lead, and their noise f64 (n,)."""
+        low, high = np.minimum(llm_a, llm_b), np.maximum(llm_a, llm_b)
+        signed, weight = np.where(llm_a < llm_b, residual, -residual), 1 / variance
+        new = np.column_stack([np.ones(len(low)), weight, weight * signed, weight * residual**2])
+        return self._with_pairs(np.column_stack([low, high]), new)
+
+    def _with_pairs(self, pairs: NDArray[np.integer], pair_sums: Array) -> Sums:
+        both = np.concatenate([self.pairs, pairs.astype(np.int32)])
+        kinds, place = np.unique(both, axis=0, return_inverse=True)
+        total = np.zeros((len(kinds), 4))
+        np.add.at(total, place.ravel(), np.concatenate([self.pair_sums, pair_sums]))
+        return replace(self, pairs=kinds, pair_sums=total)
+
+    def extended(self, n_new: int) -> Sums:
+        """With LLMs more, of which nothing was observed."""
+        more = Sums.empty(n_new, self.moment.shape[1])
+        of_llms = {name: np.concatenate([getattr(self, name), getattr(more, name)]) for name in OF_LLMS}
+        return replace(self, **of_llms)
+
+    def take(self, kept: NDArray[np.int64]) -> Sums:
+        """Of the LLMs at these positions only, in their order; battles with another are left out."""
+        position = np.full(len(self.count), -1)
+        position[kept] = np.arange(len(kept))
+        pairs = position[self.pairs]
+        there = (pairs >= 0).all(axis=1)
+        a, b = pairs[there].T
+        sums = self.pair_sums[there] * np.where(a < b, 1, [[1], [1], [-1], [1]]).T
+        of_llms = {name: getattr(self, name)[kept] for name in OF_LLMS}
+        found = replace(self, **of_llms, pairs=self.pairs[:0], pair_sums=self.pair_sums[:0])
+        return found._with_pairs(np.column_stack([np.minimum(a, b), np.maximum(a, b)]), sums)
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """The arrays that `of_state` reads."""
+        return {f"sums.{f.name}": getattr(self, f.name) for f in fields(self)}
+
+    @classmethod
+    def of_state(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Sums:
+        return cls(**{f.name: arrays[f"sums.{f.name}"] for f in fields(cls)})  # type: ignore[arg-type]
+
+
+OF_LLMS = ("gram", "moment", "square", "count")

@@ -1,0 +1,169 @@
+"""Any router, its predictions moved by what has been observed since it was fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.data import Dataset
+from recroute.routers.base import Instances, Router, Scores, TextRouter, fitted, setting
+from recroute.routers.parts import Composite, fit_parts
+from recroute.routers.refresh.answers import Answers, predicted_cells
+from recroute.routers.refresh.basis import evenly, principal_directions, training_vectors
+from recroute.routers.refresh.posterior import Posterior, fit_posterior, variances
+from recroute.routers.refresh.sums import Sums
+from recroute.routers.registry import make_router
+from recroute.routers.unseen.background import Background
+
+if TYPE_CHECKING:
+    from recroute.routers.unseen.new_llms import NewLLMs
+
+Array = NDArray[np.float64]
+LEAST = 0.05  # a prediction nearer to 0 or 1 is not taken to be surer than that
+
+
+@dataclass(kw_only=True)
+class Refreshed(Composite):
+    """`predicted[x,l] + common . f(x) + own[l] . f(x)`, for features f of a prompt: 1, and a few directions of text.
+
+    `common` is by how much the predictions of all LLMs are off, `own` by how much more those of one LLM are: Bayesian
+    linear regression of observed less predicted scores, see `fit_posterior`. An answer's noise is `p (1 - p)` for a
+    predicted score p, as of a coin: among noisy answers a large residual is no news, among sure ones it is. A
+    preference is an observation of the difference of two LLMs' scores, and tells of their levels only.
+
+    Which LLM answered was the choice of a router that saw the prompt: among the prompts that an LLM answered, its
+    residuals are as they would be had all LLMs answered (missing at random), so no weights are needed.
+
+    The router inside stays as it was fitted. What is kept of the feedback are sums, a few numbers for each LLM; to
+    refresh twice is to refresh once with all of it. Fitted, it is the router inside, and nothing has been observed.
+    """
+
+    name: ClassVar[str] = "refreshed"
+    kind: ClassVar[str] = "composite"
+    learns_from_preferences: ClassVar[bool] = True
+
+    router: str = setting("auto", help="the router inside")
+    n_dims: int = setting(16, low=0, high=64, help="directions of the text in which its error may vary")
+
+    centre_: Array = fitted()
+    projection_: Array = fitted()
+    weights_: Array = fitted()
+    common_: Array = fitted()
+    level_: Array = fitted()
+    chosen_: Array = fitted()  # text and noise of the posterior
+    decisions_: NDArray[np.uint64] = fitted()
+    sums_: Sums = fitted(array=False)
+
+    @classmethod
+    def around(cls, router: Router, background: Background | None) -> Self:
+        """A fitted router, and nothing observed since; `background` is what is kept of its training data."""
+        views = router.views if isinstance(router, TextRouter) else "all"
+        found = cls(router=router.label, views=views, seed=router.seed)
+        found.llm_ids_, found.llm_mean_ = router.llm_ids_, router.llm_mean_
+        found.encoder_, found.background_ = router.encoder_, router.background_
+        inside = copy(router)
+        inside.background_ = None  # the whole keeps it
+        found.parts_ = [inside]
+        found._start(training_vectors(router, background))
+        return found
+
+    def part_names(self) -> Sequence[str]:
+        return [self.router]
+
+    @property
+    def reads(self) -> str:
+        return make_router(self.router).reads
+
+    def _with_vectors(self, train: Dataset) -> Dataset:
+        return super()._with_vectors(train) if self.reads in ("text", "prompts") else train
+
+    def _fit(self, train: Dataset) -> None:
+        self.parts_ = fit_parts(self.make_parts(), train)
+        vectors = train.embeddings if self.reads in ("text", "prompts") else None
+        self._start(None if vectors is None else vectors[evenly(len(vectors))])
+
+    def _start(self, training: NDArray[np.float32] | None) -> None:
+        self.centre_, self.projection_ = principal_directions(training, self.n_dims)
+        q = 1 + self.projection_.shape[1]
+        self.sums_ = Sums.empty(len(self.llm_ids_), q)
+        self.weights_, self.common_ = np.zeros((len(self.llm_ids_), q)), np.zeros(q)
+        self.level_, self.chosen_ = np.zeros(len(self.llm_ids_)), np.array([0.0, 1.0])
+        self.decisions_ = np.zeros(0, dtype=np.uint64)
+
+    def decisions_taken_in(self) -> NDArray[np.uint64]:
+        return self.decisions_
+
+    def _refreshed(self, answers: Answers, background: Background | None) -> Self:
+        found, inside = copy(self), self.parts_[0]
+        predicted = predicted_cells(inside, answers.scored, answers.llm_index)
+        of_a, of_b = (predicted_cells(inside, answers.fought, llms) for llms in (answers.llm_a, answers.llm_b))
+        sums = self.sums_.with_answers(
+            self._features(answers.scored), answers.llm_index, answers.score - predicted, _noise(predicted)
+        )
+        sums = sums.with_battles(
+            answers.llm_a, answers.llm_b, answers.lead - (of_a - of_b), _noise(of_a) + _noise(of_b)
+        )
+        posterior = fit_posterior(sums)
+        found.sums_, found.weights_, found.common_ = sums, posterior.weights, posterior.common
+        found.level_, found.chosen_ = posterior.level, np.array([posterior.text, posterior.noise])
+        found.decisions_ = np.union1d(self.decisions_, answers.decisions)
+        return found
+
+    def _features(self, instances: Instances) -> Array:
+        """Features f64 (b, q) of prompts: 1, and where the router reads text its projection."""
+        n = instances.n_instances if isinstance(instances, Dataset) else len(instances)
+        if not len(self.centre_) or n == 0:
+            return np.ones((n, 1 + self.projection_.shape[1]))
+        return np.column_stack([np.ones(n), (self.vectors(instances) - self.centre_) @ self.projection_])
+
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        if isinstance(instances, list) and self._of_one_space(self.parts_[0]) and len(self.centre_):
+            instances = self.vectors(instances)  # text is encoded once
+        predicted = self.parts_[0].score(instances, llm_index)
+        if not self.weights_.any():
+            return predicted
+        return np.asarray(predicted + self._features(instances) @ self.weights_[llm_index].T, dtype=np.float32)
+
+    def _of_one_space(self, router: Router) -> bool:
+        """Whether all that is inside reads the vectors that this router makes of text."""
+        if router.needs == "prompts":
+            return False
+        mine, its = self.encoder_, router.encoder_
+        same = not isinstance(router, TextRouter) or (mine is not None and its is not None and mine.name == its.name)
+        return same and all(self._of_one_space(part) for part in getattr(router, "parts_", ()))
+
+    def correction_variance(self, instances: Instances, llm_index: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Variance f64 (b, m) of an LLM's own error, before and after what has been observed."""
+        text, noise = self.chosen_.tolist()
+        posterior = Posterior(self.common_, self.weights_, self.level_, text, noise, 0.0)
+        return variances(self.sums_, posterior, self._features(instances), llm_index)
+
+    def _add_llms(self, new: NewLLMs) -> None:
+        """What is off with all LLMs is off with the new ones; of their own nothing was observed."""
+        super()._add_llms(new)
+        n = len(new.llm_ids)
+        self.sums_ = self.sums_.extended(n)
+        self.weights_ = np.vstack([self.weights_, np.tile(self.common_, (n, 1))])
+        self.level_ = np.append(self.level_, np.zeros(n))
+
+    def _take_llms(self, kept: NDArray[np.int64]) -> None:
+        super()._take_llms(kept)
+        self.sums_, self.weights_, self.level_ = self.sums_.take(kept), self.weights_[kept], self.level_[kept]
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        return super().state() | self.sums_.state()
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        super().restore(arrays)
+        self.sums_ = Sums.of_state(arrays)
+
+
+def _noise(predicted: Array) -> Array:
+    """Variance of a score in [0, 1] of that mean, at most."""
+    p = predicted.clip(LEAST, 1 - LEAST)
+    return np.asarray(p * (1 - p))
