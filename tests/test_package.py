@@ -8,7 +8,7 @@ from pathlib import Path
 import recroute
 
 ROOT = Path(recroute.__file__).parent
-HEAVY = ("optuna", "faiss", "implicit", "lightfm", "sklearn", "matplotlib", "pyspark")
+HEAVY = ("optuna", "faiss", "implicit", "lightfm", "sklearn", "matplotlib", "pyspark", "fastapi")
 # A module may import from levels below its own, and from its own folder.
 LEVELS = (
     ("errors", "_version", "memo", "threads"),
@@ -20,7 +20,7 @@ LEVELS = (
     ("pools", "testing"),
     ("evaluation",),
     ("coldstart", "subpool", "offpolicy"),
-    ("tuning", "report"),
+    ("tuning", "report", "serve"),
     ("cli",),
     ("__main__",),
 )

@@ -24,6 +24,7 @@ from recroute.cli import (
     route,
     routers,
     scale,
+    serve,
     tune,
 )
 from recroute.errors import RecrouteError
@@ -41,6 +42,7 @@ app.add_typer(data.app, name="data")
 app.command("routers")(routers.routers)
 app.command("fit")(fit.fit)
 app.command("route")(route.route)
+app.command("serve")(serve.serve)
 app.command("evaluate")(evaluate.evaluate)
 app.command("frontier")(frontier.frontier)
 app.command("scale")(scale.scale)
