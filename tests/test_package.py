@@ -8,7 +8,18 @@ from pathlib import Path
 import recroute
 
 ROOT = Path(recroute.__file__).parent
-HEAVY = ("optuna", "faiss", "implicit", "lightfm", "sklearn", "matplotlib", "pyspark", "torch", "transformers")
+HEAVY = (
+    "optuna",
+    "faiss",
+    "implicit",
+    "lightfm",
+    "sklearn",
+    "matplotlib",
+    "pyspark",
+    "torch",
+    "transformers",
+    "fastapi",
+)
 # A module may import from levels below its own, and from its own folder.
 LEVELS = (
     ("errors", "_version", "memo", "threads"),
@@ -20,7 +31,7 @@ LEVELS = (
     ("pools", "testing", "litellm"),
     ("evaluation",),
     ("coldstart", "subpool", "offpolicy"),
-    ("tuning", "report"),
+    ("tuning", "report", "serve"),
     ("cli",),
     ("__main__",),
 )

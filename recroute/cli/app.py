@@ -33,9 +33,7 @@ VERBS = {  # in the order of the help; each is imported when it runs
     "coldstart": Verb("recroute.cli.coldstart:coldstart", NEW, "How few answers suffice to route to an unseen LLM."),
     "onboard": Verb("recroute.cli.onboard:onboard", NEW, "Take a new LLM into a fitted router, or one out."),
     "serve": Verb("recroute.cli.serve:serve", SERVICE, "Answer which LLM a prompt goes to, over HTTP."),
-    "refresh": Verb(
-        "recroute.cli.refresh:refresh", SERVICE, "Take feedback into a router without a new fit."
-    ),
+    "refresh": Verb("recroute.cli.refresh:refresh", SERVICE, "Take feedback into a router without a new fit."),
     "off-policy": Verb("recroute.cli.off_policy:off_policy", SERVICE, "Judge other routers by the log of one in use."),
 }
 app = typer.Typer(

@@ -32,7 +32,7 @@ def off_policy(
         Path,
         typer.Argument(
             help="Logs (parquet, csv, jsonl): instance_id, llm_id, score, propensity and, unless --dataset has them, "
-            "prompt."
+            "prompt. Or the folder where recroute serve keeps feedback."
         ),
     ],
     router: Annotated[

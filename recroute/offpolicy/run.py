@@ -76,7 +76,8 @@ def off_policy(
         raise DataError(f"{n_folds} folds do not fit {logs.source} with {len(logs)} rows; take 2 to {len(logs)}")
     targets = _named(routers)
     more = [name for router in targets.values() if is_fitted(router) for name in router.llm_ids_]
-    data = logs.dataset(known, more)
+    encoders = [router.encoder_ for router in targets.values() if is_fitted(router) and router.encoder_ is not None]
+    data = logs.dataset(known, more, encoders)
     if reward_model is None:
         reward_model = WITHOUT_TEXT if data.prompts is None and data.embeddings is None else REWARD_MODEL
     model = make_router(reward_model) if isinstance(reward_model, str) else reward_model

@@ -1,0 +1,125 @@
+"""recroute serve: a fitted router over HTTP."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recroute.cli.options import JsonPath, Quiet, check_writable, console
+from recroute.data.atomic import new_file, recover
+from recroute.errors import RecrouteError
+
+TOKEN = "RECROUTE_TOKEN"
+
+
+def serve(
+    router_dir: Annotated[Path, typer.Argument(help="Folder of a fitted router; when it changes, the new one serves.")],
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    feedback: Annotated[
+        Path | None,
+        typer.Option("--feedback", help="Folder for decisions and feedback; without it there are none."),
+    ] = None,
+    explore: Annotated[
+        str,
+        typer.Option(
+            "--explore",
+            help="none; epsilon:0.05, a share of uniform choices; thompson or thompson:256, by so many draws of the "
+            "scores. Propensities are kept with the feedback.",
+        ),
+    ] = "none",
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="Of the exploration. Default: drawn, and said.")
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", help=f"File with a token that requests have to carry. Default: ${TOKEN}, if set."),
+    ] = None,
+    log_prompts: Annotated[
+        bool, typer.Option("--log-prompts", help="Keep the prompts' texts with decisions and feedback.")
+    ] = False,
+    max_body: Annotated[int, typer.Option("--max-body", min=1, help="Bytes of a request.")] = 4_000_000,
+    max_prompts: Annotated[int, typer.Option("--max-prompts", min=1, help="Prompts of a request.")] = 256,
+    max_chars: Annotated[int, typer.Option("--max-chars", min=1, help="Characters of a prompt.")] = 100_000,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds for a request.")] = 10.0,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Threads that route. Default: one per core.")
+    ] = None,
+    poll: Annotated[
+        float, typer.Option("--poll", min=0, help="Seconds between looks at the router's folder; 0: POST /reload only.")
+    ] = 2.0,
+    json_path: JsonPath = None,
+    quiet: Quiet = False,
+) -> None:
+    """Serve a fitted router over HTTP until it is stopped: POST /route, POST /feedback and more, see /docs.
+
+    Needs the extra [serve]. SIGTERM and Ctrl-C answer what is under way first. --json says where it listens.
+
+    Example: recroute serve my_router --feedback feedback --explore epsilon:0.05
+    """
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as missing:
+        raise RecrouteError(f"serving needs {missing.name}; install it with: pip install 'recroute[serve]'") from None
+    from recroute.serve.app import create_app
+    from recroute.serve.run import bind, run
+    from recroute.serve.settings import LOOPBACK, Settings
+
+    check_writable(json_path)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.getLogger("recroute.serve").setLevel(logging.ERROR if quiet else logging.INFO)
+    recover(router_dir)
+    settings = Settings(
+        router_dir=router_dir,
+        feedback_dir=feedback,
+        explore=explore,
+        seed=seed,
+        token=_token(token_file),
+        log_prompts=log_prompts,
+        max_body=max_body,
+        max_prompts=max_prompts,
+        max_chars=max_chars,
+        timeout=timeout,
+        threads=threads or os.cpu_count() or 1,
+        poll=poll,
+    )
+    with bind(host, port) as listener:
+        app = create_app(settings)
+        service = app.state.service
+        router, version = service.live.current.router, service.live.current.version
+        port = listener.getsockname()[1]
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        screen = console(quiet)
+        lines = [f"{router.label}, {len(router.llm_ids_)} LLMs, version {version}: {url} (documentation: {url}/docs)"]
+        if feedback is None:
+            lines.append("feedback: none is kept (--feedback DIR)")
+        else:
+            lines.append(f"feedback: {feedback}, {'with' if log_prompts else 'without'} the prompts' texts")
+        if explore != "none":
+            lines.append(f"exploration: {explore}, seed {service.answer.dice.seed}")
+        for line in lines:
+            screen.print(line, markup=False, soft_wrap=True)
+        if host not in LOOPBACK and settings.token is None:
+            warning = f"warning: everybody who reaches {host} may use this; set {TOKEN} or --token-file"
+            screen.print(warning, style="yellow", markup=False, soft_wrap=True)
+        if json_path is not None:
+            facts = {"url": url, "host": host, "port": port, "pid": os.getpid(), "router": router.label}
+            facts |= {"router_version": version, "n_llms": len(router.llm_ids_), "explore": explore}
+            facts |= {"feedback": None if feedback is None else str(feedback), "seed": service.answer.dice.seed}
+            with new_file(json_path) as temporary:
+                temporary.write_text(json.dumps(facts, indent=1), encoding="utf8")
+        run(app, listener, patience=timeout)
+
+
+def _token(path: Path | None) -> str | None:
+    """The token of a file, else of the environment; every user of a machine can read a command line."""
+    if path is None:
+        return os.environ.get(TOKEN)
+    return path.read_text(encoding="utf8").strip()

@@ -1,0 +1,166 @@
+"""From prompts to an answer: choose, write the decisions down, put it in JSON. Runs in a thread."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.errors import RouterError
+from recroute.routers import Ranking, Router
+from recroute.routers.base import TextRouter
+from recroute.routers.budgeted import Budgeted
+from recroute.routers.parts import Composite
+from recroute.serve.decisions import Decision
+from recroute.serve.explore import Dice, Explorer
+from recroute.serve.explored import Prompts, explored
+from recroute.serve.feedback import FeedbackLog
+from recroute.serve.live import Loaded
+from recroute.serve.problems import ServeError
+from recroute.serve.schemas import RouteRequest
+
+log = logging.getLogger("recroute.serve")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The body of an answer, the LLMs chosen, and the seconds it took."""
+
+    body: bytes
+    chosen: Sequence[str]
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answerer:
+    """Answers /route.
+
+    Parameters
+    ----------
+    feedback : FeedbackLog, optional
+    explorer : Explorer, optional
+    dice : Dice
+    log_prompts : bool
+    """
+
+    feedback: FeedbackLog | None
+    explorer: Explorer | None
+    dice: Dice
+    log_prompts: bool
+
+    def __call__(self, loaded: Loaded, request: RouteRequest) -> Answer:
+        """Route the prompts with this router, which is not looked up again.
+
+        Raises RecrouteError if the request does not fit the router, ServeError 503 if the decision cannot be written.
+        """
+        started = time.perf_counter()
+        router, texts = _at_budget(loaded.router, request.budget), request.prompts
+        llms = None if request.llms is None else _known(router, request.llms)
+        inside = isinstance(router, Composite)  # its parts read views of their own, made from the text
+        vectors = None if inside and self.feedback is None else _vectors(router, texts)
+        instances: Prompts = texts if inside or vectors is None else vectors
+        propensity: Sequence[float | None] = [None] * len(texts)
+        if self.explorer is None:
+            ranking = router.rank(instances, request.k, llms)
+        else:
+            ranking, propensity = explored(router, instances, request.k, llms, self.explorer, self.dice.generator())
+        routes = _routes(router, instances, ranking, propensity)
+        if request.explain:
+            explain = import_module("recroute.routers.explain").explain
+            for route, explanation in zip(routes, explain(router, texts, k=request.k, llms=llms), strict=True):
+                route["explanation"] = explanation.to_dict()
+        if self.feedback is not None:
+            for route, name in zip(routes, self._write(loaded, texts, ranking, propensity, vectors), strict=True):
+                route["decision_id"] = name
+        body = json.dumps({"router_version": loaded.version, "routes": routes}, allow_nan=False).encode()
+        return Answer(body, [route["llm_id"] for route in routes], time.perf_counter() - started)
+
+    def _write(
+        self,
+        loaded: Loaded,
+        texts: Sequence[str],
+        ranking: Ranking,
+        propensity: Sequence[float | None],
+        vectors: NDArray[np.float32] | None,
+    ) -> list[str]:
+        """The ids of the decisions, which are on file."""
+        assert self.feedback is not None
+        encoder = loaded.router.encoder_
+        now = datetime.now(UTC).isoformat()
+        decisions = [
+            Decision(
+                instance_id=instance_id(text),
+                llms=names,
+                propensity=share,
+                router_version=loaded.version,
+                time=now,
+                vector=None if vectors is None else vectors[i],
+                encoder=None if vectors is None or encoder is None else encoder.name,
+                prompt=text if self.log_prompts else None,
+            )
+            for i, (text, names, share) in enumerate(zip(texts, ranking.names, propensity, strict=True))
+        ]
+        try:
+            return self.feedback.decisions.add(decisions)
+        except OSError as error:
+            log.error("decisions cannot be written: %s", error)
+            raise ServeError(503, "the decision could not be written to disk; try again later") from None
+
+
+def _routes(
+    router: Router, instances: Prompts, ranking: Ranking, propensity: Sequence[float | None]
+) -> list[dict[str, Any]]:
+    """What the answer says of each prompt."""
+    scores, costs = ranking.predicted_score, None
+    if isinstance(router, Budgeted):  # its own score is one less what the other is worth
+        scores, costs = router.score_and_cost(instances, ranking)
+    routes = []
+    for i, names in enumerate(ranking.names):
+        llms = [
+            {"llm_id": name, "predicted_score": score} for name, score in zip(names, scores[i].tolist(), strict=True)
+        ]
+        for llm, cost in zip(llms, [] if costs is None else costs[i].tolist(), strict=False):
+            llm["predicted_cost"] = cost
+        route: dict[str, Any] = {"llm_id": names[0], "llms": llms}
+        if propensity[i] is not None:
+            route["propensity"] = propensity[i]
+        routes.append(route)
+    return routes
+
+
+def instance_id(prompt: str) -> str:
+    """16 hex digits that stand for the prompt in the records."""
+    return hashlib.sha256(prompt.encode()).hexdigest()[:16]
+
+
+def _at_budget(router: Router, budget: float | None) -> Router:
+    """The router, kept within that mean cost of 1,000 prompts."""
+    if budget is None:
+        return router
+    if not isinstance(router, Budgeted):
+        raise RouterError(f"this {router.name} router knows no budget; leave budget out, or fit one with --budget")
+    return router.with_target(budget=budget)
+
+
+def _known(router: Router, llms: Sequence[str]) -> list[str]:
+    """The LLMs, each once; a short line if one is unknown: the nearest of 10,000 names would take long to find."""
+    for name in llms:
+        if name not in router.llm_ids_:
+            raise RouterError(f"unknown llm {name[:100]!r}; GET /llms lists those there are")
+    return list(dict.fromkeys(llms))
+
+
+def _vectors(router: Router, texts: Sequence[str]) -> NDArray[np.float32] | None:
+    """The prompts as the router reads them, f32 (b, d); None where it reads more than vectors, or no text."""
+    if isinstance(router, TextRouter) and router.reads == "text" and router.encoder_ is not None:
+        return router.vectors(texts)
+    return None

@@ -1,0 +1,121 @@
+"""Decisions on disk: what was chosen for each prompt, found by its id alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import struct
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.serve.lines import LineFile
+
+SLOT = struct.Struct("<q")
+KINDS = ("score", "preference")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One routed prompt.
+
+    Parameters
+    ----------
+    instance_id : str
+    llms : list of str
+        The k LLMs that were named, the chosen one first.
+    propensity : float, optional
+        None where the server does not explore.
+    router_version, time : str
+    vector : f32 (d,), optional
+        The prompt as the router reads it, and `encoder`, the name of that space.
+    prompt : str, optional
+        Where prompts are logged.
+    """
+
+    instance_id: str
+    llms: Sequence[str]
+    propensity: float | None
+    router_version: str
+    time: str
+    vector: NDArray[np.float32] | None = None
+    encoder: str | None = None
+    prompt: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        found = {**vars(self), "llms": list(self.llms)}
+        if self.vector is not None:
+            found["vector"] = base64.b64encode(self.vector.astype("<f4").tobytes()).decode()
+        return {name: value for name, value in found.items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, found: dict[str, Any]) -> Decision:
+        vector = found.get("vector")
+        if vector is not None:
+            vector = np.frombuffer(base64.b64decode(vector), dtype="<f4")
+        return cls(**{**found, "vector": vector, "propensity": found.get("propensity")})
+
+
+class Decisions:
+    """An id holds where its line starts, so that nothing is kept in memory; and chance, so that nobody guesses one.
+
+    Where each decision's feedback stands is in a temporary file, mostly holes, made anew by each process. Decisions are
+    not flushed one by one: those of the last seconds may go with the machine, not with the process.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._lines = LineFile(folder / "decisions.jsonl")
+        self._slots = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  as long as this
+        self._lock = threading.Lock()
+
+    def add(self, decisions: Sequence[Decision]) -> list[str]:
+        """Write them in one piece and return their ids; OSError if that fails."""
+        ids, lines = [], []
+        contents = [json.dumps(decision.to_dict(), separators=(",", ":"))[1:] for decision in decisions]
+        with self._lock:
+            start = self._lines.size
+            for content in contents:
+                ids.append(f"{start:x}-{secrets.token_hex(8)}")
+                lines.append(f'{{"decision_id":"{ids[-1]}",{content}\n'.encode())
+                start += len(lines[-1])
+            self._lines.append(b"".join(lines))
+        return ids
+
+    def get(self, decision_id: str) -> Decision | None:
+        """The decision of that id; None if there is none."""
+        line = self._lines.read(_start(decision_id))
+        if line is None or not line.startswith(f'{{"decision_id":"{decision_id}",'.encode()):
+            return None
+        found = json.loads(line)
+        del found["decision_id"]
+        return Decision.from_dict(found)
+
+    def feedback(self, decision_id: str, kind: str) -> int | None:
+        """Where the line of its score or preference starts; None if it has none."""
+        found = os.pread(self._slots.fileno(), SLOT.size, _slot(decision_id, kind))
+        (place,) = SLOT.unpack(found.ljust(SLOT.size, b"\0"))
+        return place - 1 if place else None
+
+    def set_feedback(self, decision_id: str, kind: str, start: int) -> None:
+        os.pwrite(self._slots.fileno(), SLOT.pack(start + 1), _slot(decision_id, kind))
+
+    def close(self) -> None:
+        self._lines.close()
+        self._slots.close()
+
+
+def _start(decision_id: str) -> int:
+    return int(decision_id.partition("-")[0], 16)
+
+
+def _slot(decision_id: str, kind: str) -> int:
+    """Where the decision's line starts, and a number further for the second kind: a line is longer than both."""
+    return _start(decision_id) + SLOT.size * KINDS.index(kind)

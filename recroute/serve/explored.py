@@ -1,0 +1,69 @@
+"""A ranking that explores: the router's own, with the explorer's choice in front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.errors import RouterError
+from recroute.routers import Ranking, Router
+from recroute.routers.budgeted import Budgeted
+from recroute.routers.trade_off import PROMPTS
+from recroute.serve.explore import Explorer
+
+Prompts = Sequence[str] | NDArray[np.float32]
+
+
+def explored(
+    router: Router, instances: Prompts, k: int, llms: Sequence[str] | None, explorer: Explorer, rng: np.random.Generator
+) -> tuple[Ranking, list[float]]:
+    """The k LLMs of each prompt, the first chosen by the explorer, the others the router's best of the rest.
+
+    Returns
+    -------
+    Ranking (b, k), and the propensities of the first, b floats.
+
+    Raises
+    ------
+    RouterError
+        If k does not fit the pool, or the router cannot say what its scores may be off by where that is asked.
+    """
+    index = router.llm_index(llms)
+    if not 1 <= k <= len(index):
+        raise RouterError(f"k={k} does not fit a pool of {len(index)} LLMs; choose k between 1 and {len(index)}")
+    predicted = router.score(instances, index)
+    best = router.choose(predicted, index, k)
+    allowed = _affordable(router, instances, index, best[:, 0])
+
+    def deviation() -> NDArray[np.float32]:
+        score_std = getattr(router, "score_std", None)
+        if score_std is None:
+            raise RouterError(f"{router.name} cannot say what its scores may be off by; explore by epsilon")
+        found: Any = score_std(instances, index)
+        return np.asarray(found, dtype=np.float32)
+
+    chosen, propensity = explorer.choose(predicted, best[:, 0], allowed, deviation, rng)
+    for row, column in zip(best, chosen.tolist(), strict=True):
+        row[1:] = row[row != column][: k - 1]
+        row[0] = column
+    ranking = Ranking(index[best].astype(np.int32), np.take_along_axis(predicted, best, axis=1), router.llm_ids_)
+    return ranking, propensity.tolist()
+
+
+def _affordable(
+    router: Router, instances: Prompts, index: NDArray[np.int64], best: NDArray[np.integer]
+) -> NDArray[np.bool_]:
+    """Which LLMs may be explored, bool (b, m).
+
+    Of a router that weighs cost, those that cost no more than a prompt may cost in the mean, or than the router's own
+    choice costs: so exploring does not break the budget.
+    """
+    if not isinstance(router, Budgeted):
+        return np.ones((len(instances), len(index)), dtype=bool)
+    cost = router.predicted_cost(instances, index)
+    mean = (router.expected()["cost"] if router.budget is None else router.budget) / PROMPTS
+    own = np.take_along_axis(cost, best[:, None], axis=1)
+    return np.asarray(cost <= np.maximum(own, mean))

@@ -1,0 +1,115 @@
+"""What stands before the application: token, size of the body, time limit, counting. Plain ASGI, for speed."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import Mapping
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from recroute.serve.metrics import OTHER, Metrics
+from recroute.serve.problems import ServeError, error_response
+from recroute.serve.settings import Settings
+
+OPEN = ("/healthz", "/docs", "/openapi.json")  # they tell nothing of prompts, LLMs or choices
+
+
+class Guard:
+    """Lets through what is authorised and small enough, and gives up what takes too long.
+
+    Parameters
+    ----------
+    app : ASGI application
+    settings : Settings
+    metrics : Metrics
+    paths : mapping
+        The paths that are counted by name, and the seconds each may take; all others count as one.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, paths: Mapping[str, float]) -> None:
+        self.app = app
+        self.settings = settings
+        self.metrics = metrics
+        self.paths = paths
+        self._authorized = None if settings.token is None else f"Bearer {settings.token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 0
+        path = scope["path"] if scope["path"] in self.paths else OTHER
+
+        async def send_counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        seconds = self.paths.get(path, self.settings.timeout)
+        arrived = False
+        try:
+            async with asyncio.timeout(seconds):
+                self._authorize(scope)
+                body = await self._body(scope, receive)
+                arrived = True
+                await self.app(scope, _replay(body, receive), send_counted)
+        except (ServeError, TimeoutError) as error:
+            if isinstance(error, ServeError):
+                refusal = error
+            elif arrived:
+                refusal = ServeError(503, f"it took longer than {seconds:g} s; ask for less", {"Retry-After": "1"})
+            else:
+                refusal = ServeError(408, f"the body took longer than {seconds:g} s", {"Connection": "close"})
+            if not status:  # nothing was sent yet
+                await error_response(refusal)(scope, receive, send_counted)
+        except Exception:
+            status = status or 500
+            raise
+        finally:
+            self.metrics.requests.labels(path, str(status or 499)).inc()
+            self.metrics.seconds.labels(path).observe(time.perf_counter() - started)
+
+    def _authorize(self, scope: Scope) -> None:
+        if self._authorized is None or scope["path"] in OPEN:
+            return
+        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        if not hmac.compare_digest(given, self._authorized):
+            raise ServeError(
+                401, "this server asks for a token: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"}
+            )
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        limit = self.settings.max_body
+        refused = ServeError(413, f"the body is larger than {limit} bytes; send less at once", {"Connection": "close"})
+        for name, value in scope["headers"]:
+            if name == b"content-length" and (not value.isdigit() or len(value) > 18 or int(value) > limit):
+                raise refused
+        parts, size, more = [], 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ServeError(400, "the connection was closed before the body was there", {})
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > limit:
+                raise refused
+            more = message.get("more_body", False)
+        return b"".join(parts)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """The body in one piece, then what the connection says."""
+    sent = False
+
+    async def replay() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

@@ -1,0 +1,75 @@
+"""Errors as answers: always `{"error": "one clear line"}`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from recroute.errors import RecrouteError
+
+log = logging.getLogger("recroute.serve")
+LONGEST = 500  # characters of a line that quotes what came from outside
+HINTS = {404: "no such path; see /docs", 405: "this path does not take that method; see /docs"}
+
+
+class ServeError(RecrouteError):
+    """A request that cannot be answered, with its HTTP status."""
+
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+
+
+def error_response(error: ServeError) -> Response:
+    """One line, ASCII, whatever it quotes."""
+    line = str(error)
+    body = json.dumps({"error": line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."}).encode()
+    return Response(body, error.status, error.headers, media_type="application/json")
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Give every error of the application its one shape."""
+    handlers: dict[Any, Any] = {
+        ServeError: _serve_error,
+        RecrouteError: _refused,
+        RequestValidationError: _invalid,
+        HTTPException: _http,
+        Exception: _defect,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def _serve_error(request: Request, error: ServeError) -> Response:
+    return error_response(error)
+
+
+async def _refused(request: Request, error: RecrouteError) -> Response:
+    return error_response(ServeError(422, str(error)))
+
+
+async def _invalid(request: Request, error: RequestValidationError) -> Response:
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        reason = first.get("ctx", {}).get("error", "it ends too early")
+        return error_response(ServeError(400, f"the body is no JSON: {reason} at character {first['loc'][-1]}"))
+    # Parts of a union are named by their type ("list[str]"), which is no key of the body.
+    place = ".".join(str(part) for part in first["loc"][1:] if "[" not in str(part) and part != "str") or "the body"
+    return error_response(ServeError(422, f"{place}: {first['msg'].removeprefix('Value error, ')}"))
+
+
+async def _http(request: Request, error: HTTPException) -> Response:
+    message = HINTS.get(error.status_code, str(error.detail))
+    return error_response(ServeError(error.status_code, message, dict(error.headers or {})))
+
+
+async def _defect(request: Request, error: Exception) -> Response:
+    # Starlette raises it again once this is sent, and the server logs the traceback.
+    return error_response(ServeError(500, "a defect of recroute; the server's log has the details"))

@@ -1,0 +1,57 @@
+"""The server process: socket, signals, threads."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+
+import uvicorn
+from fastapi import FastAPI
+from threadpoolctl import threadpool_limits
+
+from recroute.errors import RecrouteError
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; RecrouteError if the address is taken or is none."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (OSError, UnicodeError) as error:
+        raise RecrouteError(f"host {host!r} is no address of this machine: {error}") from None
+    found = socket.socket(family, kind, protocol)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(address)
+        found.listen(2048)
+    except OSError as error:
+        found.close()
+        raise RecrouteError(f"cannot listen on {host} port {port}: {error.strerror}; name another --port") from None
+    return found
+
+
+def run(app: FastAPI, listener: socket.socket, *, patience: float) -> None:
+    """Serve until SIGTERM, after which it returns, or Ctrl-C, after which it raises KeyboardInterrupt.
+
+    In both cases requests under way are answered first, for at most `patience` seconds. BLAS is held at one thread:
+    the cores are for requests beside each other.
+    """
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        lifespan="on",
+        timeout_graceful_shutdown=max(1, round(patience)),
+    )
+    # uvicorn raises the signal again when it is done; SIGTERM has then been heard.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with threadpool_limits(limits=1, user_api="blas"):
+            uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,186 @@
+"""Opt-in: `pytest tests/benchmarks/test_serve.py -s`. `recroute serve` under load from another process over loopback.
+
+Prints figures; the machine decides them, so nothing timed is asserted. The client is plain sockets in this process, and
+what it costs is printed: on a machine of few cores it takes its share of them. CPU times are those of the processes,
+which say on a busy machine what the wall clock cannot.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from recroute.data.sources import simulate
+from recroute.routers import make_router
+
+M = 1000
+SECONDS = float(os.environ.get("RECROUTE_SECONDS", "4"))  # of each measurement
+ROUTER = os.environ.get("RECROUTE_ROUTER", "svd")
+
+
+class Served:
+    """The server's process, and what the system says of it."""
+
+    def __init__(self, router: Path, *options: str) -> None:
+        ready = router.parent / f"ready-{time.monotonic_ns()}.json"
+        arguments = ["serve", str(router), "--port", "0", "--json", str(ready), "--quiet", *options]
+        self.process = subprocess.Popen([sys.executable, "-m", "recroute", *arguments])
+        while not ready.exists():
+            assert self.process.poll() is None
+            time.sleep(0.05)
+        facts = json.loads(ready.read_text())
+        self.port, self.url = facts["port"], facts["url"]
+
+    @property
+    def cpu(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def memory(self) -> float:
+        """Resident, in MB."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def metric(self, name: str) -> float:
+        text = httpx.get(self.url + "/metrics").text
+        return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(30) == 0
+
+
+@pytest.fixture(scope="module")
+def router(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("served") / "router"
+    make_router(ROUTER).fit(simulate(n_llms=M, n_instances=600)).save(path)
+    return path
+
+
+@pytest.fixture
+def served(router: Path) -> Iterator[Served]:
+    found = Served(router)
+    yield found
+    found.stop()
+
+
+def message(path: str, content: Any) -> bytes:
+    body = json.dumps(content).encode()
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> bytes:
+    writer.write(request)
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    assert head.startswith(b"http/1.1 200"), head
+    at = head.index(b"content-length:") + 15
+    return await reader.readexactly(int(head[at : head.index(b"\r\n", at)]))
+
+
+async def load(
+    port: int, requests: list[bytes], n_connections: int, *, seconds: float = 1e9, n: int = 10**9
+) -> list[float]:
+    """Latencies of requests, one after the other on each connection, until the time or the number is over."""
+    connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(n_connections)]
+    latencies: list[float] = []
+    end, left = time.perf_counter() + seconds, iter(range(n))
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while time.perf_counter() < end and (i := next(left, None)) is not None:
+            start = time.perf_counter()
+            await ask(reader, writer, requests[i % len(requests)])
+            latencies.append(time.perf_counter() - start)
+        writer.close()
+        await writer.wait_closed()
+
+    await asyncio.gather(*(one(*connection) for connection in connections))
+    return latencies
+
+
+def prompts() -> list[str]:
+    found = simulate(n_llms=3, n_instances=512, seed=1).prompts
+    assert found is not None
+    return list(found)
+
+
+def faster() -> str:
+    there = [name for name in ("httptools", "uvloop") if find_spec(name) is not None]
+    return f"with {' and '.join(there)}" if there else "without httptools and uvloop, as in [dev]"
+
+
+def test_rates_and_latencies(served: Served) -> None:
+    """Requests a second, and where the time goes."""
+    texts = prompts()
+    single = [message("/route", {"prompt": text}) for text in texts]
+    batch = [message("/route", {"prompt": texts[i : i + 64]}) for i in range(0, len(texts), 64)]
+    asyncio.run(load(served.port, single + batch, 4, n=1000))
+    print(f"\n{ROUTER}, {M} LLMs, {np.mean([len(text) for text in texts]):.0f} characters a prompt, {faster()}")
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {SECONDS:g} s each; times in ms of a request")
+    print(
+        f"{'':>10} {'conn.':>5} {'req/s':>7} {'prompts/s':>9} {'p50':>7} {'p99':>8} {'CPU':>6} {'recroute':>8} {'client':>7}"
+    )
+    for name, requests, size in (("single", single, 1), ("64 prompts", batch, 64)):
+        for n_connections in (1, 8, 64):
+            cpu, own = served.cpu, time.process_time()
+            inside, n_before = (
+                served.metric("recroute_routing_seconds_sum"),
+                served.metric("recroute_routing_seconds_count"),
+            )
+            start = time.perf_counter()
+            latencies = asyncio.run(load(served.port, requests, n_connections, seconds=SECONDS))
+            wall = time.perf_counter() - start
+            own, cpu, n = time.process_time() - own, served.cpu - cpu, len(latencies)
+            inside = served.metric("recroute_routing_seconds_sum") - inside
+            assert served.metric("recroute_routing_seconds_count") - n_before == n
+            p50, p99 = np.percentile(latencies, [50, 99]) * 1e3
+            print(
+                f"{name:>10} {n_connections:>5} {n / wall:>7.0f} {size * n / wall:>9.0f} {p50:>7.2f} {p99:>8.2f} "
+                f"{1e3 * cpu / n:>6.2f} {1e3 * inside / n:>8.2f} {1e3 * own / n:>7.2f}"
+            )
+    print("CPU: of the server; recroute: encoding, ranking and JSON, by the wall clock in its thread; client: its CPU")
+
+
+@pytest.mark.parametrize("with_feedback", [False, True])
+def test_memory_after_1000_and_100000_requests(router: Path, tmp_path: Path, with_feedback: bool) -> None:
+    served = Served(router, *(["--feedback", str(tmp_path), "--explore", "epsilon:0.05"] if with_feedback else []))
+    texts = [f"{text} {i}" for i, text in enumerate(prompts() * 4)]
+    requests = [message("/route", {"prompt": text, "k": 3}) for text in texts]
+    print(f"\n{'with feedback and exploration' if with_feedback else 'without feedback'}: MB resident after requests")
+    done = 0
+    for n in (1000, 10_000, 50_000, 100_000):
+        asyncio.run(load(served.port, requests, 16, n=n - done))
+        done = n
+        print(f"{n:>8} {served.memory:>8.1f}")
+    if with_feedback:
+        print(f"decisions.jsonl: {(tmp_path / 'decisions.jsonl').stat().st_size / done:.0f} bytes a decision")
+    served.stop()
+
+
+def test_feedback(router: Path, tmp_path: Path) -> None:
+    """Records on disk a second, each flushed before it is acknowledged."""
+    served = Served(router, "--feedback", str(tmp_path))
+    print("\nfeedback: connections, acknowledged a second, p50 and p99 in ms")
+    for n_connections in (1, 8, 64):
+        answer = httpx.post(served.url + "/route", json={"prompt": [f"prompt {i}" for i in range(250)]}).json()
+        more = httpx.post(served.url + "/route", json={"prompt": [f"prompt {i}" for i in range(250)]}).json()
+        ids = [route["decision_id"] for route in answer["routes"] + more["routes"]]
+        requests = [message("/feedback", {"decision_id": name, "score": 1.0}) for name in ids]
+        start = time.perf_counter()
+        latencies = asyncio.run(load(served.port, requests, n_connections, n=len(requests)))
+        rate = len(requests) / (time.perf_counter() - start)
+        p50, p99 = np.percentile(latencies, [50, 99]) * 1e3
+        print(f"{n_connections:>5} {rate:>7.0f} {p50:>7.2f} {p99:>8.2f}")
+    served.stop()

@@ -1,0 +1,191 @@
+"""Routes, LLMs, health, metrics, feedback, in one process."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from recroute.data.folder import read_records
+from recroute.data.preferences import pair_table
+from recroute.data.records import Records
+from recroute.routers import load_router, make_router
+from recroute.serve import Settings, create_app
+from recroute.serve.answer import instance_id
+from recroute.testing import planted_dataset
+
+MakeClient = Callable[..., TestClient]
+PROMPT = "multiply the integers number 7"
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_an_answer_ranks_as_the_router_does(make_client: MakeClient, router_dir: Path) -> None:
+    prompts = planted_dataset(seed=1).prompts
+    assert prompts is not None
+    served = make_client().post("/route", json={"prompt": prompts, "k": 3}).json()
+    expected = load_router(router_dir).rank(prompts, 3)
+    assert [[llm["llm_id"] for llm in route["llms"]] for route in served["routes"]] == expected.names
+    scores = [[llm["predicted_score"] for llm in route["llms"]] for route in served["routes"]]
+    np.testing.assert_allclose(scores, expected.predicted_score, atol=1e-6)
+    assert all(set(route) == {"llm_id", "llms"} for route in served["routes"])  # no feedback, no decision
+    assert len(served["router_version"]) == 16
+
+
+def test_one_prompt_is_a_list_of_one_and_the_pool_can_be_restricted(make_client: MakeClient) -> None:
+    client = make_client()
+    body = client.post("/route", json={"prompt": PROMPT, "llms": ["llm-2", "llm-1", "llm-2"], "k": 2}).json()
+    (route,) = body["routes"]
+    assert sorted(llm["llm_id"] for llm in route["llms"]) == ["llm-1", "llm-2"]
+    assert client.get("/llms").json()["llms"][0]["llm_id"] == "llm-0"
+
+
+def test_explain_adds_an_explanation(make_client: MakeClient) -> None:
+    (route,) = make_client().post("/route", json={"prompt": PROMPT, "explain": True}).json()["routes"]
+    assert set(route["explanation"]) == {"llms", "task", "neighbors"}
+
+
+def test_a_budget_goes_to_routers_that_weigh_cost(make_client: MakeClient, tmp_path: Path) -> None:
+    router = make_router("budgeted", router="svd", budget=2.0).fit(planted_dataset(costs=True))
+    router.save(tmp_path / "budgeted")
+    client = make_client(router_dir=tmp_path / "budgeted")
+    costs = {}
+    for budget in (1.1, 2.0):
+        answer = client.post("/route", json={"prompt": PROMPT, "budget": budget})
+        (route,) = answer.json()["routes"]
+        expected = router.with_target(budget=budget).rank([PROMPT])  # type: ignore[attr-defined]
+        assert route["llm_id"] == expected.names[0][0]
+        costs[budget] = route["llms"][0]["predicted_cost"]
+    assert costs[1.1] <= costs[2.0]
+    refused = client.post("/route", json={"prompt": PROMPT, "budget": 0.01})
+    assert refused.status_code == 422
+    assert "below the cheapest choice" in refused.json()["error"]
+    plain = make_client().post("/route", json={"prompt": PROMPT, "budget": 1})
+    assert "knows no budget" in plain.json()["error"]
+
+
+def test_a_score_becomes_a_record(make_client: MakeClient, router_dir: Path, tmp_path: Path) -> None:
+    client = make_client(feedback_dir=tmp_path)
+    (route,) = client.post("/route", json={"prompt": PROMPT, "k": 2}).json()["routes"]
+    given = {"decision_id": route["decision_id"], "score": 0.5, "cost": 0.01}
+    assert client.post("/feedback", json=given).json() == {"decision_id": route["decision_id"], "duplicate": False}
+    (record,) = lines(tmp_path / "records.jsonl")
+    assert record.pop("time")
+    router = load_router(router_dir)
+    assert router.encoder_ is not None
+    np.testing.assert_array_equal(np.float32(record.pop("vector")), router.encoder_.encode([PROMPT])[0])
+    assert record == {
+        "decision_id": route["decision_id"],
+        "instance_id": instance_id(PROMPT),
+        "llm_id": route["llm_id"],
+        "score": 0.5,
+        "cost": 0.01,
+        "propensity": None,
+        "encoder": router.encoder_.name,
+    }
+    assert len(Records(read_records(tmp_path / "records.jsonl"))) == 1
+    assert PROMPT not in (tmp_path / "decisions.jsonl").read_text()
+
+
+def test_prompts_are_kept_only_if_asked_for(make_client: MakeClient, tmp_path: Path) -> None:
+    client = make_client(feedback_dir=tmp_path, log_prompts=True)
+    (route,) = client.post("/route", json={"prompt": PROMPT}).json()["routes"]
+    client.post("/feedback", json={"decision_id": route["decision_id"], "score": 1})
+    assert [record["prompt"] for record in lines(tmp_path / "records.jsonl")] == [PROMPT]
+
+
+def test_a_preference_becomes_a_battle(make_client: MakeClient, tmp_path: Path) -> None:
+    client = make_client(feedback_dir=tmp_path)
+    (route,) = client.post("/route", json={"prompt": PROMPT}).json()["routes"]
+    battle = {"llm_a": "llm-0", "llm_b": "llm-3", "outcome": "loss"}
+    given = {"decision_id": route["decision_id"], "preference": battle}
+    assert client.post("/feedback", json=given).status_code == 200
+    table = pair_table(read_records(tmp_path / "preferences.jsonl"), "preferences.jsonl")
+    assert table.rows() == [(instance_id(PROMPT), "llm-0", "llm-3", 0.0)]
+    given["preference"] = {**battle, "llm_b": "nobody"}
+    assert "unknown llm 'nobody'" in client.post("/feedback", json=given).json()["error"]
+
+
+def test_the_same_feedback_again_is_kept_once_and_other_feedback_refused(
+    make_client: MakeClient, tmp_path: Path
+) -> None:
+    client = make_client(feedback_dir=tmp_path)
+    (route,) = client.post("/route", json={"prompt": PROMPT, "k": 2}).json()["routes"]
+    given = {"decision_id": route["decision_id"], "score": 1.0}
+    assert [client.post("/feedback", json=given).json()["duplicate"] for _ in range(2)] == [False, True]
+    other = client.post("/feedback", json={**given, "score": 0.0})
+    assert other.status_code == 409
+    assert "another score already" in other.json()["error"]
+    assert len(lines(tmp_path / "records.jsonl")) == 1
+    battle = {"llm_a": "llm-0", "llm_b": "llm-3", "outcome": "win"}
+    preference = {"decision_id": route["decision_id"], "preference": battle}
+    assert client.post("/feedback", json=preference).json()["duplicate"] is False
+
+
+def test_feedback_on_another_named_llm_has_no_propensity(make_client: MakeClient, tmp_path: Path) -> None:
+    client = make_client(feedback_dir=tmp_path, explore="epsilon:0.5", seed=3)
+    (route,) = client.post("/route", json={"prompt": PROMPT, "k": 2}).json()["routes"]
+    given = {"decision_id": route["decision_id"], "score": 1.0}
+    not_named = client.post("/feedback", json={**given, "llm_id": "nobody"})
+    assert not_named.status_code == 422
+    assert client.post("/feedback", json={**given, "llm_id": route["llms"][1]["llm_id"]}).status_code == 200
+    assert [record["propensity"] for record in lines(tmp_path / "records.jsonl")] == [None]
+
+
+def test_decisions_and_feedback_outlive_a_restart(make_client: MakeClient, router_dir: Path, tmp_path: Path) -> None:
+    with TestClient(create_app(Settings(router_dir=router_dir, feedback_dir=tmp_path))) as client:
+        body = client.post("/route", json={"prompt": [PROMPT, "other"]}).json()
+        first, second = (route["decision_id"] for route in body["routes"])
+        client.post("/feedback", json={"decision_id": first, "score": 1.0})
+    with (tmp_path / "records.jsonl").open("a") as file:
+        file.write('{"decision_id":"torn')
+    with (tmp_path / "decisions.jsonl").open("a") as file:
+        file.write("{")
+    client = make_client(feedback_dir=tmp_path)
+    assert client.post("/feedback", json={"decision_id": first, "score": 1.0}).json()["duplicate"] is True
+    assert client.post("/feedback", json={"decision_id": second, "score": 0.0}).json()["duplicate"] is False
+    assert [record["score"] for record in lines(tmp_path / "records.jsonl")] == [1.0, 0.0]
+    assert len(lines(tmp_path / "decisions.jsonl")) == 2
+
+
+@pytest.mark.parametrize("decision_id", ["0-0123456789abcdef", "fffffffffffff-0123456789abcdef"])
+def test_an_unknown_decision_is_not_found(make_client: MakeClient, tmp_path: Path, decision_id: str) -> None:
+    client = make_client(feedback_dir=tmp_path)
+    client.post("/route", json={"prompt": PROMPT})
+    assert client.post("/feedback", json={"decision_id": decision_id, "score": 1.0}).status_code == 404
+
+
+def test_without_a_folder_there_is_no_feedback(make_client: MakeClient) -> None:
+    answer = make_client().post("/feedback", json={"decision_id": "0-0123456789abcdef", "score": 1.0})
+    assert answer.status_code == 409
+    assert answer.json() == {"error": "this server keeps no feedback; start it with --feedback DIR"}
+
+
+def test_two_servers_do_not_share_a_feedback_folder(make_client: MakeClient, tmp_path: Path) -> None:
+    make_client(feedback_dir=tmp_path)
+    with pytest.raises(ValueError, match="another server keeps its feedback"):
+        make_client(feedback_dir=tmp_path)
+
+
+def test_metrics_count_requests_choices_and_feedback(make_client: MakeClient, tmp_path: Path) -> None:
+    client = make_client(feedback_dir=tmp_path)
+    (route,) = client.post("/route", json={"prompt": PROMPT}).json()["routes"]
+    client.post("/feedback", json={"decision_id": route["decision_id"], "score": 1.0})
+    client.get("/no/such/path")
+    client.post("/route", json={})
+    text, version = client.get("/metrics").text, client.get("/healthz").json()["router_version"]
+    for line in (
+        'recroute_http_requests_total{path="/route",status="200"} 1.0',
+        'recroute_http_requests_total{path="/route",status="422"} 1.0',
+        'recroute_http_requests_total{path="other",status="404"} 1.0',
+        'recroute_http_request_seconds_count{path="/route"} 2.0',
+        "recroute_routing_seconds_count 1.0",
+        f'recroute_chosen_llm_total{{llm="{route["llm_id"]}"}} 1.0',
+        'recroute_feedback_total{duplicate="false",kind="score"} 1.0',
+        f'recroute_router_info{{n_llms="6",name="svd",version="{version}"}} 1.0',
+    ):
+        assert line in text.splitlines()
