@@ -57,7 +57,8 @@ def test_every_extra_says_what_it_adds() -> None:
 def test_a_missing_library_comes_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recroute.cli.env.find_spec", lambda name: None)
     lacking = unavailable_routers()
-    assert lacking == {"lightfm": "pip install 'recroute[lightfm]'", "mlc": "pip install 'recroute[text]'"}
+    assert lacking["lightfm"] == "pip install 'recroute[lightfm]'"
+    assert lacking["mlc"] == "pip install 'recroute[text]'"
     monkeypatch.setattr("recroute.cli.env.find_spec", lambda name: object())
     assert unavailable_routers() == {}
 
