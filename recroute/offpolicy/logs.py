@@ -11,12 +11,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.data import Dataset, Records
-from recroute.data.folder import read_records
+from recroute.data import Dataset, Encoder, Records
+from recroute.data.encoding import Named
+from recroute.data.feedback import read_feedback_records
 from recroute.data.records import number_column, require_columns, text_column
 from recroute.errors import DataError
 
-PROPENSITY = "propensity"
+PROPENSITY, DECISION = "propensity", "decision_id"
 TEXTS = ("prompt", "task")
 
 
@@ -29,7 +30,8 @@ class Logs:
     table : polars.DataFrame
         One row per decision: `instance_id str, llm_id str` (the LLM that answered), `score f32 in [0, 1]`,
         `propensity f64 in (0, 1]` (the probability with which it was chosen for this prompt) and, if known,
-        `cost f32 USD, prompt str, task str`. Other columns, such as a time, are left out.
+        `cost f32 USD, prompt str, task str`, or `vector` (list of float) and `encoder str`, the name of the space that
+        all vectors are of. Other columns, such as a time, are left out.
     source : str
         What messages call it.
 
@@ -37,7 +39,7 @@ class Logs:
     ------
     DataError
         For what `Records` refuses, a propensity that is missing, no number or outside (0, 1], a missing prompt or
-        task, and an instance that stands twice.
+        task, vectors that are missing or of two encoders, and an instance that stands twice.
     """
 
     table: pl.DataFrame
@@ -51,6 +53,9 @@ class Logs:
         texts = [name for name in TEXTS if name in table.columns]
         for name in texts:
             table = text_column(table, name, self.source)
+        if "vector" in table.columns:
+            _check_vectors(table, self.source)
+            texts += ["vector", "encoder"]
         object.__setattr__(self, "table", records.hstack(table.select(PROPENSITY, *texts)))
         twice = self.table.filter(pl.col("instance_id").is_duplicated())["instance_id"]
         if len(twice):
@@ -87,7 +92,11 @@ class Logs:
         )
         texts = [name for name in TEXTS if name in self.table.columns]
         instances = self.table.select("instance_id", *texts)
-        vectors, encoder = None, None
+        vectors: NDArray[np.float32] | None = None
+        encoder: Encoder | None = None
+        if "vector" in self.table.columns:
+            vectors = np.array(self.table["vector"].to_list(), dtype=np.float32)
+            encoder = Named(self.table["encoder"][0])
         if known is not None:
             known = known.take_instances(self._positions(known))
             instances, vectors, encoder = known.instances, known.embeddings, known.encoder
@@ -108,14 +117,37 @@ class Logs:
 
 
 def read_logs(path: str | Path) -> Logs:
-    """Read logs from a .parquet, .csv or .jsonl file.
+    """Read logs from a .parquet, .csv or .jsonl file, such as the `records.jsonl` of a service.
+
+    Of the rows with one `decision_id` the first counts. With these, an instance may stand twice, because the same
+    prompt was routed again: from its second row on its id is that of the instance and of the decision.
 
     Raises DataError if there is none, or its content is not what `Logs` asks for.
     """
     path = Path(path)
     if not path.is_file():
         raise DataError(f"no logs at {path}; name a .parquet, .csv or .jsonl file")
-    return Logs(read_records(path), path.name)
+    return Logs(_by_decision(read_feedback_records(path)), path.name)
+
+
+def _by_decision(table: pl.DataFrame) -> pl.DataFrame:
+    """One row for each decision, each with an id of its own; a table without decisions as it is."""
+    if DECISION not in table.columns or table[DECISION].null_count() or "instance_id" not in table.columns:
+        return table
+    table = table.unique(DECISION, keep="first", maintain_order=True)
+    again = pl.concat_str("instance_id", DECISION, separator="/")
+    first = pl.col("instance_id").is_first_distinct()
+    return table.with_columns(instance_id=pl.when(first).then("instance_id").otherwise(again))
+
+
+def _check_vectors(table: pl.DataFrame, source: str) -> None:
+    if "encoder" not in table.columns or table["encoder"].n_unique() != 1 or table["encoder"].null_count():
+        raise DataError(
+            f"the vectors of {source} are not all of one encoder; keep the rows of one, or leave vector out"
+        )
+    lengths = table["vector"].list.len()
+    if lengths.null_count() or lengths.n_unique() != 1:
+        raise DataError(f"the vectors of {source} are missing or of different lengths; mend them, or leave vector out")
 
 
 def _check_propensities(table: pl.DataFrame, source: str) -> None:

@@ -207,3 +207,20 @@ def test_vectors_that_came_with_the_data(data: Dataset, later: Dataset, tmp_path
         assert (refreshed.score(prompts) - each.score(prompts)).mean(axis=0).argmin() == router.llm_ids_.position(
             favourite(router, prompts)
         )
+
+
+def test_answers_make_the_router_surer_of_an_llm_that_has_changed(
+    make: Make, later: Dataset, test: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_fit(router: Router, x: Dataset, llms: list[str] | None = None, reducible: bool = False) -> np.ndarray:
+        return np.full_like(router.score(x, llms), 0.3)
+
+    monkeypatch.setattr(Router, "score_std", of_fit, raising=False)
+    router = make("svd")
+    broken = favourite(router, later)
+    refreshed = router.refresh(Feedback(answers(router, later, broken)))
+    std = refreshed.score_std(test)
+    assert std.shape == refreshed.score(test).shape
+    assert (std <= 0.3 + 1e-6).all()
+    assert std.mean(axis=0).argmin() == router.llm_ids_.position(broken)
+    np.testing.assert_allclose(refreshed.score_std(test, [broken])[:, 0], std[:, router.llm_ids_.position(broken)])
