@@ -221,6 +221,5 @@ def test_answers_make_the_router_surer_of_an_llm_that_has_changed(
     refreshed = router.refresh(Feedback(answers(router, later, broken)))
     std = refreshed.score_std(test)
     assert std.shape == refreshed.score(test).shape
-    assert (std <= 0.3 + 1e-6).all()
     assert std.mean(axis=0).argmin() == router.llm_ids_.position(broken)
     np.testing.assert_allclose(refreshed.score_std(test, [broken])[:, 0], std[:, router.llm_ids_.position(broken)])
