@@ -209,7 +209,7 @@ def test_vectors_that_came_with_the_data(data: Dataset, later: Dataset, tmp_path
         )
 
 
-def test_answers_make_the_router_surer_of_an_llm_that_has_changed(
+def test_answers_make_the_router_surer_of_the_llms_that_gave_them(
     make: Make, later: Dataset, test: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def of_fit(router: Router, x: Dataset, llms: list[str] | None = None, reducible: bool = False) -> np.ndarray:
@@ -218,8 +218,11 @@ def test_answers_make_the_router_surer_of_an_llm_that_has_changed(
     monkeypatch.setattr(Router, "score_std", of_fit, raising=False)
     router = make("svd")
     broken = favourite(router, later)
-    refreshed = router.refresh(Feedback(answers(router, later, broken)))
+    table = answers(router, later, broken)
+    refreshed = router.refresh(Feedback(table))
     std = refreshed.score_std(test)
     assert std.shape == refreshed.score(test).shape
-    assert std.mean(axis=0).argmin() == router.llm_ids_.position(broken)
+    answered = np.isin(list(router.llm_ids_), table["llm_id"])
+    assert 0 < answered.sum() < len(answered)
+    assert std[:, answered].mean(axis=0).max() < std[:, ~answered].mean(axis=0).min()
     np.testing.assert_allclose(refreshed.score_std(test, [broken])[:, 0], std[:, router.llm_ids_.position(broken)])
