@@ -43,3 +43,12 @@ class Precomputed:
             f"the vectors of {self.source!r} came with the data set and new text cannot get one; "
             "fit with --encoder tfidf to route raw prompts, or, where you have the model, with --encoder sentence:MODEL"
         )
+
+
+@dataclass(frozen=True)
+class Named(Precomputed):
+    """Vectors of a space that is known by its encoder's name only, such as those that a service logs."""
+
+    @property
+    def name(self) -> str:
+        return self.source

@@ -129,6 +129,17 @@ def read_feedback(path: str | Path) -> Feedback:
     return Feedback(**found, source=path.name, notes=tuple(notes))
 
 
+def read_feedback_records(path: Path) -> pl.DataFrame:
+    """The table of one file as it is on disk, unchecked, without a last line that is torn.
+
+    Raises DataError if it cannot be read or has no row.
+    """
+    table = _read(path, [])
+    if table is None:
+        raise DataError(f"{path.name} has no rows yet; one row per answer is needed")
+    return table
+
+
 def _read(path: Path, notes: list[str]) -> pl.DataFrame | None:
     """The table of a file, None where it has no row yet."""
     if path.suffix != ".jsonl":

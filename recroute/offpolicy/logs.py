@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,25 +12,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, Encoder, Records
-from recroute.data.folder import read_records
+from recroute.data.encoding import Named
+from recroute.data.feedback import RECORDS, read_feedback_records
 from recroute.data.records import number_column, require_columns, text_column
 from recroute.errors import DataError
 
-PROPENSITY = "propensity"
+PROPENSITY, DECISION = "propensity", "decision_id"
 TEXTS = ("prompt", "task")
-VECTORS = ("vector", "encoder")
-DECISION = "decision_id"
-SERVED, OWN = "records.jsonl", b'{"decision_id":'
-
-
-@dataclass(frozen=True)
-class LoggedVectors:
-    """Vectors that were logged in place of texts: `name` is that of the encoder that made them."""
-
-    name: str
-
-    def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
-        raise DataError(f"the logs have vectors of {self.name} and no prompts; give the logs a prompt column")
 
 
 @dataclass(frozen=True)
@@ -43,7 +30,8 @@ class Logs:
     table : polars.DataFrame
         One row per decision: `instance_id str, llm_id str` (the LLM that answered), `score f32 in [0, 1]`,
         `propensity f64 in (0, 1]` (the probability with which it was chosen for this prompt) and, if known,
-        `cost f32 USD, prompt str, task str`. Other columns, such as a time, are left out.
+        `cost f32 USD, prompt str, task str`, or `vector` (list of float) and `encoder str`, the name of the space that
+        all vectors are of. Other columns, such as a time, are left out.
     source : str
         What messages call it.
 
@@ -51,7 +39,7 @@ class Logs:
     ------
     DataError
         For what `Records` refuses, a propensity that is missing, no number or outside (0, 1], a missing prompt or
-        task, and an instance that stands twice.
+        task, vectors that are missing or of two encoders, and an instance that stands twice.
     """
 
     table: pl.DataFrame
@@ -65,10 +53,10 @@ class Logs:
         texts = [name for name in TEXTS if name in table.columns]
         for name in texts:
             table = text_column(table, name, self.source)
-        vectors = [name for name in VECTORS if name in table.columns]
-        if vectors:
+        if "vector" in table.columns:
             _check_vectors(table, self.source)
-        object.__setattr__(self, "table", records.hstack(table.select(PROPENSITY, *texts, *vectors)))
+            texts += ["vector", "encoder"]
+        object.__setattr__(self, "table", records.hstack(table.select(PROPENSITY, *texts)))
         twice = self.table.filter(pl.col("instance_id").is_duplicated())["instance_id"]
         if len(twice):
             raise DataError(
@@ -108,14 +96,15 @@ class Logs:
         )
         texts = [name for name in TEXTS if name in self.table.columns]
         instances = self.table.select("instance_id", *texts)
-        vectors, encoder = None, None
+        vectors: NDArray[np.float32] | None = None
+        encoder: Encoder | None = None
+        if "vector" in self.table.columns:
+            vectors = np.array(self.table["vector"].to_list(), dtype=np.float32)
+            name = self.table["encoder"][0]
+            encoder = next((one for one in encoders if one.name == name), Named(name))
         if known is not None:
             known = known.take_instances(self._positions(known))
             instances, vectors, encoder = known.instances, known.embeddings, known.encoder
-        elif "vector" in self.table.columns:
-            vectors = np.array(self.table["vector"].to_list(), dtype=np.float32)
-            name = self.table["encoder"][0]
-            encoder = next((one for one in encoders if one.name == name), LoggedVectors(name))
         names = list(dict.fromkeys([*sorted(set(records["llm_id"])), *llms]))
         table = pl.DataFrame({"llm_id": names})
         dataset = Dataset.from_records(records, name=self.source, instances=instances, llms=table)
@@ -135,16 +124,17 @@ class Logs:
 def read_logs(path: str | Path) -> Logs:
     """Read logs from a .parquet, .csv or .jsonl file, or from the folder where recroute serve keeps feedback.
 
-    Of records with a `decision_id`, which such a folder has, it is the instance's id, for a prompt may be routed again;
-    and those without a propensity are left out: they were not chosen by chance, and `source` tells how many they are.
+    Of the rows with one `decision_id` the first counts. With these, an instance may stand twice, because the same
+    prompt was routed again: from its second row on its id is that of the instance and of the decision. Rows without a
+    propensity are left out there: they were not chosen by chance, and `source` tells how many they are.
 
     Raises DataError if there is none, or its content is not what `Logs` asks for.
     """
     path = Path(path)
-    path = path / SERVED if path.is_dir() else path
+    path = path / RECORDS if path.is_dir() else path
     if not path.is_file():
         raise DataError(f"no logs at {path}; name a .parquet, .csv or .jsonl file, or a folder of feedback")
-    table = _read_lines(path) if path.suffix == ".jsonl" else read_records(path)
+    table = read_feedback_records(path)
     if DECISION not in table.columns:
         return Logs(table, path.name)
     known = table.drop_nulls(PROPENSITY) if PROPENSITY in table.columns else table.clear()
@@ -153,27 +143,28 @@ def read_logs(path: str | Path) -> Logs:
             f"no record of {path} has a propensity; serve with --explore to log choices that tell of others"
         )
     left_out = f" (without {table.height - known.height} choices not made by chance)" * (known.height < table.height)
-    known = known.with_columns(pl.col(DECISION).alias("instance_id"))
-    return Logs(known.select(name for name in known.columns if known[name].dtype != pl.Null), path.name + left_out)
+    known = known.select(name for name in known.columns if known[name].dtype != pl.Null)
+    return Logs(_by_decision(known), path.name + left_out)
 
 
-def _read_lines(path: Path) -> pl.DataFrame:
-    """The table of a file of JSON lines, without a last one that has no end: it is being written, or was torn."""
-    content = path.read_bytes()
-    end = content.rfind(b"\n") + 1
-    if not content.startswith(OWN) or not 0 < end < len(content):
-        return read_records(path)
-    return pl.read_ndjson(io.BytesIO(content[:end]), infer_schema_length=None)
+def _by_decision(table: pl.DataFrame) -> pl.DataFrame:
+    """One row for each decision, each with an id of its own; a table without decisions as it is."""
+    if DECISION not in table.columns or table[DECISION].null_count() or "instance_id" not in table.columns:
+        return table
+    table = table.unique(DECISION, keep="first", maintain_order=True)
+    again = pl.concat_str("instance_id", DECISION, separator="/")
+    first = pl.col("instance_id").is_first_distinct()
+    return table.with_columns(instance_id=pl.when(first).then("instance_id").otherwise(again))
 
 
 def _check_vectors(table: pl.DataFrame, source: str) -> None:
-    """Raise DataError unless every row has a vector, all of one space."""
-    spaces = table["encoder"].unique().to_list() if "encoder" in table.columns else list[str]()
-    if "vector" not in table.columns or len(spaces) != 1 or table["vector"].null_count() or spaces[0] is None:
+    if "encoder" not in table.columns or table["encoder"].n_unique() != 1 or table["encoder"].null_count():
         raise DataError(
-            f"the vectors of {source} are not all of one encoder; take the rows of one, or leave the vectors out and "
-            "give a prompt column"
+            f"the vectors of {source} are not all of one encoder; keep the rows of one, or leave vector out"
         )
+    lengths = table["vector"].list.len()
+    if lengths.null_count() or lengths.n_unique() != 1:
+        raise DataError(f"the vectors of {source} are missing or of different lengths; mend them, or leave vector out")
 
 
 def _check_propensities(table: pl.DataFrame, source: str) -> None:

@@ -361,11 +361,11 @@ class Router(ABC):
         """Numbers of the decisions that earlier refreshes took in, uint64 (k,); see `Feedback.decisions`."""
         return np.zeros(0, dtype=np.uint64)
 
-    def _refreshed(self, answers: Answers, background: Background | None) -> Router:
-        """A router with these answers; `background` is what is kept of the training data."""
+    def _refreshed(self, answers: Answers, training: Dataset | None) -> Router:
+        """A router with these answers; `training` are prompts it was fitted on, if it keeps them."""
         from recroute.routers.refreshed import Refreshed
 
-        return Refreshed.around(self, background)._refreshed(answers, background)
+        return Refreshed.around(self, training)._refreshed(answers, training)
 
     def _add_llms(self, new: NewLLMs) -> None:
         """Append to everything that has an entry for each LLM, in place; `llm_ids_` is not extended yet."""

@@ -20,7 +20,6 @@ from recroute.routers.trade_off import GRID, Curve, cost_range
 
 if TYPE_CHECKING:
     from recroute.routers.refresh.answers import Answers
-    from recroute.routers.unseen.background import Background
     from recroute.routers.unseen.new_llms import NewLLMs
 
 Index = NDArray[np.int64]
@@ -149,10 +148,10 @@ class Budgeted(Composite):
     def decisions_taken_in(self) -> NDArray[np.uint64]:
         return self.parts_[0].decisions_taken_in()
 
-    def _refreshed(self, answers: Answers, background: Background | None) -> Self:
+    def _refreshed(self, answers: Answers, training: Dataset | None) -> Self:
         """The same trade-off, of the refreshed router's predicted scores."""
         found = copy(self)
-        found.parts_ = [self.parts_[0]._refreshed(answers, background)]
+        found.parts_ = [self.parts_[0]._refreshed(answers, training)]
         found.router = found.parts_[0].label
         return found
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
+from recroute.errors import RouterError
 from recroute.routers.base import Instances, Router, Scores, TextRouter, fitted, setting
 from recroute.routers.parts import Composite, fit_parts
 from recroute.routers.refresh.answers import Answers, predicted_cells
@@ -18,7 +19,6 @@ from recroute.routers.refresh.basis import evenly, principal_directions, trainin
 from recroute.routers.refresh.posterior import Posterior, fit_posterior, variances
 from recroute.routers.refresh.sums import Sums
 from recroute.routers.registry import make_router
-from recroute.routers.unseen.background import Background
 
 if TYPE_CHECKING:
     from recroute.routers.unseen.new_llms import NewLLMs
@@ -60,8 +60,8 @@ class Refreshed(Composite):
     sums_: Sums = fitted(array=False)
 
     @classmethod
-    def around(cls, router: Router, background: Background | None) -> Self:
-        """A fitted router, and nothing observed since; `background` is what is kept of its training data."""
+    def around(cls, router: Router, training: Dataset | None) -> Self:
+        """A fitted router, and nothing observed since; `training` are prompts it was fitted on."""
         views = router.views if isinstance(router, TextRouter) else "all"
         found = cls(router=router.label, views=views, seed=router.seed)
         found.llm_ids_, found.llm_mean_ = router.llm_ids_, router.llm_mean_
@@ -69,7 +69,7 @@ class Refreshed(Composite):
         inside = copy(router)
         inside.background_ = None  # the whole keeps it
         found.parts_ = [inside]
-        found._start(training_vectors(router, background))
+        found._start(training_vectors(router, training))
         return found
 
     def part_names(self) -> Sequence[str]:
@@ -98,7 +98,7 @@ class Refreshed(Composite):
     def decisions_taken_in(self) -> NDArray[np.uint64]:
         return self.decisions_
 
-    def _refreshed(self, answers: Answers, background: Background | None) -> Self:
+    def _refreshed(self, answers: Answers, training: Dataset | None) -> Self:
         found, inside = copy(self), self.parts_[0]
         predicted = predicted_cells(inside, answers.scored, answers.llm_index)
         of_a, of_b = (predicted_cells(inside, answers.fought, llms) for llms in (answers.llm_a, answers.llm_b))
@@ -136,6 +136,35 @@ class Refreshed(Composite):
         mine, its = self.encoder_, router.encoder_
         same = not isinstance(router, TextRouter) or (mine is not None and its is not None and mine.name == its.name)
         return same and all(self._of_one_space(part) for part in getattr(router, "parts_", ()))
+
+    def score_std(
+        self,
+        instances: Instances,
+        llms: Sequence[str] | NDArray[np.integer] | None = None,
+        *,
+        reducible: bool = False,
+    ) -> Scores:
+        """That of the router inside, less the part of an LLM's own error that feedback has told.
+
+        Parameters and errors are those of `Router.score_std`.
+        """
+        of_fit = getattr(self._inside(), "score_std", None)
+        if of_fit is None:
+            raise RouterError(f"{self.parts_[0].label} cannot say how sure it is")
+        before, after = self.correction_variance(instances, self.llm_index(llms))
+        known = of_fit(instances, llms, reducible=reducible).astype(np.float64)
+        return np.asarray(np.sqrt(np.maximum(known**2 - before, 0) + after), dtype=np.float32)
+
+    def _inside(self) -> Router:
+        """The router inside with what is kept of its training data; made once, because it keeps what it learns."""
+        part, background = self.parts_[0], self.background_
+        of_part, found = vars(self).get("_inside_kept", (None, None))
+        if of_part is not part or found is None or found.background_ is not background:
+            found = copy(part)
+            found.background_ = background
+            self._inside_kept = part, found
+        kept: Router = found
+        return kept
 
     def correction_variance(self, instances: Instances, llm_index: NDArray[np.int64]) -> tuple[Array, Array]:
         """Variance f64 (b, m) of an LLM's own error, before and after what has been observed."""

@@ -8,7 +8,7 @@ import pytest
 
 from recroute.data import Dataset
 from recroute.errors import DataError, RecrouteError, RouterError
-from recroute.offpolicy import Logs, choice_probabilities, read_logs, simulate_logs
+from recroute.offpolicy import Logs, choice_probabilities, off_policy, read_logs, simulate_logs
 from recroute.routers import make_router
 
 GOOD = {"instance_id": ["a", "b"], "llm_id": ["x", "y"], "score": [0.0, 0.5], "propensity": [1.0, 0.25]}
@@ -106,3 +106,30 @@ def test_logs_of_a_matrix_with_holes_cannot_be_simulated() -> None:
     data = Dataset.from_records(records)
     with pytest.raises(RecrouteError, match="lacks 1 scores"):
         simulate_logs(data, make_router("best_single").fit(data))
+
+
+def test_the_records_of_a_service_are_logs_with_vectors_in_place_of_prompts(tmp_path: Path, planted: Dataset) -> None:
+    router = make_router("knn").fit(planted)
+    simulated = simulate_logs(planted, router, epsilon=0.5, seed=0)
+    assert router.encoder_ is not None
+    table = simulated.table.drop("prompt", "task").with_columns(
+        decision_id=pl.Series([f"d{i}" for i in range(len(simulated))]),
+        vector=pl.Series(router.encoder_.encode(planted.prompts or []).tolist()),
+        encoder=pl.lit(router.encoder_.name),
+    )
+    path = tmp_path / "records.jsonl"
+    pl.concat([table, table[:3]]).write_ndjson(path)  # a decision that was sent twice
+    with path.open("a") as file:
+        file.write('{"instance_id": "torn')
+    logs = read_logs(path)
+    assert len(logs) == len(simulated)
+    np.testing.assert_allclose(router.score(logs.dataset(llms=list(router.llm_ids_))), router.score(planted), atol=1e-5)
+    rows = off_policy(logs, {"fitted": router, "on the logs": make_router("hierarchy")}, n_folds=2).rows
+    assert rows.filter(pl.col("metric") == "mean_score")["value"].is_finite().all()
+    again = table.with_columns(instance_id=pl.lit("same"))
+    again.write_ndjson(path)
+    assert read_logs(path).table["instance_id"][:2].to_list() == ["same", "same/d1"]
+    with pytest.raises(DataError, match="not all of one encoder"):
+        Logs(
+            table.with_columns(encoder=pl.when(pl.int_range(pl.len()) == 1).then(pl.lit("other")).otherwise("encoder"))
+        )

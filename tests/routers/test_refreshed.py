@@ -207,3 +207,22 @@ def test_vectors_that_came_with_the_data(data: Dataset, later: Dataset, tmp_path
         assert (refreshed.score(prompts) - each.score(prompts)).mean(axis=0).argmin() == router.llm_ids_.position(
             favourite(router, prompts)
         )
+
+
+def test_answers_make_the_router_surer_of_the_llms_that_gave_them(
+    make: Make, later: Dataset, test: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_fit(router: Router, x: Dataset, llms: list[str] | None = None, reducible: bool = False) -> np.ndarray:
+        return np.full_like(router.score(x, llms), 0.3)
+
+    monkeypatch.setattr(Router, "score_std", of_fit, raising=False)
+    router = make("svd")
+    broken = favourite(router, later)
+    table = answers(router, later, broken)
+    refreshed = router.refresh(Feedback(table))
+    std = refreshed.score_std(test)
+    assert std.shape == refreshed.score(test).shape
+    answered = np.isin(list(router.llm_ids_), table["llm_id"])
+    assert 0 < answered.sum() < len(answered)
+    assert std[:, answered].mean(axis=0).max() < std[:, ~answered].mean(axis=0).min()
+    np.testing.assert_allclose(refreshed.score_std(test, [broken])[:, 0], std[:, router.llm_ids_.position(broken)])

@@ -12,7 +12,6 @@ from recroute.data.dataset import Dataset, with_task
 from recroute.encoders import vectors_of
 from recroute.errors import RouterError
 from recroute.routers.base import Router
-from recroute.routers.unseen.background import Background
 
 Array = NDArray[np.float64]
 MAX_PROMPTS = 2000
@@ -42,19 +41,30 @@ def principal_directions(vectors: NDArray[np.float32] | None, n_dims: int) -> tu
     return centre, projection * np.sign(largest)  # an eigenvector's sign is arbitrary
 
 
-def training_vectors(router: Router, background: Background | None) -> NDArray[np.float32] | None:
-    """Vectors f32 (n, d) of at most 2,000 training prompts; None if the router reads no text or they are not kept."""
-    encoder = router.encoder_
-    if background is None or encoder is None or router.reads not in ("text", "prompts"):
+def training_prompts(router: Router) -> Dataset | None:
+    """At most 2,000 training prompts, with vectors where they are kept; None if the router keeps none."""
+    background = router.background_
+    if background is None:
         return None
-    data = background.train
-    if data is None:
-        ids = pl.DataFrame({"llm_id": list(router.llm_ids_)})
-        empty = np.zeros(0, dtype=np.int64)
-        matrix = InteractionMatrix.from_coordinates(empty, empty, [], (background.prompts.height, ids.height))
-        data = Dataset("the training prompts", matrix, with_task(background.prompts), ids)
+    if background.train is not None:
+        return background.train.take_instances(evenly(background.train.n_instances))
+    rows = evenly(background.prompts.height)
+    ids = pl.DataFrame({"llm_id": list(router.llm_ids_)})
+    empty = np.zeros(0, dtype=np.int64)
+    matrix = InteractionMatrix.from_coordinates(empty, empty, [], (len(rows), ids.height))
+    data = Dataset("the training prompts", matrix, with_task(background.prompts[rows]), ids)
+    vectors = getattr(getattr(background, "evidence", None), "vectors", None)
+    if vectors is None or router.encoder_ is None:
+        return data
+    return data.with_embeddings(np.asarray(vectors[rows], dtype=np.float32), router.encoder_)
+
+
+def training_vectors(router: Router, training: Dataset | None) -> NDArray[np.float32] | None:
+    """Vectors f32 (n, d) of training prompts; None if the router reads no text or they cannot be had."""
+    if training is None or router.encoder_ is None or router.reads not in ("text", "prompts"):
+        return None
     try:
-        return vectors_of(data.take_instances(evenly(data.n_instances)), encoder)
+        return vectors_of(training, router.encoder_)
     except RouterError:  # the vectors were made elsewhere, or there are no texts
         return None
 

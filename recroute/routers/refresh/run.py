@@ -6,6 +6,7 @@ from recroute.data.feedback import Feedback
 from recroute.errors import RouterError
 from recroute.routers.base import Router
 from recroute.routers.refresh.answers import Answers
+from recroute.routers.refresh.basis import training_prompts
 
 
 def refresh(router: Router, feedback: Feedback) -> Router:
@@ -16,4 +17,4 @@ def refresh(router: Router, feedback: Feedback) -> Router:
             f"{router.label} predicts no scores from data and has nothing to refresh; take another router"
         )
     new = feedback.without(router.decisions_taken_in())
-    return router if new is None else router._refreshed(Answers.of(new, router), router.background_)
+    return router if new is None else router._refreshed(Answers.of(new, router), training_prompts(router))
