@@ -111,7 +111,7 @@ async def load(
 
 
 def prompts() -> list[str]:
-    found = simulate(n_llms=3, n_instances=512, seed=1).prompts
+    found = simulate(n_llms=5, n_instances=512, seed=1).prompts
     assert found is not None
     return list(found)
 
@@ -129,9 +129,9 @@ def test_rates_and_latencies(served: Served) -> None:
     asyncio.run(load(served.port, single + batch, 4, n=1000))
     print(f"\n{ROUTER}, {M} LLMs, {np.mean([len(text) for text in texts]):.0f} characters a prompt, {faster()}")
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {SECONDS:g} s each; times in ms of a request")
-    print(
-        f"{'':>10} {'conn.':>5} {'req/s':>7} {'prompts/s':>9} {'p50':>7} {'p99':>8} {'CPU':>6} {'recroute':>8} {'client':>7}"
-    )
+    columns = (("", 10), ("conn.", 5), ("req/s", 7), ("prompts/s", 9), ("p50", 7), ("p99", 8))
+    columns += (("CPU", 6), ("recroute", 8), ("client", 7))
+    print(" ".join(name.rjust(width) for name, width in columns))
     for name, requests, size in (("single", single, 1), ("64 prompts", batch, 64)):
         for n_connections in (1, 8, 64):
             cpu, own = served.cpu, time.process_time()
