@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from recroute.errors import RouterError
 from recroute.routers import Ranking, Router
 from recroute.routers.base import TextRouter
 from recroute.routers.budgeted import Budgeted
+from recroute.routers.explain import explain
 from recroute.routers.parts import Composite
 from recroute.serve.decisions import Decision
 from recroute.serve.explore import Dice, Explorer
@@ -75,7 +75,6 @@ class Answerer:
             ranking, propensity = explored(router, instances, request.k, llms, self.explorer, self.dice.generator())
         routes = _routes(router, instances, ranking, propensity)
         if request.explain:
-            explain = import_module("recroute.routers.explain").explain
             for route, explanation in zip(routes, explain(router, texts, k=request.k, llms=llms), strict=True):
                 route["explanation"] = explanation.to_dict()
         if self.feedback is not None:

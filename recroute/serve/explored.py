@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,11 +38,7 @@ def explored(
     allowed = _affordable(router, instances, index, best[:, 0])
 
     def deviation() -> NDArray[np.float32]:
-        score_std = getattr(router, "score_std", None)
-        if score_std is None:
-            raise RouterError(f"{router.name} cannot say what its scores may be off by; explore by epsilon")
-        found: Any = score_std(instances, index)
-        return np.asarray(found, dtype=np.float32)
+        return router.score_std(instances, index, reducible=True)  # what a further answer cannot tell is not explored
 
     chosen, propensity = explorer.choose(predicted, best[:, 0], allowed, deviation, rng)
     for row, column in zip(best, chosen.tolist(), strict=True):

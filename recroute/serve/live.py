@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,6 +116,8 @@ def _load(copy: Path, current: Loaded | None) -> Loaded:
     if not np.isfinite(scores).all():
         raise RouterError(f"{router.label} in {copy} predicts scores that are not finite; fit it again")
     router.rank([PROBE])  # what is built at first use is built here
+    with suppress(RouterError):  # it keeps no evidence, and says so when it is asked
+        router.score_std([PROBE])  # reads the evidence, whose files go with the copy
     return Loaded(router, version)
 
 

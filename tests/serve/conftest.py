@@ -6,9 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-import types
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +20,6 @@ from recroute.testing import planted_dataset
 
 MakeClient = Callable[..., TestClient]
 Start = Callable[..., "Server"]
-
-
-class Explanation:
-    def __init__(self, prompt: str) -> None:
-        self.prompt = prompt
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"llms": [], "task": None, "neighbors": [{"prompt": self.prompt}]}
-
-
-@pytest.fixture(autouse=True)
-def _explain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `explain` gives, where the package has none."""
-    if find_spec("recroute.routers.explain") is None:
-        fake = types.ModuleType("recroute.routers.explain")
-        vars(fake)["explain"] = lambda router, prompts, k=1, llms=None: [Explanation(text) for text in prompts]
-        monkeypatch.setitem(sys.modules, "recroute.routers.explain", fake)
 
 
 @pytest.fixture(scope="session")

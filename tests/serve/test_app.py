@@ -45,8 +45,15 @@ def test_one_prompt_is_a_list_of_one_and_the_pool_can_be_restricted(make_client:
 
 
 def test_explain_adds_an_explanation(make_client: MakeClient) -> None:
-    (route,) = make_client().post("/route", json={"prompt": PROMPT, "explain": True}).json()["routes"]
-    assert set(route["explanation"]) == {"llms", "task", "neighbors"}
+    (route,) = make_client().post("/route", json={"prompt": PROMPT, "explain": True, "k": 2}).json()["routes"]
+    explanation = route["explanation"]
+    assert [llm["llm_id"] for llm in explanation["llms"]] == [llm["llm_id"] for llm in route["llms"]]
+    for llm in explanation["llms"]:
+        assert 0 <= llm["ci_low"] <= llm["predicted_score"] <= llm["ci_high"] <= 1
+    assert explanation["task"]["probability"] > 0.5
+    nearest = explanation["neighbors"][0]
+    assert nearest["prompt"]
+    assert set(nearest["scores"]) == {llm["llm_id"] for llm in route["llms"]}
 
 
 def test_a_budget_goes_to_routers_that_weigh_cost(make_client: MakeClient, tmp_path: Path) -> None:

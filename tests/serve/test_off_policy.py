@@ -35,7 +35,9 @@ def test_the_value_of_another_policy_is_recovered(
 ) -> None:
     spread = np.full((1, 1), 0.8, dtype=np.float32)  # wide: every LLM is chosen now and then
     monkeypatch.setattr(
-        Router, "score_std", lambda self, x, llms=None: np.tile(spread, (len(x), len(llms))), raising=False
+        Router,
+        "score_std",
+        lambda self, x, llms=None, reducible=False: np.tile(spread, (len(x), 6 if llms is None else len(llms))),
     )
     data = planted_dataset(n_instances=N, seed=5)
     scores = data.interactions.dense()
