@@ -96,7 +96,7 @@ def wilson(mean: Array, n: NDArray[np.integer]) -> tuple[Array, Array]:
     Source: Wilson, Probable inference, the law of succession, and statistical inference, JASA 1927.
 
     >>> [float(end.round(3)) for end in wilson(np.array(0.5), np.array(10))]
-    [0.27, 0.73]
+    [0.269, 0.731]
     """
     z2, n = NORMAL**2, np.maximum(n, 1)
     centre = (mean + z2 / (2 * n)) / (1 + z2 / n)
