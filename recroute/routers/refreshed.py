@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.errors import RouterError
 from recroute.routers.base import Instances, Router, Scores, TextRouter, fitted, setting
 from recroute.routers.parts import Composite, fit_parts
 from recroute.routers.refresh.answers import Answers, predicted_cells
@@ -148,11 +147,8 @@ class Refreshed(Composite):
 
         Parameters and errors are those of `Router.score_std`.
         """
-        of_fit = getattr(self._inside(), "score_std", None)
-        if of_fit is None:
-            raise RouterError(f"{self.parts_[0].label} cannot say how sure it is")
         before, after = self.correction_variance(instances, self.llm_index(llms))
-        known = of_fit(instances, llms, reducible=reducible).astype(np.float64)
+        known = self._inside().score_std(instances, llms, reducible=reducible).astype(np.float64)
         return np.asarray(np.sqrt(np.maximum(known**2 - before, 0) + after), dtype=np.float32)
 
     def _inside(self) -> Router:

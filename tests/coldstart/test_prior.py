@@ -112,6 +112,13 @@ def test_intervals_are_measured_on_known_llms(prior: LLMPrior, world: Dataset) -
     assert wide == pytest.approx(plain * prior.scale[0, 0])
 
 
+@pytest.mark.parametrize("n_llms", [4, 5])
+def test_few_llms_are_enough(world: Dataset, n_llms: int) -> None:
+    few = LLMPrior.learn(world.take_llms(np.arange(n_llms)))
+    assert np.isfinite(few.scale).all()
+    assert (few.scale > 0).all()
+
+
 def test_save_and_load(prior: LLMPrior, unseen: np.ndarray, tmp_path: Path) -> None:
     prior.save(tmp_path / "prior.npz")
     again = LLMPrior.load(tmp_path / "prior.npz")

@@ -53,10 +53,10 @@ def training_prompts(router: Router) -> Dataset | None:
     empty = np.zeros(0, dtype=np.int64)
     matrix = InteractionMatrix.from_coordinates(empty, empty, [], (len(rows), ids.height))
     data = Dataset("the training prompts", matrix, with_task(background.prompts[rows]), ids)
-    vectors = getattr(getattr(background, "evidence", None), "vectors", None)
-    if vectors is None or router.encoder_ is None:
+    evidence = background.evidence
+    if evidence is None or evidence.vectors is None or router.encoder_ is None:
         return data
-    return data.with_embeddings(np.asarray(vectors[rows], dtype=np.float32), router.encoder_)
+    return data.with_embeddings(np.asarray(evidence.vectors[rows]), router.encoder_)
 
 
 def training_vectors(router: Router, training: Dataset | None) -> NDArray[np.float32] | None:

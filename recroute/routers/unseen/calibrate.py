@@ -14,7 +14,7 @@ from recroute.routers.unseen.families import family_groups
 from recroute.routers.unseen.posterior import Array
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.prior import LLMPrior
+    from recroute.routers.unseen.prior import MIN_LLMS, LLMPrior
 
 Ratios = dict[tuple[str, int, str], list[Array]]  # by strategy, number of answers, and "all" or "task"
 
@@ -40,7 +40,7 @@ def interval_scales(train: Dataset, n_factors: int | None, seed: int) -> tuple[A
     -------
     answers f64 (c,), scale f64 (c, 2): of the mean score, and of a task's
     """
-    from recroute.routers.unseen.prior import LLMPrior
+    from recroute.routers.unseen.prior import MIN_LLMS, LLMPrior
 
     rng = np.random.default_rng([seed, 7])
     if train.n_instances > MAX_INSTANCES:
@@ -50,7 +50,7 @@ def interval_scales(train: Dataset, n_factors: int | None, seed: int) -> tuple[A
     ratios: Ratios = {}
     for unseen in _folds(train, rng):
         known = np.setdiff1d(np.arange(train.n_llms), unseen)
-        if len(unseen) == 0 or len(known) < 3:
+        if len(unseen) == 0 or len(known) < MIN_LLMS:
             continue
         prior = LLMPrior.learn(train.take_llms(known), n_factors=n_factors, calibrated=False, seed=seed)
         unseen = np.sort(rng.permutation(unseen)[:MAX_UNSEEN])
