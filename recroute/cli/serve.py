@@ -15,6 +15,7 @@ from recroute.data.atomic import new_file, recover
 from recroute.errors import RecrouteError
 
 TOKEN = "RECROUTE_TOKEN"
+LEARN, LIMITS = "Feedback and exploration", "Limits"
 
 
 def serve(
@@ -23,32 +24,54 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     feedback: Annotated[
         Path | None,
-        typer.Option("--feedback", help="Folder for decisions and feedback; without it there are none."),
+        typer.Option(
+            "--feedback", rich_help_panel=LEARN, help="Folder for decisions and feedback; without it there are none."
+        ),
     ] = None,
     explore: Annotated[
         str,
         typer.Option(
             "--explore",
+            rich_help_panel=LEARN,
             help="none; epsilon:0.05, a share of uniform choices; thompson or thompson:256, by so many draws of the "
             "scores. Propensities are kept with the feedback.",
         ),
     ] = "none",
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="Of the exploration. Default: drawn, and said.")
+        int | None,
+        typer.Option(
+            "--seed", rich_help_panel=LEARN, min=0, max=2**31 - 1, help="Of the exploration. Default: drawn, and said."
+        ),
     ] = None,
     token_file: Annotated[
         Path | None,
-        typer.Option("--token-file", help=f"File with a token that requests have to carry. Default: ${TOKEN}, if set."),
+        typer.Option(
+            "--token-file",
+            rich_help_panel=LIMITS,
+            help=f"File with a token that requests have to carry. Default: ${TOKEN}, if set.",
+        ),
     ] = None,
     log_prompts: Annotated[
-        bool, typer.Option("--log-prompts", help="Keep the prompts' texts with decisions and feedback.")
+        bool,
+        typer.Option(
+            "--log-prompts", rich_help_panel=LEARN, help="Keep the prompts' texts with decisions and feedback."
+        ),
     ] = False,
-    max_body: Annotated[int, typer.Option("--max-body", min=1, help="Bytes of a request.")] = 4_000_000,
-    max_prompts: Annotated[int, typer.Option("--max-prompts", min=1, help="Prompts of a request.")] = 256,
-    max_chars: Annotated[int, typer.Option("--max-chars", min=1, help="Characters of a prompt.")] = 100_000,
-    timeout: Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds for a request.")] = 10.0,
+    max_body: Annotated[
+        int, typer.Option("--max-body", rich_help_panel=LIMITS, min=1, help="Bytes of a request.")
+    ] = 4_000_000,
+    max_prompts: Annotated[
+        int, typer.Option("--max-prompts", rich_help_panel=LIMITS, min=1, help="Prompts of a request.")
+    ] = 256,
+    max_chars: Annotated[
+        int, typer.Option("--max-chars", rich_help_panel=LIMITS, min=1, help="Characters of a prompt.")
+    ] = 100_000,
+    timeout: Annotated[
+        float, typer.Option("--timeout", rich_help_panel=LIMITS, min=0.001, help="Seconds for a request.")
+    ] = 10.0,
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Threads that route. Default: one per core.")
+        int | None,
+        typer.Option("--threads", rich_help_panel=LIMITS, min=1, help="Threads that route. Default: one per core."),
     ] = None,
     poll: Annotated[
         float, typer.Option("--poll", min=0, help="Seconds between looks at the router's folder; 0: POST /reload only.")
@@ -58,7 +81,8 @@ def serve(
 ) -> None:
     """Serve a fitted router over HTTP until it is stopped: POST /route, POST /feedback and more, see /docs.
 
-    Needs the extra [serve]. SIGTERM and Ctrl-C answer what is under way first. --json says where it listens.
+    Needs the extra serve (see recroute env). SIGTERM and Ctrl-C answer what is under way first. --json says where it
+    listens.
 
     Example: recroute serve my_router --feedback feedback --explore epsilon:0.05
     """

@@ -143,23 +143,23 @@ class Refreshed(Composite):
         *,
         reducible: bool = False,
     ) -> Scores:
-        """That of the router inside, less the part of an LLM's own error that feedback has told.
+        """That of the fit, less the part of an LLM's own error that feedback has told.
 
         Parameters and errors are those of `Router.score_std`.
         """
         before, after = self.correction_variance(instances, self.llm_index(llms))
-        known = self._inside().score_std(instances, llms, reducible=reducible).astype(np.float64)
+        known = super(Refreshed, self._as_fitted()).score_std(instances, llms, reducible=reducible).astype(np.float64)
         return np.asarray(np.sqrt(np.maximum(known**2 - before, 0) + after), dtype=np.float32)
 
-    def _inside(self) -> Router:
-        """The router inside with what is kept of its training data; made once, because it keeps what it learns."""
+    def _as_fitted(self) -> Self:
+        """What it was before any feedback; made once, because it keeps what it learns."""
         part, background = self.parts_[0], self.background_
-        of_part, found = vars(self).get("_inside_kept", (None, None))
+        of_part, found = vars(self).get("_as_fitted_kept", (None, None))
         if of_part is not part or found is None or found.background_ is not background:
-            found = copy(part)
-            found.background_ = background
-            self._inside_kept = part, found
-        kept: Router = found
+            found = copy(self)
+            found.weights_ = np.zeros_like(self.weights_)
+            self._as_fitted_kept = part, found
+        kept: Self = found
         return kept
 
     def correction_variance(self, instances: Instances, llm_index: NDArray[np.int64]) -> tuple[Array, Array]:

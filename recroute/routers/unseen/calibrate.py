@@ -14,7 +14,7 @@ from recroute.routers.unseen.families import family_groups
 from recroute.routers.unseen.posterior import Array
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.prior import MIN_LLMS, LLMPrior
+    from recroute.routers.unseen.prior import LLMPrior
 
 Ratios = dict[tuple[str, int, str], list[Array]]  # by strategy, number of answers, and "all" or "task"
 
