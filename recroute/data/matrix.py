@@ -155,15 +155,13 @@ class InteractionMatrix:
 
     def with_llms(self, others: InteractionMatrix) -> InteractionMatrix:
         """The scores, without costs, with those of other LLMs (n, j) on the same instances behind them."""
-        if isinstance(self.cells, DenseCells) and isinstance(others.cells, DenseCells):
-            both = (self.cells, others.cells)
-            values = np.unique(np.concatenate([cells.values[1:] for cells in both]))
+        if isinstance(self.cells, DenseCells):
+            known, block = self.cells.values[1:], others.dense()
+            values = np.unique(np.concatenate([known, block[~np.isnan(block)]]))
             if len(values) <= MAX_VALUES:
-                codes = [
-                    np.append(0, 1 + np.searchsorted(values, cells.values[1:])).astype(np.uint8).take(cells.codes)
-                    for cells in both
-                ]
-                return InteractionMatrix(DenseCells(np.hstack(codes), np.append(np.float32(np.nan), values)))
+                own = np.append(0, 1 + np.searchsorted(values, known)).astype(np.uint8).take(self.cells.codes)
+                added = np.where(np.isnan(block), 0, 1 + np.searchsorted(values, block)).astype(np.uint8)
+                return InteractionMatrix(DenseCells(np.hstack([own, added]), np.append(np.float32(np.nan), values)))
         scores = sp.hstack([self.scores, others.scores], format="csr", dtype=np.float32)
         scores.sort_indices()
         scores.has_canonical_format = True

@@ -143,7 +143,9 @@ def sentence(row: Mapping[str, Any]) -> str:
     """
     size, low, high = 100 * row["value"], 100 * row["ci_low"], 100 * row["ci_high"]
     if row["p_holm"] >= LEVEL:
-        return f"{row['router']} cannot be told from {row['baseline']}: {size:+.1f} points [{low:.1f}, {high:.1f}]"
+        corrected = " after Holm's correction" * (low > 0 or high < 0)
+        told = f"{row['router']} cannot be told from {row['baseline']}{corrected}"
+        return f"{told}: {size:+.1f} points [{low:.1f}, {high:.1f}]"
     if size > 0:
         return f"{row['router']} beats {row['baseline']} by {size:.1f} points [{low:.1f}, {high:.1f}]"
     return f"{row['router']} is behind {row['baseline']} by {-size:.1f} points [{-high:.1f}, {-low:.1f}]"

@@ -56,7 +56,7 @@ def test_bounds_are_not_compared_and_do_not_count_in_the_correction() -> None:
     [
         (0.02, 0.01, "a beats b by 2.0 points [1.0, 3.0]"),
         (-0.02, 0.01, "a is behind b by 2.0 points [-3.0, -1.0]"),
-        (0.02, 0.2, "a cannot be told from b: +2.0 points [1.0, 3.0]"),
+        (0.02, 0.2, "a cannot be told from b after Holm's correction: +2.0 points [1.0, 3.0]"),
     ],
 )
 def test_sentences(value: float, p: float, said: str) -> None:

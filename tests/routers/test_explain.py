@@ -253,6 +253,7 @@ def test_more_llms_behind_a_matrix() -> None:
     for right in ([[0.25], [nan]], [[nan], [0.0]], [[nan], [nan]]):
         both = InteractionMatrix.from_dense(left).with_llms(InteractionMatrix.from_dense(right))
         np.testing.assert_array_equal(both.dense(), np.hstack([left, np.array(right, dtype=np.float32)]))
+        assert "codes" in both.state()  # still a byte a cell, although the new LLMs were hardly run
     many = np.random.default_rng(0).random((40, 20)).astype(np.float32)  # more different scores than a byte has codes
     many[0, 0] = 0
     both = InteractionMatrix.from_dense(many[:, :4]).with_llms(InteractionMatrix.from_dense(many[:, 4:]))
