@@ -8,10 +8,14 @@ from rich.table import Table
 
 from recroute.routers.explanation import Explanation, interval, shown_score, snippet
 
+WIDTH = 50  # of a title, in characters: about that of its table
+
 
 def print_explanation(screen: Console, prompt: str, explanation: Explanation) -> None:
     """Intervals of the predicted scores, the predicted task, and how the LLMs did on the nearest known prompts."""
-    table = Table(title=escape(" ".join(prompt.split())[:60]), title_justify="left")
+    shown = " ".join(prompt.split())
+    title = shown if len(shown) <= WIDTH else f"{shown[: WIDTH - 1]}…"
+    table = Table(title=escape(title), title_justify="left")
     table.add_column("")
     table.add_column("LLM", overflow="fold")
     table.add_column("predicted score", justify="right")

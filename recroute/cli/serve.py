@@ -97,7 +97,7 @@ def serve(
     from recroute.serve.settings import LOOPBACK, Settings
 
     check_writable(json_path)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("recroute.serve").setLevel(logging.ERROR if quiet else logging.INFO)
     recover(router_dir)
     settings = Settings(
