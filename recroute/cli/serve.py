@@ -6,13 +6,18 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from recroute.cli.options import JsonPath, Quiet, check_writable, console
 from recroute.data.atomic import new_file, recover
 from recroute.errors import RecrouteError
+
+if TYPE_CHECKING:
+    from recroute.serve.service import Service
+    from recroute.serve.settings import Settings
 
 TOKEN = "RECROUTE_TOKEN"
 LEARN, LIMITS = "Feedback and exploration", "Limits"
@@ -117,29 +122,46 @@ def serve(
     with bind(host, port) as listener:
         app = create_app(settings)
         service = app.state.service
-        router, version = service.live.current.router, service.live.current.version
         port = listener.getsockname()[1]
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        screen = console(quiet)
-        lines = [f"{router.label}, {len(router.llm_ids_)} LLMs, version {version}: {url} (documentation: {url}/docs)"]
-        if feedback is None:
-            lines.append("feedback: none is kept (--feedback DIR)")
-        else:
-            lines.append(f"feedback: {feedback}, {'with' if log_prompts else 'without'} the prompts' texts")
-        if explore != "none":
-            lines.append(f"exploration: {explore}, seed {service.answer.dice.seed}")
-        for line in lines:
-            screen.print(line, markup=False, soft_wrap=True)
+        facts = _facts(service, f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        _announce(facts, settings, console(quiet))
         if host not in LOOPBACK and settings.token is None:
             warning = f"warning: everybody who reaches {host} may use this; set {TOKEN} or --token-file"
-            screen.print(warning, style="yellow", markup=False, soft_wrap=True)
+            console(quiet).print(warning, style="yellow", markup=False, soft_wrap=True)
         if json_path is not None:
-            facts = {"url": url, "host": host, "port": port, "pid": os.getpid(), "router": router.label}
-            facts |= {"router_version": version, "n_llms": len(router.llm_ids_), "explore": explore}
-            facts |= {"feedback": None if feedback is None else str(feedback), "seed": service.answer.dice.seed}
             with new_file(json_path) as temporary:
-                temporary.write_text(json.dumps(facts, indent=1), encoding="utf8")
+                temporary.write_text(json.dumps({**facts, "host": host, "port": port}, indent=1), encoding="utf8")
         run(app, listener, patience=timeout)
+
+
+def _facts(service: Service, url: str) -> dict[str, Any]:
+    """What a program has to know of the service."""
+    now, settings = service.live.current, service.settings
+    return {
+        "url": url,
+        "pid": os.getpid(),
+        "router": now.router.label,
+        "router_version": now.version,
+        "n_llms": len(now.router.llm_ids_),
+        "feedback": None if settings.feedback_dir is None else str(settings.feedback_dir),
+        "explore": settings.explore,
+        "seed": service.answer.dice.seed,
+    }
+
+
+def _announce(facts: dict[str, Any], settings: Settings, screen: Console) -> None:
+    kept = "none is kept (--feedback DIR)"
+    if settings.feedback_dir is not None:
+        kept = f"{settings.feedback_dir}, {'with' if settings.log_prompts else 'without'} the prompts' texts"
+    lines = [
+        f"{facts['router']}, {facts['n_llms']} LLMs, version {facts['router_version']}: {facts['url']} "
+        f"(documentation: {facts['url']}/docs)",
+        f"feedback: {kept}",
+    ]
+    if settings.explore != "none":
+        lines.append(f"exploration: {settings.explore}, seed {facts['seed']}")
+    for line in lines:
+        screen.print(line, markup=False, soft_wrap=True)
 
 
 def _token(path: Path | None) -> str | None:
