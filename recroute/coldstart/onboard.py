@@ -148,8 +148,7 @@ def choices(router: Router, llms: Sequence[str] | None = None) -> tuple[NDArray[
     step = -(-prompts.height // MAX_PROMPTS)
     prompts = prompts[np.arange(0, prompts.height, step)]
     ids = pl.DataFrame({"llm_id": list(router.llm_ids_)})
-    nothing = np.zeros(0, dtype=np.int64)
-    matrix = InteractionMatrix.from_coordinates(nothing, nothing, [], (prompts.height, ids.height))
+    matrix = InteractionMatrix.empty(prompts.height, ids.height)
     ranking = router.rank(Dataset("the training prompts", matrix, prompts, ids), 1, llms)
     return ranking.llm_index[:, 0].astype(np.int64), ranking.predicted_score[:, 0]
 

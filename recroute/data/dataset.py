@@ -105,8 +105,7 @@ class Dataset:
             raise DataError(f"{name} has neither records nor preferences; one row of either is needed")
         instances, llms = _side_tables(records, battles, _table(instances, "instance_id"), _table(llms, "llm_id"))
         if records is None:
-            nothing = np.zeros(0, dtype=np.int64)
-            matrix = InteractionMatrix.from_coordinates(nothing, nothing, nothing, (instances.height, llms.height))
+            matrix = InteractionMatrix.empty(instances.height, llms.height)
         else:
             matrix = _matrix(records, instances, llms)
         found = cls(name=name, interactions=matrix, instances=instances, llms=llms, card=dict(card or {}))

@@ -81,6 +81,12 @@ class InteractionMatrix:
         return cls(SparseCells(*csr_from_coordinates(rows, columns, values, shape)))
 
     @classmethod
+    def empty(cls, n_instances: int, n_llms: int) -> InteractionMatrix:
+        """Of which no cell was observed."""
+        nothing = np.zeros(0, dtype=np.int64)
+        return cls.from_coordinates(nothing, nothing, [], (n_instances, n_llms))
+
+    @classmethod
     def from_dense(cls, block: ArrayLike) -> InteractionMatrix:
         """Build from f32 (n, m) with NaN where nothing was observed.
 

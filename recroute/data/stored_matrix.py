@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data.cells import MAX_VALUES, DenseCells
+from recroute.data.digest import sha256
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix, is_dense
 from recroute.data.parquet_matrix import TwiceError, read_matrix
@@ -84,7 +85,5 @@ def _mapped(path: Path, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
 
 
 def _made_of(folder: Path, instances: IdMap, llms: IdMap) -> dict[str, str]:
-    with (folder / "records.parquet").open("rb") as file:
-        records = hashlib.file_digest(file, "sha256").hexdigest()
     ids = hashlib.sha256("\0".join([*instances, "", *llms]).encode("utf8", "surrogatepass")).hexdigest()
-    return {"records": records, "ids": ids}
+    return {"records": sha256(folder / "records.parquet"), "ids": ids}

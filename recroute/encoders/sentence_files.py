@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -10,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from recroute.data.digest import sha256
 from recroute.errors import DataError, RouterError
 
 MODULES = "modules.json"
@@ -123,11 +123,6 @@ def read_length(folder: Path) -> int | None:
             if isinstance(value, int):
                 return value
     return None
-
-
-def sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _is_inside(path: PurePosixPath) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from recroute._version import __version__
 from recroute.data import Dataset
+from recroute.data.digest import sha256
 from recroute.splits import Split
 
 # Distribution names, the first that is installed; the key is the word people know it by.
@@ -37,11 +38,7 @@ DATA_FILES = (
 def file_digests(path: Path) -> dict[str, str]:
     """SHA-256 of each file of a data set (a folder, or one records file), by file name."""
     files = [path] if path.is_file() else [path / name for name in DATA_FILES if (path / name).is_file()]
-    digests = {}
-    for file in files:
-        with file.open("rb") as stream:
-            digests[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return digests
+    return {file.name: sha256(file) for file in files}
 
 
 def dataset_facts(dataset: Dataset) -> dict[str, Any]:

@@ -21,7 +21,13 @@ from recroute.report.learning import (
     write_learning_html,
 )
 from recroute.report.llm_map import llm_map_notebook, plot_llm_map
-from recroute.report.objects import dataset_notebook, ranking_notebook, router_notebook, split_notebook
+from recroute.report.objects import (
+    dataset_notebook,
+    explanation_notebook,
+    ranking_notebook,
+    router_notebook,
+    split_notebook,
+)
 from recroute.report.offpolicy import off_policy_notebook, off_policy_table
 from recroute.report.plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
 from recroute.report.pool import pool_plot, pool_tables
@@ -36,6 +42,7 @@ __all__ = [
     "combine",
     "dataset_notebook",
     "diagnosis_html",
+    "explanation_notebook",
     "frontier_notebook",
     "frontier_tables",
     "frontier_text",

@@ -12,6 +12,7 @@ from recroute.data import Dataset, llm_means
 from recroute.data.means import task_means
 from recroute.report.html_table import Number, html_table
 from recroute.routers import Ranking, Router
+from recroute.routers.explanation import Explanation, interval, shown_score, snippet
 from recroute.splits import Split
 
 MOST_TASKS = 20
@@ -102,6 +103,23 @@ def ranking_notebook(ranking: Ranking) -> str:
         told += f"; here the first {min(n, MOST_PROMPTS)} prompts and {shown} LLMs"
     heads = ["prompt", *(f"{place}." for place in range(1, shown + 1))]
     return "\n".join([*_head("Ranking", told), html_table(heads, rows, sortable=False)])
+
+
+def explanation_notebook(explanation: Explanation) -> str:
+    """Intervals of the predicted scores, the predicted task, and how the LLMs did on the nearest known prompts."""
+    llms, task = explanation.llms, explanation.task
+    rows = [[f["llm_id"], shown_score(f["predicted_score"]), interval(f)] for f in llms]
+    blocks = [html_table(["LLM", "predicted score", "90% interval"], rows, sortable=False)]
+    if task is not None:
+        blocks.append(f"<p>task {escape(task['name'])}, probability {task['probability']:.2f}</p>")
+    if explanation.neighbors:
+        names = [f["llm_id"] for f in llms]
+        near = [
+            [snippet(n), n["task"], shown_score(n["similarity"]), *(shown_score(n["scores"][name]) for name in names)]
+            for n in explanation.neighbors
+        ]
+        blocks.append(html_table(["nearest known prompts", "task", "similarity", *names], near, sortable=False))
+    return "\n".join(blocks)
 
 
 def _head(title: str, told: str, dataset: Dataset | None = None) -> Iterator[str]:

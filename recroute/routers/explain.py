@@ -16,8 +16,8 @@ from recroute.routers.explanation import Explanation
 from recroute.routers.score_error import N_NEAR
 from recroute.routers.score_std import encoded, evidence_of, nearest, score_error
 from recroute.routers.text_views import TextViews
+from recroute.routers.unseen.calibrate import NORMAL
 
-Z = 1.6449  # a normal variable is within this many standard deviations nine times in ten
 SNIPPET = 200  # characters of a known prompt
 VOTE_WIDTH, VOTE_PRIOR = 0.1, 0.05  # in mean distances to the ten nearest; of each task
 
@@ -58,7 +58,7 @@ def explain(
     of_error = None if found is None else (found[0][:, :N_NEAR], found[1][:, :N_NEAR])
     variance = score_error(router).variance(predicted, of_error, pool, reducible=False)
     score, std = (np.take_along_axis(of, place, axis=1) for of in (predicted.astype(np.float64), np.sqrt(variance)))
-    low, high = (score.clip(0, 1) - Z * std).clip(0, 1), (score.clip(0, 1) + Z * std).clip(0, 1)
+    low, high = (score.clip(0, 1) - NORMAL * std).clip(0, 1), (score.clip(0, 1) + NORMAL * std).clip(0, 1)
     names = ranking.names
     tasks: list[dict[str, Any] | None] = [None] * b
     neighbors: list[list[dict[str, Any]]] = [[] for _ in range(b)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from html import escape
+from importlib import import_module
 from typing import Any
 
 
@@ -31,19 +31,8 @@ class Explanation:
         return asdict(self)
 
     def _repr_html_(self) -> str:
-        rows = [["LLM", "predicted score", "90% interval"]]
-        rows += [[f["llm_id"], shown_score(f["predicted_score"]), interval(f)] for f in self.llms]
-        html = _html_table(rows)
-        if self.task is not None:
-            html += f"<p>task {escape(self.task['name'])}, probability {self.task['probability']:.2f}</p>"
-        if self.neighbors:
-            names = [f["llm_id"] for f in self.llms]
-            rows = [["nearest known prompts", "task", "similarity", *names]]
-            for near in self.neighbors:
-                scores = [shown_score(near["scores"][name]) for name in names]
-                rows.append([snippet(near), near["task"], shown_score(near["similarity"]), *scores])
-            html += _html_table(rows)
-        return html
+        """What a notebook shows: intervals, the predicted task, and the nearest known prompts."""
+        return str(import_module("recroute.report").explanation_notebook(self))
 
 
 def interval(llm: dict[str, Any]) -> str:
@@ -59,10 +48,3 @@ def snippet(neighbor: dict[str, Any]) -> str:
 def shown_score(value: float | None) -> str:
     """For people; an unobserved one is a dash."""
     return "-" if value is None else f"{value:.3f}"
-
-
-def _html_table(rows: list[list[str]]) -> str:
-    head, *body = rows
-    lines = ["".join(f"<th>{escape(cell)}</th>" for cell in head)]
-    lines += ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in body]
-    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"

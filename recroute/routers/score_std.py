@@ -61,11 +61,10 @@ def encoded(router: Router, instances: Instances) -> Instances:
     if isinstance(instances, Dataset | np.ndarray) or not isinstance(router, TextRouter) or router.encoder_ is None:
         return instances
     b, m = len(instances), len(router.llm_ids_)
-    nothing = np.empty(0, dtype=np.int64)
     table = pl.DataFrame({"instance_id": [str(i) for i in range(b)], "prompt": list(instances)})
     return Dataset(
         "prompts",
-        InteractionMatrix.from_coordinates(nothing, nothing, nothing, (b, m)),
+        InteractionMatrix.empty(b, m),
         table.with_columns(pl.lit("").alias("task")),
         pl.DataFrame({"llm_id": list(router.llm_ids_)}),
         router.vectors(instances),

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from recroute._version import __version__
 from recroute.data import Encoder, IdMap
 from recroute.data.atomic import new_folder, recover
+from recroute.data.digest import sha256
 from recroute.encoders import SentenceEncoder, main_encoder
-from recroute.encoders.sentence_files import sha256
 from recroute.encoders.storage import describe_encoder, encoder_state, restore_encoder, write_encoder_files
 from recroute.errors import RouterError
 from recroute.routers.base import Router

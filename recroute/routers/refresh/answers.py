@@ -117,8 +117,7 @@ def _instances(table: pl.DataFrame, router: Router, source: str) -> Dataset:
                     f"{column}"
                 )
             instances = instances.with_columns(table[column])
-    empty = np.zeros(0, dtype=np.int64)
-    matrix = InteractionMatrix.from_coordinates(empty, empty, [], (n, len(router.llm_ids_)))
+    matrix = InteractionMatrix.empty(n, len(router.llm_ids_))
     found = Dataset(source, matrix, with_task(instances), pl.DataFrame({"llm_id": list(router.llm_ids_)}))
     if n and reads in ("text", "prompts") and router.encoder_ is not None:
         found = found.with_embeddings(_vectors(table, router, source), router.encoder_)

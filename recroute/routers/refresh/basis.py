@@ -50,8 +50,7 @@ def training_prompts(router: Router) -> Dataset | None:
         return background.train.take_instances(evenly(background.train.n_instances))
     rows = evenly(background.prompts.height)
     ids = pl.DataFrame({"llm_id": list(router.llm_ids_)})
-    empty = np.zeros(0, dtype=np.int64)
-    matrix = InteractionMatrix.from_coordinates(empty, empty, [], (len(rows), ids.height))
+    matrix = InteractionMatrix.empty(len(rows), ids.height)
     data = Dataset("the training prompts", matrix, with_task(background.prompts[rows]), ids)
     evidence = background.evidence
     if evidence is None or evidence.vectors is None or router.encoder_ is None:

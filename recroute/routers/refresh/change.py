@@ -14,9 +14,9 @@ from recroute.routers.base import Router
 from recroute.routers.budgeted import Budgeted
 from recroute.routers.refresh.answers import Answers, predicted_cells
 from recroute.routers.refresh.basis import evenly
+from recroute.routers.unseen.calibrate import NORMAL
 
 Array = NDArray[np.float64]
-NORMAL = 1.6449  # a normal variable is within this many standard deviations nine times in ten
 
 
 @dataclass(frozen=True)
