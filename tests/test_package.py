@@ -1,9 +1,15 @@
 """What holds for the package as a whole."""
 
 import ast
+import dataclasses
+import importlib
+import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import polars as pl
 
 import recroute
 
@@ -58,3 +64,35 @@ def test_imports_follow_the_layers() -> None:
                 continue
             other = (node.module or "").split(".")[1]
             assert other == own or LEVEL_OF[other] < LEVEL_OF[own], f"{path} imports {node.module}"
+
+
+HOLDS_ARRAYS = re.compile(r"\b(NDArray|DataFrame|Array|Floats|Labels|Scores|Index)\b")
+
+
+def test_what_holds_arrays_or_tables_equals_itself_only() -> None:
+    """Comparing them field by field would raise: the truth value of an array is ambiguous."""
+    found = 0
+    for module in pkgutil.walk_packages([str(ROOT)], "recroute."):
+        if module.name in ("recroute.__main__", "recroute.routers.spark"):
+            continue
+        for cls in vars(importlib.import_module(module.name)).values():
+            if not (isinstance(cls, type) and dataclasses.is_dataclass(cls) and cls.__module__ == module.name):
+                continue
+            if any(HOLDS_ARRAYS.search(str(field.type)) for field in dataclasses.fields(cls)):
+                assert cls.__eq__ is object.__eq__, f"{module.name}.{cls.__name__} lacks eq=False"
+                assert cls.__hash__ is object.__hash__
+                found += 1
+    assert found > 80
+
+
+def test_data_and_results_can_be_compared_and_hashed() -> None:
+    data = recroute.simulate(n_llms=5, n_instances=80)
+    split = recroute.split_dataset(data)
+    found = recroute.evaluate_fitted(recroute.make_router("best_single").fit(split.train), split, n_resamples=10)
+    logs = recroute.simulate_logs(data, recroute.make_router("best_single").fit(data), epsilon=0.5)
+    kinds = [data, split, found, logs, data.interactions, recroute.Records(pl.DataFrame(logs.table))]
+    for one in kinds:
+        assert one == one
+        assert one in {one}
+    twin = dataclasses.replace(data)
+    assert data != twin

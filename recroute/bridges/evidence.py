@@ -13,7 +13,7 @@ SIGNAL = np.geomspace(0.003, 100, 14)  # prior variance of the signal in units o
 SMALL = 1e-9  # eigenvalues below this share of the largest are nought
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kernel:
     """A mixture of views and its eigendecomposition.
 

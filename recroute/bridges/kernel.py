@@ -16,7 +16,7 @@ N_LANDMARKS = 1000
 JITTER = 1e-9  # repeated prompts make the kernel matrix singular
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KernelBridge:
     """Instance factors as a weighted sum of Gaussian kernels: `gaussian(X, landmarks, width) @ weight + offset`.
 
@@ -69,7 +69,7 @@ def gaussian(X: Array, Z: Array, width: float) -> Array:
     return kernel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Candidate:
     """One width: the mean f64 (p,) of its features, and their spectrum."""
 

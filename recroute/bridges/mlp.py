@@ -20,7 +20,7 @@ HELD_OUT = 8  # one row of so many
 Layers = tuple[Array, Array, Array, Array]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MLPBridge:
     """Instance factors by one hidden layer: `relu(X @ hidden_weight + hidden_offset) @ weight + offset`.
 

@@ -18,7 +18,7 @@ MAX_LEFT_OUT = 2000
 ROWS_AT_ONCE = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NeighborsBridge:
     """Mean of the nearest training prompts' factors by cosine, drawn to the mean of all prompts.
 

@@ -13,7 +13,7 @@ from recroute.memo import Memo
 AT_ONCE = 1 << 26  # numbers in the vectors that are decomposed in one piece
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RidgeBridge:
     """Instance factors as a linear function of the prompt vector: `X @ weight + offset`, see `fit_ridge`.
 

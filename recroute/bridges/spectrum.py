@@ -14,7 +14,7 @@ ROWS_AT_ONCE = 4096
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spectrum:
     """Centred features in the basis of their principal axes.
 

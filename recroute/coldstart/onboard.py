@@ -24,7 +24,7 @@ N_ALIKE = 5
 MAX_PROMPTS = 2000  # to count choices on
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Expectation:
     """What is expected of one LLM on the training prompts; intervals are 90% ones.
 
@@ -153,7 +153,7 @@ def choices(router: Router, llms: Sequence[str] | None = None) -> tuple[NDArray[
     return ranking.llm_index[:, 0].astype(np.int64), ranking.predicted_score[:, 0]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Withdrawal:
     """What it changes that an LLM is gone, on training prompts.
 

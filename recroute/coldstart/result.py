@@ -28,7 +28,7 @@ COLUMNS: dict[str, Any] = {
 ENOUGH = 0.99  # of what full data reach
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ColdStart(Result):
     """One row per metric value, with its 95% interval.
 

@@ -18,7 +18,7 @@ from recroute.routers.unseen.prior import LLMPrior
 from recroute.splits import Split, split_dataset
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Round:
     """What is known of the unseen LLMs after so many anchors.
 

@@ -21,7 +21,7 @@ N_POOLS = 50  # that are drawn of each kind: among few LLMs, which ones they are
 Index = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bench:
     """One router on one split and choice of unseen LLMs.
 

@@ -18,7 +18,7 @@ SHARE = "share_of_full"
 Labels = NDArray[np.str_]
 
 
-@dataclass
+@dataclass(eq=False)
 class Seen:
     """What is gathered over rounds: values by seed, for each key (router, pool, strategy, k, metric)."""
 

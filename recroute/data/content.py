@@ -26,7 +26,7 @@ ROWS_PER_GROUP = 1 << 20
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Block:
     """Some records: positions in the tables of instances and LLMs, and what was observed there.
 
@@ -45,7 +45,7 @@ class Block:
     cost: NDArray[np.floating] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class Content:
     """A data set on its way to disk; the records flow by and are never held together.
 

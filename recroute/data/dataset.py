@@ -20,7 +20,7 @@ from recroute.data.records import Records, require_columns, text_column
 from recroute.errors import DataError, UnknownNameError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """n instances, m LLMs, and the scores observed between them.
 

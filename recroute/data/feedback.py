@@ -23,7 +23,7 @@ TEXTS = ("prompt", "task", "encoder", "decision_id")  # what a row may have besi
 DECISION = "decision_id"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Feedback:
     """Rows of feedback; a prompt may occur in many, because a service routes it again.
 

@@ -16,7 +16,7 @@ N_STEPS = 100  # more than any data need; a step is at most MAX_STEP long
 MAX_STEP = 4.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Leaderboard:
     """How good each LLM is in battles, whatever the prompt.
 

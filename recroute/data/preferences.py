@@ -19,7 +19,7 @@ PAIR_IDS = ("instance_id", "llm_a", "llm_b")
 PAIR_COLUMNS = (*PAIR_IDS, "outcome")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Preferences:
     """p battles. The same two LLMs may meet on the same instance more than once: each battle counts.
 

@@ -12,7 +12,7 @@ from recroute.errors import DataError
 ID_COLUMNS = ("instance_id", "llm_id")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Records:
     """One row per evaluated answer.
 

@@ -37,7 +37,7 @@ def spark_session() -> SparkSession:
         raise DataError(f"Spark does not start: {reason}; install a Java runtime and set JAVA_HOME") from None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SparkDataset:
     """A dataset folder whose records nobody collects.
 

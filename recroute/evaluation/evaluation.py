@@ -40,7 +40,7 @@ PASS_COLUMNS = {
 }
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Evaluation(Result):
     """One row per metric value, with its 95% interval.
 

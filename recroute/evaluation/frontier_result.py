@@ -16,7 +16,7 @@ from recroute.evaluation.frontier_rows import POINT_COLUMNS, SINGLE
 PROMPTS = 1000  # money is shown for so many
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Frontier(Evaluation):
     """An Evaluation whose metrics are of cost-quality curves, and the points of the curves.
 

@@ -37,7 +37,7 @@ POINT_COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Traced:
     """What the routers chose on the n test instances of one seed, at p weights of cost f64 (p,), by label.
 
@@ -53,7 +53,7 @@ class Traced:
     costs: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Points:
     """Mean costs and scores f64 (b, p): of the data themselves (b = 1), or of resamples."""
 

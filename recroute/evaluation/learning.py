@@ -30,7 +30,7 @@ ENOUGH_COLUMNS = {
 }
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LearningCurve(Result):
     """Evaluations of the same routers, pools and test instances after fits on more and more training instances.
 

@@ -18,7 +18,7 @@ COST_WEIGHTS = np.logspace(-2, 2, 9)
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PoolCosts:
     """What the LLMs of a pool cost.
 

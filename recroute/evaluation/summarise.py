@@ -29,7 +29,7 @@ class Cell:
     outcomes: dict[str, Outcome]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Estimate:
     """A value and its bootstrap replicates f64 (b,), for one seed or pooled over all."""
 

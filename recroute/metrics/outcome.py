@@ -15,7 +15,7 @@ from recroute.metrics.spending import Spending
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """One router on n test instances and a pool of m LLMs. Arrays have shape (n,) unless said.
 

@@ -14,7 +14,7 @@ N_BINS = 15
 SOLVED = 0.5  # for `auc` a graded score counts as a success from here
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Predictions:
     """Predicted scores P against observed scores S of n instances. Unobserved cells are in none of it.
 

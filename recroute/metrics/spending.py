@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spending:
     """Choices of one router on n instances at p weights of cost against score, from "free" to "only cost counts".
 

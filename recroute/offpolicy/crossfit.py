@@ -16,7 +16,7 @@ from recroute.routers.parts import draw_folds
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fold:
     """Rows int (k,) of a fold, the data set of the other rows, and that of these."""
 

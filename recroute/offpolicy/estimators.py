@@ -17,7 +17,7 @@ ESTIMATORS = ("ips", "snips", "dr")
 Z = 1.959963984540054  # of a two-sided 95% interval
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Estimate:
     """A mean score and what each of n logged choices moves it by.
 

@@ -21,7 +21,7 @@ PROPENSITY, DECISION = "propensity", "decision_id"
 TEXTS = ("prompt", "task")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Logs:
     """What a router chose in production, and what came of it.
 

@@ -18,7 +18,7 @@ PAIR_COLUMNS = {**COMPARISON_COLUMNS, "estimator": pl.String}
 LOGGED = "logged"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class OffPolicy(Result):
     """What other routers would have scored on logged traffic.
 

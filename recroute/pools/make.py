@@ -17,7 +17,7 @@ ROUTEREVAL_GROUPS = ("all_strong", "all_weak", "strong_to_weak")
 GROUPS = (*ROUTEREVAL_GROUPS, "nested")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pool:
     """A pool of candidate LLMs.
 

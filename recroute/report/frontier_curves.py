@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 ZERO = "zero"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CostCurve:
     """A router's points on its hull by rising cost: cost, score, and the ends of the score's interval, f64 (k,)."""
 

@@ -36,9 +36,11 @@ VIEWS = ("embedding", "tfidf", "all")
 __all__ = ["VIEWS", "Instances", "Ranking", "Router", "Scores", "TextRouter", "fitted", "setting"]
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Router(ABC):
     """Base of all routers. A subclass declares its hyperparameters as fields and fills in `_fit` and `_score`.
+
+    A router equals itself only and can be hashed; two of the same settings have the same `label`.
 
     Class attributes: `name` (registry name), `kind` (one word for the registry's table), `needs` (what of an
     instance it reads: "text" by its vector, "prompts" themselves, "task" or "scores"), `takes_unseen_llms`, and
@@ -63,6 +65,12 @@ class Router(ABC):
     llm_ids_: IdMap = fitted(array=False)
     encoder_: Encoder | None = fitted(array=False)
     background_: Background | None = fitted(array=False)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # `@dataclass` would compare the settings alone, so that a fitted router equals an unfitted one
+        if "__eq__" not in vars(cls):
+            cls.__eq__, cls.__hash__ = object.__eq__, object.__hash__  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
         for f in self.settings():

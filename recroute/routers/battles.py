@@ -11,7 +11,7 @@ from recroute.data import Dataset, Preferences
 from recroute.routers.logistic import Array, Cells
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows(Cells):
     """Training instances that have a record or a battle; `preferences` are about them."""
 
@@ -41,7 +41,7 @@ class Rows(Cells):
         return taken.take(np.flatnonzero(battled | taken.observed.any(axis=1)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Battles:
     """Pairs of LLMs within a row, one pair of indices into the flattened cells (n*m,) for each battle.
 

@@ -19,7 +19,7 @@ PENALTIES = (NO_TEXT, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # candidates for reg
 N_LLMS, N_ROWS = 100, 20_000  # that reg is chosen on: it is one number for all, and more would take minutes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Axes:
     """Prompt vectors in their principal axes; made once for all candidates of `reg`.
 
@@ -48,7 +48,7 @@ class Axes:
         return Axes(self.value[:0], self.axes[:, :0], self.rotated[:, :0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """Coordinates V (r, m) in which the penalised loss is about round: `theta = basis @ V`; and the intercept.
 

@@ -22,7 +22,7 @@ PRIOR_ANSWERS = 5.0  # answers of an unseen LLM that weigh as much as what is ex
 UNIT = "USD"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CostModel:
     """`level[l] * (offset[l] + x @ weight[:,l])`, not below 0: ridge regression of cost relative to the LLM's mean.
 

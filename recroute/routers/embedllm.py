@@ -29,7 +29,7 @@ NOISES = (NO_TEXT, 8.0, 4.0, 2.0, 1.0, 0.5)  # candidates for noise
 BIAS_PRECISION = 1.0  # of the prior on an LLM's bias around the log odds of its mean
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Penalty:
     """What the noise costs: weight f (m,) on the squared slopes of each LLM, and the mean f (m,) of the biases."""
 

@@ -22,7 +22,7 @@ HELD = "arrays.npz:"  # before the name of an array that the router has itself
 WORTH_SHARING = 1000  # cells
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """What the LLMs of a router scored on its training prompts.
 

@@ -29,7 +29,7 @@ SHARES = (1.0, 0.6, 0.35, 0.2, 0.1, 0.04)  # candidates for reg
 BIAS_PRECISION = 1.0  # of the prior on an LLM's bias around the log odds of its mean
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prior:
     """Precisions of the Gaussian priors, and the mean f (m,) of the LLMs' biases."""
 

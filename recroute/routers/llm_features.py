@@ -12,7 +12,7 @@ NUMBERS = ("n_params_b", "price_in", "price_out")
 SMALLEST = 1e-3  # a price of 0 has no logarithm
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LLMFeatures:
     """Family, one column each, and the logarithms of parameters and prices, standardised; all 0 where unknown.
 

@@ -30,7 +30,7 @@ class HasFactors(Protocol):
         ...
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LLMMap:
     """LLMs as points, so that LLMs which are alike stand together.
 

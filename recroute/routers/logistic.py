@@ -20,7 +20,7 @@ N_STANDARD_ERRORS = 2.0
 NO_TEXT = np.inf  # the candidate that gives the text no weight at all
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cells:
     """Training instances that have a record, with their centred vectors.
 

@@ -13,7 +13,7 @@ from recroute.data import IdMap
 SHOWN = 3  # prompts and LLMs that a line or two in a terminal has room for
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Ranking:
     """The k best LLMs of each of b instances, best first.
 

@@ -13,7 +13,7 @@ N_LANDMARKS = 300
 INVERSE_PENALTY = 10.0  # of the task classifier; on unit vectors anything from 3 to 30 does the same
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TextViews:
     """How a vector becomes views, each centred and of mean squared length 1 on the training prompts.
 

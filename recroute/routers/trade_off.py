@@ -21,7 +21,7 @@ def cost_range(level: Array) -> float:
     return float(np.ptp(level)) or float(np.max(level)) or 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """Mean cost and mean score of a router's choices at each trade-off, by rising trade-off.
 

@@ -23,7 +23,7 @@ NO_GRAMS = np.zeros((1, 1), dtype=np.float32)
 SHARED_FROM = 0.75  # observed share from which a vector is found with the Gram matrix of all cells
 
 
-@dataclass
+@dataclass(eq=False)
 class Vectors:
     """One side of the model: Gaussian posteriors of the vectors of instances (n, 1 + k) or LLMs (m, 1 + k).
 
@@ -162,7 +162,7 @@ def _round(matrix: InteractionMatrix, instances: Vectors, llms: Vectors, noise: 
     return max(squared / matrix.n_observed + float(doubt), MIN_NOISE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Update:
     """Moves vectors x of one side to their posterior means, given the other side's y f64 (q, p).
 

@@ -23,7 +23,7 @@ SLOT = struct.Struct("<q")
 KINDS = ("score", "preference")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decision:
     """One routed prompt.
 

@@ -14,7 +14,7 @@ from recroute.splits import Split
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Judged:
     """One pool on n test instances; arrays f64 (n,).
 

@@ -15,7 +15,7 @@ from recroute.subpool.rows import ALL, ORACLE, ROUTED, STRONG
 ENOUGH = 0.99  # of what all LLMs reach
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class PoolChoice(Result):
     """The LLMs worth deploying.
 

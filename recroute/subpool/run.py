@@ -41,7 +41,7 @@ class _Wanted:
     budget: float | None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Found:
     """What is gathered over seeds."""
 

@@ -15,7 +15,7 @@ from recroute.routers import Router
 from recroute.tuning.importance import ENOUGH
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Tuned:
     """What a search has found.
 

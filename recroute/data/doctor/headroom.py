@@ -28,7 +28,7 @@ SOLVED = 0.5  # graded scores count as solved from here, in the data and in the 
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rasch:
     """P(LLM j solves instance i) = sigmoid(ability[j] - difficulty[i]), difficulty from a distribution on a grid.
 

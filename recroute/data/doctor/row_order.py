@@ -50,7 +50,7 @@ class Reordered:
     evidence: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Examined:
     """What `find_reordered` saw.
 

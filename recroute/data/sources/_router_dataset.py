@@ -43,7 +43,7 @@ def benchmark_of(task: str) -> str:
     return next((benchmark for prefix, benchmark in BENCHMARKS if task.startswith(prefix)), task)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Benchmark:
     """One file: instances train, valid, test in a row, and the pools' scores joined into one matrix."""
 
@@ -129,7 +129,7 @@ def _read(file: Path) -> _Benchmark:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Pool:
     group: str
     size: int

@@ -104,7 +104,7 @@ class RouterEval(Source):
         return self.embedding or ("sentence_bert" if "sentence_bert" in there else there[0] if there else None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Board:
     name: str
     llms: list[str]

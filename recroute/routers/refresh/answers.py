@@ -20,7 +20,7 @@ Index = NDArray[np.int64]
 ROWS_AT_ONCE = 2000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Answers:
     """Scores of n answers, and p battles, with the prompts they are of.
 

@@ -19,7 +19,7 @@ from recroute.routers.unseen.calibrate import NORMAL
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Change:
     """Feedback beside what a router predicted for it.
 

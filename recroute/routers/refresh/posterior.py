@@ -23,7 +23,7 @@ PRIOR_ANSWERS = 10.0  # the noise is expected to be that of the predicted scores
 N_TRIED = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Posterior:
     """Mean of `w[l] = common + own[l]`: the prediction for features x of a prompt is off by `x . w[l]`.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sums:
     """Sufficient statistics of weighted least squares, for m LLMs and q features of a prompt, of which the first is 1.
 

@@ -25,7 +25,7 @@ PROMPTS = "prompts.parquet"
 COLUMNS = ("instance_id", "prompt", "task")
 
 
-@dataclass
+@dataclass(eq=False)
 class Background:
     """Training prompts, what LLMs scored on them, and what that says about unseen ones.
 

@@ -17,7 +17,7 @@ BOOSTS = (0.0, 1.0, 2.0, 3.0, 4.0)
 MAX_LLMS = 500  # to choose by these
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Metadata:
     """How much each of m known LLMs counts for an unseen one.
 

@@ -20,7 +20,7 @@ from recroute.routers.unseen.posterior import Array, Floats, Posterior
 from recroute.routers.unseen.prior import LLMPrior
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NewLLMs:
     """What a router needs of j unseen LLMs to score them like its own.
 

@@ -16,7 +16,7 @@ Floats = NDArray[np.float32]
 SURE = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Posterior:
     """What is expected of j unseen LLMs on the n training prompts.
 

@@ -27,7 +27,7 @@ MIN_LLMS = 4
 SPREAD = 0.1
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LLMPrior:
     """An unseen LLM is like one of the known ones, up to a Gaussian deviation.
 
