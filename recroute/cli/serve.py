@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from recroute.cli.options import JsonPath, Quiet, check_writable, console
-from recroute.data.atomic import new_file, recover
+from recroute.data.atomic import new_file
 from recroute.errors import RecrouteError
 
 if TYPE_CHECKING:
@@ -104,7 +104,6 @@ def serve(
     check_writable(json_path)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("recroute.serve").setLevel(logging.ERROR if quiet else logging.INFO)
-    recover(router_dir)
     settings = Settings(
         router_dir=router_dir,
         feedback_dir=feedback,

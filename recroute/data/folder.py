@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.data.atomic import recover
 from recroute.data.cells import row_blocks
 from recroute.data.content import Block, Content, write_content
 from recroute.data.costs import cost_column
@@ -24,6 +23,7 @@ from recroute.data.matrix import InteractionMatrix
 from recroute.data.parquet_matrix import NotPlainError, TwiceError, distinct_ids, read_matrix
 from recroute.data.records import Records, require_columns, text_column
 from recroute.data.stored_matrix import stored_matrix
+from recroute.data.swap import read_folder
 from recroute.errors import DataError
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
@@ -52,8 +52,10 @@ def read_dataset(path: str | Path, *, cost: str | None = None) -> Dataset:
     DataError
         If a file is missing, damaged or empty, or its content is not what `Records` and `Dataset` ask for.
     """
-    path = Path(path)
-    recover(path)
+    return read_folder(Path(path), lambda place: _read_dataset(place, cost))
+
+
+def _read_dataset(path: Path, cost: str | None) -> Dataset:
     if path.is_file():
         table, more = _with_cost(_read_table(path), cost, path.name, None, None)
         return Dataset.from_records(Records(table, path.name), name=path.stem, card=more)

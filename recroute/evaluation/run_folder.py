@@ -9,7 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from recroute.data.atomic import new_folder, recover
+from recroute.data.atomic import new_folder
+from recroute.data.swap import read_folder
 from recroute.errors import DataError
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.learning import LearningCurve
@@ -55,8 +56,10 @@ def read_run(path: str | Path) -> Evaluation:
     DataError
         If there is none, or it is damaged.
     """
-    path = Path(path)
-    recover(path)
+    return read_folder(Path(path), _read_run)
+
+
+def _read_run(path: Path) -> Evaluation:
     result = path / RESULT if path.is_dir() else path
     if not result.is_file():
         raise DataError(f"no run at {path}: name a folder that --out wrote, or a result file that --json wrote")

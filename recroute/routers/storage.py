@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from recroute._version import __version__
 from recroute.data import Encoder, IdMap
-from recroute.data.atomic import new_folder, recover
+from recroute.data.atomic import new_folder
 from recroute.data.digest import sha256
+from recroute.data.swap import read_folder
 from recroute.encoders import SentenceEncoder, main_encoder
 from recroute.encoders.storage import describe_encoder, encoder_state, restore_encoder, write_encoder_files
 from recroute.errors import RouterError
@@ -79,8 +80,10 @@ def load_router(path: str | Path) -> Router:
     RouterError
         If there is none, or if a file of it is missing, damaged or of a later format.
     """
-    path = Path(path)
-    recover(path)
+    return read_folder(Path(path), _read_router)
+
+
+def _read_router(path: Path) -> Router:
     description = _read_description(path)
     files: dict[str, Arrays] = {}
     evidence = description.get("evidence", {})  # older versions kept none

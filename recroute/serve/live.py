@@ -7,7 +7,6 @@ import logging
 import shutil
 import tempfile
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from recroute.data.swap import read_folder
 from recroute.errors import RecrouteError, RouterError
 from recroute.routers import Router, load_router
 
 log = logging.getLogger("recroute.serve")
 Signature = tuple[tuple[str, int, int, int], ...]
 PROBE = "What is 12 times 13?"  # a router that cannot read it is refused before it answers anybody
-TRIES, PAUSE = 10, 0.05  # a save renames twice; between the two there is no folder
 
 
 @dataclass(frozen=True)
@@ -83,27 +82,23 @@ def signature(folder: Path) -> Signature:
 
 def load_checked(folder: Path, current: Loaded | None = None) -> Loaded:
     """The router of a folder, read from a copy of it, so that nobody can change it in between; or `current`."""
-    for attempt in range(TRIES):
-        with tempfile.TemporaryDirectory(prefix="recroute-serve-") as temporary:
-            copy = Path(temporary) / folder.name
-            before = signature(folder)
-            try:
-                shutil.copytree(folder, copy)
-            except (OSError, shutil.Error) as error:
-                if attempt == TRIES - 1:
-                    raise RouterError(f"{folder} cannot be read: {_reason(error)}; see that it is a router") from None
-                time.sleep(PAUSE)
-                continue
-            if signature(folder) != before and attempt < TRIES - 1:
-                continue  # a save went by
-            try:
-                return _load(copy, current)
-            except RecrouteError as error:
-                raise RouterError(str(error).replace(str(copy), str(folder))) from None
-            except Exception as error:
-                log.exception("%s cannot be loaded", folder)
-                raise RouterError(f"{folder} cannot be loaded: {error!r}; fit the router again") from None
-    raise AssertionError("the last attempt returns or raises")
+    return read_folder(folder, lambda place: _load_copy(place, folder, current))
+
+
+def _load_copy(place: Path, folder: Path, current: Loaded | None) -> Loaded:
+    with tempfile.TemporaryDirectory(prefix="recroute-serve-") as temporary:
+        copy = Path(temporary) / folder.name
+        try:
+            shutil.copytree(place, copy)
+        except (OSError, shutil.Error) as error:
+            raise RouterError(f"{folder} cannot be read: {_reason(error)}; see that it is a router") from None
+        try:
+            return _load(copy, current)
+        except RecrouteError as error:
+            raise RouterError(str(error).replace(str(copy), str(folder))) from None
+        except Exception as error:
+            log.exception("%s cannot be loaded", folder)
+            raise RouterError(f"{folder} cannot be loaded: {error!r}; fit the router again") from None
 
 
 def _load(copy: Path, current: Loaded | None) -> Loaded:

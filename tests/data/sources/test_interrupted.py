@@ -21,6 +21,7 @@ CHILD = """
 import os, pathlib, sys
 from contextlib import contextmanager
 from recroute.cli import import_data, main
+from recroute.data import swap
 from recroute.data.sources import _tabular, routereval
 
 _tabular.BATCH = 1000  # seven blocks; a leaderboard has three of 256 instances
@@ -34,15 +35,22 @@ def progress_bar(label, quiet):
     yield progress
 
 import_data.progress_bar = progress_bar
-rename = pathlib.Path.rename
+rename, exchanged = pathlib.Path.rename, swap._exchanged
 
-def renamed(self, target):
+def exchange(new, path):
     if moment == "before_rename":
         os.kill(os.getpid(), number)
+    done = moment != "between_renames" and exchanged(new, path)
+    if moment == "after_rename" and done:
+        os.kill(os.getpid(), number)
+    return done
+
+def renamed(self, target):
     rename(self, target)
-    if moment == "between_renames" or (moment == "after_rename" and ".new-" in self.name):
+    if moment == "between_renames" and ".previous" in target.name or moment == "after_rename" and ".new-" in self.name:
         os.kill(os.getpid(), number)
 
+swap._exchanged = exchange
 pathlib.Path.rename = renamed
 main()
 """
@@ -70,7 +78,7 @@ def stopped_import(layout: str, folder: Path, moment: str, number: int) -> subpr
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-# Between the renames there is an old folder only; Ctrl-C puts it back, and reading it does after a kill.
+# Between the renames there is an old folder only; Ctrl-C puts it back; after a kill it is read where it is.
 @pytest.mark.parametrize(
     ("layout", "moment"),
     [
@@ -91,11 +99,11 @@ def test_the_old_folder_or_the_new_one(tmp_path: Path, layout: str, moment: str,
     data = read_dataset(tmp_path / "d" / "imported")
     assert data.interactions.n_observed == N_INSTANCES * N_LLMS
     assert set(data.interactions.scores.data) == {0.0 if moment == "after_rename" else 1.0}
-    assert [path.name for path in (tmp_path / "d").iterdir() if not path.name.startswith(".")] == ["imported"]
     if number == signal.SIGINT:
         assert os.listdir(tmp_path / "d") == ["imported"]
     assert run(arguments(layout, tmp_path)) == 0
     assert set(read_dataset(tmp_path / "d" / "imported").interactions.scores.data) == {0.0}
+    assert os.listdir(tmp_path / "d") == ["imported"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
@@ -104,6 +112,8 @@ def test_no_folder_where_none_was(tmp_path: Path, number: int) -> None:
     assert stopped_import("table", tmp_path, "50", number).returncode in (130, -signal.SIGKILL)
     assert not (tmp_path / "d" / "imported").exists()
     assert all(path.name.startswith(".imported.new-") for path in (tmp_path / "d").iterdir())
+    assert run(arguments("table", tmp_path)) == 0
+    assert os.listdir(tmp_path / "d") == ["imported"]
 
 
 def test_progress_is_shown_on_a_terminal_and_nowhere_else(tmp_path: Path) -> None:
