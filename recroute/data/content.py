@@ -18,8 +18,10 @@ from recroute.data.atomic import new_folder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import is_dense
 from recroute.data.preferences import Preferences
-from recroute.data.records import Records
+from recroute.data.records import LARGEST, Records
+from recroute.data.side_tables import check_instances, check_llms
 from recroute.data.stored_matrix import store_matrix, twice_message
+from recroute.data.vectors import as_vectors
 from recroute.errors import DataError
 
 ROWS_PER_GROUP = 1 << 20
@@ -97,10 +99,17 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
     ------
     DataError
         For ids that stand twice or are empty, a score outside [0, 1], a negative cost, a pair (instance, LLM)
-        that stands twice, and where neither a score nor a preference is left.
+        that stands twice, what `check_instances`, `check_llms` and `as_vectors` refuse, and where neither a score nor a
+        preference is left.
     """
     instance_ids = _checked_ids(content.instances, "instance")
     llm_ids = _checked_ids(content.llms, "llm")
+    check_instances(content.instances, "the table of instances")
+    check_llms(content.llms, "the table of LLMs")
+    vectors = content.embeddings
+    if vectors is not None:
+        checked = as_vectors(vectors, "the embeddings", lambda row: f"instance {instance_ids.ids[row]!r}")
+        vectors = vectors if vectors.dtype == np.float16 else checked
     with new_folder(path, marker="records.parquet") as folder:
         dense = is_dense(content.n_rows, (len(instance_ids), len(llm_ids)))
         stream = _checked(content, instance_ids, llm_ids, progress, distinct=content.distinct or dense)
@@ -119,11 +128,11 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
         content.llms.write_parquet(folder / "llms.parquet", compression="zstd")
         if content.pools is not None:
             content.pools.write_parquet(folder / "pools.parquet", compression="zstd")
-        if content.embeddings is not None:
+        if vectors is not None:
             np.savez_compressed(
                 folder / "embeddings.npz",
                 instance_id=np.array(instance_ids.ids, dtype=np.str_),
-                embedding=content.embeddings,
+                embedding=vectors,
                 encoder=np.array(content.encoder),
             )
         if content.card:
@@ -172,7 +181,7 @@ def _refuse_values(block: Block, instances: IdMap, llms: IdMap, scaling: str) ->
         row, pair = where(bad)
         raise DataError(f"score {block.score[row]:g} for {pair} is outside [0, 1]; {scaling}")
     if block.cost is not None:
-        bad = (block.cost < 0) | np.isinf(block.cost)
+        bad = (block.cost < 0) | (block.cost > LARGEST)
         if bad.any():
             row, pair = where(bad)
             raise DataError(f"cost {block.cost[row]:g} for {pair} is not a finite USD amount >= 0; mend it")

@@ -16,8 +16,12 @@ from recroute.data.encoding import Encoder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import Index, InteractionMatrix
 from recroute.data.preferences import Preferences, pair_table
-from recroute.data.records import Records, require_columns, text_column
+from recroute.data.records import Records, as_table
+from recroute.data.side_tables import check_instances, check_llms
+from recroute.data.vectors import as_vectors
 from recroute.errors import DataError, UnknownNameError
+
+CHECKS = {"instance_id": check_instances, "llm_id": check_llms}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,15 +73,18 @@ class Dataset:
             )
         if self.preferences is not None and not self.preferences.fit(n, m):
             raise DataError(f"{self.name}: preferences about instances or LLMs beyond the tables of {n} and {m}")
+        object.__setattr__(self, "instances", check_instances(self.instances, f"the instances of {self.name}"))
+        object.__setattr__(self, "llms", check_llms(self.llms, f"the LLMs of {self.name}"))
         if (self.embeddings is None) != (self.encoder is None):
             raise DataError(f"{self.name}: embeddings and their encoder go together; give both or neither")
         if self.embeddings is not None:
-            if self.embeddings.shape[0] != n:
-                raise DataError(f"{self.name}: {self.embeddings.shape[0]} embeddings for {n} instances")
-            if not np.isfinite(self.embeddings).all():
-                row = int(np.flatnonzero(~np.isfinite(self.embeddings).all(axis=1))[0])
-                instance = self.instance_ids.ids[row]
-                raise DataError(f"{self.name}: the embedding of instance {instance!r} is not finite; encode it again")
+            found = as_vectors(self.embeddings, f"the embeddings of {self.name}", self._instance_name)
+            if len(found) != n:
+                raise DataError(f"{self.name}: {len(found)} embeddings for {n} instances")
+            object.__setattr__(self, "embeddings", found)
+
+    def _instance_name(self, row: int) -> str:
+        return f"instance {self.instances['instance_id'][row]!r}"
 
     @classmethod
     def from_records(
@@ -249,10 +256,8 @@ def _table(frame: Any, id_column: str) -> pl.DataFrame | None:
     """A table of instances or LLMs from any kind of frame, its ids checked."""
     if frame is None:
         return None
-    kind = id_column.removesuffix("_id")
-    table = frame if isinstance(frame, pl.DataFrame) else pl.DataFrame(frame)
-    require_columns(table, (id_column,), f"the table of {kind}s")
-    return text_column(table, id_column, f"the table of {kind}s")
+    source = f"the table of {id_column.removesuffix('_id')}s"
+    return CHECKS[id_column](as_table(frame, source), source)
 
 
 def _side_tables(

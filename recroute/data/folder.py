@@ -22,16 +22,13 @@ from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.parquet_matrix import NotPlainError, TwiceError, distinct_ids, read_matrix
 from recroute.data.records import Records, require_columns, text_column
+from recroute.data.side_tables import check_instances, check_llms
 from recroute.data.stored_matrix import stored_matrix
 from recroute.data.swap import read_folder
 from recroute.errors import DataError
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
-TABLE_COLUMNS: dict[str, dict[str, type]] = {  # optional columns by table: text, or numbers >= 0
-    "instances": {"prompt": str, "task": str, "benchmark": str, "split": str},
-    "llms": {"family": str, "n_params_b": float, "price_in": float, "price_out": float},
-    "preferences": {},  # checked by `pair_table`
-}
+CHECKS = {"instances": check_instances, "llms": check_llms}  # preferences are checked by `pair_table`
 
 
 def read_dataset(path: str | Path, *, cost: str | None = None) -> Dataset:
@@ -186,16 +183,10 @@ def _read_side_table(path: Path, id_column: str) -> pl.DataFrame | None:
     if not path.is_file():
         return None
     table = _read_table(path)
+    if path.stem in CHECKS:
+        return CHECKS[path.stem](table, path.name)
     require_columns(table, (id_column,), path.name)
-    table = text_column(table, id_column, path.name)
-    for column, kind in TABLE_COLUMNS[path.stem].items():
-        if column not in table.columns:
-            continue
-        if kind is str:
-            table = text_column(table, column, path.name)
-        elif not (table.schema[column].is_numeric() or table.schema[column] == pl.Null):
-            raise DataError(f"{column} is {table.schema[column]} in {path.name}, not a number; mend that column")
-    return table
+    return text_column(table, id_column, path.name)
 
 
 def _read_embeddings(path: Path, instance_ids: IdMap) -> tuple[NDArray[np.float32], str]:
@@ -211,12 +202,12 @@ def _read_embeddings(path: Path, instance_ids: IdMap) -> tuple[NDArray[np.float3
         )
     names = ids.tolist()
     if names == list(instance_ids):  # as recroute writes them: nothing to look up, nothing to copy
-        return vectors.astype(np.float32, copy=False), source
+        return vectors, source
     position = {value: i for i, value in enumerate(names)}
     missing = next((i for i in instance_ids if i not in position), None)
     if missing is not None:
         raise DataError(f"{path} has no vector for instance {missing!r}; encode it or remove the file")
-    return vectors[[position[i] for i in instance_ids]].astype(np.float32), source
+    return vectors[[position[i] for i in instance_ids]], source
 
 
 def _read_pools(path: Path) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recroute.data.ids import IdMap
 from recroute.data.matrix import Index
-from recroute.data.records import require_columns, text_column
+from recroute.data.records import as_table, require_columns, text_column
 from recroute.errors import DataError
 
 OUTCOMES = {"win": 1.0, "tie": 0.5, "loss": 0.0}  # of llm_a
@@ -117,7 +117,7 @@ def pair_table(frame: Any, source: str) -> pl.DataFrame:
     DataError
         For a missing column or value, an outcome that is none of these, or an LLM against itself.
     """
-    table = frame if isinstance(frame, pl.DataFrame) else pl.DataFrame(frame)
+    table = as_table(frame, source)
     require_columns(table, PAIR_COLUMNS, source)
     table = table.select(PAIR_COLUMNS)
     for column in PAIR_IDS:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from recroute.errors import DataError
 
 ID_COLUMNS = ("instance_id", "llm_id")
+LARGEST = float(np.finfo(np.float32).max)  # what a cost may be
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +27,8 @@ class Records:
     ------
     DataError
         For a missing column, an empty table, an id that is no text or missing, a score that is missing, NaN,
-        infinite or outside [0, 1], a negative cost, and for a pair (instance, LLM) that stands twice.
+        infinite or outside [0, 1], a cost that is negative or not finite, and for a pair (instance, LLM) that
+        stands twice.
     """
 
     table: pl.DataFrame
@@ -42,17 +45,16 @@ class Records:
         _check_scores(table, self.source)
         kept = [*ID_COLUMNS, "score"]
         if "cost" in table.columns:
-            table = number_column(table, "cost", self.source)
+            table = number_column(table, "cost", self.source, pl.Float64)
             _check_costs(table, self.source)
+            table = table.with_columns(pl.col("cost").cast(pl.Float32))
             kept.append("cost")
         object.__setattr__(self, "table", table.select(kept))
 
     @classmethod
     def from_frame(cls, frame: Any, source: str = "records") -> Records:
         """From polars, pandas, pyarrow or a dict of columns."""
-        if isinstance(frame, pl.DataFrame):
-            return cls(frame, source)
-        return cls(pl.DataFrame(frame), source)
+        return cls(as_table(frame, source), source)
 
     @staticmethod
     def empty() -> pl.DataFrame:
@@ -61,6 +63,19 @@ class Records:
 
     def __len__(self) -> int:
         return self.table.height
+
+
+def as_table(frame: Any, source: str) -> pl.DataFrame:
+    """A table from polars, pandas, pyarrow or a dict of columns; DataError for anything else."""
+    if isinstance(frame, pl.DataFrame):
+        return frame
+    if isinstance(frame, str | bytes) or not hasattr(frame, "__len__"):
+        raise DataError(f"{source} is {type(frame).__name__}, not a table; give a frame or a dict of columns")
+    try:
+        return pl.DataFrame(frame)
+    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise DataError(f"{source} cannot be read as a table: {reason[0]}; give a frame or a dict of columns") from None
 
 
 def require_columns(table: pl.DataFrame, columns: tuple[str, ...], source: str) -> None:
@@ -108,7 +123,7 @@ def _check_scores(table: pl.DataFrame, source: str) -> None:
 
 def _check_costs(table: pl.DataFrame, source: str) -> None:
     cost = pl.col("cost")
-    bad = cost.is_not_null() & (~cost.is_finite() | (cost < 0))
+    bad = cost.is_not_null() & ~cost.is_between(0, LARGEST)
     if (row := _first(table, bad)) is not None:
         raise DataError(f"cost {table['cost'][row]:g} in {source}, row {row} is not a finite USD amount >= 0; mend it")
 

@@ -13,7 +13,8 @@ from threadpoolctl import threadpool_limits
 
 from recroute.bridges import fit_ridge
 from recroute.data import Dataset, IdMap, InteractionMatrix
-from recroute.data.records import require_columns, text_column
+from recroute.data.records import as_table
+from recroute.data.side_tables import check_llms
 from recroute.errors import DataError
 from recroute.routers.unseen.calibrate import NORMAL
 from recroute.routers.unseen.posterior import Array, Floats, Posterior
@@ -121,11 +122,11 @@ def read_costs(interactions: InteractionMatrix | Dataset | None, table: pl.DataF
 
 
 def check_table(llm_table: pl.DataFrame) -> pl.DataFrame:
-    """The table of unseen LLMs, its ids checked."""
-    require_columns(llm_table, ("llm_id",), "the table of LLMs")
-    if llm_table.is_empty():
+    """The table of unseen LLMs, checked."""
+    table = check_llms(as_table(llm_table, "the table of LLMs"), "the table of LLMs")
+    if table.is_empty():
         raise DataError("the table of LLMs has no rows; give one for each LLM to add")
-    return text_column(llm_table, "llm_id", "the table of LLMs")
+    return table
 
 
 def _training_rows(data: Dataset, instance_ids: Sequence[str]) -> NDArray[np.int64]:

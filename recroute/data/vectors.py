@@ -1,0 +1,52 @@
+"""Vectors of prompts as everything here takes them: real numbers that 32 bits hold, a row for each prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from recroute.errors import DataError
+
+
+def as_vectors(
+    values: ArrayLike, what: str, row_name: Callable[[int], str] = lambda row: f"row {row}"
+) -> NDArray[np.float32]:
+    """Vectors f32 (b, d) from an array of floats or integers.
+
+    Parameters
+    ----------
+    values : float or int (b, d)
+    what : str
+        What messages call them, such as "the vectors of records".
+    row_name : callable
+        What messages call one row.
+
+    Raises
+    ------
+    DataError
+        If they have no two dimensions or no width, hold anything but real numbers, or a value that is not finite or too
+        large for 32 bits.
+
+    Examples
+    --------
+    >>> as_vectors([[1, 2]], "the vectors")
+    array([[1., 2.]], dtype=float32)
+    """
+    try:
+        given = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        raise DataError(f"{what} differ in length; give an array f32 (n, d)") from None
+    if given.dtype.kind not in "fiu":
+        raise DataError(f"{what} are {given.dtype}, not real numbers; give an array f32 (n, d)")
+    if given.ndim != 2 or given.shape[1] == 0:
+        raise DataError(f"{what} have the shape {given.shape}; give an array f32 (n, d), one row for each prompt")
+    with np.errstate(over="ignore", invalid="ignore"):
+        vectors: NDArray[np.float32] = given.astype(np.float32, copy=False)
+    if not np.isfinite(vectors).all():
+        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+        value = given[row][~np.isfinite(vectors[row])][0]
+        why = "too large for 32 bits; scale the vectors" if np.isfinite(value) else "not finite; encode it again"
+        raise DataError(f"{what}: {value:g} in {row_name(row)} is {why}")
+    return vectors
