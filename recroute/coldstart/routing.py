@@ -79,6 +79,12 @@ class Bench:
             }
         return found
 
+    def left_out(self) -> float:
+        """Share of the pairs of pool and test prompt of which nobody in the pool was evaluated on the prompt."""
+        scores = self.parts.test.interactions.dense()
+        drawn = [pool for pools in self.pools.values() for pool in pools]
+        return float(np.mean([np.isnan(scores[:, pool]).all(axis=1).mean() for pool in drawn]))
+
 
 def benches(routers: Sequence[Router], played: Round, encoder: str, pool_size: int) -> dict[str, Bench]:
     """All routers on the split of a round, by label."""
@@ -100,14 +106,19 @@ def draw_pools(n_known: int, n_unseen: int, size: int, seed: int) -> dict[str, l
 
 
 def reached(router: Router, parts: Split, pools: dict[str, list[Index]]) -> dict[str, Array]:
-    """By kind of pool, for each test prompt the mean over pools of the chosen LLM's score, f64 (n,)."""
+    """By kind of pool, for each test prompt the mean over pools of the chosen LLM's score, f64 (n,).
+
+    Choices are judged by `Router.choose_judged`; pools none of whose LLMs was evaluated on the prompt are left out.
+    """
     scores = parts.test.interactions.dense().astype(np.float64)
     rows = np.arange(len(scores))
     predicted = router.score(parts.test, list(parts.test.llm_ids))
     position = router.llm_index(list(parts.test.llm_ids))
     found = {}
     for name, drawn in pools.items():
-        taken = [pool[router.choose(predicted[:, pool], position[pool])[:, 0]] for pool in drawn]
+        taken = [
+            pool[router.choose_judged(predicted[:, pool], scores[:, pool], position[pool]).judged] for pool in drawn
+        ]
         found[name] = _mean([scores[rows, choice] for choice in taken])
     return found
 

@@ -29,6 +29,7 @@ class Seen:
     n_train: dict[int, int] = field(default_factory=dict)
     test_ids: dict[int, Labels] = field(default_factory=dict)
     pool_sizes: dict[tuple[str, int], int] = field(default_factory=dict)
+    left_out: dict[int, float] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
 
 

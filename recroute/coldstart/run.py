@@ -82,7 +82,8 @@ def coldstart(
       the LLM has every score; `task_interval_coverage`: mean over tasks of that of the task's mean score.
 
     Their 95% intervals resample families, or LLMs of no known family. The rows of the other routers say how well
-    routing works, in the group (pool) "unseen" or "mixed": `mean_score` on test, and `share_of_full`, that score over
+    routing works, in the group (pool) "unseen" or "mixed": `mean_score` on test (judged by the highest-ranked LLM that
+    was evaluated, see `Router.choose_judged`), and `share_of_full`, that score over
     the one of the same router fitted on all scores of all LLMs. Their intervals resample test instances.
     After a KeyboardInterrupt the seeds that were finished are kept.
 
@@ -122,6 +123,10 @@ def coldstart(
         if not finished:
             raise
         notes.append("interrupted: only the seeds that were finished are in the table")
+    if share := max(seen.left_out[seed] for seed in finished):
+        notes.append(
+            f"in up to {share:.1%} of the pairs of pool and test instance no LLM of the pool was run: left out"
+        )
     rows = [*rows_of_llms(seen, finished, seed), *rows_of_routing(seen, finished, seed)]
     info = {
         "dataset": {**dataset_facts(dataset), "holdout": described(dataset, holdout)},
@@ -172,6 +177,8 @@ def _begin(seen: Seen, played: Round, at: dict[str, Bench], group: NDArray[Any])
         for pool, scores in bench.full.items():
             seen.full.setdefault((label, pool), {})[seed] = scores
             seen.pool_sizes[pool, seed] = len(bench.pools[pool][0])
-    for pool, bounds in (next(iter(at.values())).bounds() if at else {}).items():
+    first = next(iter(at.values()), None)  # pools are the same for every router
+    seen.left_out[seed] = first.left_out() if first else 0.0
+    for pool, bounds in (first.bounds() if first else {}).items():
         for name, scores in bounds.items():
             seen.routed.setdefault((name, pool, None, None), {})[seed] = scores

@@ -52,6 +52,27 @@ def task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:
     return found
 
 
+def standardised_scores(dataset: Dataset) -> NDArray[np.float32]:
+    """Scores f32 (n, m) whose column means, over the instances with a record, are `llm_means`.
+
+    An unobserved cell holds what brings the LLM's mean in the task to its `task_means`; on complete data there is none.
+    So a mean over resampled instances can be had of LLMs that were evaluated on different ones. An LLM without any
+    record stays NaN.
+    """
+    scores = dataset.interactions.dense()
+    (names, means, n_instances), tasks = task_means(dataset), dataset.tasks
+    with_record = dataset.interactions.instance_counts > 0
+    for t, name in enumerate(names):
+        rows = np.flatnonzero((tasks == name) & with_record)
+        block = scores[rows].astype(np.float64)
+        seen = ~np.isnan(block)
+        lacking = n_instances[t] - seen.sum(axis=0)
+        rest = (n_instances[t] * means[t] - np.where(seen, block, 0).sum(axis=0)) / np.maximum(lacking, 1)
+        scores[rows] = np.where(seen, block, rest)
+    scores[:, dataset.interactions.llm_counts == 0] = np.nan
+    return scores
+
+
 def compute_task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:
     """`task_means`, which a data set remembers."""
     matrix = dataset.interactions

@@ -19,7 +19,10 @@ COLUMNS = {  # metric: its column, and what it is
     "best_single_ratio": ("V_B", "*V_B*: mean score over that of the LLM that is best on test"),
     "agreement": ("agreement", "*agreement*: share of held-out preferences that the predicted scores agree with"),
     "mean_cost": ("mean cost", "*mean cost*: of one prompt, in {unit}"),
-    "unobserved_choice": ("unobserved", "*unobserved*: share of choices that nobody evaluated; no mean counts them"),
+    "unobserved_choice": (
+        "unobserved",
+        "*unobserved*: share of choices that nobody evaluated, judged by the next that was",
+    ),
 }
 
 

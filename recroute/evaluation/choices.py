@@ -11,7 +11,7 @@ from recroute.metrics import Outcome
 from recroute.pools import Pool
 from recroute.routers import Router
 
-CHOICE_COLUMNS = ("seed", "group", "pool_size", "router", "instance_id", "llm_id", "score")
+CHOICE_COLUMNS = ("seed", "group", "pool_size", "router", "instance_id", "llm_id", "score", "judged_by")
 
 
 def choice_table(
@@ -21,8 +21,9 @@ def choice_table(
 
     Returns
     -------
-    polars.DataFrame with `CHOICE_COLUMNS`. `score` is what the metrics count: null where nobody evaluated that answer.
-    A router that chooses by chance has no `llm_id`, and its expected score.
+    polars.DataFrame with `CHOICE_COLUMNS`. `llm_id` is what the router takes, `score` what the metrics count: that of
+    the LLM in `judged_by`, which is another where nobody evaluated the first choice on the instance. A router that
+    chooses by chance has its expected score and neither LLM.
     """
     # Ids as codes: millions of rows of text would weigh more than all the rest of a run.
     llm_type = pl.Enum(list(dataset.llm_ids.ids))
@@ -33,12 +34,16 @@ def choice_table(
     instance_id = pl.Series(first.instance_id.tolist(), dtype=instance_type)
     tables = []
     for label, outcome in outcomes.items():
-        taken = llm_ids.gather(outcome.choice)
+        nobody = pl.Series([None] * len(outcome), dtype=llm_type)
+        taken, judged_by = (
+            nobody if label in by_chance else llm_ids.gather(columns) for columns in (outcome.choice, outcome.judged_by)
+        )
         table = pl.DataFrame(
             {
                 "instance_id": instance_id,
-                "llm_id": pl.Series([None] * len(outcome), dtype=llm_type) if label in by_chance else taken,
+                "llm_id": taken,
                 "score": pl.Series(outcome.chosen, dtype=pl.Float32, nan_to_null=True),
+                "judged_by": judged_by,
             }
         )
         head = [

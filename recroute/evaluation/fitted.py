@@ -54,7 +54,8 @@ def evaluate_fitted(
     others = (replace(other, seed=split.seed).fit(train) for other in usables if other.label != router.label)
     reference = reference_scores(test, None)
     outcomes = fitted_outcomes(chain([router], others), train, test, reference, predictions=predictions)
-    rows, pairs, more = summarise([Cell(split.seed, WHOLE, test.n_llms, outcomes)], split.seed, n_resamples, BASELINE)
+    cell = Cell(split.seed, WHOLE, test.n_llms, outcomes, test.n_instances)
+    rows, pairs, more = summarise([cell], split.seed, n_resamples, BASELINE)
     info = {
         "dataset": split_facts(split),
         "seed": split.seed,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from recroute.data import Dataset, llm_means
+from recroute.data.means import standardised_scores
 from recroute.encoders import encode_dataset
 from recroute.errors import DataError
 from recroute.evaluation.bootstrap import N_RESAMPLES
@@ -44,6 +45,10 @@ def frontier(
     scores is what was observed on test. Beside the routers stand the single LLMs, `best_single`, the `oracle`, and
     RouterBench's `zero` router, which mixes single LLMs by chance: those on the hull of their mean costs and scores
     on train. The curve of every router is the concave hull of its points on test, `zero`'s too.
+
+    On incomplete data all curves are judged on the same instances (`Router.choose_judged`), and so is the best single
+    LLM, whose quality is the target of `cost_at_quality`. Points of single LLMs are standardised to the tasks
+    (`llm_means`), their costs where they were not evaluated are the predicted ones.
 
     Parameters
     ----------
@@ -83,7 +88,7 @@ def frontier(
             traced.append(_trace(parts, chosen, rest))
             splits[str(seed)] = split_digest(parts)
             last = parts
-            notes += [parts.note] if parts.note and parts.note not in notes else []
+            notes += [note for note in (parts.note, _left_out(parts)) if note and note not in notes]
     except KeyboardInterrupt:
         if last is None:
             raise
@@ -108,8 +113,7 @@ def frontier(
 
 def _trace(parts: Split, routers: Sequence[Router], rest: tuple[int, int, Progress | None]) -> Traced:
     """Every router's choices on the test instances of one split that have a record."""
-    train = parts.train
-    test = parts.test.take_instances(np.flatnonzero(~np.isnan(parts.test.interactions.dense()).all(axis=1)))
+    train, test = parts.train, parts.test.evaluated()
     costs, scores = pool_costs(train, test), test.interactions.dense()
     if costs is None:
         raise DataError(no_costs(train))
@@ -122,9 +126,15 @@ def _trace(parts: Split, routers: Sequence[Router], rest: tuple[int, int, Progre
             progress(done + i, total)
     curves[ZERO] = _zero(train, scores, costs)
     ids = np.array(test.instance_ids.ids)
-    return Traced(
-        parts.seed, ids, curves, np.array([0.0, *WEIGHTS, np.inf]), list(test.llm_ids), scores, costs.observed
-    )
+    weights, of_llms = np.array([0.0, *WEIGHTS, np.inf]), standardised_scores(test)
+    spent = np.where(np.isnan(scores) & ~np.isnan(of_llms), costs.predicted, costs.observed)
+    return Traced(parts.seed, ids, curves, weights, list(test.llm_ids), of_llms, spent, scores)
+
+
+def _left_out(parts: Split) -> str:
+    n = parts.test.n_instances
+    lost = n - parts.test.evaluated().n_instances
+    return f"seed {parts.seed}: {lost:,} of {n:,} test instances were run on no LLM and are left out" if lost else ""
 
 
 def _zero(train: Dataset, scores: Any, costs: PoolCosts) -> Spending:

@@ -17,6 +17,7 @@ from recroute.evaluation.evaluation import COLUMNS
 from recroute.metrics import Spending, weighted_mean
 from recroute.metrics.cost import least_cost, mean_height
 from recroute.metrics.spending import hull
+from recroute.retrieval import first_evaluated
 
 Array = NDArray[np.float64]
 GROUP, SINGLE = "all", "llm"  # groups of rows: routers, and single LLMs
@@ -41,7 +42,8 @@ POINT_COLUMNS = {
 class Traced:
     """What the routers chose on the n test instances of one seed, at p weights of cost f64 (p,), by label.
 
-    Scores and costs of the m LLMs are f32 (n, m), NaN where unknown.
+    Scores and costs of the m LLMs on their own are f32 (n, m): standardised, so that means over instances compare LLMs
+    that were evaluated on different ones; NaN where unknown. `observed` are the scores as they are.
     """
 
     seed: int
@@ -51,6 +53,11 @@ class Traced:
     llm_ids: list[str]
     scores: NDArray[np.float32]
     costs: NDArray[np.float32]
+    observed: NDArray[np.float32]
+
+    def best_single(self, order: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Scores f32 (n, 1) of the best LLM of an order, judged as routers are."""
+        return np.take_along_axis(self.observed, first_evaluated(self.observed, order)[:, None], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +80,9 @@ def summarise_curves(
     llms = resampled.points([t.costs for t in traced], [t.scores for t in traced])
     dearest = [next(iter(t.curves.values())).dearest[:, None] for t in traced]  # the same for every router
     dear = resampled.points(dearest, dearest)
-    best = int(np.nanargmax(llms[0][0].score[0]))
+    by_score = np.argsort(-llms[0][0].score[0], kind="stable")  # LLMs without a score come last
+    best_scores = [t.best_single(by_score) for t in traced]
+    targets = resampled.points(best_scores, best_scores)
     rows: list[dict[str, Any]] = []
     points: list[dict[str, Any]] = []
     estimates = {}
@@ -81,8 +90,8 @@ def summarise_curves(
     for label in first.curves:
         found = resampled.points([t.curves[label].costs for t in traced], [t.curves[label].scores for t in traced])
         points += _point_rows(label, GROUP, first.weights, *found[0], n)
-        for which, curve, single_llms, dearest_llm in zip(seeds, found, llms, dear, strict=True):
-            for metric, (value, drawn) in _metrics(curve, single_llms, dearest_llm, best):
+        for which, curve, target, dearest_llm in zip(seeds, found, targets, dear, strict=True):
+            for metric, (value, drawn) in _metrics(curve, target, dearest_llm):
                 rows.append(_row(label, GROUP, m, which, metric, value, drawn, n))
                 if which is None and metric in COMPARED:
                     estimates[label, GROUP, m, metric] = (np.array([value]), drawn[None])
@@ -98,7 +107,7 @@ def summarise_curves(
     ]
     tables = pl.DataFrame(rows, schema=COLUMNS), pl.DataFrame(points, schema=POINT_COLUMNS)
     compared = pl.concat(pairs) if pairs else pl.DataFrame(schema=COMPARISON_COLUMNS)
-    return *tables, compared, [_about(first.llm_ids[best], n, len(traced))]
+    return *tables, compared, [_about(first.llm_ids[by_score[0]], n, len(traced))]
 
 
 class _Resampled:
@@ -151,17 +160,17 @@ def _means(values: NDArray[np.floating], weights: NDArray[np.floating] | None = 
 
 
 def _metrics(
-    curve: tuple[_Points, _Points], llms: tuple[_Points, _Points], dear: tuple[_Points, _Points], best: int
+    curve: tuple[_Points, _Points], best: tuple[_Points, _Points], dear: tuple[_Points, _Points]
 ) -> Iterator[tuple[str, tuple[float, Array]]]:
     """Values and replicates f64 (b,) of a curve: at weight 0, and of its hull."""
     found: dict[str, list[Array]] = {}
-    for points, single, dearest in zip(curve, llms, dear, strict=True):
+    for points, single, dearest in zip(curve, best, dear, strict=True):
         x, y = hull(points.cost, points.score)
         found.setdefault("mean_score", []).append(points.score[:, 0])
         found.setdefault("mean_cost", []).append(points.cost[:, 0])
         found.setdefault("aiq", []).append(mean_height(x, y, points.cost[:, -1], dearest.cost[:, 0]))
         for percent in PERCENTS:
-            target = percent / 100 * single.score[:, best]
+            target = percent / 100 * single.score[:, 0]
             found.setdefault(f"cost_at_quality@{percent}", []).append(least_cost(x, y, target))
             found.setdefault(f"reached@{percent}", []).append((y.max(axis=1) >= target - 1e-12).astype(np.float64))
     for metric, (value, drawn) in found.items():

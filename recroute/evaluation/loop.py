@@ -129,7 +129,7 @@ def _cells(
                         known[members] = pool_outcomes(routers, parts, pool.llm_index, against)
                     outcomes = known[members]
                     named = replace(pool, group=_group(pool, parts, protocol))
-                    cell = Cell(seed, named.group, named.size, outcomes)
+                    cell = Cell(seed, named.group, named.size, outcomes, parts.test.n_instances)
                     yield cell, choice_table(seed, named, outcomes, routers, dataset)
                 done += 1
                 if protocol.progress:

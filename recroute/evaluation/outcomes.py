@@ -12,7 +12,7 @@ from recroute.data import Dataset, llm_means
 from recroute.evaluation.spending import pool_costs, spend
 from recroute.metrics import Agreement, Outcome
 from recroute.metrics.spread import entropy_bits
-from recroute.retrieval import tie_order
+from recroute.retrieval import first_evaluated, tie_order
 from recroute.routers import Router
 from recroute.splits import Split
 
@@ -55,14 +55,17 @@ def fitted_outcomes(
 ) -> dict[str, Outcome]:
     """See what the choices of routers that were fitted on `train` score on `test`; the rest as in `pool_outcomes`.
 
+    Every router, the best single LLM among them, is judged by its highest-ranked LLM that was evaluated on the instance
+    (`Router.choose_judged`), so all are judged on the same instances.
+
     Without `predictions` only choices are judged, and no predicted score: sorting those takes most of the time where
     there are thousands of LLMs.
     """
     rows = np.flatnonzero(test.has_evidence)
     test, reference = test.take_instances(rows), reference[rows]
     scores = test.interactions.dense()
-    train_best, best_single = (int(tie_order(llm_means(data))[0]) for data in (train, test))
-    everyone = np.arange(train.n_llms)
+    orders = (tie_order(llm_means(data)) for data in (train, test))
+    train_best, best_single = (scores[np.arange(len(scores)), first_evaluated(scores, order)] for order in orders)
     costs = pool_costs(train, test)
     outcomes = {}
     for fitted in routers:
@@ -70,9 +73,11 @@ def fitted_outcomes(
         expected = expected_scores(fitted, scores)
         # a router that chooses by chance predicts one draw; its distribution follows from the observed scores
         known = predicted if expected is None else np.nan_to_num(scores, nan=-np.inf)
+        choice, judged_by = fitted.choose_judged(predicted, scores)
         outcomes[fitted.label] = Outcome.of(
             scores,
-            fitted.choose(predicted, everyone)[:, 0],
+            choice,
+            judged_by=judged_by,
             chosen=expected,
             entropy=entropy_bits(fitted.distribution(known)),
             train_best=train_best,

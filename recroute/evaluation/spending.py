@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.metrics import Spending
+from recroute.retrieval import first_evaluated, tie_order
 from recroute.routers import Router
 from recroute.routers.costs import CostModel, vectors
 from recroute.routers.trade_off import cost_range
@@ -53,16 +54,19 @@ def spend(
     costs: PoolCosts,
     weights: Array = COST_WEIGHTS,
 ) -> Spending:
-    """Choices at every weight of cost, for predicted and observed scores f32 (n, m) of the router's own pool."""
-    everyone, rows = np.arange(len(costs.mean)), np.arange(len(scores))
+    """Choices at every weight of cost, for predicted and observed scores f32 (n, m) of the router's own pool.
+
+    Scores and costs are those of the LLMs that the choices are judged by, see `Router.choose_judged`.
+    """
+    rows = np.arange(len(scores))
     prices = costs.predicted / cost_range(costs.mean)
-    choices = [
-        router.choose((predicted - weight * prices).astype(np.float32), everyone)[:, 0] for weight in (0.0, *weights)
-    ]
-    choices.append(np.full(len(scores), int(costs.mean.argmin())))  # only cost counts
+    weighed = ((predicted - weight * prices).astype(np.float32) for weight in (0.0, *weights))
+    choices = [router.choose_judged(block, scores).judged for block in weighed]
+    cheapest, dearest = (first_evaluated(scores, tie_order(sign * costs.mean)) for sign in (-1, 1))
+    choices.append(cheapest)  # only cost counts
     return Spending(
         cost=costs.observed[rows, choices[0]].astype(np.float64),
         scores=np.stack([scores[rows, choice] for choice in choices], axis=1).astype(np.float64),
         costs=np.stack([costs.observed[rows, choice] for choice in choices], axis=1).astype(np.float64),
-        dearest=costs.observed[:, int(costs.mean.argmax())].astype(np.float64),
+        dearest=costs.observed[rows, dearest].astype(np.float64),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +21,13 @@ MANY_UNOBSERVED = 0.01
 
 @dataclass(frozen=True)
 class Cell:
-    """All routers on one pool of one seed."""
+    """All routers on one pool of one seed, whose test part has `n_test` instances."""
 
     seed: int
     group: str
     pool_size: int
     outcomes: dict[str, Outcome]
+    n_test: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,14 +158,23 @@ def _row(seed: int | None, estimate: Estimate, n: int) -> dict[str, Any]:
 
 
 def _notes(cells: list[Cell]) -> list[str]:
-    """One line if many choices fell on cells that nobody evaluated."""
+    """What of incomplete data a reader has to know."""
     share: dict[str, list[float]] = {}
     for cell in cells:
         for router, outcome in cell.outcomes.items():
             if outcome.judged.any():
-                share.setdefault(router, []).append(float(np.isnan(outcome.chosen[outcome.judged]).mean()))
-    many = {router: max(found) for router, found in share.items() if max(found) > MANY_UNOBSERVED}
-    if not many:
-        return []
-    listed = ", ".join(f"{router} up to {worst:.0%}" for router, worst in many.items())
-    return [f"choices that nobody evaluated are left out of the means (see unobserved_choice): {listed}"]
+                share.setdefault(router, []).append(float(METRICS["unobserved_choice"](outcome, None)[0]))
+    notes = unobserved_notes({router: max(found) for router, found in share.items()})
+    n, of = max((c.n_test - len(next(iter(c.outcomes.values()))), c.n_test) for c in cells)
+    if n:
+        notes.append(
+            f"up to {n:,} of {of:,} test instances were run on no LLM of a pool: left out there for every router"
+        )
+    return notes
+
+
+def unobserved_notes(share: Mapping[str, float]) -> list[str]:
+    """One line if many choices fell on cells that nobody evaluated, for the share of each router or group."""
+    many = [f"{name} up to {worst:.0%}" for name, worst in share.items() if worst > MANY_UNOBSERVED]
+    told = "choices that nobody evaluated are judged by the next LLM of the ranking that was (see unobserved_choice)"
+    return [f"{told}: {', '.join(many)}"] if many else []

@@ -33,8 +33,10 @@ def best_single_ratio(outcome: Outcome, weights: Weights | None = None) -> Array
     """RouterEval's V_B: mu / mean score of the best single LLM on test, which nobody knows beforehand.
 
     Range [0, inf), higher is better, above 1 the router beats every single LLM of the pool. Where LLMs were
-    evaluated on different instances the best one is that with the highest `llm_means`; its mean is then
-    over its observed cells, as every router's is. A resample keeps the LLM.
+    evaluated on different instances the best one is that with the highest `llm_means` on test. It is judged as every
+    router is, on the same instances: where it was not evaluated, by the next in the order of these means that was.
+    (Not the order that scores highest so: one that begins with an LLM that was run on a single task tells the tasks
+    apart by their gaps.) A resample keeps the order.
 
     >>> best_single_ratio(Outcome.of([[1, 0], [1, 1], [0, 1], [1, 0]], choice=[0, 0, 1, 0])).round(3)
     array([1.333])
@@ -45,16 +47,21 @@ def best_single_ratio(outcome: Outcome, weights: Weights | None = None) -> Array
 def reference_ratio(outcome: Outcome, weights: Weights | None = None) -> Array:
     """RouterEval's V_R: mu / the reference LLM's score. Range [0, inf), higher is better; NaN without one.
 
+    Both are over the instances that have a reference score.
+
     >>> reference_ratio(Outcome.of([[1, 0], [0, 1]], choice=[0, 1], reference=0.8))
     array([1.25])
     """
-    return _ratio(mean_score(outcome, weights), weighted_mean(outcome.reference, weights))
+    both = np.where(np.isnan(outcome.reference), np.nan, outcome.chosen)
+    return _ratio(
+        weighted_mean(both, weights), weighted_mean(np.where(np.isnan(both), np.nan, outcome.reference), weights)
+    )
 
 
 def lift(outcome: Outcome, weights: Weights | None = None) -> Array:
     """mu less the mean score on test of the LLM that was best on train: the gain over what one would deploy.
 
-    Range [-1, 1], higher is better, 0 is `best_single`.
+    Range [-1, 1], higher is better, 0 is `best_single`. That LLM is judged as the router is, see `best_single_ratio`.
 
     >>> lift(Outcome.of([[1, 0], [0, 1], [1, 1], [1, 0]], choice=[0, 1, 0, 0], train_best=0))
     array([0.25])
@@ -75,7 +82,7 @@ def effective_p(outcome: Outcome, weights: Weights | None = None) -> Array:
 
 
 def regret(outcome: Outcome, weights: Weights | None = None) -> Array:
-    """oracle - mu. Range [0, 1] on complete data, lower is better.
+    """oracle - mu. Range [0, 1], lower is better.
 
     >>> regret(Outcome.of([[1, 0], [0, 1]], choice=[0, 0]))
     array([0.5])

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from recroute.metrics.battles import Agreement
 from recroute.metrics.predictions import Predictions, judge
 from recroute.metrics.spending import Spending
+from recroute.retrieval import first_evaluated, tie_order
 
 Array = NDArray[np.float64]
 
@@ -26,15 +27,18 @@ class Outcome:
     instance_id : str
         Equal ids in two outcomes are the same instance, for paired resampling.
     chosen : f64
-        Score of the chosen LLM; NaN where that cell is unobserved.
+        Score of the LLM that the choice is judged by: the highest-ranked one that was evaluated on the instance.
     choice : int
-        Column of the chosen LLM.
+        Column of the LLM that was chosen, evaluated or not.
+    judged_by : int
+        Column of the LLM that `chosen` is the score of.
+    unobserved : f64
+        1 where nobody evaluated the chosen LLM on the instance, else 0.
     best, average : f64
         Highest and mean observed score of the pool on the instance.
-    best_single : f64
-        Score of the best single LLM on test; NaN where unobserved.
-    train_best : f64
-        Score of the LLM that was best on train; NaN where unobserved.
+    best_single, train_best : f64
+        Score of the best single LLM on test, and of the one that was best on train; judged as the choice is: where
+        the LLM was not evaluated, the next best one that was.
     entropy : f64
         Entropy in bits of the router's own distribution.
     reference : f64
@@ -52,6 +56,8 @@ class Outcome:
     instance_id: NDArray[np.str_]
     chosen: Array
     choice: NDArray[np.int64]
+    judged_by: NDArray[np.int64]
+    unobserved: Array
     best: Array
     average: Array
     best_single: Array
@@ -88,8 +94,9 @@ class Outcome:
         scores: ArrayLike,
         choice: ArrayLike,
         *,
-        train_best: int | None = None,
-        best_single: int | None = None,
+        judged_by: ArrayLike | None = None,
+        train_best: int | ArrayLike | None = None,
+        best_single: int | ArrayLike | None = None,
         instance_id: ArrayLike | None = None,
         chosen: ArrayLike | None = None,
         entropy: ArrayLike | None = None,
@@ -105,13 +112,15 @@ class Outcome:
         scores : float (n, m)
             NaN where unobserved.
         choice : int (n,)
-        train_best : int, optional
-            Column of the LLM that was best on train; default the best on test.
-        best_single : int, optional
-            Column of the best LLM on test; default the one with the highest mean of its observed scores.
+        judged_by : int (n,), optional
+            Columns of the LLMs that the choices are judged by (`condensed`); default `choice`, where a choice that
+            nobody evaluated has no score.
+        train_best, best_single : int or f64 (n,), optional
+            The best LLM on train and on test: its column, or the scores that it is judged by (`first_evaluated`).
+            Default: those of the LLM with the highest mean of its observed scores, the next where it has none.
         instance_id : str (n,), optional
         chosen : f64 (n,), optional
-            Mean scores of a router that chooses by chance; default the score of `choice`.
+            Mean scores of a router that chooses by chance; default the scores of `judged_by`.
         entropy : f64 (n,), optional
             Default 0, a router that is sure.
         reference : float or f64 (n,), optional
@@ -122,19 +131,23 @@ class Outcome:
         """
         table = np.asarray(scores, dtype=np.float64)
         picked = np.asarray(choice, dtype=np.int64)
-        n = len(table)
+        by = picked if judged_by is None else np.asarray(judged_by, dtype=np.int64)
+        n, rows = len(table), np.arange(len(table))
         judged = (~np.isnan(table)).sum(axis=1) > 0
         known = np.where(judged[:, None], table, 0.0)
         rated = predicted is not None and bool(judged.any())
-        single = int(np.argmax(np.nanmean(table, axis=0))) if best_single is None else best_single
+        missed = np.isnan(table[rows, picked]) if chosen is None else np.zeros(n, dtype=bool)
+        single = _judged_scores(table, best_single)
         return cls(
             instance_id=np.arange(n).astype(np.str_) if instance_id is None else np.asarray(instance_id, dtype=np.str_),
-            chosen=table[np.arange(n), picked] if chosen is None else np.asarray(chosen, dtype=np.float64),
+            chosen=table[rows, by] if chosen is None else np.asarray(chosen, dtype=np.float64),
             choice=picked,
+            judged_by=by,
+            unobserved=np.where(judged, missed, np.nan),
             best=np.where(judged, np.nanmax(known, axis=1), np.nan),
             average=np.where(judged, np.nanmean(known, axis=1), np.nan),
-            best_single=table[:, single],
-            train_best=table[:, single if train_best is None else train_best],
+            best_single=single,
+            train_best=single if train_best is None else _judged_scores(table, train_best),
             entropy=np.zeros(n) if entropy is None else np.asarray(entropy, dtype=np.float64),
             reference=np.broadcast_to(np.asarray(reference, dtype=np.float64), (n,)),
             n_llms=table.shape[1],
@@ -142,6 +155,17 @@ class Outcome:
             spending=spending,
             agreement=agreement,
         )
+
+
+def _judged_scores(scores: Array, best: int | ArrayLike | None) -> Array:
+    """Scores f64 (n,) that the best LLM is judged by, given as a column or as these; see `Outcome.of`."""
+    if best is not None:
+        given = np.asarray(best)
+        return scores[:, int(given)] if given.ndim == 0 else given.astype(np.float64)
+    count = (~np.isnan(scores)).sum(axis=0)
+    total = np.where(np.isnan(scores), 0, scores).sum(axis=0)
+    mean = np.divide(total, count, out=np.full(len(count), -np.inf), where=count > 0)
+    return scores[np.arange(len(scores)), first_evaluated(scores, tie_order(mean))]
 
 
 Metric = Callable[[Outcome, "NDArray[np.floating] | None"], Array]

@@ -17,11 +17,12 @@ class Spending:
     Parameters
     ----------
     cost : f64 (n,)
-        USD of the router's own choice; NaN where unknown.
+        USD of the LLM that the router's own choice is judged by, see `Outcome`; NaN where unknown.
     scores, costs : f64 (n, p)
-        Score and cost of the LLM chosen at each weight; NaN where unobserved.
+        Score and cost of the LLM that the choice at each weight is judged by; NaN where unknown.
     dearest : f64 (n,)
-        Cost of the LLM of the pool that cost most on train. The cheapest is the last column of `costs`.
+        Cost of the LLM of the pool that cost most on train, or of the next that was evaluated. The cheapest is the last
+        column of `costs`.
     """
 
     cost: Array

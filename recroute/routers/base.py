@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from recroute.data import Dataset, Encoder, IdMap, InteractionMatrix, llm_means
 from recroute.encoders import fit_encoder, vectors_of, view_encoder
 from recroute.errors import RouterError, UnknownNameError
-from recroute.retrieval import tie_order, top_k
+from recroute.retrieval import Choices, condensed, tie_order, top_k
 from recroute.routers.fields import fitted, setting
 from recroute.routers.ranking import Ranking
 from recroute.routers.unseen.background import Background
@@ -245,12 +245,34 @@ class Router(ABC):
 
     def choose(self, predicted: Scores, llm_index: NDArray[np.integer], k: int = 1) -> NDArray[np.int32]:
         """Columns int32 (b, k) of the best LLMs, for predictions f32 (b, m) over `llm_index` int (m,)."""
+        return top_k(predicted, k, self._ties(llm_index))
+
+    def choose_judged(
+        self, predicted: Scores, scores: NDArray[np.floating], llm_index: NDArray[np.integer] | None = None
+    ) -> Choices:
+        """The best LLM of each instance, and the best one that was evaluated, by which the choice is judged.
+
+        Every experiment judges choices so. On complete data the two are the same.
+
+        Parameters
+        ----------
+        predicted : f32 (b, m)
+        scores : float (b, m)
+            Observed scores of the same LLMs, NaN where unobserved.
+        llm_index : int (m,), optional
+            Their positions; default all LLMs of the router.
+        """
+        index = self.llm_index() if llm_index is None else llm_index
+        return condensed(self.choose(predicted, index)[:, 0], scores, predicted, self._ties(index))
+
+    def _ties(self, llm_index: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The order of equal predictions over `llm_index`, see `tie_order`."""
         if not self._is_everyone(llm_index):
-            return top_k(predicted, k, tie_order(self.llm_mean_[llm_index]))
-        of, order = vars(self).get("_tie_order", (None, None))
+            return tie_order(self.llm_mean_[llm_index])
+        of, order = vars(self).get("_tie_order", (None, np.arange(0)))
         if of is not self.llm_mean_:  # sorting takes longer than ranking one prompt, and many are ranked by one order
             of, order = self._tie_order = self.llm_mean_, tie_order(self.llm_mean_)
-        return top_k(predicted, k, order)
+        return np.asarray(order)
 
     def _is_everyone(self, llm_index: NDArray[np.integer]) -> bool:
         """Whether these are all LLMs in their order."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.errors import RouterError
+from recroute.retrieval import condensed, tie_order
 from recroute.routers.base import Instances, Ranking, Scores, fitted, setting
 from recroute.routers.costs import CostModel, cost_unit, no_costs, vectors
 from recroute.routers.parts import Composite, draw_folds, fit_parts, out_of_fold
@@ -78,15 +79,21 @@ class Budgeted(Composite):
         (predicted,), best = out_of_fold(parts, train, self.n_folds, self.seed)
         predicted_cost = self._out_of_fold_costs(train)
         self.costs_ = CostModel.fit(train)
-        rows, everyone = np.arange(len(scores)), np.arange(train.n_llms)
+        rows = np.arange(len(scores))
         trade_offs = GRID / cost_range(self.costs_.level)
         cost, quality = np.empty((2, len(trade_offs)))
         for i, trade_off in enumerate(trade_offs):
-            choice = self.choose((predicted - trade_off * predicted_cost).astype(np.float32), everyone)[:, 0]
+            choice = self.choose_judged((predicted - trade_off * predicted_cost).astype(np.float32), scores).judged
             cost[i], quality[i] = _mean(costs[rows, choice]), _mean(scores[rows, choice])
-        self.curve_ = Curve(trade_offs, cost, quality, _mean(scores[rows, best]), cost_unit(train))
+        self.curve_ = Curve(trade_offs, cost, quality, self._mean_of_best(best, scores), cost_unit(train))
         self.chosen_trade_off_ = np.array([self._solve()])
         self.parts_ = fit_parts(parts, train)
+
+    def _mean_of_best(self, best: Index, scores: NDArray[np.float32]) -> float:
+        """Mean of scores f32 (n, m) of the best single LLM int (n,), judged as the choices are."""
+        alike = np.broadcast_to(np.float32(0), scores.shape)
+        judged = condensed(best, scores, alike, tie_order(self.llm_mean_)).judged
+        return _mean(scores[np.arange(len(scores)), judged])
 
     def _out_of_fold_costs(self, train: Dataset) -> Scores:
         """Predicted costs f32 (n, m) of training prompts, from the others, on the folds of `out_of_fold`."""

@@ -103,13 +103,18 @@ class Guarded(Composite):
         """The z of most worth, the strictest among equals."""
 
         def gains(rows: slice) -> Array:
-            """What the choices at each z gain, f64 (z, b); NaN where the LLM chosen was not evaluated."""
+            """What the choices at each z gain, f64 (z, b), judged by the best-ranked LLM that was evaluated.
+
+            NaN for every z where the best single LLM was not.
+            """
             ahead, really_ahead = advantages(rows)
+            evaluated = ~np.isnan(really_ahead)
             found = np.empty((len(Z), len(ahead)))
             for i, z in enumerate(Z):
-                passes = ahead > _margin(self.error_, z)
+                passes = evaluated & (ahead > _margin(self.error_, z))
                 choice = np.where(passes, ahead, -np.inf).argmax(axis=1)
                 found[i] = np.where(passes.any(axis=1), really_ahead[np.arange(len(ahead)), choice], 0)
+            found[:, ~evaluated.any(axis=1)] = np.nan
             return found
 
         worth = []

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.retrieval import Choices
 from recroute.routers import Router
 from recroute.splits import Split
 
@@ -21,13 +22,13 @@ class Judged:
     Parameters
     ----------
     chosen : array
-        Score of the LLM that the router chose; NaN where nobody evaluated it.
+        Score of the router's highest-ranked LLM that was evaluated; NaN where none of the pool was.
     best : array
         Highest observed score of the pool; NaN where there is none.
     unobserved : array
-        1 where the choice has no score.
+        1 where the router's first choice has no score; NaN where none of the pool has.
     cost : array
-        USD of the choice; NaN where unknown.
+        USD of the LLM whose score is `chosen`; NaN where unknown.
     """
 
     chosen: Array
@@ -45,17 +46,17 @@ def judge(router: Router, split: Split, pool: Sequence[int] | NDArray[np.integer
     test = split.test.take_llms(llm_index)
     scores = test.interactions.dense().astype(np.float64)
     if len(llm_index) == 1:
-        choice = np.zeros(len(scores), dtype=np.int64)
+        choices = Choices(*np.zeros((2, len(scores)), dtype=np.int64))
     else:
         fitted = replace(router, seed=split.seed).fit(split.train.take_llms(llm_index))
-        choice = fitted.rank(test).llm_index[:, 0].astype(np.int64)
+        choices = fitted.choose_judged(fitted.score(test), scores)
     rows = np.arange(len(scores))
-    chosen = scores[rows, choice]
-    best = np.where(np.isnan(scores), -np.inf, scores).max(axis=1)
+    chosen, unobserved = scores[rows, choices.judged], np.isnan(scores[rows, choices.first]).astype(np.float64)
+    unobserved[np.isnan(chosen)] = np.nan
     cost = np.full(len(scores), np.nan)
     if (costs := test.interactions.dense_costs()) is not None:
-        cost = costs[rows, choice]
-    return Judged(chosen, np.where(np.isfinite(best), best, np.nan), np.isnan(chosen).astype(np.float64), cost)
+        cost = costs[rows, choices.judged]
+    return Judged(chosen, np.fmax.reduce(scores, axis=1), unobserved, cost)
 
 
 def average(draws: Sequence[Judged]) -> Judged:

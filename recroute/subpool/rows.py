@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.evaluation.bootstrap import Bootstrap, interval
-from recroute.evaluation.summarise import MANY_UNOBSERVED
+from recroute.evaluation.summarise import unobserved_notes
 from recroute.subpool.judge import Array, Judged
 
 COLUMNS: dict[str, Any] = {
@@ -105,14 +105,17 @@ def _estimates(seen: Mapping[Key, list[Judged]]) -> Iterator[tuple[dict[str, Any
                 yield head, [partial(_difference, metric, *trio) for trio in trios]
 
 
-def unobserved_notes(rows: pl.DataFrame) -> list[str]:
-    """One line if many choices fell on cells that nobody evaluated."""
-    many = rows.filter(pl.col("seed").is_null() & (pl.col("value") > MANY_UNOBSERVED), metric="unobserved_choice")
-    worst = many.group_by("group", maintain_order=True).agg(pl.col("value").max())
-    if worst.is_empty():
-        return []
-    listed = ", ".join(f"{group} up to {share:.0%}" for group, share in worst.iter_rows())
-    return [f"choices that nobody evaluated are left out of the means (see unobserved_choice): {listed}"]
+def incomplete_notes(rows: pl.DataFrame, seen: Seen) -> list[str]:
+    """What of incomplete data a reader has to know."""
+    found = rows.filter(pl.col("seed").is_null(), metric="unobserved_choice")
+    notes = unobserved_notes(dict(found.group_by("group", maintain_order=True).agg(pl.col("value").max()).iter_rows()))
+    left_out: dict[str, float] = {}
+    for (group, _), of_seed in seen.items():
+        share = max(float(np.isnan(judged.best).mean()) for judged in of_seed.values())
+        left_out[group] = max(share, left_out.get(group, 0.0))
+    if told := ", ".join(f"{group} up to {share:.1%}" for group, share in left_out.items() if share > 0):
+        notes.append(f"test instances that were run on no LLM of a pool are left out of its means: {told}")
+    return notes
 
 
 def difference(pool: Judged, other: Judged, instance_ids: NDArray[np.str_], seed: int) -> tuple[float, float, float]:

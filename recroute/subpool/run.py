@@ -24,7 +24,7 @@ from recroute.subpool.deployed import replacements_of, tasks_of
 from recroute.subpool.judge import Judged, average, judge
 from recroute.subpool.objectives import OBJECTIVES, oracle_value, routed_value
 from recroute.subpool.result import PoolChoice
-from recroute.subpool.rows import ALL, ORACLE, RANDOM, ROUTED, SINGLE, STRONG, Key, rows_of, unobserved_notes
+from recroute.subpool.rows import ALL, ORACLE, RANDOM, ROUTED, SINGLE, STRONG, Key, incomplete_notes, rows_of
 
 N_RANDOM = 5  # random pools of each size and seed
 Progress = Callable[[int, int], None]
@@ -100,7 +100,8 @@ def choose_pool(
     - `mean_score`: what the router, fitted on the training scores of the pool alone, reaches on test; `share_of_all`:
       the same over what it reaches with all LLMs.
     - `oracle`: mean of the best observed score in the pool; `oracle_share_of_all`: over that of all LLMs.
-    - `unobserved_choice`: share of choices that nobody evaluated, which are in none of the others.
+    - `unobserved_choice`: share of first choices that nobody evaluated; these are judged by the router's next choice
+      that was. Test instances that were run on no LLM of a pool count for none of the pool's metrics.
     - `mean_cost`: mean USD of the choices, where costs are known.
 
     Intervals: 95% paired bootstrap over test instances, crossed with seeds. After a KeyboardInterrupt the seeds that
@@ -138,7 +139,7 @@ def choose_pool(
     assert found.tasks is not None
     assert found.replacements is not None
     rows = rows_of(_with_size_of_all(found), found.test_ids, chooser.label)
-    found.notes += unobserved_notes(rows)
+    found.notes += incomplete_notes(rows, found.judged)
     info = {
         "dataset": {**dataset_facts(dataset), "n_test": len(found.test_ids[first])},
         "seed": first,

@@ -44,8 +44,9 @@ class RouterContract:
         return self.make().fit(self.split.train)
 
     def mean_score(self, router: Router, test: Dataset) -> float:
-        choice = router.rank(test).llm_index[:, 0]
-        return float(np.nanmean(test.interactions.dense()[np.arange(test.n_instances), choice]))
+        scores = test.interactions.dense()
+        judged = router.choose_judged(router.score(test), scores).judged
+        return float(np.nanmean(scores[np.arange(test.n_instances), judged]))
 
     def test_fit_returns_self(self) -> None:
         router = self.make()

@@ -64,7 +64,7 @@ def test_battles_in_place_of_scores(real: Path, name: str, coverage: float, n_in
     cells = []
     for seed in range(N_SEEDS):
         parts = prepare_split(data, split="random", seed=seed)
-        cells.append(Cell(seed, "all", data.n_llms, outcomes(parts)))
+        cells.append(Cell(seed, "all", data.n_llms, outcomes(parts), parts.test.n_instances))
         print(f"seed {seed} done", flush=True)
     rows, compared, notes = summarise(cells, 0, 1000, KNOWN_BEST)
     print(f"\n{name}: {data.n_instances:,} instances x {data.n_llms} LLMs, {N_SEEDS} seeds, 95% intervals", *notes)

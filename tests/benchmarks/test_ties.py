@@ -142,7 +142,7 @@ def test_ties_with_a_parameter_of_their_own(
             losses.append({**row, "agreement": fought.agreement(), "parameter": tie})
             choice = router.rank(parts.test).llm_index[:, 0]
             outcomes[model] = Outcome.of(scores, choice, train_best=0, instance_id=ids)
-        cells.append(Cell(seed, "all", data.n_llms, outcomes))
+        cells.append(Cell(seed, "all", data.n_llms, outcomes, parts.test.n_instances))
     _, compared, _ = summarise(cells, 0, 1000, HALF)
     found = pl.DataFrame(losses).group_by("ties", maintain_order=True).mean()
     print(f"\n{name}, {n_battles:,} battles, {len(SEEDS)} seeds: log loss of decided battles, of the three outcomes")

@@ -46,7 +46,8 @@ def test_a_curve_by_hand() -> None:
         costs=np.array([[3.0, 3.0, 1.0], [3.0, 1.0, 1.0]]),
         dearest=np.array([3.0, 3.0]),
     )
-    traced = Traced(0, np.array(["a", "b"]), {"r": spending}, np.array([0.0, 1.0, np.inf]), ["x", "y"], scores, costs)
+    at, ids = np.array([0.0, 1.0, np.inf]), np.array(["a", "b"])
+    traced = Traced(0, ids, {"r": spending}, at, ["x", "y"], scores, costs, scores)
     rows, points, pairs, notes = summarise_curves([traced], 0, 50)
     value = dict(rows.filter(group="all").select("metric", "value").iter_rows())
     # points (1, .5), (2, .75), (3, .75): the hull rises from .5 to .75 over [1, 2] and is level over [2, 3]

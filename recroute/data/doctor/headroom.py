@@ -169,17 +169,22 @@ def _rows_by_task(task: NDArray[np.integer], asked: NDArray[np.bool_]) -> list[N
 
 
 def _gains(oracle: float, wins: list[Array], parts: list[_Part]) -> tuple[float, float]:
-    """Gain of the oracle, and of the best LLM per task, over the best single LLM."""
+    """Gain of the oracle, and of the best LLM per task, over the best single LLM.
+
+    LLMs that were asked different tasks are compared by means standardised to the tasks: one that was asked the easy
+    ones only is not the best single LLM for it.
+    """
     n = sum(part.n for part in parts)
-    total, count = sum(wins), sum(part.count for part in parts)
-    single = _best(np.asarray(total), np.asarray(count), n)
-    by_task = sum(_best(won, part.count, part.n) * part.n for won, part in zip(wins, parts, strict=True)) / n
+    count = sum(part.count for part in parts)
+    means, by_task = np.zeros(len(wins[0])), 0.0
+    for won, part in zip(wins, parts, strict=True):
+        enough = part.count >= 0.5 * part.n
+        average = won.sum() / max(part.count.sum(), 1)
+        of_task = np.where(enough, won / np.maximum(part.count, 1), average)
+        means += of_task * part.n / n
+        by_task += float(of_task[enough].max(initial=0.0)) * part.n / n
+    single = float(means[count >= 0.5 * n].max(initial=0.0))
     return oracle - single, by_task - single
-
-
-def _best(wins: Array, count: Array, n: int) -> float:
-    means = wins[count >= 0.5 * n] / count[count >= 0.5 * n]
-    return float(means.max(initial=0.0))
 
 
 def fit_rasch(solved: NDArray[np.bool_], observed: NDArray[np.bool_]) -> Rasch:
