@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,15 @@ def real() -> Path:
 @pytest.fixture(scope="session")
 def planted() -> Dataset:
     return planted_dataset()
+
+
+@pytest.fixture(scope="session")
+def old_routers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Router folders as commit 7040c13 wrote them, and `expected.json`: what they predicted; see data_folders/."""
+    folder = tmp_path_factory.mktemp("old_routers")
+    with tarfile.open(Path(__file__).parent / "data_folders" / "routers-7040c13.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder
 
 
 @pytest.fixture(scope="session")
