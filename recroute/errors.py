@@ -1,14 +1,37 @@
 """What a person can mend: every error here is one line that names the value, the place and the mend."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+LONGEST_NAME, LONGEST_LINE = 200, 1200  # characters
+LONG = re.compile(rf"""(?<!\w)(['"])(?:(?!\1).){{{LONGEST_NAME},}}\1|\S{{{LONGEST_NAME},}}""")
+
+
+def one_line(message: str) -> str:
+    r"""A message as one line that can be shown anywhere: control characters escaped, long names and lines cut.
+
+    >>> one_line("llm \x1b[31mred\nis unknown")
+    'llm \\x1b[31mred is unknown'
+    """
+    line = " ".join(message.split())
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    return _cut(LONG.sub(lambda found: _cut(found[0], LONGEST_NAME), line), LONGEST_LINE)
+
+
+def _cut(text: str, longest: int) -> str:
+    """The beginning and the end of what is too long."""
+    if len(text) <= longest:
+        return text
+    head, tail = longest * 2 // 3, longest // 3
+    return f"{text[:head]}[... {len(text) - head - tail:,} characters ...]{text[-tail:]}"
 
 
 class RecrouteError(ValueError):
     """Base of all errors caused by input; the command line prints it as one line and exits with 2."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))  # one line, also where it quotes a name that is not
+        super().__init__(one_line(message))
 
 
 class DataError(RecrouteError):
@@ -24,7 +47,7 @@ class UnknownNameError(RecrouteError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
         known = list(known)
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(name[:LONGEST_NAME], known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
         listed = ", ".join(known[:12]) + (f", ... ({len(known)} in all)" if len(known) > 12 else "")
         super().__init__(f"unknown {kind} {name!r}{where}: {hint}known: {listed}")

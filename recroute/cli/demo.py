@@ -12,9 +12,9 @@ import typer
 from recroute.cli.options import JsonPath, Quiet, Seed, conclude, console, progress_bar
 from recroute.cli.outputs import Outputs, with_origin
 from recroute.data import Dataset, write_dataset
-from recroute.data.atomic import new_file
 from recroute.data.sources import simulate
 from recroute.evaluation import prepare_split, router_card, scale
+from recroute.files import write_text
 from recroute.report import growth_plot, growth_table, save_growth_png
 from recroute.routers import make_router
 
@@ -71,5 +71,4 @@ def demo(
 def _write_table(data: Dataset, path: Path) -> None:
     """The scores as a person may have them: a row for each prompt, a column for each LLM."""
     scores = pl.from_numpy(data.interactions.dense(), schema=list(data.llm_ids), orient="row").fill_nan(None)
-    with new_file(path) as temporary:
-        data.instances.select("instance_id", "prompt", "task").hstack(scores).write_csv(temporary)
+    write_text(path, data.instances.select("instance_id", "prompt", "task").hstack(scores).write_csv())

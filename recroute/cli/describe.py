@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from rich.table import Table
 
 from recroute.cli.options import DatasetPath, JsonPath, Quiet, console
 from recroute.data import Dataset, llm_means, read_dataset
-from recroute.data.atomic import new_file
+from recroute.files import write_json
 
 
 def describe(dataset: DatasetPath, json_path: JsonPath = None, quiet: Quiet = False) -> None:
@@ -32,8 +31,7 @@ def describe(dataset: DatasetPath, json_path: JsonPath = None, quiet: Quiet = Fa
         tasks.add_row(row["task"], str(row["n_instances"]), *numbers)
     out.print(head, tasks)
     if json_path is not None:
-        with new_file(json_path) as temporary:
-            temporary.write_text(json.dumps(facts, indent=1), encoding="utf8")
+        write_json(json_path, facts)
 
 
 def _shown(value: Any, digits: int) -> str:

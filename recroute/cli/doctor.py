@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,8 +12,9 @@ from rich.table import Table
 from recroute._version import __version__
 from recroute.cli.options import DatasetPath, JsonPath, Quiet, Seed, check_writable, console, progress_bar
 from recroute.data import write_dataset
-from recroute.data.atomic import check_new_folder, new_file
+from recroute.data.atomic import check_new_folder
 from recroute.data.doctor import Diagnosis, diagnose_path
+from recroute.files import write_json
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
@@ -41,8 +41,7 @@ def doctor(
     out.print(_table(found))
     if json_path is not None:
         content = {"recroute": __version__, "command": ["recroute", *sys.argv[1:]], "seed": seed, **found.to_dict()}
-        with new_file(json_path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1), encoding="utf8")
+        write_json(json_path, content)
     if fix is not None:
         write_dataset(found.fixed(), fix)
         out.print(f"corrected data set: {fix}", markup=False, soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from recroute.cli.options import JsonPath, Quiet, check_writable, console
-from recroute.data.atomic import new_file
 from recroute.data.download import DATASETS
 from recroute.data.download import download as fetch
 from recroute.errors import RecrouteError
+from recroute.files import write_json
 
 
 def download(
@@ -63,5 +62,4 @@ def download(
     out.print(f"next: recroute data import {DATASETS[name].layout} {to} DATASET", markup=False, soft_wrap=True)
     if json_path is not None:
         facts = {"name": name, "files": [str(file) for file in done.files], "n_kept": done.n_kept}
-        with new_file(json_path) as temporary:
-            temporary.write_text(json.dumps(facts, indent=1), encoding="utf8")
+        write_json(json_path, facts)

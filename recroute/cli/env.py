@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from importlib.util import find_spec
@@ -15,7 +14,7 @@ from rich.table import Table
 from recroute._version import __version__
 from recroute.cli.installed import Package, requirements
 from recroute.cli.options import JsonPath, Quiet, check_writable, console
-from recroute.data.atomic import new_file
+from recroute.files import write_json
 from recroute.routers import router_class, router_names
 
 ADDS = {  # what an extra is for
@@ -57,8 +56,7 @@ def env(json_path: JsonPath = None, quiet: Quiet = False) -> None:
             },
             "unavailable_routers": lacking,
         }
-        with new_file(json_path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1), encoding="utf8")
+        write_json(json_path, content)
 
 
 def environment() -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -22,8 +21,8 @@ from recroute.cli.options import (
     settings,
 )
 from recroute.data import read_dataset
-from recroute.data.atomic import new_file
 from recroute.evaluation import prepare_split, router_card
+from recroute.files import write_json
 from recroute.routers import make_router
 from recroute.routers.budgeted import Budgeted
 from recroute.routers.card import CARD
@@ -93,5 +92,4 @@ def fit(
         }
         if isinstance(chosen, Budgeted):
             facts |= {"expected": chosen.expected()}
-        with new_file(json_path) as temporary:
-            temporary.write_text(json.dumps(facts, indent=1), encoding="utf8")
+        write_json(json_path, facts)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from recroute.cli.options import JsonPath, Quiet, check_writable, console, progress_bar, settings
-from recroute.data.atomic import new_file
 from recroute.data.sources import import_dataset, layout_names
+from recroute.files import write_json
 
 
 def import_data(
@@ -73,5 +72,4 @@ def import_data(
             "n_preferences": done.n_preferences,
             "notes": list(done.notes),
         }
-        with new_file(json_path) as temporary:
-            temporary.write_text(json.dumps(facts, indent=1), encoding="utf8")
+        write_json(json_path, facts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,8 +17,9 @@ from recroute.coldstart.anchors import STRATEGIES
 from recroute.coldstart.onboard import Expectation, Withdrawal, choices, expect, next_anchors, withdraw
 from recroute.coldstart.results import read_results
 from recroute.data import Dataset
-from recroute.data.atomic import check_new_folder, new_file
+from recroute.data.atomic import check_new_folder
 from recroute.errors import RecrouteError, RouterError
+from recroute.files import write_json, write_text
 from recroute.routers import Router, load_router
 from recroute.routers.card import changed_card
 
@@ -88,8 +88,7 @@ def onboard(
             card = changed_card(router_dir, f"LLM {llm} was taken in, from {answers}")
             facts = _take_in(router, table, scores, out, card, printer)
     if json_path is not None:
-        with new_file(json_path) as temporary:
-            temporary.write_text(json.dumps({"router": router.label, **facts}, indent=1), encoding="utf8")
+        write_json(json_path, {"router": router.label, **facts})
 
 
 def _check_options(
@@ -127,8 +126,7 @@ def _ask(
 ) -> dict[str, Any]:
     anchors = next_anchors(router, budget, table, results=scores, strategy=strategy, seed=seed)
     found = expect(router, scores, table)
-    with new_file(out) as temporary:
-        anchors.write_csv(temporary)
+    write_text(out, anchors.write_csv())
     _print_mean(found, printer)
     of_task = anchors.group_by("task", maintain_order=True).len().sort("len", descending=True)
     shown = ", ".join(f"{count} of {task}" for task, count in of_task.iter_rows())

@@ -11,10 +11,11 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from recroute.cli.options import OUTPUT, check_writable
-from recroute.data.atomic import check_new_folder, new_file
+from recroute.data.atomic import check_new_folder
 from recroute.evaluation import Evaluation, LearningCurve, write_run
 from recroute.evaluation.provenance import file_digests
 from recroute.evaluation.run_folder import RESULT
+from recroute.files import write_text
 from recroute.report import save_learning_png, save_png, write_html, write_learning_html
 
 Result = TypeVar("Result", Evaluation, LearningCurve)
@@ -66,8 +67,7 @@ class Outputs:
         if self.json is not None:
             result.write_json(self.json)
         if self.csv is not None:
-            with new_file(self.csv) as temporary:
-                result.rows.write_csv(temporary)
+            write_text(self.csv, result.rows.write_csv())
         if self.html is not None:
             html(result, self.html)
         if self.png is not None:

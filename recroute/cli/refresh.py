@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from recroute.cli.options import JsonPath, Quiet, check_writable, console
-from recroute.data.atomic import check_new_folder, new_file
+from recroute.data.atomic import check_new_folder
 from recroute.data.feedback import read_feedback
+from recroute.files import write_json
 from recroute.routers import load_router
 from recroute.routers.card import changed_card
 from recroute.routers.refresh.change import Change, refresh_with_change
@@ -57,8 +57,7 @@ def refresh(
         nothing = {"n_records": 0, "n_preferences": 0, "n_llms": 0, "choices_changed": 0.0, "llms": []}
         facts = nothing if change is None else change.to_dict()
         content = {"router": refreshed.label, **facts, "notes": list(feedback.notes)}
-        with new_file(json_path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1), encoding="utf8")
+        write_json(json_path, content)
 
 
 def _print(change: Change, n_rows: int, printer: Console) -> None:

@@ -14,8 +14,8 @@ from rich.table import Table
 from recroute.cli.budget import Budget, Quality, expectation, retarget
 from recroute.cli.explanation import print_explanation
 from recroute.cli.options import JsonPath, Quiet, console
-from recroute.data.atomic import new_file
 from recroute.errors import DataError
+from recroute.files import write_json
 from recroute.routers import load_router
 from recroute.routers.budgeted import Budgeted
 
@@ -82,8 +82,7 @@ def route(
     if (expected := expectation(router)) is not None:
         screen.print(expected, markup=False, soft_wrap=True)
     if json_path is not None:
-        with new_file(json_path) as temporary:
-            temporary.write_text(json.dumps({"router": router.label, "routes": results}, indent=1), encoding="utf8")
+        write_json(json_path, {"router": router.label, "routes": results})
 
 
 def _read_prompts(path: Path) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from recroute.cli.options import JsonPath, Quiet, console
-from recroute.data.atomic import new_file
+from recroute.files import write_json
 from recroute.routers import router_class, router_names
 
 
@@ -44,5 +43,4 @@ def _entry(name: str) -> dict[str, Any]:
 
 
 def _write(path: Path, entries: list[dict[str, Any]]) -> None:
-    with new_file(path) as temporary:
-        temporary.write_text(json.dumps({"routers": entries}, indent=1), encoding="utf8")
+    write_json(path, {"routers": entries})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from pathlib import Path
@@ -12,8 +11,8 @@ import typer
 from rich.console import Console
 
 from recroute.cli.options import JsonPath, Quiet, check_writable, console
-from recroute.data.atomic import new_file
 from recroute.errors import RecrouteError
+from recroute.files import write_json
 
 if TYPE_CHECKING:
     from recroute.serve.service import Service
@@ -128,8 +127,7 @@ def serve(
             warning = f"warning: everybody who reaches {host} may use this; set {TOKEN} or --token-file"
             console(quiet).print(warning, style="yellow", markup=False, soft_wrap=True)
         if json_path is not None:
-            with new_file(json_path) as temporary:
-                temporary.write_text(json.dumps({**facts, "host": host, "port": port}, indent=1), encoding="utf8")
+            write_json(json_path, {**facts, "host": host, "port": port})
         run(app, listener, patience=timeout)
 
 

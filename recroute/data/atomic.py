@@ -1,37 +1,57 @@
-"""Folders and files that are either the old ones or the new ones, never half of each."""
+"""Folders that are either the old ones or the new ones, never half of each."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from recroute.data.swap import read_folder, recover, replace_folder, unfinished_folder
 from recroute.errors import RecrouteError
+from recroute.files import resolved
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # what only writing can raise
 
 
 @contextmanager
 def new_folder(path: Path, marker: str) -> Iterator[Path]:
-    """A temporary folder beside `path` that takes its place when the block ends without an error.
+    """A temporary folder that takes the place of `path` when the block ends without an error; a link is followed.
 
     An existing folder is replaced only if it holds the file `marker`, so that nothing foreign is lost. Several writers
     may be at work at the same place: each replaces the whole folder, and the last one's stays.
     """
     check_new_folder(path, marker)
-    path = Path(os.path.realpath(path))
+    path = resolved(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with unfinished_folder(path) as temporary:
-        yield temporary
-        temporary.chmod(0o755)  # mkdtemp's 0700 would hide a shared result from its readers
-        check_new_folder(path, marker)
-        replace_folder(temporary, path)
+        try:
+            yield temporary
+            temporary.chmod(_mode(path))  # mkdtemp's 0700 would hide a shared result from its readers
+            check_new_folder(path, marker)
+            replace_folder(temporary, path)
+        except OSError as error:
+            if error.errno in FULL or str(temporary) in str(error.filename):
+                raise RecrouteError(f"{path} cannot be written: {error.strerror or error}") from None
+            raise
 
 
 def check_new_folder(path: Path, marker: str) -> None:
     """Refuse a place that `new_folder` could not take, before the work is done."""
-    recover(path)
-    read_folder(path, lambda place: _check_ours(place, path, marker))
+    if str(path) == "-":
+        raise RecrouteError("a folder cannot be written to standard output; name a folder")
+    real = resolved(path)
+    recover(real)
+    read_folder(real, lambda place: _check_ours(place, path, marker))
+    if os.path.ismount(real):
+        raise RecrouteError(f"{path} is a mount point and cannot be replaced; name a folder inside it")
+    if real.exists() and Path.cwd().is_relative_to(real):
+        raise RecrouteError(f"{path} is where this command runs and cannot be replaced; name a folder inside it")
+    above = next(folder for folder in real.parents if folder.exists())
+    if not os.access(above, os.W_OK):
+        raise RecrouteError(f"{path} cannot be written to: no permission in {above}; name another place")
 
 
 def _check_ours(place: Path, path: Path, marker: str) -> None:
@@ -45,13 +65,9 @@ def _check_ours(place: Path, path: Path, marker: str) -> None:
         raise RecrouteError(f"{path} exists and is no folder of recroute's (no {marker} in it); name another place")
 
 
-@contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, renamed to it when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{os.getpid()}.new"
+def _mode(path: Path) -> int:
+    """The permissions of the folder that is there, else those of one that everybody may read."""
     try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return 0o755

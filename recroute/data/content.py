@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from recroute.data.side_tables import check_instances, check_llms
 from recroute.data.stored_matrix import store_matrix, twice_message
 from recroute.data.vectors import as_vectors
 from recroute.errors import DataError
+from recroute.files import write_json
 
 ROWS_PER_GROUP = 1 << 20
 Progress = Callable[[int, int], None]
@@ -136,7 +136,7 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
                 encoder=np.array(content.encoder),
             )
         if content.card:
-            (folder / "card.json").write_text(json.dumps(dict(content.card), indent=1), encoding="utf8")
+            write_json(folder / "card.json", dict(content.card))
     return n_records
 
 

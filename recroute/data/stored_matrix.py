@@ -21,6 +21,7 @@ from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix, is_dense
 from recroute.data.parquet_matrix import TwiceError, read_matrix
 from recroute.errors import DataError
+from recroute.files import write_json
 
 STORED_FROM = 1 << 20  # cells; below, reading the records takes no time
 CODES, COSTS, MEANING = "scores.npy", "costs.npy", "scores.json"
@@ -47,7 +48,7 @@ def store_matrix(folder: Path, instances: IdMap, llms: IdMap) -> None:
         if isinstance(array, np.memmap):
             array.flush()
     meaning = {"values": cells.values[1:].astype(np.float64).tolist(), "made_of": _made_of(folder, instances, llms)}
-    (folder / MEANING).write_text(json.dumps(meaning, indent=1), encoding="utf8")
+    write_json(folder / MEANING, meaning)
 
 
 def stored_matrix(folder: Path, instances: IdMap, llms: IdMap) -> InteractionMatrix | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from recroute.errors import RecrouteError
+from recroute.temporary import lock, locked
 
 T = TypeVar("T")
 TRIES = 100  # each is lost only to another writer who has just replaced the folder
@@ -29,7 +30,7 @@ UNFINISHED = r"\.new-[a-z0-9_]{8}"
 @contextmanager
 def unfinished_folder(path: Path) -> Iterator[Path]:
     """An empty folder beside `path`, locked so that other writers leave it alone, and removed at the end."""
-    folder, handle = _locked(path)
+    folder, handle = locked(lambda: Path(tempfile.mkdtemp(prefix=f".{path.name}.new-", dir=path.parent)))
     try:
         yield folder
     finally:
@@ -97,7 +98,7 @@ def recover(path: Path) -> None:
             folder.rename(path.parent / f".{path.name}.new-{secrets.token_hex(4)}")
     for folder in _beside(path, UNFINISHED):
         with suppress(BlockingIOError):  # its writer is at work
-            if (handle := _lock(folder)) is not None:
+            if (handle := lock(folder)) is not None:
                 shutil.rmtree(folder, ignore_errors=True)
                 os.close(handle)
 
@@ -109,34 +110,6 @@ def _exchanged(one: Path, other: Path) -> bool:
     except (AttributeError, OSError, TypeError):  # not Linux
         return False
     return bool(call(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0)
-
-
-def _locked(path: Path) -> tuple[Path, int | None]:
-    """A new folder and what `_lock` gives for it."""
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.new-", dir=path.parent))
-        with suppress(BlockingIOError):  # another writer takes it for one that was left, because it was not locked yet
-            handle = _lock(folder)
-            if folder.exists():
-                return folder, handle
-
-
-def _lock(folder: Path) -> int | None:
-    """A handle that locks the folder until closed, None where there are no locks; BlockingIOError if another has it."""
-    try:
-        import fcntl
-
-        handle = os.open(folder, os.O_RDONLY)
-    except (ModuleNotFoundError, OSError):  # without locks a left folder is not told from one being written, and stays
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        if isinstance(error, BlockingIOError):
-            raise
-        return None
-    return handle
 
 
 def _identity(place: Path) -> tuple[int | None, os.stat_result | None]:

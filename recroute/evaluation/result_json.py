@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from recroute._version import __version__
-from recroute.data.atomic import new_file
+from recroute.files import write_json
 
 
 class Result(ABC):
@@ -44,5 +43,4 @@ class Result(ABC):
 
     def write_json(self, path: str | Path, command: list[str] | None = None) -> None:
         """Write the result JSON, whole or not at all."""
-        with new_file(Path(path)) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(command), indent=1), encoding="utf8")
+        write_json(path, self.to_dict(command))

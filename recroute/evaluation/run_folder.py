@@ -14,6 +14,7 @@ from recroute.data.swap import read_folder
 from recroute.errors import DataError
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.learning import LearningCurve
+from recroute.files import write_json
 
 RESULT, CONFIG, ENVIRONMENT, CHOICES = "result.json", "config.json", "environment.json", "choices.parquet"
 # a key that only the results of that verb have
@@ -41,8 +42,8 @@ def write_run(
     info = evaluation.info
     asked = {"options": dict(config or {}), "seeds": info["seeds"], "routers": info.get("routers", {})}
     with new_folder(Path(path), marker=RESULT) as folder:
-        _write(folder / CONFIG, asked)
-        _write(folder / ENVIRONMENT, info.get("environment", {}))
+        write_json(folder / CONFIG, asked)
+        write_json(folder / ENVIRONMENT, info.get("environment", {}))
         if evaluation.choices is not None:
             evaluation.choices.write_parquet(folder / CHOICES, compression="zstd")
         evaluation.write_json(folder / RESULT)
@@ -81,7 +82,3 @@ def _read_run(path: Path) -> Evaluation:
         return evaluation.with_choices(pl.read_parquet(choices))
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{choices} cannot be read as parquet ({error}); run again") from None
-
-
-def _write(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=1, default=str), encoding="utf8")

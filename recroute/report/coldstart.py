@@ -12,7 +12,7 @@ import polars as pl
 from rich.table import Table
 
 from recroute.coldstart import ColdStart
-from recroute.data.atomic import new_file
+from recroute.files import write_text
 from recroute.report.figures import new_row
 from recroute.report.html import html_list, opening, page
 from recroute.report.html_table import Number, fact_table, html_table
@@ -161,8 +161,7 @@ def save_coldstart_png(found: ColdStart, path: Path) -> None:
 
 def write_coldstart_html(found: ColdStart, path: Path) -> None:
     """Write the report as one HTML file, whole or not at all."""
-    with new_file(path) as temporary:
-        temporary.write_text(page(f"Cold start on {found.info['dataset']['name']}", _sections(found)), encoding="utf8")
+    write_text(path, page(f"Cold start on {found.info['dataset']['name']}", _sections(found)))
 
 
 def coldstart_notebook(found: ColdStart) -> str:

@@ -11,10 +11,10 @@ import polars as pl
 from rich.markup import escape as plain
 from rich.table import Table
 
-from recroute.data.atomic import new_file
 from recroute.evaluation import Frontier
 from recroute.evaluation.frontier_result import PROMPTS
 from recroute.evaluation.frontier_rows import COMPARED
+from recroute.files import write_text
 from recroute.report.frontier_curves import single_llms
 from recroute.report.frontier_plot import plot_frontier
 from recroute.report.html import html_list, opening, origin_sections, page
@@ -59,9 +59,7 @@ def frontier_tables(found: Frontier) -> list[Table]:
 
 def write_frontier_html(found: Frontier, path: Path) -> None:
     """Write the report as one HTML file, whole or not at all."""
-    text = page(f"What quality costs on {found.info['dataset']['name']}", frontier_sections(found))
-    with new_file(path) as temporary:
-        temporary.write_text(text, encoding="utf8")
+    write_text(path, page(f"What quality costs on {found.info['dataset']['name']}", frontier_sections(found)))
 
 
 def frontier_notebook(found: Frontier) -> str:

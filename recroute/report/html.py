@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from recroute.data.atomic import new_file
 from recroute.evaluation import Evaluation
+from recroute.files import write_text
 from recroute.report.html_table import comparison_html, fact_table, growth_html, metrics_html, one_pool_html
 from recroute.report.plot import plot_evaluation
 from recroute.report.svg import inline_svg
@@ -26,9 +26,7 @@ TABLES = ("mean_score", "best_single_ratio", "effective_p", "agreement")
 
 def write_html(evaluation: Evaluation, path: str | Path) -> None:
     """Write the report, whole or not at all."""
-    page = html_page(evaluation)
-    with new_file(Path(path)) as temporary:
-        temporary.write_text(page, encoding="utf8")
+    write_text(path, html_page(evaluation))
 
 
 def html_page(evaluation: Evaluation) -> str:

@@ -11,8 +11,8 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
-from recroute.data.atomic import new_file
 from recroute.evaluation import LearningCurve
+from recroute.files import write_text
 from recroute.report.html import html_list, opening, origin_sections, page
 from recroute.report.html_table import Number, html_table
 from recroute.report.plot import plot_growth, save_axes
@@ -65,9 +65,8 @@ def save_learning_png(found: LearningCurve, path: Path) -> None:
 
 def write_learning_html(found: LearningCurve, path: Path) -> None:
     """Write the report as one HTML file, whole or not at all."""
-    with new_file(path) as temporary:
-        title = f"Learning curves on {found.info['dataset']['name']}"
-        temporary.write_text(page(title, _sections(found)), encoding="utf8")
+    title = f"Learning curves on {found.info['dataset']['name']}"
+    write_text(path, page(title, _sections(found)))
 
 
 def learning_notebook(found: LearningCurve) -> str:

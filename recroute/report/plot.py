@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from recroute.data.atomic import new_file
 from recroute.evaluation import Evaluation
+from recroute.files import new_file
 from recroute.report.curves import Curve, growth_curves, kind
 from recroute.report.figures import new_axes
 from recroute.report.table import TITLES

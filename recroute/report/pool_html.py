@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from recroute.data.atomic import new_file
+from recroute.files import write_text
 from recroute.report.figures import new_row
 from recroute.report.html import html_list, opening, page
 from recroute.report.html_table import Number, fact_table, html_table
@@ -75,9 +75,7 @@ def save_pool_png(found: PoolChoice, path: Path) -> None:
 
 def write_pool_html(found: PoolChoice, path: Path) -> None:
     """Write the report as one HTML file, whole or not at all."""
-    with new_file(path) as temporary:
-        text = page(f"LLMs worth deploying, {found.info['dataset']['name']}", _sections(found))
-        temporary.write_text(text, encoding="utf8")
+    write_text(path, page(f"LLMs worth deploying, {found.info['dataset']['name']}", _sections(found)))
 
 
 def pool_notebook(found: PoolChoice) -> str:

@@ -18,6 +18,7 @@ from recroute.data.swap import read_folder
 from recroute.encoders import SentenceEncoder, main_encoder
 from recroute.encoders.storage import describe_encoder, encoder_state, restore_encoder, write_encoder_files
 from recroute.errors import RouterError
+from recroute.files import write_json, write_text
 from recroute.routers.base import Router
 from recroute.routers.card import CARD
 from recroute.routers.registry import make_router
@@ -67,9 +68,9 @@ def save_router(router: Router, path: str | Path, card: str | None = None) -> No
             description["evidence"] = router.background_.write(folder, files["arrays.npz"], with_prior=takes_unseen)
         description["sha256"] = {file.name: sha256(file) for file in sorted(folder.iterdir()) if file.is_file()}
         if card is not None:
-            (folder / CARD).write_text(card, encoding="utf8")
+            write_text(folder / CARD, card)
         description["llm_ids"] = list(router.llm_ids_)
-        (folder / "router.json").write_text(json.dumps(description, indent=1), encoding="utf8")
+        write_json(folder / "router.json", description)
 
 
 def load_router(path: str | Path) -> Router:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.study import Study
 
-from recroute.data.atomic import new_file
 from recroute.errors import DataError
 from recroute.evaluation import write_run
+from recroute.files import write_json, write_text
 from recroute.routers import Router
 from recroute.tuning.study import check_same
 
@@ -61,13 +62,11 @@ class StudyFolder:
         return (self.path / CONFIG).exists() or (self.path / "journal.log").exists()
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        with new_file(self.path / name) as temporary:
-            temporary.write_text(json.dumps(value, indent=1), encoding="utf8")
+        write_json(self.path / name, value)
 
     def write(self, tuned: Tuned, study: Study) -> None:
         """All that is known now."""
-        with new_file(self.path / TRIALS) as temporary:
-            tuned.trials.write_csv(temporary)
+        write_text(self.path / TRIALS, tuned.trials.write_csv())
         write_toml(tuned.best, self.path / BEST)
         for number, router in enumerate(tuned.front, 1):
             write_toml(router, self.path / FRONT / f"{number}.toml")
@@ -84,8 +83,7 @@ class StudyFolder:
             maximize=tuned.maximize,
             evaluation=tuned.evaluation,
         )
-        with new_file(self.path / REPORT) as temporary:
-            temporary.write_text(page, encoding="utf8")
+        write_text(self.path / REPORT, page)
 
 
 def write_toml(router: Router, path: Path) -> None:
@@ -94,10 +92,11 @@ def write_toml(router: Router, path: Path) -> None:
     inside = values.pop("router", None)  # of a router made of others; the file's own key has this name
     name = router.name if inside is None else f"{router.name}(router={inside})"
     lines = [f"router = {_toml(name)}", *(f"{key} = {_toml(value)}" for key, value in values.items())]
-    with new_file(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf8")
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _toml(value: Any) -> str:
     """A number, a truth value or a text, which JSON writes as TOML does; "none" stands for none."""
-    return json.dumps("none" if value is None else str(value) if isinstance(value, Path) else value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return json.dumps("none" if value is None else str(value) if isinstance(value, Path) else value, ensure_ascii=False)

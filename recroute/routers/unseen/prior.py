@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset
-from recroute.data.atomic import new_file
 from recroute.errors import DataError
+from recroute.files import new_file
 from recroute.routers.factorisation import factorise
 from recroute.routers.unseen.calibrate import NORMAL, interval_scales
 from recroute.routers.unseen.metadata import Metadata
