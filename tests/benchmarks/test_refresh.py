@@ -110,9 +110,9 @@ def feedback(world: World, router: Router, kind: str, seed: int) -> tuple[Feedba
 
 
 def chosen_scores(router: Router, judge: Dataset) -> Cells:
-    """Score of the LLM chosen for each prompt f32 (n,), NaN where it was not evaluated."""
-    rows = np.arange(judge.n_instances)
-    return judge.interactions.dense()[rows, router.rank(judge).llm_index[:, 0]]
+    """Score of the LLM that each choice is judged by, f32 (n,)."""
+    scores = judge.interactions.dense()
+    return scores[np.arange(judge.n_instances), router.choose_judged(router.score(judge), scores).judged]
 
 
 def interval(differences: list[Cells], ids: list[tuple[str, ...]]) -> tuple[float, float]:

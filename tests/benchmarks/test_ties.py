@@ -140,8 +140,8 @@ def test_ties_with_a_parameter_of_their_own(
             decided = fought.decided_loss(least(Fought.of(router, valid).decided_loss))
             row = {"ties": model, "decided": decided, "three": fought.loss(model, tie)}
             losses.append({**row, "agreement": fought.agreement(), "parameter": tie})
-            choice = router.rank(parts.test).llm_index[:, 0]
-            outcomes[model] = Outcome.of(scores, choice, train_best=0, instance_id=ids)
+            choice, judged_by = router.choose_judged(router.score(parts.test), scores)
+            outcomes[model] = Outcome.of(scores, choice, judged_by=judged_by, train_best=0, instance_id=ids)
         cells.append(Cell(seed, "all", data.n_llms, outcomes, parts.test.n_instances))
     _, compared, _ = summarise(cells, 0, 1000, HALF)
     found = pl.DataFrame(losses).group_by("ties", maintain_order=True).mean()
