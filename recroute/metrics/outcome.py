@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from recroute.metrics.battles import Agreement
 from recroute.metrics.predictions import Predictions, judge
 from recroute.metrics.spending import Spending
-from recroute.retrieval import first_evaluated, tie_order
 
 Array = NDArray[np.float64]
 
@@ -113,10 +112,10 @@ class Outcome:
             NaN where unobserved.
         choice : int (n,)
         judged_by : int (n,), optional
-            Columns of the LLMs that the choices are judged by (`condensed`); default `choice`, where a choice that
-            nobody evaluated has no score.
+            Columns of the LLMs that the choices are judged by; default `choice`, where a choice that nobody evaluated
+            has no score.
         train_best, best_single : int or f64 (n,), optional
-            The best LLM on train and on test: its column, or the scores that it is judged by (`first_evaluated`).
+            The best LLM on train and on test: its column, or the scores that it is judged by.
             Default: those of the LLM with the highest mean of its observed scores, the next where it has none.
         instance_id : str (n,), optional
         chosen : f64 (n,), optional
@@ -165,7 +164,9 @@ def _judged_scores(scores: Array, best: int | ArrayLike | None) -> Array:
     count = (~np.isnan(scores)).sum(axis=0)
     total = np.where(np.isnan(scores), 0, scores).sum(axis=0)
     mean = np.divide(total, count, out=np.full(len(count), -np.inf), where=count > 0)
-    return scores[np.arange(len(scores)), first_evaluated(scores, tie_order(mean))]
+    by_mean = scores[:, np.argsort(-mean, kind="stable")]
+    found: Array = by_mean[np.arange(len(scores)), (~np.isnan(by_mean)).argmax(axis=1)]
+    return found
 
 
 Metric = Callable[[Outcome, "NDArray[np.floating] | None"], Array]
