@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.serve.lines import LineFile
+from recroute.serve.lines import LineFile, log
 
 SLOT = struct.Struct("<q")
 KINDS = ("score", "preference")
@@ -81,35 +81,52 @@ class Decisions:
         ids, lines = [], []
         contents = [json.dumps(decision.to_dict(), separators=(",", ":"))[1:] for decision in decisions]
         with self._lock:
-            start = self._lines.size
+            start = self._lines.measure()
             for content in contents:
                 ids.append(f"{start:x}-{secrets.token_hex(8)}")
-                lines.append(f'{{"decision_id":"{ids[-1]}",{content}\n'.encode())
+                lines.append(head(ids[-1]) + content.encode() + b"\n")
                 start += len(lines[-1])
             self._lines.append(b"".join(lines))
         return ids
 
+    def knows(self, decision_id: str) -> bool:
+        """Whether there is a decision of that id; a look at the start of one line."""
+        return self._lines.has(_start(decision_id), head(decision_id))
+
     def get(self, decision_id: str) -> Decision | None:
-        """The decision of that id; None if there is none."""
-        line = self._lines.read(_start(decision_id))
-        if line is None or not line.startswith(f'{{"decision_id":"{decision_id}",'.encode()):
+        """The decision of that id; None if there is none, or its line is damaged."""
+        line = self._lines.read(_start(decision_id)) if self.knows(decision_id) else None
+        if line is None:
             return None
-        found = json.loads(line)
-        del found["decision_id"]
-        return Decision.from_dict(found)
+        try:
+            found = json.loads(line)
+            del found["decision_id"]
+            return Decision.from_dict(found)
+        except (ValueError, TypeError) as error:
+            log.error("%s: decision %s is damaged: %s", self._lines.path, decision_id, error)
+            return None
 
     def feedback(self, decision_id: str, kind: str) -> int | None:
-        """Where the line of its score or preference starts; None if it has none."""
+        """Where the line of the known decision's score or preference may start; None if it has none."""
         found = os.pread(self._slots.fileno(), SLOT.size, _slot(decision_id, kind))
         (place,) = SLOT.unpack(found.ljust(SLOT.size, b"\0"))
         return place - 1 if place else None
 
     def set_feedback(self, decision_id: str, kind: str, start: int) -> None:
-        os.pwrite(self._slots.fileno(), SLOT.pack(start + 1), _slot(decision_id, kind))
+        """Note where it starts, of a known decision; a note that a full disk refuses is made at the next start."""
+        try:
+            os.pwrite(self._slots.fileno(), SLOT.pack(start + 1), _slot(decision_id, kind))
+        except OSError as error:
+            log.warning("that decision %s has its %s is not noted: %s", decision_id, kind, error)
 
     def close(self) -> None:
         self._lines.close()
         self._slots.close()
+
+
+def head(decision_id: str) -> bytes:
+    """How each line that is about the decision starts."""
+    return f'{{"decision_id":"{decision_id}",'.encode()
 
 
 def _start(decision_id: str) -> int:

@@ -8,14 +8,16 @@ import os
 import queue
 import re
 import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from recroute.errors import RecrouteError
-from recroute.serve.decisions import KINDS, Decision, Decisions
+from recroute.serve.decisions import KINDS, Decision, Decisions, head
 from recroute.serve.lines import LineFile, log
 from recroute.serve.problems import ServeError
 
@@ -52,25 +54,35 @@ class FeedbackLog:
 
     def __init__(self, folder: Path, max_waiting: int = 1024) -> None:
         self.folder = folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock_file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise RecrouteError(f"feedback folder {folder}: {error.strerror}; name one that can be written") from None
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock_file)
-            raise RecrouteError(
-                f"another server keeps its feedback in {folder}; give each a folder of its own"
-            ) from None
-        self.decisions = Decisions(folder)
-        self._files = {kind: LineFile(folder / FILES[kind]) for kind in KINDS}
-        self._remember()
-        _sync_folder(folder)
+        with ExitStack() as opened:  # closed again where something cannot be opened
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                opened.callback(os.close, _locked(folder))
+                self.decisions = Decisions(folder)
+                opened.callback(self.decisions.close)
+                self._files = {kind: LineFile(folder / FILES[kind]) for kind in KINDS}
+                for file in self._files.values():
+                    opened.callback(file.close)
+                self._remember()
+                _sync_folder(folder)
+            except OSError as error:
+                raise RecrouteError(
+                    f"feedback folder {folder}: {error.strerror or error}; name one that can be written"
+                ) from None
+            self._opened = opened.pop_all()
         self._waiting: queue.Queue[Given | None] = queue.Queue(max_waiting)
         self._writer = threading.Thread(target=self._write_all, name="feedback", daemon=True)
         self._writer.start()
+
+    def check(self, decision_id: str) -> None:
+        """ServeError 404 for an unknown decision: asked before anything is queued or reserved for it."""
+        try:
+            known = self.decisions.knows(decision_id)
+        except OSError as error:
+            log.error("decision %s cannot be read: %s", decision_id, error)
+            raise ServeError(503, "the decision could not be read from disk; try again later") from None
+        if not known:
+            raise _unknown(decision_id)
 
     def add(self, decision_id: str, kind: str, content: dict[str, Any]) -> Future[bool]:
         """Put feedback in the queue; ServeError 503 if that is full.
@@ -91,16 +103,13 @@ class FeedbackLog:
         """Write what waits, then stop."""
         self._waiting.put(None)
         self._writer.join()
-        self.decisions.close()
-        for file in self._files.values():
-            file.close()
-        os.close(self._lock_file)
+        self._opened.close()
 
     def _remember(self) -> None:
         """Note which decisions have their feedback already."""
         for kind, file in self._files.items():
             for start, line in file:
-                if found := OWN_LINE.match(line):
+                if (found := OWN_LINE.match(line)) and self.decisions.knows(found[1].decode()):
                     self.decisions.set_feedback(found[1].decode(), kind, start)
 
     def _write_all(self) -> None:
@@ -120,37 +129,31 @@ class FeedbackLog:
     def _write(self, given: list[Given], kind: str) -> None:
         """Append and flush feedback of one kind, each on another decision, and answer it."""
         file, lines, new = self._files[kind], list[bytes](), list[Given]()
-        try:
-            for one in given:
-                try:
-                    if self._is_known(one, file):
-                        one.future.set_result(True)
-                        continue
-                    lines.append(self._line(one))
-                    new.append(one)
-                except ServeError as problem:
-                    one.future.set_exception(problem)
-            start = file.append(b"".join(lines), flush=True) if lines else 0
+        for one in given:
+            with _answered([one], file):
+                if self._is_known(one, file):
+                    one.future.set_result(True)
+                    continue
+                lines.append(self._line(one))
+                new.append(one)
+        if not new:
+            return
+        with _answered(new, file):
+            start = file.append(b"".join(lines), flush=True)
             for one, line in zip(new, lines, strict=True):
                 self.decisions.set_feedback(one.decision_id, kind, start)
                 start += len(line)
                 one.future.set_result(False)
-        except Exception as error:  # noqa: BLE001  whatever it is, nobody waits for ever and the next are written
-            log.error("feedback cannot be written to %s: %r", file.path, error)
-            failure = ServeError(
-                503, "the feedback could not be written to disk; try again later", {"Retry-After": "10"}
-            )
-            for one in given:
-                if not one.future.done():
-                    one.future.set_exception(failure)
 
     def _is_known(self, given: Given, file: LineFile) -> bool:
         """Whether the same feedback is there already; ServeError 409 if other feedback is."""
         start = self.decisions.feedback(given.decision_id, given.kind)
-        line = None if start is None else file.read(start)
-        if line is None:
+        if start is None or not file.has(start, head(given.decision_id)):
             return False
-        known = json.loads(line)
+        try:
+            known = json.loads(file.read(start) or b"")
+        except ValueError:  # damaged by another program
+            return False
         if any(value is not None and known.get(name) != value for name, value in given.content.items()):
             raise ServeError(
                 409, f"decision {given.decision_id} has another {given.kind} already; the first one is kept"
@@ -160,7 +163,7 @@ class FeedbackLog:
     def _line(self, given: Given) -> bytes:
         decision = self.decisions.get(given.decision_id)
         if decision is None:
-            raise ServeError(404, f"no decision {given.decision_id}; give the decision_id of an answer of this server")
+            raise _unknown(given.decision_id)
         if given.kind == "score":
             found = _record(decision, given.content)
         else:
@@ -171,6 +174,37 @@ class FeedbackLog:
         if decision.vector is not None:
             found |= {"vector": decision.vector.tolist(), "encoder": decision.encoder}
         return json.dumps(found, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+@contextmanager
+def _answered(given: Sequence[Given], file: LineFile) -> Iterator[None]:
+    """Whatever goes wrong is the answer to these and to no others; nobody waits for ever, and the next are written."""
+    try:
+        yield
+        return
+    except ServeError as error:
+        problem = error
+    except Exception as error:  # noqa: BLE001
+        log.error("feedback cannot be written to %s: %r", file.path, error)
+        problem = ServeError(503, "the feedback could not be written to disk; try again later", {"Retry-After": "10"})
+    for one in given:
+        if not one.future.done():
+            one.future.set_exception(problem)
+
+
+def _unknown(decision_id: str) -> ServeError:
+    return ServeError(404, f"no decision {decision_id}; give the decision_id of an answer of this server")
+
+
+def _locked(folder: Path) -> int:
+    """A handle that keeps other servers out of the folder; RecrouteError if another has it."""
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise RecrouteError(f"another server keeps its feedback in {folder}; give each a folder of its own") from None
+    return handle
 
 
 def _record(decision: Decision, content: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Iterator
@@ -20,16 +21,29 @@ class LineFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        self.size = os.fstat(self._file).st_size
-        whole = self._end_of_last_line()
-        if whole < self.size:
-            log.warning("%s: a torn last line of %d bytes is cut off", path, self.size - whole)
-            self._cut(whole)
-            os.fsync(self._file)
+        self.size = 0
+        self.measure()
+
+    def measure(self) -> int:
+        """How long the file is, wherever another program has cut it or written to it; a torn last line is cut off.
+
+        Raises OSError if the file was removed.
+        """
+        now = os.fstat(self._file)
+        if not now.st_nlink:
+            raise FileNotFoundError(errno.ENOENT, "removed while the server runs; start it again", str(self.path))
+        if now.st_size != self.size:
+            self.size = now.st_size
+            whole = self._end_of_last_line()
+            if whole < self.size:
+                log.warning("%s: a torn last line of %d bytes is cut off", self.path, self.size - whole)
+                self._cut(whole)
+                os.fsync(self._file)
+        return self.size
 
     def append(self, lines: bytes, *, flush: bool = False) -> int:
         """Write whole lines in one piece and return where they start; OSError if that fails, and nothing is left."""
-        start = self.size
+        start = self.measure()
         try:
             written = os.write(self._file, lines)
             if written < len(lines):
@@ -42,11 +56,21 @@ class LineFile:
         self.size += len(lines)
         return start
 
+    def has(self, start: int, text: bytes) -> bool:
+        """Whether a line starts there, and starts so."""
+        if not 0 <= start < self.size:
+            return False
+        before = b"\n"[:start]  # the end of the line before, if there is one
+        return os.pread(self._file, len(before) + len(text), start - len(before)) == before + text
+
     def read(self, start: int) -> bytes | None:
         """The line that starts there, without its end; None if none ends after it."""
         found = b""
         while 0 <= start + len(found) < self.size:
-            found += os.pread(self._file, CHUNK, start + len(found))
+            part = os.pread(self._file, CHUNK, start + len(found))
+            if not part:  # another program has cut the file
+                return None
+            found += part
             if (end := found.find(b"\n")) >= 0:
                 return found[:end]
         return None

@@ -19,7 +19,7 @@ from recroute.errors import RecrouteError, RouterError
 from recroute.routers import Router, load_router
 
 log = logging.getLogger("recroute.serve")
-Signature = tuple[tuple[str, int, int, int], ...]
+Signature = tuple[tuple[str, int, int, int, int], ...]
 PROBE = "What is 12 times 13?"  # a router that cannot read it is refused before it answers anybody
 
 
@@ -56,7 +56,10 @@ class LiveRouter:
         Raises RouterError, or another RecrouteError, if it cannot be loaded.
         """
         with self._lock:
-            self._tried = signature(self.folder)
+            now = signature(self.folder)
+            if now == self._tried and self.error is None:
+                return False  # whoever asks over and over does not have it copied each time
+            self._tried = now
             try:
                 found = load_checked(self.folder, self.current)
             except RecrouteError as error:
@@ -72,12 +75,12 @@ class LiveRouter:
 
 
 def signature(folder: Path) -> Signature:
-    """Name, inode, size and time of each file; empty where there is no folder."""
+    """Name, inode, size and times of each file; empty where there is no folder."""
     try:
         files = [(file.name, file.stat()) for file in sorted(folder.iterdir())]
     except OSError:
         return ()
-    return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in files)
+    return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for name, stat in files)
 
 
 def load_checked(folder: Path, current: Loaded | None = None) -> Loaded:

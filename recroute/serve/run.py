@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import socket
@@ -49,9 +50,11 @@ def run(app: FastAPI, listener: socket.socket, *, patience: float) -> None:
         timeout_graceful_shutdown=max(1, round(patience)),
     )
     # uvicorn raises the signal again when it is done; SIGTERM has then been heard.
-    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    before, thresholds = signal.signal(signal.SIGTERM, lambda *_: None), gc.get_threshold()
+    gc.set_threshold(50_000, 10, 10)  # by default a body of 10^6 brackets takes a second, and the loop waits
     try:
         with threadpool_limits(limits=1, user_api="blas"):
             uvicorn.Server(config).run(sockets=[listener])
     finally:
+        gc.set_threshold(*thresholds)
         signal.signal(signal.SIGTERM, before)

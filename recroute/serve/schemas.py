@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 ID = r"^[0-9a-f]{1,13}-[0-9a-f]{16}$"
+LONGEST = 100_000  # items of a list, before the settings' own limits are asked
 
 
 def _readable(text: str) -> str:
@@ -19,20 +20,30 @@ def _readable(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_readable)]
 LLMId = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_readable)]
+Texts = Annotated[list[Text], Field(min_length=1, max_length=LONGEST, fail_fast=True)]
+LLMIds = Annotated[list[LLMId], Field(min_length=1, max_length=LONGEST, fail_fast=True)]
 
 
 class Request(BaseModel):
+    """What is refused at its first fault: a list of 10^6 of them takes the server half a minute."""
+
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_unknown_key(cls, given: Any) -> Any:
+        unknown = next((n for n in given if n not in cls.model_fields), None) if isinstance(given, dict) else None
+        if unknown is None:
+            return given
+        return {name: given[name] for name in (*cls.model_fields, unknown) if name in given}
 
 
 class RouteRequest(Request):
     """Prompts to route, and among what."""
 
-    prompt: Text | Annotated[list[Text], Field(min_length=1)] = Field(
-        description="One prompt or a list of prompts.", examples=["What is 12 times 13?"]
-    )
+    prompt: Text | Texts = Field(description="One prompt or a list of prompts.", examples=["What is 12 times 13?"])
     k: int = Field(1, ge=1, le=10_000, description="How many LLMs to name for each prompt, best first.")
-    llms: Annotated[list[LLMId], Field(min_length=1)] | None = Field(
+    llms: LLMIds | None = Field(
         None, description="Choose among these LLMs only; default all. See GET /llms.", examples=[None]
     )
     budget: float | None = Field(

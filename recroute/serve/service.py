@@ -18,6 +18,8 @@ from recroute.serve.settings import Settings
 from recroute.serve.work import Workers
 
 log = logging.getLogger("recroute.serve")
+MOST_EXPLAINED = 10_000  # LLMs in one answer: 256 prompts with 1000 LLMs each take 6 s and 100 MB
+LARGE = 50_000  # from so much on, about microseconds of work, a request waits among its like
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class Service:
     feedback: FeedbackLog | None
     answer: Answerer
     workers: Workers
+    large: Workers  # so that no small request waits behind large ones
     metrics: Metrics
 
     @classmethod
@@ -48,13 +51,15 @@ class Service:
             feedback=feedback,
             answer=Answerer(feedback=feedback, explorer=explorer, dice=dice, log_prompts=settings.log_prompts),
             workers=Workers(settings.threads, settings.max_waiting),
+            large=Workers(max(1, settings.threads - 1), settings.max_waiting),
             metrics=metrics,
         )
 
     async def route(self, request: RouteRequest) -> bytes:
         """The body of the answer, by the router there is now."""
         self._check(request)
-        answer = await self.workers.run(self.answer, self.live.current, request)
+        workers = self.large if _work(request) > LARGE else self.workers
+        answer = await workers.run(self.answer, self.live.current, request)
         self.metrics.count_choices(answer.chosen, answer.seconds)
         return answer.body
 
@@ -62,6 +67,7 @@ class Service:
         """Write feedback; whether it was there already."""
         if self.feedback is None:
             raise ServeError(409, "this server keeps no feedback; start it with --feedback DIR")
+        self.feedback.check(request.decision_id)
         kind, content = "score", request.model_dump(include={"score", "llm_id", "cost"})
         if request.preference is not None:
             kind, content = "preference", request.preference.model_dump()
@@ -96,6 +102,7 @@ class Service:
     def close(self) -> None:
         """Finish what is being done, and flush."""
         self.workers.close()
+        self.large.close()
         if self.feedback is not None:
             self.feedback.close()
 
@@ -105,3 +112,13 @@ class Service:
             raise ServeError(422, f"{len(prompts)} prompts are more than {limits.max_prompts}; send fewer at once")
         if (longest := max(map(len, prompts))) > limits.max_chars:
             raise ServeError(422, f"a prompt of {longest} characters is longer than {limits.max_chars}; shorten it")
+        if request.explain and (n_llms := len(prompts) * request.k) > MOST_EXPLAINED:
+            raise ServeError(
+                422, f"{n_llms} LLMs are more than {MOST_EXPLAINED} to explain at once; lower k or send less"
+            )
+
+
+def _work(request: RouteRequest) -> int:
+    """About the microseconds that a request takes: by characters and by LLMs named."""
+    prompts = request.prompts
+    return sum(map(len, prompts)) + (25 if request.explain else 3) * len(prompts) * request.k
