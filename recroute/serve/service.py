@@ -19,6 +19,7 @@ from recroute.serve.work import Workers
 
 log = logging.getLogger("recroute.serve")
 MOST_EXPLAINED = 10_000  # LLMs in one answer: 256 prompts with 1000 LLMs each take 6 s and 100 MB
+PAUSE = 0.02  # seconds before a made-up id is refused: who tries many waits, and the processor is left to others
 LARGE = 50_000  # from so much on, about microseconds of work, a request waits among its like
 
 
@@ -67,7 +68,11 @@ class Service:
         """Write feedback; whether it was there already."""
         if self.feedback is None:
             raise ServeError(409, "this server keeps no feedback; start it with --feedback DIR")
-        self.feedback.check(request.decision_id)
+        try:
+            self.feedback.check(request.decision_id)
+        except ServeError:
+            await asyncio.sleep(PAUSE)
+            raise
         kind, content = "score", request.model_dump(include={"score", "llm_id", "cost"})
         if request.preference is not None:
             kind, content = "preference", request.preference.model_dump()

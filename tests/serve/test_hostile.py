@@ -50,7 +50,10 @@ def n_lines(path: Path) -> int:
     return len(path.read_bytes().splitlines())
 
 
-def test_a_made_up_id_is_not_found_wherever_it_points(make_client: MakeClient, tmp_path: Path) -> None:
+def test_a_made_up_id_is_not_found_wherever_it_points(
+    make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recroute.serve.service.PAUSE", 0.0)
     client = make_client(feedback_dir=tmp_path)
     ids = routed(client, 3)
     assert [score(client, one).status_code for one in ids] == [200] * 3
