@@ -45,7 +45,8 @@ class Settings:
     Raises
     ------
     RecrouteError
-        If a limit is not positive, the token is empty, or exploration is on and nothing would keep its propensities.
+        If a limit is not positive, the token is empty, exploration is on and nothing would keep its propensities, or
+        the feedback is in the router's folder.
     """
 
     router_dir: Path
@@ -75,3 +76,8 @@ class Settings:
             raise RecrouteError("exploration needs a feedback folder, where the propensities are kept; add --feedback")
         if self.log_prompts and self.feedback_dir is None:
             raise RecrouteError("prompts are logged in the feedback folder only; add --feedback")
+        if self.feedback_dir is not None and self.feedback_dir.resolve().is_relative_to(self.router_dir.resolve()):
+            raise RecrouteError(
+                f"the feedback folder {self.feedback_dir} is in the router's folder, and would go with it when a new "
+                "router takes its place; name one outside"
+            )

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -189,6 +190,22 @@ def test_honest_clients_lose_nothing_beside_hostile_ones(start: Callable[..., An
         assert [future.result() for future in harming] == [{404}] * 3
     assert given == [(200, False)] * 120
     assert n_lines(tmp_path / "feedback" / "records.jsonl") == 123
+
+
+def test_a_body_cut_short_is_nothing_to_others(start: Callable[..., Any], tmp_path: Path) -> None:
+    server = start("--feedback", str(tmp_path / "feedback"), "--timeout", "1")
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        (decision_id,) = routed(client, 1)  # type: ignore[arg-type]
+        body = json.dumps({"decision_id": decision_id, "score": 0.0}).encode()
+        head = b"POST /feedback HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+        for sent in (head % len(body), head % len(body) + body[:-1], head % 3_000_000 + body, b"POST /feedback HTTP/1"):
+            with socket.create_connection(("127.0.0.1", server.facts["port"])) as connection:
+                connection.sendall(sent)
+        with socket.create_connection(("127.0.0.1", server.facts["port"])) as connection:
+            connection.sendall(head % len(body) + body[:-1])  # and waits
+            assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+        assert score(client, decision_id).json()["duplicate"] is False
+    assert server.stop()[::2] == (0, "")
 
 
 def test_decisions_of_earlier_commits_take_feedback(make_client: MakeClient, tmp_path: Path) -> None:

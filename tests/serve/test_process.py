@@ -99,6 +99,7 @@ def test_what_cannot_be_served_is_one_line(
     assert "no address of this machine" in refused(capsys, router_dir, "--host", "no such host", "--port", 0)
     assert "add --feedback" in refused(capsys, router_dir, "--explore", "thompson")
     assert "is none of" in refused(capsys, router_dir, "--explore", "x", "--feedback", tmp_path / "f", "--port", 0)
+    assert "is in the router's folder" in refused(capsys, router_dir, "--feedback", router_dir / "feedback")
     (tmp_path / "token").write_text("\n")
     assert "the token is empty" in refused(capsys, router_dir, "--token-file", tmp_path / "token")
     (tmp_path / "file").write_text("")

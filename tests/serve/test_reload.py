@@ -191,3 +191,15 @@ def test_a_router_that_cannot_read_a_prompt_is_refused(make_client: MakeClient, 
     make_router("task_best").fit(planted_dataset()).save(tmp_path / "router")
     with pytest.raises(RouterError, match="reads the task"):
         make_client(router_dir=tmp_path / "router")
+
+
+def test_a_router_whose_writer_was_killed_is_served_from_where_it_is(routers: list[Router], tmp_path: Path) -> None:
+    routers[0].save(tmp_path / "router")
+    (tmp_path / "router").rename(tmp_path / ".router.previous-01234567")
+    live = LiveRouter(tmp_path / "router")
+    assert live.current.router.llm_ids_.ids == routers[0].llm_ids_.ids
+    assert [path.name for path in tmp_path.iterdir()] == [".router.previous-01234567"]
+    routers[1].save(tmp_path / "router")
+    assert live.is_due()
+    assert live.reload()
+    assert live.current.router.llm_ids_.ids == routers[1].llm_ids_.ids
