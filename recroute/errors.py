@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 LONGEST_NAME, LONGEST_LINE = 200, 1200  # characters
 LONG = re.compile(rf"""(?<!\w)(['"])(?:(?!\1).){{{LONGEST_NAME},}}\1|\S{{{LONGEST_NAME},}}""")
+# What a terminal obeys or cannot show: control characters, breaks, changes of direction, half a pair.
+CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def one_line(message: str) -> str:
@@ -14,9 +16,13 @@ def one_line(message: str) -> str:
     >>> one_line("llm \x1b[31mred\nis unknown")
     'llm \\x1b[31mred is unknown'
     """
-    line = " ".join(message.split())
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    line = visible(" ".join(message.split()))
     return _cut(LONG.sub(lambda found: _cut(found[0], LONGEST_NAME), line), LONGEST_LINE)
+
+
+def visible(text: str) -> str:
+    """A text whose control characters are shown as Python writes them, but for line feeds."""
+    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _cut(text: str, longest: int) -> str:

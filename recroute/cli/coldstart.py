@@ -19,12 +19,11 @@ from recroute.cli.options import (
     Seed,
     SplitKind,
     complete_router,
-    console,
     encode_prompts,
-    progress_bar,
     whole_numbers,
 )
 from recroute.cli.outputs import CsvPath, HtmlPath, Outputs, PngPath, file_digests
+from recroute.cli.screen import progress_bar
 from recroute.coldstart import coldstart as measure
 from recroute.data import read_dataset
 from recroute.report import coldstart_tables, save_coldstart_png, write_coldstart_html
@@ -76,10 +75,11 @@ def coldstart(
     Example: recroute coldstart my_dataset --router auto --anchors 0,4,16,64 --html coldstart.html
     """
     outputs = Outputs(json=json_path, html=html, png=png, csv=csv)
-    outputs.check()
     names = router or DEFAULT_ROUTERS
+    outputs.check(dataset, *names)
+    screen = outputs.screen(quiet)
     if holdout in INSTANCES:
-        console(quiet).print(f"cold instances: the same as recroute evaluate --holdout {holdout}")
+        screen.print(f"cold instances: the same as recroute evaluate --holdout {holdout}")
         evaluate(
             context,
             dataset,
@@ -98,7 +98,7 @@ def coldstart(
         )
         return
     digests = file_digests(dataset)
-    data = encode_prompts(read_dataset(dataset).take_covered(min_coverage), encoder, quiet)
+    data = encode_prompts(read_dataset(dataset).take_covered(min_coverage), encoder, screen)
     with progress_bar(f"cold start on {data.name}", quiet) as progress:
         found = measure(
             data,
@@ -116,10 +116,9 @@ def coldstart(
     found = found.with_info(
         command=["recroute", *sys.argv[1:]], dataset={**found.info["dataset"], "sha256": dict(digests)}
     )
-    screen = console(quiet)
+    outputs.write_files(found, write_coldstart_html, save_coldstart_png)
     for table in coldstart_tables(found):
         screen.print(table)
-    outputs.write_files(found, write_coldstart_html, save_coldstart_png)
     for line in found.sentences():
         screen.print(line, markup=False)
     for note in found.notes:

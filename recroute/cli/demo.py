@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 import typer
 
-from recroute.cli.options import JsonPath, Quiet, Seed, conclude, console, progress_bar
+from recroute.cli.options import JsonPath, Quiet, Seed, conclude
 from recroute.cli.outputs import Outputs, with_origin
+from recroute.cli.screen import progress_bar
 from recroute.data import Dataset, write_dataset
 from recroute.data.sources import simulate
 from recroute.evaluation import prepare_split, router_card, scale
@@ -34,11 +35,11 @@ def demo(
 
     Example: recroute demo --out recroute-demo
     """
-    screen = console(quiet)
+    outputs = Outputs(json=json_path)
+    outputs.check(folders={out / "dataset": "records.parquet", out / "router": "router.json"})
     data = simulate(seed=seed)
     write_dataset(data, out / "dataset")
     _write_table(data, out / "simulated_scores.csv")
-    screen.print(f"SIMULATED DATA: {data.n_llms} made-up LLMs x {data.n_instances:,} template prompts", style="bold")
     with progress_bar("fitting routers in growing pools", quiet) as progress:
         found = scale(
             data,
@@ -48,12 +49,15 @@ def demo(
             seeds=[seed, seed + 1, seed + 2],
             progress=progress,
         )
-    screen.print(growth_table(found), growth_plot(found.rows))
     save_growth_png(found.rows, out / "growth.png", title="SIMULATED DATA: routing quality as the pool grows")
-
     parts = prepare_split(data, seed=seed)
     router = make_router("auto", seed=seed).fit(parts.train)
     router.save(out / "router", card=router_card(router, parts))
+    outputs.write(with_origin(found, {}))
+
+    screen = outputs.screen(quiet)
+    screen.print(f"SIMULATED DATA: {data.n_llms} made-up LLMs x {data.n_instances:,} template prompts", style="bold")
+    screen.print(growth_table(found), growth_plot(found.rows))
     first = parts.test.take_instances(np.array([0]))
     prompt = (first.prompts or [""])[0]
     choice = router.rank([prompt])
@@ -64,7 +68,6 @@ def demo(
     )
     screen.print(f'Try: recroute route {out / "router"} "your prompt" --top-k 3', markup=False)
     screen.print(f"Written to {out}: dataset/, simulated_scores.csv, router/, growth.png (all simulated)", markup=False)
-    Outputs(json=json_path).write(with_origin(found, {}))
     conclude(found, screen)
 
 

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from recroute.cli.options import DatasetPath, JsonPath, Quiet, console
+from recroute.cli.options import DatasetPath, JsonPath, Quiet
+from recroute.cli.places import check_places
+from recroute.cli.screen import console
 from recroute.data import Dataset, llm_means, read_dataset
 from recroute.files import write_json
 
@@ -17,8 +19,10 @@ def describe(dataset: DatasetPath, json_path: JsonPath = None, quiet: Quiet = Fa
 
     Example: recroute data describe my_dataset
     """
+    check_places(json_path, inputs=[dataset])
     facts = description(read_dataset(dataset))
-    out = console(quiet)
+    if json_path is not None:
+        write_json(json_path, facts)
     head = Table(title=facts["name"], title_justify="left", show_header=False)
     for key, value in facts.items():
         if key not in ("name", "task_table"):
@@ -29,9 +33,7 @@ def describe(dataset: DatasetPath, json_path: JsonPath = None, quiet: Quiet = Fa
     for row in facts["task_table"]:
         numbers = (_shown(row[key], 3) for key in ("density", "best_single", "oracle", "random"))
         tasks.add_row(row["task"], str(row["n_instances"]), *numbers)
-    out.print(head, tasks)
-    if json_path is not None:
-        write_json(json_path, facts)
+    console(quiet, json_path).print(head, tasks)
 
 
 def _shown(value: Any, digits: int) -> str:

@@ -10,9 +10,10 @@ import typer
 from rich.table import Table
 
 from recroute._version import __version__
-from recroute.cli.options import DatasetPath, JsonPath, Quiet, Seed, check_writable, console, progress_bar
+from recroute.cli.options import DatasetPath, JsonPath, Quiet, Seed
+from recroute.cli.places import check_places
+from recroute.cli.screen import console, progress_bar
 from recroute.data import write_dataset
-from recroute.data.atomic import check_new_folder
 from recroute.data.doctor import Diagnosis, diagnose_path
 from recroute.files import write_json
 
@@ -32,18 +33,17 @@ def doctor(
 
     Example: recroute data doctor my_dataset --fix my_dataset_fixed
     """
-    check_writable(json_path)
-    if fix is not None:
-        check_new_folder(fix, marker="records.parquet")
+    check_places(json_path, folders={} if fix is None else {fix: "records.parquet"}, inputs=[dataset])
     with progress_bar(f"examining {dataset.name}", quiet) as progress:
         found = diagnose_path(dataset, seed=seed, progress=progress)
-    out = console(quiet)
-    out.print(_table(found))
+    if fix is not None:
+        write_dataset(found.fixed(), fix)
     if json_path is not None:
         content = {"recroute": __version__, "command": ["recroute", *sys.argv[1:]], "seed": seed, **found.to_dict()}
         write_json(json_path, content)
+    out = console(quiet, json_path)
+    out.print(_table(found))
     if fix is not None:
-        write_dataset(found.fixed(), fix)
         out.print(f"corrected data set: {fix}", markup=False, soft_wrap=True)
 
 

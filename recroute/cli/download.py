@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from recroute.cli.options import JsonPath, Quiet, check_writable, console
+from recroute.cli.options import JsonPath, Quiet
+from recroute.cli.places import check_places
+from recroute.cli.screen import console, progress_bar
 from recroute.data.download import DATASETS
 from recroute.data.download import download as fetch
 from recroute.errors import RecrouteError
@@ -31,7 +32,7 @@ def download(
 
     Example: recroute data download routereval --to routereval_files --only 'router_dataset*'
     """
-    check_writable(json_path)
+    check_places(json_path)
 
     def confirm(n_bytes: int) -> bool:
         if yes:
@@ -40,26 +41,11 @@ def download(
             raise RecrouteError(f"{name} is {n_bytes / 1e9:.1f} GB; say --yes, or choose files with --only")
         return typer.confirm(f"{name} is {n_bytes / 1e9:.1f} GB. Load it?")
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    hidden = quiet or not sys.stderr.isatty()
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=hidden) as bar:
-        task = bar.add_task(f"loading {name}", total=None)
-        done = fetch(
-            name,
-            to,
-            only=only or (),
-            confirm=confirm,
-            progress=lambda received, total: bar.update(task, completed=received, total=total),
-        )
-    out = console(quiet)
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with progress_bar(f"loading {name}", quiet, columns) as progress:
+        done = fetch(name, to, only=only or (), confirm=confirm, progress=progress)
+    if json_path is not None:
+        write_json(json_path, {"name": name, "files": list(done.files), "n_kept": done.n_kept})
+    out = console(quiet, json_path)
     out.print(f"{len(done.files)} files in {to}, {done.n_kept} of them were there", markup=False, soft_wrap=True)
     out.print(f"next: recroute data import {DATASETS[name].layout} {to} DATASET", markup=False, soft_wrap=True)
-    if json_path is not None:
-        facts = {"name": name, "files": [str(file) for file in done.files], "n_kept": done.n_kept}
-        write_json(json_path, facts)

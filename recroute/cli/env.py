@@ -13,7 +13,9 @@ from rich.table import Table
 
 from recroute._version import __version__
 from recroute.cli.installed import Package, requirements
-from recroute.cli.options import JsonPath, Quiet, check_writable, console
+from recroute.cli.options import JsonPath, Quiet
+from recroute.cli.places import check_places
+from recroute.cli.screen import console
 from recroute.files import write_json
 from recroute.routers import router_class, router_names
 
@@ -33,19 +35,11 @@ def env(json_path: JsonPath = None, quiet: Quiet = False) -> None:
 
     Example: recroute env
     """
-    check_writable(json_path)
+    check_places(json_path)
     facts = environment()
     extras = requirements()
     default = extras.pop("")
     lacking = unavailable_routers()
-    out = console(quiet)
-    out.print(_facts(facts), _packages(default))
-    if extras:
-        out.print(_extras(extras))
-    for name, mend in lacking.items():
-        out.print(f"router {name} is not available: {mend}", style="yellow", markup=False, soft_wrap=True)
-    if not lacking:
-        out.print("every router is available")
     if json_path is not None:
         content = {
             **facts,
@@ -57,6 +51,14 @@ def env(json_path: JsonPath = None, quiet: Quiet = False) -> None:
             "unavailable_routers": lacking,
         }
         write_json(json_path, content)
+    out = console(quiet, json_path)
+    out.print(_facts(facts), _packages(default))
+    if extras:
+        out.print(_extras(extras))
+    for name, mend in lacking.items():
+        out.print(f"router {name} is not available: {mend}", style="yellow", markup=False, soft_wrap=True)
+    if not lacking:
+        out.print("every router is available")
 
 
 def environment() -> dict[str, Any]:

@@ -23,11 +23,10 @@ from recroute.cli.options import (
     Shuffle,
     SplitKind,
     conclude,
-    console,
     encode_prompts,
-    progress_bar,
 )
 from recroute.cli.outputs import CsvPath, HtmlPath, Outputs, PngPath, RunPath, file_digests, with_origin
+from recroute.cli.screen import progress_bar
 from recroute.data import read_dataset
 from recroute.report.table import metric_table
 from recroute.routers import make_router
@@ -64,10 +63,11 @@ def evaluate(
     Example: recroute evaluate my_dataset --router svd --router als --seeds 5
     """
     outputs = Outputs(json=json_path, run=out, html=html, png=png, csv=csv)
-    outputs.check()
+    outputs.check(dataset, *router)
+    screen = outputs.screen(quiet)
     routers = [with_budget(make_router(name), budget, quality) for name in router]
     digests = file_digests(dataset)
-    data = encode_prompts(read_dataset(dataset, cost=cost).take_covered(min_coverage), encoder, quiet)
+    data = encode_prompts(read_dataset(dataset, cost=cost).take_covered(min_coverage), encoder, screen)
     with progress_bar(f"evaluating on {data.name}", quiet) as progress:
         found = evaluation.evaluate(
             data,
@@ -82,7 +82,6 @@ def evaluate(
             seeds=range(seed, seed + seeds),
             progress=progress,
         )
-    screen = console(quiet)
-    screen.print(metric_table(found))
     outputs.write(with_origin(found, digests), context.params)
+    screen.print(metric_table(found))
     conclude(found, screen)

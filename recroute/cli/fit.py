@@ -14,12 +14,12 @@ from recroute.cli.options import (
     Quiet,
     Seed,
     SplitKind,
-    check_writable,
     complete_router,
-    console,
     encode_prompts,
     settings,
 )
+from recroute.cli.places import check_places
+from recroute.cli.screen import console
 from recroute.data import read_dataset
 from recroute.evaluation import prepare_split, router_card
 from recroute.files import write_json
@@ -60,25 +60,15 @@ def fit(
 
     Example: recroute fit my_dataset --router auto --budget 2.5 --out my_router
     """
-    check_writable(json_path)
+    check_places(json_path, folders={out: "router.json"}, inputs=(dataset, router))
+    screen = console(quiet, json_path)
     chosen = make_router(router, **{"seed": seed, **settings(chosen_settings or [])})
     chosen = with_budget(chosen, budget, quality)
     data = read_dataset(dataset, cost=cost)
     # A saved router has to read raw prompts: precomputed vectors could not be made for them.
     encoder = encoder or ("tfidf" if data.prompts else "auto")
-    parts = prepare_split(encode_prompts(data, encoder, quiet), split=split, seed=seed, encoder=encoder)
+    parts = prepare_split(encode_prompts(data, encoder, screen), split=split, seed=seed, encoder=encoder)
     chosen.fit(parts.train).save(out, card=router_card(chosen, parts))
-    reads = f", reads text by {chosen.encoder_.name}" if chosen.reads == "text" and chosen.encoder_ else ""
-    screen = console(quiet)
-    screen.print(
-        f"{chosen.label} fitted on {parts.train.n_instances} instances x {data.n_llms} LLMs of {data.name}"
-        f"{' (SIMULATED DATA)' if data.card.get('simulated') else ''}{reads}: {out}",
-        markup=False,
-        soft_wrap=True,
-    )
-    screen.print(f"what it is good for, measured on test: {out / CARD}", markup=False, soft_wrap=True)
-    if (expected := expectation(chosen)) is not None:
-        screen.print(expected, markup=False, soft_wrap=True)
     if json_path is not None:
         facts = {
             "router": chosen.name,
@@ -93,3 +83,13 @@ def fit(
         if isinstance(chosen, Budgeted):
             facts |= {"expected": chosen.expected()}
         write_json(json_path, facts)
+    reads = f", reads text by {chosen.encoder_.name}" if chosen.reads == "text" and chosen.encoder_ else ""
+    screen.print(
+        f"{chosen.label} fitted on {parts.train.n_instances} instances x {data.n_llms} LLMs of {data.name}"
+        f"{' (SIMULATED DATA)' if data.card.get('simulated') else ''}{reads}: {out}",
+        markup=False,
+        soft_wrap=True,
+    )
+    screen.print(f"what it is good for, measured on test: {out / CARD}", markup=False, soft_wrap=True)
+    if (expected := expectation(chosen)) is not None:
+        screen.print(expected, markup=False, soft_wrap=True)

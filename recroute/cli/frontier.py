@@ -18,11 +18,10 @@ from recroute.cli.options import (
     Seeds,
     SplitKind,
     conclude,
-    console,
     encode_prompts,
-    progress_bar,
 )
 from recroute.cli.outputs import CsvPath, HtmlPath, Outputs, PngPath, file_digests
+from recroute.cli.screen import progress_bar
 from recroute.data import read_dataset
 from recroute.report import frontier_tables, frontier_text, save_frontier_png, write_frontier_html
 from recroute.routers import make_router
@@ -48,19 +47,19 @@ def frontier(
     Example: recroute frontier my_dataset --router auto --router knn --seeds 5 --html frontier.html
     """
     outputs = Outputs(json=json_path, html=html, png=png, csv=csv)
-    outputs.check()
+    outputs.check(dataset, *router)
+    screen = outputs.screen(quiet)
     routers = [make_router(name) for name in router]
     digests = file_digests(dataset)
-    data = encode_prompts(read_dataset(dataset, cost=cost).take_covered(min_coverage), encoder, quiet)
+    data = encode_prompts(read_dataset(dataset, cost=cost).take_covered(min_coverage), encoder, screen)
     with progress_bar(f"cost and quality on {data.name}", quiet) as progress:
         found = evaluation.frontier(
             data, routers, split=split, encoder=encoder, seeds=range(seed, seed + seeds), progress=progress
         )
     facts = {**found.info["dataset"], "sha256": dict(digests)}
     found = found.with_info(command=["recroute", *sys.argv[1:]], dataset=facts)
-    screen = console(quiet)
+    outputs.write_files(found, write_frontier_html, save_frontier_png)
     for table in frontier_tables(found):
         screen.print(table)
     screen.print(frontier_text(found))
-    outputs.write_files(found, write_frontier_html, save_frontier_png)
     conclude(found, screen)

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from recroute.cli.options import JsonPath, Quiet, check_writable, console, progress_bar, settings
+from recroute.cli.options import JsonPath, Quiet, settings
+from recroute.cli.places import check_places
+from recroute.cli.screen import console, progress_bar
 from recroute.data.sources import import_dataset, layout_names
 from recroute.files import write_json
 
@@ -45,22 +47,12 @@ def import_data(
 
     Example: recroute data import lm-eval lm_eval_output my_dataset --metric acc
     """
-    check_writable(json_path)
+    check_places(json_path, folders={destination: "records.parquet"}, inputs=(source, prices))
     named = {"columns": columns, "scale": scale, "metric": metric, "filter": filter_name, "prices": prices}
     given: dict[str, object] = {name: value for name, value in named.items() if value is not None}
     given |= settings(more or []) | ({"pairs": True} if pairs else {})
     with progress_bar(f"importing {source.name}", quiet) as progress:
         done = import_dataset(layout, source, destination, progress=progress, **given)
-    out = console(quiet)
-    counted = f"{done.n_preferences:,} preferences" if done.n_preferences else f"{done.n_records:,} records"
-    out.print(
-        f"{done.n_instances:,} instances x {done.n_llms:,} LLMs, {counted}: {destination}",
-        markup=False,
-        soft_wrap=True,
-    )
-    for note in done.notes:
-        out.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
-    out.print(f"next: recroute data doctor {destination}", markup=False, soft_wrap=True)
     if json_path is not None:
         facts = {
             "layout": layout,
@@ -73,3 +65,13 @@ def import_data(
             "notes": list(done.notes),
         }
         write_json(json_path, facts)
+    out = console(quiet, json_path)
+    counted = f"{done.n_preferences:,} preferences" if done.n_preferences else f"{done.n_records:,} records"
+    out.print(
+        f"{done.n_instances:,} instances x {done.n_llms:,} LLMs, {counted}: {destination}",
+        markup=False,
+        soft_wrap=True,
+    )
+    for note in done.notes:
+        out.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
+    out.print(f"next: recroute data doctor {destination}", markup=False, soft_wrap=True)

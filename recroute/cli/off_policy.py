@@ -14,11 +14,10 @@ from recroute.cli.options import (
     JsonPath,
     Quiet,
     Seed,
-    check_writable,
     complete_router,
-    console,
-    progress_bar,
 )
+from recroute.cli.places import check_places
+from recroute.cli.screen import console, progress_bar
 from recroute.data import read_dataset
 from recroute.errors import RecrouteError
 from recroute.offpolicy import off_policy as estimate
@@ -70,7 +69,7 @@ def off_policy(
 
     Example: recroute off-policy logs.parquet --router my_router --router hierarchy
     """
-    check_writable(json_path)
+    check_places(json_path, inputs=(logs, dataset, reward_model, *router))
     routers = _routers(router)
     log = read_logs(logs)
     known = None if dataset is None else read_dataset(dataset)
@@ -86,14 +85,14 @@ def off_policy(
             seed=seed,
             progress=progress,
         )
-    screen = console(quiet)
+    if json_path is not None:
+        found.write_json(json_path, ["recroute", *sys.argv[1:]])
+    screen = console(quiet, json_path)
     screen.print(off_policy_table(found))
     for line in found.sentences():
         screen.print(line, markup=False)
     for note in found.notes:
         screen.print(f"note: {note}", style="yellow", markup=False)
-    if json_path is not None:
-        found.write_json(json_path, ["recroute", *sys.argv[1:]])
 
 
 def _routers(names: Sequence[str]) -> dict[str, Router]:

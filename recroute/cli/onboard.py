@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,18 +13,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from recroute.cli.options import JsonPath, Quiet, Seed, check_writable, console
+from recroute.cli.options import JsonPath, Quiet, Seed
+from recroute.cli.places import check_places
+from recroute.cli.screen import console
 from recroute.coldstart.anchors import STRATEGIES
 from recroute.coldstart.onboard import Expectation, Withdrawal, choices, expect, next_anchors, withdraw
 from recroute.coldstart.results import read_results
 from recroute.data import Dataset
-from recroute.data.atomic import check_new_folder
 from recroute.errors import RecrouteError, RouterError
 from recroute.files import write_json, write_text
 from recroute.routers import Router, load_router
 from recroute.routers.card import changed_card
 
 KNOWN = "What is known of the LLM"  # a panel of the help
+Keep = Callable[[Mapping[str, Any]], None]  # writes what --json asks for
 UNREADABLE = "the router cannot read its training prompts as text"
 
 
@@ -68,27 +71,34 @@ def onboard(
     """
     writes_file = remove is None and (results is None or adaptive)
     _check_options(llm, budget, results, adaptive, remove)
-    check_writable(json_path, *([out] if writes_file else []))
-    if not writes_file:
-        check_new_folder(out, marker="router.json")
+    files, folders = ([json_path, out], {}) if writes_file else ([json_path], {out: "router.json"})
+    check_places(*files, folders=folders, inputs=[results])
+    check_places(*files, inputs=[router_dir])
     router = load_router(router_dir)
-    printer = console(quiet)
+    printer = console(quiet, *files)
+
+    def keep(facts: Mapping[str, Any]) -> None:
+        if json_path is not None:
+            write_json(json_path, {"router": router.label, **facts})
+
     if remove is not None:
-        facts = _remove(router, remove, out, changed_card(router_dir, f"LLM {remove} was taken out"), printer)
+        _remove(router, remove, out, changed_card(router_dir, f"LLM {remove} was taken out"), keep, printer)
+        return
+    assert llm is not None  # _check_options
+    known = {"family": family, "n_params_b": n_params_b, "price_in": price_in, "price_out": price_out}
+    table = pl.DataFrame({"llm_id": [llm], **{key: [value] for key, value in known.items() if value is not None}})
+    scores, notes = (None, []) if results is None else read_results(results, llm, router.training_prompts)
+    if writes_file:
+        assert budget is not None  # _check_options
+        found = expect(router, scores, table)
+        anchors = next_anchors(router, budget, table, results=scores, strategy=strategy, seed=seed)
+        _ask(found, anchors, strategy, out, keep, printer)
     else:
-        assert llm is not None  # _check_options
-        known = {"family": family, "n_params_b": n_params_b, "price_in": price_in, "price_out": price_out}
-        table = pl.DataFrame({"llm_id": [llm], **{key: [value] for key, value in known.items() if value is not None}})
-        scores = None if results is None else _read(results, llm, router, printer)
-        if writes_file:
-            assert budget is not None  # _check_options
-            facts = _ask(router, table, scores, budget, strategy, seed, out, printer)
-        else:
-            answers = "no answer" if scores is None else f"{scores.interactions.n_observed:,} answers"
-            card = changed_card(router_dir, f"LLM {llm} was taken in, from {answers}")
-            facts = _take_in(router, table, scores, out, card, printer)
-    if json_path is not None:
-        write_json(json_path, {"router": router.label, **facts})
+        answers = "no answer" if scores is None else f"{scores.interactions.n_observed:,} answers"
+        card = changed_card(router_dir, f"LLM {llm} was taken in, from {answers}")
+        _take_in(router, table, scores, out, card, keep, printer)
+    for note in notes:
+        printer.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _check_options(
@@ -107,37 +117,25 @@ def _check_options(
         raise RecrouteError("--results gives the new router; for the next prompts to run add --adaptive to --budget")
 
 
-def _read(results: Path, llm: str, router: Router, printer: Console) -> Dataset:
-    scores, notes = read_results(results, llm, router.training_prompts)
-    for note in notes:
-        printer.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
-    return scores
-
-
-def _ask(
-    router: Router,
-    table: pl.DataFrame,
-    scores: Dataset | None,
-    budget: int,
-    strategy: str,
-    seed: int,
-    out: Path,
-    printer: Console,
-) -> dict[str, Any]:
-    anchors = next_anchors(router, budget, table, results=scores, strategy=strategy, seed=seed)
-    found = expect(router, scores, table)
+def _ask(found: Expectation, anchors: pl.DataFrame, strategy: str, out: Path, keep: Keep, printer: Console) -> None:
     write_text(out, anchors.write_csv())
+    keep({**_facts(found), "anchors": anchors["instance_id"].to_list(), "strategy": strategy, "out": str(out)})
     _print_mean(found, printer)
     of_task = anchors.group_by("task", maintain_order=True).len().sort("len", descending=True)
     shown = ", ".join(f"{count} of {task}" for task, count in of_task.iter_rows())
-    printer.print(f"{budget} prompts to run on {found.llm_id} ({shown}): {out}", markup=False, soft_wrap=True)
+    printer.print(f"{anchors.height} prompts to run on {found.llm_id} ({shown}): {out}", markup=False, soft_wrap=True)
     printer.print("run them, add a column score (0 to 1), and give the file to --results", markup=False, soft_wrap=True)
-    return {**_facts(found), "anchors": anchors["instance_id"].to_list(), "strategy": strategy, "out": str(out)}
 
 
 def _take_in(
-    router: Router, table: pl.DataFrame, scores: Dataset | None, out: Path, card: str | None, printer: Console
-) -> dict[str, Any]:
+    router: Router,
+    table: pl.DataFrame,
+    scores: Dataset | None,
+    out: Path,
+    card: str | None,
+    keep: Keep,
+    printer: Console,
+) -> None:
     found = expect(router, scores, table)
     grown = router.add_llms(scores, table)
     try:
@@ -146,6 +144,7 @@ def _take_in(
     except RouterError:  # its training prompts cannot be read as text
         share = None
     grown.save(out, card=card)
+    keep({**_facts(found), "chosen_share": share, "n_llms": len(grown.llm_ids_), "out": str(out)})
     _print_mean(found, printer)
     printer.print(_task_table(found))
     alike = ", ".join(f"{name} (mean {mean:.3f})" for name, mean in found.alike.select("llm_id", "mean").iter_rows())
@@ -161,19 +160,18 @@ def _take_in(
         soft_wrap=True,
     )
     printer.print(f"router with {len(grown.llm_ids_)} LLMs: {out}", markup=False, soft_wrap=True)
-    return {**_facts(found), "chosen_share": share, "n_llms": len(grown.llm_ids_), "out": str(out)}
 
 
-def _remove(router: Router, llm: str, out: Path, card: str | None, printer: Console) -> dict[str, Any]:
+def _remove(router: Router, llm: str, out: Path, card: str | None, keep: Keep, printer: Console) -> None:
     remaining, change = withdraw(router, llm)
     remaining.save(out, card=card)
+    facts = {} if change is None else {**asdict(change), "successors": change.successors.to_dicts()}
+    keep({"removed": llm, **facts, "n_llms": len(remaining.llm_ids_), "out": str(out)})
     if change is None:
         printer.print(f"{UNREADABLE}: who takes over is not known", markup=False, soft_wrap=True)
     else:
         _print_withdrawal(llm, change, printer)
     printer.print(f"router with {len(remaining.llm_ids_)} LLMs: {out}", markup=False, soft_wrap=True)
-    facts = {} if change is None else {**asdict(change), "successors": change.successors.to_dicts()}
-    return {"removed": llm, **facts, "n_llms": len(remaining.llm_ids_), "out": str(out)}
 
 
 def _print_withdrawal(llm: str, change: Withdrawal, printer: Console) -> None:

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
+from recroute.cli.screen import progress_bar
 from recroute.data import Dataset, Precomputed
 from recroute.encoders import SentenceEncoder, encode_dataset
 from recroute.encoders.agreement import agreement
@@ -115,42 +105,18 @@ MinCoverage = Annotated[
     ),
 ]
 JsonPath = Annotated[
-    Path | None, typer.Option("--json", help="Write the result as JSON to this file.", rich_help_panel=OUTPUT)
+    Path | None,
+    typer.Option("--json", help="Write the result as JSON to this file; - is standard output.", rich_help_panel=OUTPUT),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print neither progress nor tables.", rich_help_panel=OUTPUT)]
 
 
-def console(quiet: bool) -> Console:
-    """Where results go: standard output, at most 100 columns wide; nowhere if quiet."""
-    found = Console(quiet=quiet, highlight=False)
-    if found.width > 100 or not found.is_terminal:
-        found.width = 100
-    return found
-
-
-@contextmanager
-def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error with time left; yields a function (done, of) for the library to call."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
-    ) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def encode_prompts(data: Dataset, encoder: str, quiet: bool) -> Dataset:
+def encode_prompts(data: Dataset, encoder: str, screen: Console) -> Dataset:
     """The data set with vectors of the sentence encoder that --encoder names; itself where it names none."""
-    with progress_bar(f"encoding prompts of {data.name}", quiet) as progress:
+    with progress_bar(f"encoding prompts of {data.name}", screen.quiet) as progress:
         found = encode_dataset(data, encoder, progress)
     if isinstance(data.encoder, Precomputed) and isinstance(found.encoder, SentenceEncoder):
-        console(quiet).print(agreement(data, found), markup=False, soft_wrap=True)
+        screen.print(agreement(data, found), markup=False, soft_wrap=True)
     return found
 
 
@@ -162,17 +128,6 @@ def conclude(evaluation: Evaluation | LearningCurve, out: Console) -> None:
         out.print(f"note: {note}", style="yellow", markup=False)
     if not evaluation.info["complete"]:
         raise typer.Exit(130)  # as a shell reports Ctrl-C
-
-
-def check_writable(*paths: Path | None) -> None:
-    """Refuse a place that cannot be written before the work is done, not after."""
-    for path in paths:
-        if path is None:
-            continue
-        if path.is_dir():
-            raise RecrouteError(f"{path} is a folder; name a file")
-        if not path.parent.is_dir():
-            raise RecrouteError(f"folder {path.parent} does not exist; make it, or name another place")
 
 
 def settings(items: list[str]) -> dict[str, str]:

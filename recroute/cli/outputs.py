@@ -10,15 +10,16 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from recroute.cli.options import OUTPUT, check_writable
-from recroute.data.atomic import check_new_folder
+from recroute.cli.options import OUTPUT
+from recroute.cli.places import check_places
+from recroute.cli.screen import Screen, console
 from recroute.evaluation import Evaluation, LearningCurve, write_run
 from recroute.evaluation.provenance import file_digests
 from recroute.evaluation.run_folder import RESULT
-from recroute.files import write_text
+from recroute.files import is_stream, write_text
 from recroute.report import save_learning_png, save_png, write_html, write_learning_html
 
-Result = TypeVar("Result", Evaluation, LearningCurve)
+Result = TypeVar("Result", bound=Evaluation | LearningCurve)
 RunPath = Annotated[
     Path | None,
     typer.Option(
@@ -33,7 +34,10 @@ HtmlPath = Annotated[
 ]
 PngPath = Annotated[Path | None, typer.Option("--png", help="Save the curve as a picture.", rich_help_panel=OUTPUT)]
 CsvPath = Annotated[
-    Path | None, typer.Option("--csv", help="Write the rows of the result as a table.", rich_help_panel=OUTPUT)
+    Path | None,
+    typer.Option(
+        "--csv", help="Write the rows of the result as a table; - is standard output.", rich_help_panel=OUTPUT
+    ),
 ]
 
 
@@ -47,11 +51,14 @@ class Outputs:
     png: Path | None = None
     csv: Path | None = None
 
-    def check(self) -> None:
-        """Refuse a place that cannot be written before the work is done, not after."""
-        check_writable(self.json, self.html, self.png, self.csv)
-        if self.run is not None:
-            check_new_folder(self.run, RESULT)
+    def check(self, *inputs: str | Path, folders: Mapping[Path, str] | None = None) -> None:
+        """Refuse a place that cannot be written, or that would harm an input, before the work is done."""
+        folders = {**({} if self.run is None else {self.run: RESULT}), **(folders or {})}
+        check_places(self.json, self.csv, self.html, self.png, folders=folders, inputs=inputs)
+
+    def screen(self, quiet: bool) -> Screen:
+        """Where a person reads the result: standard output, unless one of these takes it."""
+        return console(quiet, self.json, self.csv, self.html, self.png)
 
     def write(self, evaluation: Evaluation | LearningCurve, options: Mapping[str, Any] | None = None) -> None:
         """Write all of it; the run folder first, because everything else can be made from it."""
@@ -63,15 +70,19 @@ class Outputs:
             self.write_files(evaluation, write_html, save_png)
 
     def write_files(self, result: Any, html: Callable[[Any, Path], None], png: Callable[[Any, Path], None]) -> None:
-        """Write a result that has rows and JSON, its report by `html` and its picture by `png`."""
-        if self.json is not None:
-            result.write_json(self.json)
-        if self.csv is not None:
-            write_text(self.csv, result.rows.write_csv())
-        if self.html is not None:
-            html(result, self.html)
-        if self.png is not None:
-            png(result, self.png)
+        """Write a result that has rows and JSON, its report by `html` and its picture by `png`.
+
+        Pipes and standard output come last: whoever reads them may leave, and the files are there.
+        """
+        writers: list[tuple[Path | None, Callable[[Any, Path], None]]] = [
+            (self.json, lambda result, path: result.write_json(path)),
+            (self.csv, lambda result, path: write_text(path, result.rows.write_csv())),
+            (self.html, html),
+            (self.png, png),
+        ]
+        named = [(path, write) for path, write in writers if path is not None]
+        for path, write in sorted(named, key=lambda item: is_stream(item[0])):
+            write(result, path)
 
 
 def with_origin(evaluation: Result, digests: Mapping[str, str]) -> Result:

@@ -19,13 +19,11 @@ from recroute.cli.options import (
     Seeds,
     SplitKind,
     complete_router,
-    console,
     encode_prompts,
-    progress_bar,
 )
 from recroute.cli.outputs import CsvPath, HtmlPath, Outputs, PngPath, file_digests
+from recroute.cli.screen import progress_bar
 from recroute.data import read_dataset, write_dataset
-from recroute.data.atomic import check_new_folder
 from recroute.report import pool_plot, pool_tables, save_pool_png, write_pool_html
 from recroute.subpool import choose_pool
 
@@ -67,12 +65,11 @@ def pool(
     Example: recroute pool my_dataset --size 5 --keep my-llm --seeds 5 --out my_pool --html pool.html
     """
     outputs = Outputs(json=json_path, html=html, png=png, csv=csv)
-    outputs.check()
-    if out is not None:
-        check_new_folder(out, "records.parquet")
+    outputs.check(dataset, router, folders={} if out is None else {out: "records.parquet"})
+    screen = outputs.screen(quiet)
     digests = file_digests(dataset)
     data = read_dataset(dataset).take_covered(min_coverage)
-    encoded = encode_prompts(data, encoder, quiet)
+    encoded = encode_prompts(data, encoder, screen)
     with progress_bar(f"pools of {data.name}", quiet) as progress:
         found = choose_pool(
             encoded,
@@ -89,14 +86,14 @@ def pool(
     found = found.with_info(
         command=["recroute", *sys.argv[1:]], dataset={**found.info["dataset"], "sha256": dict(digests)}
     )
-    screen = console(quiet)
-    for table in pool_tables(found):
-        screen.print(table)
-    screen.print(pool_plot(found))
-    outputs.write_files(found, write_pool_html, save_pool_png)
     if out is not None:
         chosen = data.take_llms(data.llm_ids.to_index(found.llms))
         write_dataset(replace(chosen, pools=None), out)
+    outputs.write_files(found, write_pool_html, save_pool_png)
+    for table in pool_tables(found):
+        screen.print(table)
+    screen.print(pool_plot(found))
+    if out is not None:
         screen.print(f"{out} has the {len(found.llms)} LLMs: recroute fit {out} --out my_router", markup=False)
     for line in found.sentences():
         screen.print(line, markup=False)

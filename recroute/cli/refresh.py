@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from recroute.cli.options import JsonPath, Quiet, check_writable, console
-from recroute.data.atomic import check_new_folder
+from recroute.cli.options import JsonPath, Quiet
+from recroute.cli.places import check_places
+from recroute.cli.screen import console
 from recroute.data.feedback import read_feedback
 from recroute.files import write_json
 from recroute.routers import load_router
@@ -38,14 +39,19 @@ def refresh(
 
     Example: recroute refresh my_router --records feedback
     """
-    check_writable(json_path)
     target = router_dir if out is None else out
-    check_new_folder(target, marker="router.json")
+    check_places(json_path, folders={target: "router.json"}, inputs=[records])
+    check_places(json_path, inputs=[router_dir])
     router, feedback = load_router(router_dir), read_feedback(records)
     refreshed, change = refresh_with_change(router, feedback)
     told = f"{feedback.n_records:,} scores and {feedback.n_preferences:,} preferences"
     refreshed.save(target, card=changed_card(router_dir, f"feedback was taken in: {told}"))
-    screen = console(quiet)
+    if json_path is not None:
+        nothing = {"n_records": 0, "n_preferences": 0, "n_llms": 0, "choices_changed": 0.0, "llms": []}
+        facts = nothing if change is None else change.to_dict()
+        content = {"router": refreshed.label, **facts, "notes": list(feedback.notes)}
+        write_json(json_path, content)
+    screen = console(quiet, json_path)
     for note in feedback.notes:
         screen.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
     if change is None:
@@ -53,11 +59,6 @@ def refresh(
     else:
         _print(change, feedback.n_records + feedback.n_preferences, screen)
     screen.print(f"router: {target}", markup=False, soft_wrap=True)
-    if json_path is not None:
-        nothing = {"n_records": 0, "n_preferences": 0, "n_llms": 0, "choices_changed": 0.0, "llms": []}
-        facts = nothing if change is None else change.to_dict()
-        content = {"router": refreshed.label, **facts, "notes": list(feedback.notes)}
-        write_json(json_path, content)
 
 
 def _print(change: Change, n_rows: int, printer: Console) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recroute.cli.options import Quiet, console
+from recroute.cli.options import Quiet
 from recroute.cli.outputs import CsvPath, Outputs, PngPath
 from recroute.errors import RecrouteError
 from recroute.evaluation import read_run
@@ -26,10 +26,10 @@ def report(
     Example: recroute report runs/auto runs/knn --html report.html
     """
     outputs = Outputs(html=html, png=png, csv=csv)
-    outputs.check()
+    outputs.check(*runs)
     found = combine({name: read_run(path) for name, path in _names(runs).items()})
     outputs.write(found)
-    out = console(quiet)
+    out = outputs.screen(quiet)
     for line in found.sentences():
         out.print(line, markup=False)
     for note in found.notes:

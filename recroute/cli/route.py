@@ -13,7 +13,9 @@ from rich.table import Table
 
 from recroute.cli.budget import Budget, Quality, expectation, retarget
 from recroute.cli.explanation import print_explanation
-from recroute.cli.options import JsonPath, Quiet, console
+from recroute.cli.options import JsonPath, Quiet
+from recroute.cli.places import check_places
+from recroute.cli.screen import console
 from recroute.errors import DataError
 from recroute.files import write_json
 from recroute.routers import load_router
@@ -46,6 +48,7 @@ def route(
 
     Example: recroute route my_router "What is 12 times 13?" --top-k 3
     """
+    check_places(json_path, inputs=(router_dir, input_path))
     texts = [*(prompts or []), *(_read_prompts(input_path) if input_path else [])]
     if not texts:
         raise DataError("no prompt to route; give one as an argument or a file with --input")
@@ -75,24 +78,27 @@ def route(
         for j, name in enumerate(names):
             table.add_row(shown, escape(name), f"{predicted[j]:.3f}", *([] if spent is None else [f"{spent[j]:.4g}"]))
             shown = ""  # the prompt stands in the first row of its LLMs
-    screen = console(quiet)
+    if json_path is not None:
+        write_json(json_path, {"router": router.label, "routes": results})
+    screen = console(quiet, json_path)
     screen.print(table)
     for text, explanation in zip(texts, explained or [], strict=False):
         print_explanation(screen, text, explanation)
     if (expected := expectation(router)) is not None:
         screen.print(expected, markup=False, soft_wrap=True)
-    if json_path is not None:
-        write_json(json_path, {"router": router.label, "routes": results})
 
 
 def _read_prompts(path: Path) -> list[str]:
-    if str(path) == "-":
-        text = sys.stdin.read()
-    else:
-        try:
-            text = path.read_text(encoding="utf8")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); convert it") from None
+    if str(path) == "-" and sys.stdin is None:
+        raise DataError("standard input is closed; name a file")
+    try:
+        text = (
+            (sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes())
+            .decode("utf-8-sig")
+            .replace("\r\n", "\n")
+        )
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); convert it") from None
     lines = [line for line in text.split("\n") if line.strip()]  # not splitlines: U+2028 may stand in a prompt
     if path.suffix != ".jsonl":
         return lines

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from recroute.cli.options import JsonPath, Quiet, console
+from recroute.cli.options import JsonPath, Quiet
+from recroute.cli.places import check_places
+from recroute.cli.screen import console
 from recroute.files import write_json
 from recroute.routers import router_class, router_names
 
@@ -17,7 +18,10 @@ def routers(json_path: JsonPath = None, quiet: Quiet = False) -> None:
 
     Example: recroute routers
     """
+    check_places(json_path)
     entries = [_entry(name) for name in router_names()]
+    if json_path is not None:
+        write_json(json_path, {"routers": entries})
     table = Table(title="routers", title_justify="left")
     for column in ("name", "kind", "reads", "unseen LLMs", "hyperparameters (defaults)"):
         table.add_column(column)
@@ -25,9 +29,7 @@ def routers(json_path: JsonPath = None, quiet: Quiet = False) -> None:
         settings = ", ".join(f"{key}={value}" for key, value in entry["hyperparameters"].items())
         unseen = "yes" if entry["takes_unseen_llms"] else "no"
         table.add_row(entry["name"], entry["kind"], entry["needs"] or "nothing", unseen, settings)
-    console(quiet).print(table)
-    if json_path is not None:
-        _write(json_path, entries)
+    console(quiet, json_path).print(table)
 
 
 def _entry(name: str) -> dict[str, Any]:
@@ -40,7 +42,3 @@ def _entry(name: str) -> dict[str, Any]:
         "learns_from_preferences": cls.learns_from_preferences,
         "hyperparameters": {f.name: f.default for f in cls.settings()},
     }
-
-
-def _write(path: Path, entries: list[dict[str, Any]]) -> None:
-    write_json(path, {"routers": entries})

@@ -26,13 +26,12 @@ from recroute.cli.options import (
     Shuffle,
     SplitKind,
     conclude,
-    console,
     encode_prompts,
-    progress_bar,
     shares,
     whole_numbers,
 )
 from recroute.cli.outputs import CsvPath, HtmlPath, Outputs, PngPath, RunPath, file_digests, with_origin
+from recroute.cli.screen import progress_bar
 from recroute.data import read_dataset
 from recroute.evaluation import Evaluation, LearningCurve, learning_curve
 from recroute.report import growth_plot, growth_table, learning_plot, learning_table, published_table
@@ -95,7 +94,8 @@ def scale(
     Example: recroute scale my_dataset --router svd --pool-sizes 3,10,100 --seeds 5 --png growth.png
     """
     outputs = Outputs(json=json_path, run=out, html=html, png=png, csv=csv)
-    outputs.check()
+    outputs.check(dataset, *router)
+    screen = outputs.screen(quiet)
     routers = [make_router(name) for name in router]
     fractions = None if train_fractions is None else shares(train_fractions, "--train-fractions")
     sizes = None if pool_sizes is None else whole_numbers(pool_sizes, "--pool-sizes")
@@ -103,7 +103,7 @@ def scale(
     data = read_dataset(dataset)
     if benchmark is not None:
         data = data.take_benchmark(benchmark)
-    data = encode_prompts(data.take_covered(min_coverage), encoder, quiet)
+    data = encode_prompts(data.take_covered(min_coverage), encoder, screen)
     with progress_bar(f"routing in growing pools of {data.name}", quiet) as progress:
         run = evaluation.scale if fractions is None else partial(learning_curve, train_fractions=fractions)
         found: Evaluation | LearningCurve = run(
@@ -122,13 +122,11 @@ def scale(
             seeds=range(seed, seed + seeds),
             progress=progress,
         )
-    screen = console(quiet)
+    outputs.write(with_origin(found, digests), context.params)
     if isinstance(found, LearningCurve):
         screen.print(learning_table(found), learning_plot(found))
-        outputs.write(with_origin(found, digests), context.params)
     else:
         _print_growth(found, screen)
-        outputs.write(with_origin(found, digests), context.params)
     conclude(found, screen)
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from recroute.cli.options import JsonPath, Quiet, check_writable, console
+from recroute.cli.options import JsonPath, Quiet
+from recroute.cli.places import check_places
+from recroute.cli.screen import console
 from recroute.errors import RecrouteError
 from recroute.files import write_json
 
@@ -100,7 +102,7 @@ def serve(
     from recroute.serve.run import bind, run
     from recroute.serve.settings import LOOPBACK, Settings
 
-    check_writable(json_path)
+    check_places(json_path, inputs=(router_dir, feedback, token_file))
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("recroute.serve").setLevel(logging.ERROR if quiet else logging.INFO)
     settings = Settings(
@@ -122,12 +124,13 @@ def serve(
         service = app.state.service
         port = listener.getsockname()[1]
         facts = _facts(service, f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        _announce(facts, settings, console(quiet))
-        if host not in LOOPBACK and settings.token is None:
-            warning = f"warning: everybody who reaches {host} may use this; set {TOKEN} or --token-file"
-            console(quiet).print(warning, style="yellow", markup=False, soft_wrap=True)
         if json_path is not None:
             write_json(json_path, {**facts, "host": host, "port": port})
+        screen = console(quiet, json_path)
+        _announce(facts, settings, screen)
+        if host not in LOOPBACK and settings.token is None:
+            warning = f"warning: everybody who reaches {host} may use this; set {TOKEN} or --token-file"
+            screen.print(warning, style="yellow", markup=False, soft_wrap=True)
         run(app, listener, patience=timeout)
 
 

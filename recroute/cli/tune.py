@@ -10,7 +10,6 @@ from typing import Annotated
 
 import polars as pl
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -22,14 +21,14 @@ from recroute.cli.options import (
     Quiet,
     Seed,
     SplitKind,
-    check_writable,
     complete_router,
     conclude,
-    console,
     encode_prompts,
     whole_numbers,
 )
 from recroute.cli.outputs import file_digests, with_origin
+from recroute.cli.places import check_places
+from recroute.cli.screen import Screen, console
 from recroute.data import read_dataset
 from recroute.report import growth_plot, growth_table
 
@@ -98,10 +97,11 @@ def tune(
     """
     from recroute.tuning import tune as search
 
-    check_writable(json_path)
+    check_places(json_path, inputs=(dataset, space, *(router or ())))
+    screen = console(quiet, json_path)
     sizes = whole_numbers(pool_sizes, "--pool-sizes")
     digests = file_digests(dataset)
-    data = encode_prompts(read_dataset(dataset).take_covered(min_coverage), encoder, quiet)
+    data = encode_prompts(read_dataset(dataset).take_covered(min_coverage), encoder, screen)
     with _progress(f"tuning on {data.name}", quiet) as progress:
         found = search(
             data,
@@ -123,20 +123,19 @@ def tune(
             seed=seed,
             progress=progress,
         )
-    screen = console(quiet)
+    tested = None if found.evaluation is None else with_origin(found.evaluation, digests)
+    if json_path is not None and tested is not None:
+        tested.write_json(json_path)
     screen.print(_trial_table(found.trials))
     for note in found.notes:
         screen.print(note, markup=False, soft_wrap=True)
     screen.print(
         f"pipeline: {out / 'best.toml'}, fitted: {out / 'router'}, report: {out / 'report.html'}", markup=False
     )
-    if found.evaluation is None:
+    if tested is None:
         screen.print("stopped before the end, so test has not been read; the same command goes on", style="yellow")
         raise typer.Exit(130)
-    tested = with_origin(found.evaluation, digests)
     screen.print(growth_table(tested), growth_table(tested, "best_single_ratio"), growth_plot(tested.rows))
-    if json_path is not None:
-        tested.write_json(json_path)
     conclude(tested, screen)
 
 
@@ -165,14 +164,14 @@ def _trial_table(trials: pl.DataFrame) -> Table:
 def _progress(label: str, quiet: bool) -> Iterator[Callable[[int, int, str], None]]:
     """A bar on standard error with time left and the best so far."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[best]}", markup=False),
     )
-    hidden = quiet or not sys.stderr.isatty()
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=hidden) as bar:
+    hidden = quiet or sys.stderr is None or not sys.stderr.isatty()
+    with Progress(*columns, console=Screen(stderr=True), transient=True, disable=hidden) as bar:
         task = bar.add_task(label, total=None, best="")
         yield lambda done, total, best: bar.update(task, completed=done, total=total, best=best)

@@ -1,0 +1,107 @@
+"""What is printed: signs that a stream lacks are replaced, control characters shown; a reader may leave."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.segment import Segment
+
+from recroute.errors import visible
+from recroute.files import is_stdout
+
+REPLACED = "recroute.replaced"  # name of the error handler of streams
+SIGNS = {"…": "...", "·": ".", "–": "-", "—": "-", "•": "*", "×": "x", "±": "+-", "≤": "<=", "≥": ">=", "→": "->"}
+WIDEST = 100
+
+
+class Screen(Console):
+    """A console that never ends a command: neither by a name it cannot show nor by a reader that left."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        abandon(self.file)
+
+    def _render_buffer(self, buffer: Iterable[Segment]) -> str:
+        return super()._render_buffer(
+            part if part.control else part._replace(text=visible(part.text)) for part in buffer
+        )
+
+
+def console(quiet: bool, *outputs: Path | None) -> Screen:
+    """Where results are shown: standard output, or standard error where one of the outputs goes there."""
+    taken = any(path is not None and is_stdout(path) for path in outputs)
+    found = Screen(quiet=quiet, highlight=False, stderr=taken)
+    if found.width > WIDEST or not found.is_terminal:
+        found.width = WIDEST
+    return found
+
+
+def note(message: str) -> None:
+    """One line on standard error."""
+    Screen(stderr=True, soft_wrap=True, highlight=False).print(f"recroute: {message}", markup=False)
+
+
+@contextmanager
+def progress_bar(
+    label: str, quiet: bool, columns: Iterable[ProgressColumn] | None = None
+) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error with time left; yields a function (done, of) for the library to call."""
+    shown = (
+        (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()) if columns is None else columns
+    )
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        *shown,
+        console=Screen(stderr=True),
+        transient=True,
+        disable=quiet or sys.stderr is None or not sys.stderr.isatty(),
+    ) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def prepare_streams() -> None:
+    """Let standard output and standard error replace what their encoding lacks."""
+    codecs.register_error(REPLACED, _replaced)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=REPLACED)
+
+
+def abandon(stream: IO[str]) -> None:
+    """Send to nowhere what a stream still holds and will get."""
+    with suppress(OSError, ValueError):  # no file behind it
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    """Signs of tables and plots in ASCII; ? for letters, so that no name looks like another."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_in_ascii, error.object[error.start : error.end])), error.end
+
+
+def _in_ascii(sign: str) -> str:
+    first, *words = unicodedata.name(sign, "?").split()
+    if first != "BOX":
+        return SIGNS.get(sign, "?")
+    return {"HORIZONTAL": "-", "VERTICAL": "|"}.get(" ".join(words[2:]), "+")  # after BOX DRAWINGS LIGHT
