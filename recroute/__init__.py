@@ -8,12 +8,16 @@ is here; it is imported when it is first used, so that `import recroute` stays l
 'svd(n_factors=2)'
 """
 
+from __future__ import annotations
+
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from recroute._version import __version__
 
+TYPE_CHECKING = False  # without typing, so that the command line is soon where it can be interrupted in order
 if TYPE_CHECKING:
+    from typing import Any
+
     from recroute.coldstart import LLMPrior, coldstart, expect, next_anchors, select_anchors
     from recroute.data import (
         Dataset,

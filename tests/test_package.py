@@ -28,8 +28,8 @@ HEAVY = (
 )
 # A module may import from levels below its own, and from its own folder.
 LEVELS = (
-    ("errors", "_version", "memo", "threads"),
-    ("registry",),
+    ("errors", "_version", "memo", "threads", "temporary"),
+    ("registry", "files"),
     ("data",),
     ("splits", "encoders", "retrieval", "metrics"),
     ("bridges",),

@@ -1,19 +1,13 @@
-"""The application, its exit codes, and how errors are shown."""
+"""The application and its verbs."""
 
 from __future__ import annotations
 
-import os
-import sys
-import traceback
-
 import typer
-from rich.console import Console
 
 from recroute._version import __version__
+from recroute.cli.ending import INTERRUPTED, failed, flush, refuse
 from recroute.cli.lazy import Verb, lazy_group
-from recroute.errors import RecrouteError
-
-INTERRUPTED = 130
+from recroute.cli.screen import prepare_streams
 
 START, DATA, FIT = "Start here", "Data", "Fit and route"
 COMPARE, NEW, SERVICE = "Compare", "New LLMs", "In service"
@@ -58,34 +52,17 @@ def _root(
     pass
 
 
-def main() -> None:
-    """Run the command line. Exit code 0: done, 2: bad usage or input (one line), 1: a defect of ours."""
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    prepare_streams()
     try:
         code = app(args=arguments or ["--help"], prog_name="recroute", standalone_mode=False)
-    except (RecrouteError, typer.TyperException) as error:
-        return _refuse(error.format_message() if hasattr(error, "format_message") else str(error))
-    except BrokenPipeError:  # the reader of our output, such as head, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        if error.filename is None:
-            traceback.print_exc()
-            return 1
-        return _refuse(f"{error.filename}: {error.strerror}")
-    except Exception:  # noqa: BLE001  the last place before the interpreter: a defect is shown whole
-        traceback.print_exc()
-        return 1
+    except SystemExit as left:
+        if not isinstance(left.__context__, BrokenPipeError):  # which the printers of help and version turn into this
+            raise
+        code = 0
+    except BaseException as error:  # noqa: BLE001  the last place before the interpreter; a panic of Rust is no Exception
+        code = failed(error)
     if code == INTERRUPTED:  # typer's own answer to Ctrl-C, and ours to one that left a partial result
-        return _refuse("interrupted", code=INTERRUPTED)
-    return code if isinstance(code, int) else 0
-
-
-def _refuse(message: str, code: int = 2) -> int:
-    line = " ".join(message.split())
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"recroute: {line}", markup=False)
-    return code
+        refuse("interrupted", INTERRUPTED)
+    return flush(code if isinstance(code, int) else 0)

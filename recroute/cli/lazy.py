@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from recroute.cli.signals import leave_in_order
+
 
 class Verb(NamedTuple):
     """What the list of verbs needs to know of one."""
@@ -48,4 +50,7 @@ class LazyCommand(TyperCommand):
         return command
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
-        return self.load().make_context(*arguments, **options)
+        command = self.load()
+        if not isinstance(command, TyperGroup):  # whose verbs are still to be imported
+            leave_in_order()
+        return command.make_context(*arguments, **options)

@@ -19,7 +19,7 @@ from recroute.evaluation.run_folder import RESULT
 from recroute.files import is_stream, write_text
 from recroute.report import save_learning_png, save_png, write_html, write_learning_html
 
-Result = TypeVar("Result", bound=Evaluation | LearningCurve)
+Result = TypeVar("Result", Evaluation, LearningCurve)
 RunPath = Annotated[
     Path | None,
     typer.Option(

@@ -92,11 +92,8 @@ def _read_prompts(path: Path) -> list[str]:
     if str(path) == "-" and sys.stdin is None:
         raise DataError("standard input is closed; name a file")
     try:
-        text = (
-            (sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes())
-            .decode("utf-8-sig")
-            .replace("\r\n", "\n")
-        )
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); convert it") from None
     lines = [line for line in text.split("\n") if line.strip()]  # not splitlines: U+2028 may stand in a prompt

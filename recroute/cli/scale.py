@@ -122,10 +122,11 @@ def scale(
             seeds=range(seed, seed + seeds),
             progress=progress,
         )
-    outputs.write(with_origin(found, digests), context.params)
     if isinstance(found, LearningCurve):
+        outputs.write(with_origin(found, digests), context.params)
         screen.print(learning_table(found), learning_plot(found))
     else:
+        outputs.write(with_origin(found, digests), context.params)
         _print_growth(found, screen)
     conclude(found, screen)
 

@@ -53,11 +53,6 @@ def console(quiet: bool, *outputs: Path | None) -> Screen:
     return found
 
 
-def note(message: str) -> None:
-    """One line on standard error."""
-    Screen(stderr=True, soft_wrap=True, highlight=False).print(f"recroute: {message}", markup=False)
-
-
 @contextmanager
 def progress_bar(
     label: str, quiet: bool, columns: Iterable[ProgressColumn] | None = None

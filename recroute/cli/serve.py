@@ -124,13 +124,13 @@ def serve(
         service = app.state.service
         port = listener.getsockname()[1]
         facts = _facts(service, f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        if json_path is not None:
-            write_json(json_path, {**facts, "host": host, "port": port})
         screen = console(quiet, json_path)
         _announce(facts, settings, screen)
         if host not in LOOPBACK and settings.token is None:
             warning = f"warning: everybody who reaches {host} may use this; set {TOKEN} or --token-file"
             screen.print(warning, style="yellow", markup=False, soft_wrap=True)
+        if json_path is not None:  # last: whoever waits for the file finds the service
+            write_json(json_path, {**facts, "host": host, "port": port})
         run(app, listener, patience=timeout)
 
 
