@@ -41,7 +41,7 @@ class RecrouteError(ValueError):
 
 
 class DataError(RecrouteError):
-    """A data set, a table or a file is not what it has to be."""
+    """A data set, a table, a file or an argument is not what it has to be."""
 
 
 class RouterError(RecrouteError):

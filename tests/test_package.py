@@ -29,7 +29,7 @@ HEAVY = (
 # A module may import from levels below its own, and from its own folder.
 LEVELS = (
     ("errors", "_version", "memo", "threads", "temporary"),
-    ("registry", "files"),
+    ("registry", "files", "arguments"),
     ("data",),
     ("splits", "encoders", "retrieval", "metrics"),
     ("bridges",),

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recroute.arguments import checked
 from recroute.errors import DataError, UnknownNameError
 from recroute.routers.unseen.posterior import Array, Floats, resemblances
 from recroute.routers.unseen.prior import LLMPrior
@@ -16,6 +17,7 @@ from recroute.routers.unseen.shrink import MIN_NOISE
 Index = NDArray[np.int64]
 
 
+@checked
 def select_anchors(
     prior: LLMPrior,
     k: int,
@@ -61,11 +63,13 @@ def select_anchors(
     if strategy not in STRATEGIES:
         raise UnknownNameError("strategy", strategy, STRATEGIES)
     n = len(prior.loadings)
-    scores = np.full(n, np.nan, dtype=np.float32) if scores is None else np.asarray(scores, dtype=np.float32)
-    if scores.shape != (n,):
+    given = np.full(n, np.nan) if scores is None else np.asarray(scores)
+    if given.shape != (n,) or given.dtype.kind not in "biuf":
         raise DataError(
-            f"scores have the shape {scores.shape}; give one for each of the {n} prompts, NaN where not run"
+            f"scores are {given.dtype} of the shape {given.shape}; give one for each of the {n} prompts, NaN where not "
+            "run"
         )
+    scores = given.astype(np.float32)
     left = np.flatnonzero(np.isnan(scores))
     if not 0 <= k <= len(left):
         raise DataError(f"{k} anchors cannot be chosen from the {len(left)} prompts that are left; ask for fewer")

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recroute.arguments import checked
 from recroute.coldstart.anchors import select_anchors
 from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import DataError, RouterError
@@ -61,6 +62,7 @@ class Expectation:
         return self.interval[1] - self.interval[0]
 
 
+@checked
 def expect(router: Router, results: Dataset | None, llm: pl.DataFrame) -> Expectation:
     """What is expected of an unseen LLM.
 
@@ -112,6 +114,7 @@ def expect(router: Router, results: Dataset | None, llm: pl.DataFrame) -> Expect
     )
 
 
+@checked
 def next_anchors(
     router: Router,
     k: int,

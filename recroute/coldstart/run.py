@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arguments import as_texts, as_whole_number, as_whole_numbers, checked
 from recroute.coldstart.holdout import described
 from recroute.coldstart.measure import per_llm
 from recroute.coldstart.result import ColdStart
@@ -19,7 +20,7 @@ from recroute.encoders import encode_dataset
 from recroute.errors import DataError, RouterError
 from recroute.evaluation.loop import usable
 from recroute.evaluation.provenance import dataset_facts, environment, split_digest
-from recroute.routers import Router
+from recroute.routers import Router, as_routers
 from recroute.routers.unseen.families import family_groups
 
 ANCHORS = (0, 1, 2, 4, 8, 16, 32, 64, 128)
@@ -28,6 +29,7 @@ BASELINES = ("best_single", "task_best", "knn")
 Progress = Callable[[int, int], None]
 
 
+@checked
 def coldstart(
     dataset: Dataset,
     routers: Sequence[Router | str] = (),
@@ -93,8 +95,11 @@ def coldstart(
         For an unknown name, a router that takes no unseen LLMs, or too few LLMs or records.
     """
     dataset.require_scores("coldstart")
+    anchors, strategies = as_whole_numbers(anchors, "anchors"), as_texts(strategies, "strategies")
     _check(anchors, n_seeds, pool_size)
-    chosen, notes = _routers(dataset, routers)
+    if not strategies:
+        raise DataError("no strategy is named; give at least one, such as 'active'")
+    chosen, notes = _routers(dataset, as_routers(routers))
     if chosen:
         dataset = encode_dataset(dataset, encoder)
     seeds = list(range(seed, seed + n_seeds))
@@ -147,13 +152,11 @@ def coldstart(
 def _check(anchors: Sequence[int], n_seeds: int, pool_size: int) -> None:
     if not anchors or min(anchors) < 0 or len(set(anchors)) < len(anchors):
         raise DataError(f"anchors {list(anchors)}: give different whole numbers, each at least 0")
-    if n_seeds < 1:
-        raise DataError(f"n_seeds={n_seeds} has to be at least 1")
-    if pool_size < 2:
-        raise DataError(f"pool_size={pool_size} has to be at least 2")
+    as_whole_number(n_seeds, "n_seeds", low=1)
+    as_whole_number(pool_size, "pool_size", low=2)
 
 
-def _routers(dataset: Dataset, routers: Sequence[Router | str]) -> tuple[list[Router], list[str]]:
+def _routers(dataset: Dataset, routers: Sequence[Router]) -> tuple[list[Router], list[str]]:
     """Those that were asked for and the baselines, and what to know of those left out."""
     if not routers:
         return [], []

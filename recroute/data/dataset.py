@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recroute.arguments import as_index, checked
 from recroute.data.encoding import Encoder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import Index, InteractionMatrix
@@ -71,6 +72,7 @@ class Dataset:
                 f"{self.name}: the matrix is {n} x {m}, the tables have {self.instances.height} instances "
                 f"and {self.llms.height} LLMs"
             )
+        self.interactions.check_scores()
         if self.preferences is not None and not self.preferences.fit(n, m):
             raise DataError(f"{self.name}: preferences about instances or LLMs beyond the tables of {n} and {m}")
         object.__setattr__(self, "instances", check_instances(self.instances, f"the instances of {self.name}"))
@@ -169,12 +171,13 @@ class Dataset:
         return self.instances["prompt"].to_list() if "prompt" in self.instances.columns else None
 
     def take_instances(self, index: Index) -> Dataset:
-        """The data set with these instances only, in this order."""
+        """The data set with these instances only, in this order; `index` int (k,), or bool (n,)."""
+        index = as_index(index, self.n_instances, "instances")
         preferences = self.preferences
         return replace(
             self,
             interactions=self.interactions.take_instances(index),
-            instances=self.instances[np.asarray(index)],
+            instances=self.instances[index],
             embeddings=None if self.embeddings is None else self.embeddings[index],
             preferences=None if preferences is None else preferences.take_instances(index, self.n_instances),
         )
@@ -185,15 +188,17 @@ class Dataset:
         return self if len(seen) == self.n_instances else self.take_instances(seen)
 
     def take_llms(self, index: Index) -> Dataset:
-        """The data set with these LLMs only, in this order."""
+        """The data set with these LLMs only, in this order; `index` int (k,), or bool (m,)."""
+        index = as_index(index, self.n_llms, "LLMs")
         preferences = self.preferences
         return replace(
             self,
             interactions=self.interactions.take_llms(index),
-            llms=self.llms[np.asarray(index)],
+            llms=self.llms[index],
             preferences=None if preferences is None else preferences.take_llms(index, self.n_llms),
         )
 
+    @checked
     def take_benchmark(self, name: str) -> Dataset:
         """The instances of one benchmark, the LLMs with a record or battle there, and its own pools.
 
@@ -213,6 +218,7 @@ class Dataset:
             pools = pools.filter(pl.col("benchmark") == name)
         return replace(part, name=f"{self.name}/{name}", pools=pools)
 
+    @checked
     def take_covered(self, share: float) -> Dataset:
         """The data set with the LLMs that were evaluated on at least this share of the instances.
 

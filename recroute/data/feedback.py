@@ -13,9 +13,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recroute.arguments import checked
 from recroute.data.folder import read_records
 from recroute.data.preferences import PAIR_COLUMNS, pair_table
-from recroute.data.records import ID_COLUMNS, Records, text_column
+from recroute.data.records import ID_COLUMNS, Records, as_table, text_column
 from recroute.errors import DataError
 
 RECORDS, PREFERENCES = "records.jsonl", "preferences.jsonl"
@@ -53,7 +54,9 @@ class Feedback:
 
     def __post_init__(self) -> None:
         notes = list(self.notes)
-        records, preferences = self.records, self.preferences
+        records, preferences = (
+            None if table is None else as_table(table, self.source) for table in (self.records, self.preferences)
+        )
         if records is not None and records.height:
             checked = Records(records, self._name(RECORDS)).table.select([*ID_COLUMNS, "score"])
             records = _once(_beside(checked, records, self._name(RECORDS)), [DECISION], RECORDS, notes)
@@ -100,6 +103,7 @@ class Feedback:
         return None if left == 0 else Feedback(records, preferences, self.source, (*self.notes, note))
 
 
+@checked
 def read_feedback(path: str | Path) -> Feedback:
     """Read the folder that a service writes, or one file of records or of preferences.
 

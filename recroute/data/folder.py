@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recroute.arguments import checked
 from recroute.data.cells import row_blocks
 from recroute.data.content import Block, Content, write_content
 from recroute.data.costs import cost_column
@@ -31,6 +32,7 @@ SUFFIXES = (".parquet", ".csv", ".jsonl")
 CHECKS = {"instances": check_instances, "llms": check_llms}  # preferences are checked by `pair_table`
 
 
+@checked
 def read_dataset(path: str | Path, *, cost: str | None = None) -> Dataset:
     """Read a dataset folder, or a single file of records.
 
@@ -115,6 +117,7 @@ def read_records(path: Path) -> pl.DataFrame:
     return _read_table(path / "records.parquet" if path.is_dir() else path)
 
 
+@checked
 def write_dataset(dataset: Dataset, path: str | Path) -> None:
     """Write a dataset folder; an older one of the same place is replaced whole, or not at all.
 

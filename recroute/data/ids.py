@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arguments import as_index
 from recroute.errors import DataError, UnknownNameError
 
 
@@ -39,13 +41,18 @@ class IdMap:
     _index: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        index = {value: i for i, value in enumerate(self.ids)}
-        if len(index) != len(self.ids):
-            twice = next(value for i, value in enumerate(self.ids) if index[value] != i)
-            raise DataError(f"{self.kind}_id {twice!r} stands twice; keep one row for each id")
-        for value in self.ids:
+        given: Any = self.ids
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise DataError(f"{self.kind} ids are {given!r}; give a tuple of texts")
+        ids = tuple(given)
+        for value in ids:
             if not isinstance(value, str):
                 raise DataError(f"{self.kind}_id {value!r} is {type(value).__name__}, not text; write ids as text")
+        index = {value: i for i, value in enumerate(ids)}
+        if len(index) != len(ids):
+            twice = next(value for i, value in enumerate(ids) if index[value] != i)
+            raise DataError(f"{self.kind}_id {twice!r} stands twice; keep one row for each id")
+        object.__setattr__(self, "ids", ids)
         object.__setattr__(self, "_index", index)
 
     def __repr__(self) -> str:
@@ -66,12 +73,17 @@ class IdMap:
         return self._index[value]
 
     def to_index(self, ids: Iterable[str]) -> NDArray[np.int32]:
-        """Positions of `ids`, int32; an unknown id raises UnknownNameError."""
+        """Positions of `ids`, int32, a lone one counts as a list of one; UnknownNameError for an unknown id."""
+        if isinstance(ids, str):
+            ids = (ids,)
         try:
             return np.fromiter((self._index[i] for i in ids), dtype=np.int32)
         except KeyError as missing:
             raise UnknownNameError(self.kind, str(missing.args[0]), self.ids) from None
+        except TypeError:  # no list, or what no text can equal
+            raise DataError(f"{self.kind} ids are not a list of texts; give one") from None
 
     def take(self, index: NDArray[np.integer]) -> IdMap:
         """The ids at these positions, in this order."""
+        index = as_index(index, len(self.ids), f"{self.kind} ids")
         return IdMap(tuple(self.ids[i] for i in index), kind=self.kind)

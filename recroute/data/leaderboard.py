@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arguments import as_whole_number, checked
 from recroute.data.preferences import Preferences
 
 Array = NDArray[np.float64]
@@ -41,6 +42,7 @@ class Leaderboard:
         return rates
 
 
+@checked
 def leaderboard(preferences: Preferences, n_llms: int) -> Leaderboard:
     """Maximum a posteriori coefficients of the Bradley-Terry model with an intercept for being shown first.
 
@@ -48,6 +50,7 @@ def leaderboard(preferences: Preferences, n_llms: int) -> Leaderboard:
     group around 0.
     Source: Bradley and Terry, Rank analysis of incomplete block designs, Biometrika 1952.
     """
+    n_llms = as_whole_number(n_llms, "n_llms", low=1)
     pair = preferences.llm_a.astype(np.int64) * n_llms + preferences.llm_b
     shape = (n_llms, n_llms)
     fought = np.bincount(pair, minlength=n_llms**2).reshape(shape).astype(np.float64)  # (first, second)

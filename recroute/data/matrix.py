@@ -66,9 +66,10 @@ class InteractionMatrix:
         """
         rows, columns = np.asarray(instance_index), np.asarray(llm_index)
         values = [np.asarray(v, dtype=np.float32) for v in ([score] if cost is None else [score, cost])]
-        _check(*values)
-        if np.isnan(values[0]).any():
-            raise DataError("a score is NaN; leave the cell out if it was not evaluated")
+        if not np.isfinite(values[0]).all():
+            raise DataError("a score is not finite; leave the cell out if it was not evaluated")
+        if cost is not None:
+            _check_costs(values[1])
         if is_dense(len(rows), shape):
             book = CodeBook()
             if (found := book.encode(values[0])) is not None:
@@ -99,7 +100,8 @@ class InteractionMatrix:
         dense = np.asarray(block, dtype=np.float32)
         if dense.ndim != 2:
             raise DataError(f"a block of scores has the shape {dense.shape}; give f32 (n, m), instances in rows")
-        _check(dense)
+        if np.isinf([np.fmin.reduce(dense, axis=None, initial=0), np.fmax.reduce(dense, axis=None, initial=0)]).any():
+            raise DataError("a score is infinite; give NaN for a cell that was not evaluated")
         shape = (dense.shape[0], dense.shape[1])
         n_observed = sum(int(np.count_nonzero(~np.isnan(dense[rows]))) for rows in row_blocks(shape[0], shape[1]))
         if is_dense(n_observed, shape) and (cells := _coded(dense)) is not None:
@@ -110,7 +112,8 @@ class InteractionMatrix:
     @classmethod
     def from_csr(cls, scores: sp.csr_matrix, costs: sp.csr_matrix | None = None) -> InteractionMatrix:
         """Build from CSR with sorted cells, which are taken as they are; stored zeros are failures."""
-        _check(scores.data, *([] if costs is None else [costs.data]))
+        if costs is not None:
+            _check_costs(costs.data)
         return cls(SparseCells(scores, costs))
 
     @property
@@ -151,6 +154,13 @@ class InteractionMatrix:
     def is_complete(self) -> bool:
         """True if every cell was observed."""
         return self.n_observed == self.n_instances * self.n_llms
+
+    def check_scores(self) -> None:
+        """Raise DataError for a score outside [0, 1]."""
+        values = self.cells.values[1:] if isinstance(self.cells, DenseCells) else self.scores.data
+        low, high = values.min(initial=0.0), values.max(initial=1.0)
+        if not 0 <= low <= high <= 1:
+            raise DataError(f"score {low if low < 0 else high:g} is outside [0, 1]; scale the scores or mend it")
 
     def __repr__(self) -> str:
         n, m = self.shape
@@ -238,15 +248,11 @@ class InteractionMatrix:
         )
 
 
-def _check(scores: NDArray[np.floating], costs: NDArray[np.floating] | None = None) -> None:
-    """Raise DataError for a score outside [0, 1] or a cost that is negative or infinite; NaN is none."""
-    low, high = np.fmin.reduce(scores, axis=None, initial=0.0), np.fmax.reduce(scores, axis=None, initial=1.0)
-    if low < 0 or high > 1:
-        raise DataError(f"score {low if low < 0 else high:g} is outside [0, 1]; scale the scores or mend it")
-    if costs is not None:
-        low, high = np.fmin.reduce(costs, axis=None, initial=0.0), np.fmax.reduce(costs, axis=None, initial=0.0)
-        if low < 0 or np.isinf(high):
-            raise DataError(f"cost {low if low < 0 else high:g} is not a finite USD amount of at least 0; mend it")
+def _check_costs(costs: NDArray[np.floating]) -> None:
+    """Raise DataError for a cost that is negative or infinite; an unknown one is NaN."""
+    low, high = np.fmin.reduce(costs, axis=None, initial=0.0), np.fmax.reduce(costs, axis=None, initial=0.0)
+    if low < 0 or np.isinf(high):
+        raise DataError(f"cost {low if low < 0 else high:g} is not a finite USD amount of at least 0; mend it")
 
 
 def is_dense(n_observed: int, shape: tuple[int, int]) -> bool:

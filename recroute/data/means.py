@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from recroute.arguments import checked
 from recroute.data.cells import DenseCells
 from recroute.data.dataset import Dataset
 from recroute.data.leaderboard import leaderboard
@@ -17,6 +18,7 @@ PRIOR_RECORDS = 10.0  # about the noise variance of a 0/1 score over the varianc
 Array = NDArray[np.float64]
 
 
+@checked
 def llm_means(dataset: Dataset) -> Array:
     """Mean score of each LLM over all instances, f64 (m,): its `task_means` weighted by the tasks' sizes.
 

@@ -35,7 +35,7 @@ class Records:
     source: str = "records"
 
     def __post_init__(self) -> None:
-        table = self.table
+        table = as_table(self.table, self.source)
         require_columns(table, (*ID_COLUMNS, "score"), self.source)
         if table.is_empty():
             raise DataError(f"{self.source} has no rows; one row per evaluated answer is needed")

@@ -7,11 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from recroute.errors import DataError
+from recroute.errors import DataError, RecrouteError
 
 
 def as_vectors(
-    values: ArrayLike, what: str, row_name: Callable[[int], str] = lambda row: f"row {row}"
+    values: ArrayLike,
+    what: str,
+    row_name: Callable[[int], str] = lambda row: f"vector {row}",
+    error: type[RecrouteError] = DataError,
 ) -> NDArray[np.float32]:
     """Vectors f32 (b, d) from an array of floats or integers.
 
@@ -22,10 +25,12 @@ def as_vectors(
         What messages call them, such as "the vectors of records".
     row_name : callable
         What messages call one row.
+    error : class of RecrouteError
+        What is raised.
 
     Raises
     ------
-    DataError
+    RecrouteError
         If they have no two dimensions or no width, hold anything but real numbers, or a value that is not finite or too
         large for 32 bits.
 
@@ -37,16 +42,16 @@ def as_vectors(
     try:
         given = np.asarray(values)
     except ValueError:  # rows of different lengths
-        raise DataError(f"{what} differ in length; give an array f32 (n, d)") from None
+        raise error(f"{what} differ in length; give an array f32 (n, d)") from None
     if given.dtype.kind not in "fiu":
-        raise DataError(f"{what} are {given.dtype}, not real numbers; give an array f32 (n, d)")
+        raise error(f"{what} are {given.dtype}, not real numbers; give an array f32 (n, d)")
     if given.ndim != 2 or given.shape[1] == 0:
-        raise DataError(f"{what} have the shape {given.shape}; give an array f32 (n, d), one row for each prompt")
+        raise error(f"{what} have the shape {given.shape}; give an array f32 (n, d), one row for each prompt")
     with np.errstate(over="ignore", invalid="ignore"):
         vectors: NDArray[np.float32] = given.astype(np.float32, copy=False)
     if not np.isfinite(vectors).all():
         row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
         value = given[row][~np.isfinite(vectors[row])][0]
         why = "too large for 32 bits; scale the vectors" if np.isfinite(value) else "not finite; encode it again"
-        raise DataError(f"{what}: {value:g} in {row_name(row)} is {why}")
+        raise error(f"{what}: {row_name(row)} has a value that is {why} (it is {value:g})")
     return vectors

@@ -1,7 +1,7 @@
 """Text to vector: those a data set came with, TF-IDF with SVD, a sentence encoder, surface features, side by side."""
 
 from recroute.encoders.choose import ENCODERS, encode_dataset, fit_encoder, main_encoder, view_encoder
-from recroute.encoders.joint import JointEncoder, vectors_of
+from recroute.encoders.joint import JointEncoder, encode_texts, vectors_of
 from recroute.encoders.sentence import SentenceEncoder
 from recroute.encoders.surface import SurfaceEncoder
 from recroute.encoders.tfidf import TfidfEncoder
@@ -13,6 +13,7 @@ __all__ = [
     "SurfaceEncoder",
     "TfidfEncoder",
     "encode_dataset",
+    "encode_texts",
     "fit_encoder",
     "main_encoder",
     "vectors_of",

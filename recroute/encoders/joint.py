@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, Encoder
+from recroute.data.vectors import as_vectors
 from recroute.errors import RouterError
 
 
@@ -32,7 +33,7 @@ class JointEncoder:
 
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors f32 (b, d)."""
-        return np.hstack([part.encode(prompts) for part in self.parts])
+        return np.hstack([encode_texts(part, prompts) for part in self.parts])
 
     def columns(self, name: str) -> slice | None:
         """Where the vectors of the part called `name` stand; None if it is no part."""
@@ -61,4 +62,12 @@ def vectors_of(dataset: Dataset, encoder: Encoder) -> NDArray[np.float32]:
         return np.hstack([vectors_of(dataset, part) for part in encoder.parts])
     if dataset.prompts is None:
         raise RouterError(f"{dataset.name} has no prompts to encode, and no vectors of {encoder.name}; add either")
-    return encoder.encode(dataset.prompts)
+    return encode_texts(encoder, dataset.prompts)
+
+
+def encode_texts(encoder: Encoder, prompts: Sequence[str]) -> NDArray[np.float32]:
+    """Vectors f32 (b, d) of prompts; RouterError unless the encoder gives one of finite numbers for each."""
+    vectors = as_vectors(encoder.encode(prompts), f"the vectors of encoder {encoder.name!r}", error=RouterError)
+    if len(vectors) != len(prompts):
+        raise RouterError(f"encoder {encoder.name!r} gives {len(vectors)} vectors for {len(prompts)} prompts; mend it")
+    return vectors

@@ -8,6 +8,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arguments import as_whole_number
+
 Array = NDArray[np.float64]
 
 N_RESAMPLES = 1000
@@ -34,6 +36,7 @@ class Bootstrap:
     """
 
     def __init__(self, instance_ids: Sequence[NDArray[np.str_]], seed: int, n_resamples: int = N_RESAMPLES) -> None:
+        n_resamples = as_whole_number(n_resamples, "n_resamples", low=1, high=10**6)
         rng = np.random.default_rng([seed, 3])
         known, position = np.unique(np.concatenate(instance_ids), return_inverse=True)
         draws = rng.multinomial(len(known), np.full(len(known), 1 / len(known)), size=n_resamples).astype(np.float32)

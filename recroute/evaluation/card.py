@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from recroute._version import __version__
+from recroute.arguments import as_texts, checked
 from recroute.data import Precomputed
 from recroute.evaluation.card_quality import measured
 from recroute.evaluation.provenance import split_facts
@@ -19,6 +20,7 @@ from recroute.splits import Split
 SHOWN = 12  # LLMs or tasks that are named
 
 
+@checked
 def router_card(router: Router, split: Split, *, notes: Sequence[str] = (), judge: bool = True) -> str:
     """What a router is, what it was fitted on, how good it is on test and what it cannot do, as Markdown.
 
@@ -54,7 +56,7 @@ def router_card(router: Router, split: Split, *, notes: Sequence[str] = (), judg
         "## Data",
         _data(split),
         "## Split",
-        *_split(split, notes),
+        *_split(split, as_texts(notes, "notes")),
         "## Quality on test",
         *(measured(router, split) if judge else ["Not measured: test has not been read."]),
         "## Limits",

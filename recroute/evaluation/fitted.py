@@ -7,6 +7,7 @@ from itertools import chain
 
 import numpy as np
 
+from recroute.arguments import checked
 from recroute.errors import RouterError
 from recroute.evaluation.bootstrap import N_RESAMPLES
 from recroute.evaluation.evaluation import Evaluation
@@ -22,6 +23,7 @@ from recroute.splits import Split
 BASELINE = "best_single"
 
 
+@checked
 def evaluate_fitted(
     router: Router, split: Split, *, n_resamples: int = N_RESAMPLES, predictions: bool = True
 ) -> Evaluation:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from recroute.arguments import as_seeds, checked
 from recroute.data import Dataset, llm_means
 from recroute.data.means import standardised_scores
 from recroute.encoders import encode_dataset
@@ -21,7 +22,7 @@ from recroute.evaluation.protocol import Progress
 from recroute.evaluation.provenance import dataset_facts, environment, split_digest
 from recroute.evaluation.spending import PoolCosts, pool_costs, spend
 from recroute.metrics import Spending
-from recroute.routers import Router, make_router
+from recroute.routers import Router, as_routers, make_router
 from recroute.routers.costs import cost_unit, no_costs
 from recroute.splits import Split
 
@@ -29,6 +30,7 @@ WEIGHTS = np.logspace(-2.5, 2, 37)  # eight in each decade, see COST_WEIGHTS
 ZERO = "zero"
 
 
+@checked
 def frontier(
     dataset: Dataset,
     routers: Iterable[Router | str],
@@ -71,8 +73,8 @@ def frontier(
     RecrouteError
         As `evaluate`.
     """
-    dataset = encode_dataset(dataset, encoder)
-    chosen, notes = usable(dataset, [*routers, "best_single", "oracle"])
+    dataset, seeds = encode_dataset(dataset, encoder), as_seeds(seeds)
+    chosen, notes = usable(dataset, [*as_routers(routers), "best_single", "oracle"])
     if by_chance := [r.label for r in chosen if type(r).expected_score is not Router.expected_score]:
         notes.append(f"left out, because they choose by chance and weigh no cost: {', '.join(by_chance)}")
         chosen = [router for router in chosen if router.label not in by_chance]
@@ -94,8 +96,7 @@ def frontier(
             raise
         complete = False
         notes.append("interrupted: only the seeds that were finished are in the table")
-    if last is None:
-        raise DataError("no seed to run; give at least one")
+    assert last is not None  # there is a seed
     rows, points, pairs, more = summarise_curves(traced, seeds[0], n_resamples)
     info = {
         "dataset": _facts(dataset, last),

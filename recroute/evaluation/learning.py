@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
+from numbers import Real
 from typing import Any
 
 import polars as pl
 
+from recroute.arguments import as_list, checked
 from recroute.data import Dataset
 from recroute.encoders import encode_dataset
 from recroute.errors import DataError
@@ -17,7 +19,7 @@ from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.protocol import Progress
 from recroute.evaluation.result_json import Result
 from recroute.evaluation.run import scale
-from recroute.routers import Router
+from recroute.routers import Router, as_routers
 
 SIZE_COLUMNS = {"train_fraction": pl.Float64, "n_train": pl.Int64}
 ENOUGH_COLUMNS = {
@@ -125,6 +127,7 @@ class LearningCurve(Result):
         return plain.to_dict(command)
 
 
+@checked
 def learning_curve(
     dataset: Dataset,
     routers: Iterable[Router | str],
@@ -161,11 +164,11 @@ def learning_curve(
     RecrouteError
         For what `evaluate` refuses, no fraction, or one that leaves too few instances.
     """
-    fractions = sorted(set(train_fractions))
+    fractions = sorted(set(as_list(train_fractions, "train_fractions", Real, "numbers")))
     if not fractions:
         raise DataError("a learning curve needs at least one training fraction, such as 0.1")
     dataset = encode_dataset(dataset, options.get("encoder", "auto"))
-    routers, parts = list(routers), []
+    routers, parts = as_routers(routers), []
     for i, fraction in enumerate(fractions):
 
         def step(done: int, of: int, before: int = i) -> None:

@@ -22,7 +22,7 @@ from recroute.evaluation.reference import reference_scores
 from recroute.evaluation.summarise import Cell, summarise
 from recroute.metrics import Outcome
 from recroute.pools import Pool
-from recroute.routers import Router, make_router
+from recroute.routers import Router, as_router, make_router
 from recroute.splits import Split, take_train_fraction
 
 TEST_USE = (
@@ -162,7 +162,7 @@ def usable(dataset: Dataset, wanted: Iterable[Router | str]) -> tuple[list[Route
     routers: dict[str, Router] = {}
     refused: dict[str, list[str]] = {}
     for item in wanted:
-        router = make_router(item) if isinstance(item, str) else replace(item)
+        router = replace(as_router(item))
         if only_preferences and not router.learns_from_preferences:
             refused.setdefault("preferences and no scores", []).append(router.label)
         elif router.reads in lacking:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from recroute.arguments import checked
 from recroute.data import Dataset
 from recroute.encoders import encode_dataset, fit_encoder, vectors_of
 from recroute.errors import DataError
@@ -12,6 +13,7 @@ from recroute.evaluation.controls import shuffled
 from recroute.splits import Split, holdout_splits, split_dataset
 
 
+@checked
 def prepare_split(
     dataset: Dataset, *, split: str | None = None, seed: int = 0, encoder: str = "auto", shuffle: str | None = None
 ) -> Split:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from recroute.arguments import as_seeds
 from recroute.data import Dataset
 from recroute.evaluation.prepare import all_splits
 from recroute.splits import Split
@@ -27,6 +28,9 @@ class Protocol:
     n_resamples: int
     progress: Progress | None
     train_fraction: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seeds", as_seeds(self.seeds))
 
     def splits(self, dataset: Dataset, seed: int) -> Iterator[Split]:
         """The splits of a seed without vectors: one, or one for each kind of prompt that is held out."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from recroute.arguments import as_texts, as_whole_numbers, checked
 from recroute.data import Dataset
 from recroute.errors import DataError, UnknownNameError
 from recroute.evaluation.bootstrap import N_RESAMPLES
@@ -15,7 +16,7 @@ from recroute.evaluation.loop import WHOLE, PoolsOf, run, usable
 from recroute.evaluation.protocol import Progress, Protocol
 from recroute.evaluation.published import published_beside
 from recroute.pools import GROUPS, OWN, ROUTEREVAL_GROUPS, Pool, largest_pool, make_pools, own_pools
-from recroute.routers import Router, make_router
+from recroute.routers import Router, as_routers, make_router
 from recroute.splits import Split
 
 # In every table, also when they win.
@@ -24,6 +25,7 @@ MIX_SHARES = (0.25, 0.5, 0.75)
 POOL_SIZES = (3, 5, 10, 100, 1000)
 
 
+@checked
 def evaluate(
     dataset: Dataset,
     routers: Iterable[Router | str],
@@ -101,10 +103,11 @@ def evaluate(
         progress=progress,
         train_fraction=train_fraction,
     )
-    chosen, notes = usable(dataset, [*routers, *BASELINES, baseline])
+    chosen, notes = usable(dataset, [*as_routers(routers), *BASELINES, baseline])
     return run(dataset, chosen, whole, protocol, notes)
 
 
+@checked
 def scale(
     dataset: Dataset,
     routers: Iterable[Router | str],
@@ -144,6 +147,8 @@ def scale(
     the same benchmark, groups and pool size, `info["published"]` has them.
     """
     dataset.require_scores("pool scaling")
+    groups = as_texts(groups, "groups")
+    pool_sizes = None if pool_sizes is None else as_whole_numbers(pool_sizes, "pool_sizes")
     if pool_basis not in ("train", "all"):
         raise DataError(f"pool basis {pool_basis!r} is neither train nor all")
     if (pool_sizes is not None and not pool_sizes) or not groups:
@@ -162,7 +167,7 @@ def scale(
         progress=progress,
         train_fraction=train_fraction,
     )
-    chosen, notes = usable(dataset, [*routers, *BASELINES, baseline, *mixes])
+    chosen, notes = usable(dataset, [*as_routers(routers), *BASELINES, baseline, *mixes])
     if OWN in groups:
         pools_of, more_notes = _own(dataset, groups, pool_sizes)
     else:

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from recroute.arguments import checked
 from recroute.data.atomic import new_folder
 from recroute.data.swap import read_folder
 from recroute.errors import DataError
@@ -21,6 +22,7 @@ RESULT, CONFIG, ENVIRONMENT, CHOICES = "result.json", "config.json", "environmen
 OTHERS = {"strategies": "coldstart", "replacements": "pool", "train_fractions": "scale --train-fractions"}
 
 
+@checked
 def write_run(
     evaluation: Evaluation | LearningCurve, path: str | Path, config: Mapping[str, Any] | None = None
 ) -> None:
@@ -49,6 +51,7 @@ def write_run(
         evaluation.write_json(folder / RESULT)
 
 
+@checked
 def read_run(path: str | Path) -> Evaluation:
     """Read a run folder, or a result JSON alone, which has no per-instance choices.
 

@@ -11,10 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recroute.arguments import checked
 from recroute.data import Dataset, Encoder, Records
 from recroute.data.encoding import Named
 from recroute.data.feedback import RECORDS, read_feedback_records
-from recroute.data.records import number_column, require_columns, text_column
+from recroute.data.records import as_table, number_column, require_columns, text_column
 from recroute.errors import DataError
 
 PROPENSITY, DECISION = "propensity", "decision_id"
@@ -46,9 +47,10 @@ class Logs:
     source: str = "logs"
 
     def __post_init__(self) -> None:
-        require_columns(self.table, ("instance_id", "llm_id", "score", PROPENSITY), self.source)
-        records = Records(self.table, self.source).table
-        table = number_column(self.table, PROPENSITY, self.source, pl.Float64)
+        given = as_table(self.table, self.source)
+        require_columns(given, ("instance_id", "llm_id", "score", PROPENSITY), self.source)
+        records = Records(given, self.source).table
+        table = number_column(given, PROPENSITY, self.source, pl.Float64)
         _check_propensities(table, self.source)
         texts = [name for name in TEXTS if name in table.columns]
         for name in texts:
@@ -121,6 +123,7 @@ class Logs:
         return np.array([position[name] for name in ids], dtype=np.int64)
 
 
+@checked
 def read_logs(path: str | Path) -> Logs:
     """Read logs from a .parquet, .csv or .jsonl file, or from the folder where recroute serve keeps feedback.
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recroute.arguments import as_whole_number, checked
 from recroute.data import Dataset
 from recroute.data.prompts import normalised
 from recroute.errors import DataError, UnknownNameError
@@ -20,13 +21,14 @@ from recroute.offpolicy.logs import Logs
 from recroute.offpolicy.overlap import Overlap
 from recroute.offpolicy.policy import choice_probabilities
 from recroute.offpolicy.result import LOGGED, PAIR_COLUMNS, ROW_COLUMNS, OffPolicy
-from recroute.routers import Router, make_router
+from recroute.routers import Router, as_router, as_routers
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 REWARD_MODEL, WITHOUT_TEXT = "calibrated", "best_single"
 
 
+@checked
 def off_policy(
     logs: Logs,
     routers: Mapping[str, Router] | Iterable[Router | str],
@@ -72,7 +74,7 @@ def off_policy(
     RecrouteError
         If there are fewer rows than folds, a name is unknown, or a router cannot be fitted or applied.
     """
-    if not 2 <= n_folds <= len(logs):
+    if not 2 <= as_whole_number(n_folds, "n_folds") <= len(logs):
         raise DataError(f"{n_folds} folds do not fit {logs.source} with {len(logs)} rows; take 2 to {len(logs)}")
     targets = _named(routers)
     more = [name for router in targets.values() if is_fitted(router) for name in router.llm_ids_]
@@ -80,7 +82,7 @@ def off_policy(
     data = logs.dataset(known, more, encoders)
     if reward_model is None:
         reward_model = WITHOUT_TEXT if data.prompts is None and data.embeddings is None else REWARD_MODEL
-    model = make_router(reward_model) if isinstance(reward_model, str) else reward_model
+    model = as_router(reward_model)
     read_text = any(router.needs == "text" for router in (model, *targets.values()) if not is_fitted(router))
     folds = make_folds(data, n_folds, seed, encoder if read_text else None)
     done, n_steps = 1, len(targets) + 1
@@ -155,8 +157,8 @@ def estimates(
 def _named(routers: Mapping[str, Router] | Iterable[Router | str]) -> dict[str, Router]:
     """Routers by the name that the tables give them."""
     if isinstance(routers, Mapping):
-        return dict(routers)
-    made = [make_router(router) if isinstance(router, str) else router for router in routers]
+        return {name: as_router(router) for name, router in routers.items()}
+    made = as_routers(routers)
     found = {router.label: router for router in made}
     if not found or LOGGED in found or len(found) < len(made):
         raise DataError("name at least one router, and each once; give routers of one label names of their own")

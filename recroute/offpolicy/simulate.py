@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from recroute.arguments import checked
 from recroute.data import Dataset
 from recroute.errors import DataError
 from recroute.offpolicy.logs import TEXTS, Logs
@@ -12,6 +13,7 @@ from recroute.offpolicy.policy import choice_probabilities
 from recroute.routers import Router
 
 
+@checked
 def simulate_logs(
     dataset: Dataset, router: Router, *, epsilon: float = 0.0, temperature: float = 0.0, seed: int = 0
 ) -> Logs:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arguments import as_texts, as_whole_numbers, checked
 from recroute.data import Dataset, llm_means
 from recroute.errors import DataError, UnknownNameError
 from recroute.pools.best_scores import BestScores
@@ -42,6 +43,7 @@ def largest_pool(basis: Dataset, groups: Sequence[str]) -> int:
     return len(eligible_llms(llm_means(basis)))
 
 
+@checked
 def make_pools(basis: Dataset, groups: Sequence[str], sizes: Sequence[int], seed: int) -> list[Pool]:
     """Every group at every size.
 
@@ -63,6 +65,7 @@ def make_pools(basis: Dataset, groups: Sequence[str], sizes: Sequence[int], seed
     DataError
         For a size below 1, or if no LLM's mean lies within RouterEval's limits.
     """
+    groups, sizes = as_texts(groups, "groups"), as_whole_numbers(sizes, "sizes")
     for group in groups:
         if group not in GROUPS:
             raise UnknownNameError("group", group, GROUPS)

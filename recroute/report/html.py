@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from recroute.arguments import checked
 from recroute.evaluation import Evaluation
 from recroute.files import write_text
 from recroute.report.html_table import comparison_html, fact_table, growth_html, metrics_html, one_pool_html
@@ -24,6 +25,7 @@ FIGURES = ("mean_score", "effective_p", "agreement")
 TABLES = ("mean_score", "best_single_ratio", "effective_p", "agreement")
 
 
+@checked
 def write_html(evaluation: Evaluation, path: str | Path) -> None:
     """Write the report, whole or not at all."""
     write_text(path, html_page(evaluation))

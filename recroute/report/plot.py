@@ -7,6 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from recroute.arguments import checked
+from recroute.data.records import require_columns
 from recroute.evaluation import Evaluation
 from recroute.files import new_file
 from recroute.report.curves import Curve, growth_curves, kind
@@ -68,6 +70,7 @@ def plot_intervals(
     return ax
 
 
+@checked
 def plot_growth(
     rows: pl.DataFrame,
     *,
@@ -101,6 +104,7 @@ def plot_growth(
     DataError
         If there is nothing to draw.
     """
+    require_columns(rows, ("router", "group", "pool_size", "seed", "metric", "value", "ci_low", "ci_high"), "rows")
     group, curves = growth_curves(rows, metric, group)
     if ax is None:
         # As high as the names at the right end need.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, fields
+from functools import cache
 from importlib import import_module
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,11 +17,13 @@ import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from recroute.arguments import LARGEST_SEED, as_list, as_texts, as_whole_number, check_kind, checked, classes_of
 from recroute.data import Dataset, Encoder, IdMap, InteractionMatrix, llm_means
-from recroute.encoders import fit_encoder, vectors_of, view_encoder
+from recroute.encoders import encode_texts, fit_encoder, vectors_of, view_encoder
 from recroute.errors import RouterError, UnknownNameError
 from recroute.retrieval import Choices, condensed, tie_order, top_k
 from recroute.routers.fields import fitted, setting
+from recroute.routers.instances import Instances, n_instances, read_instances
 from recroute.routers.ranking import Ranking
 from recroute.routers.unseen.background import Background
 
@@ -29,7 +34,6 @@ if TYPE_CHECKING:
     from recroute.routers.unseen.new_llms import NewLLMs
     from recroute.routers.unseen.prior import LLMPrior
 
-Instances = Dataset | Sequence[str] | NDArray[np.float32]
 Scores = NDArray[np.float32]
 VIEWS = ("embedding", "tfidf", "all")
 
@@ -59,7 +63,7 @@ class Router(ABC):
     llm_arrays: ClassVar[Mapping[str, int]] = {}
     optional_modules: ClassVar[Mapping[str, str]] = {}
 
-    seed: int = setting(0, low=0, high=2**31 - 1, help="seed of everything random in the fit")
+    seed: int = setting(0, low=0, high=LARGEST_SEED, help="seed of everything random in the fit")
 
     llm_mean_: NDArray[np.float64] = fitted()
     llm_ids_: IdMap = fitted(array=False)
@@ -73,7 +77,10 @@ class Router(ABC):
             cls.__eq__, cls.__hash__ = object.__eq__, object.__hash__  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
+        kinds = _kinds_of_settings(type(self))
         for f in self.settings():
+            if f.name in kinds:
+                check_kind(getattr(self, f.name), kinds[f.name], f"{self.name}: {f.name}")
             value, low, high = getattr(self, f.name), f.metadata.get("low"), f.metadata.get("high")
             if value is None:
                 continue
@@ -121,6 +128,7 @@ class Router(ABC):
             if f.metadata.get("array") and (f.metadata["needed"] or f.name in arrays):
                 setattr(self, f.name, arrays[f.name])
 
+    @checked
     def fit(self, train: Dataset) -> Self:
         """Fit on training instances and return self.
 
@@ -167,7 +175,8 @@ class Router(ABC):
         Parameters
         ----------
         instances : Dataset, list of str, or f32 (b, d)
-            A data set, raw prompts, or vectors of the space the router was fitted in.
+            A data set, raw prompts, or vectors of the space the router was fitted in. One prompt or one vector counts
+            as a list of one.
         llms : list of str or int (m,), optional
             Ids or positions of the LLMs to choose from; default all.
 
@@ -182,7 +191,7 @@ class Router(ABC):
         UnknownNameError
             If it does not know one of `llms`.
         """
-        return self._score(instances, self.llm_index(llms))
+        return self._predicted(instances, self.llm_index(llms))
 
     def predicted_score(self, instances: Instances, llms: Sequence[str] | NDArray[np.integer] | None = None) -> Scores:
         """`score`, except of a router whose scores are weighed against something else: here they are not."""
@@ -236,10 +245,10 @@ class Router(ABC):
 
         Parameters and errors are those of `score`; k beyond the pool raises RouterError.
         """
-        index = self.llm_index(llms)
+        index, k = self.llm_index(llms), as_whole_number(k, "k")
         if not 1 <= k <= len(index):
             raise RouterError(f"k={k} does not fit a pool of {len(index)} LLMs; choose k between 1 and {len(index)}")
-        predicted = self._score(instances, index)
+        predicted = self._predicted(instances, index)
         best = self.choose(predicted, index, k)
         return Ranking(index[best].astype(np.int32), np.take_along_axis(predicted, best, axis=1), self.llm_ids_)
 
@@ -298,13 +307,19 @@ class Router(ABC):
         """Positions int (m,) of `llms`, given as ids or positions; all LLMs if None."""
         if not hasattr(self, "llm_ids_"):
             raise RouterError(f"{self.name} is not fitted; call fit(train) first")
+        n = len(self.llm_ids_)
         if llms is None:
-            return np.arange(len(self.llm_ids_))
+            return np.arange(n)
+        if not (isinstance(llms, np.ndarray) and llms.ndim == 1 and llms.dtype.kind in "iu"):
+            named = as_list(llms, "llms", (str, Integral), "ids or positions")
+            if any(isinstance(name, str) for name in named):
+                return self.llm_ids_.to_index(as_texts(named, "llms")).astype(np.int64)
+            llms = np.array(named, dtype=np.int64)
         if len(llms) == 0:
             raise RouterError("the pool is empty; name at least one LLM")
-        if isinstance(llms, np.ndarray) and np.issubdtype(llms.dtype, np.integer):
-            return llms.astype(np.int64)
-        return self.llm_ids_.to_index(list(llms)).astype(np.int64)
+        if llms.min() < 0 or llms.max() >= n:
+            raise RouterError(f"llms has a position that none of the {n} LLMs has; give positions from 0 to {n - 1}")
+        return llms.astype(np.int64)
 
     @property
     def training_prompts(self) -> pl.DataFrame:
@@ -435,6 +450,12 @@ class Router(ABC):
     def _fit(self, train: Dataset) -> None:
         """Set the arrays declared with `fitted()`."""
 
+    def _predicted(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        known = read_instances(instances)
+        if n_instances(known) == 0:
+            return np.zeros((0, len(llm_index)), dtype=np.float32)
+        return self._score(known, llm_index)
+
     @abstractmethod
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         """Predicted scores f32 (b, len(llm_index))."""
@@ -450,6 +471,14 @@ class Router(ABC):
         return instances.take_llms(instances.llm_ids.to_index(names)).interactions.dense()
 
 
+@cache
+def _kinds_of_settings(cls: type[Router]) -> dict[str, tuple[type, ...]]:
+    """Classes of the hyperparameters whose annotations name plain ones."""
+    names = {name: value for one in reversed(cls.__mro__) for name, value in vars(sys.modules[one.__module__]).items()}
+    kinds = {f.name: classes_of(f.type, names) for f in cls.settings()}
+    return {name: kind for name, kind in kinds.items() if kind}
+
+
 @dataclass(kw_only=True)
 class TextRouter(Router):
     """A router that reads the prompt as a vector: in `_fit`, `train` has embeddings.
@@ -461,6 +490,8 @@ class TextRouter(Router):
 
     views: str = setting("embedding", choices=VIEWS, help="of the text: the main vectors, TF-IDF, or all there is")
 
+    width_: NDArray[np.int64] = fitted(needed=False)
+
     def _with_vectors(self, train: Dataset) -> Dataset:
         encoder = train.encoder if train.embeddings is not None else fit_encoder(train)
         if encoder is None:
@@ -469,18 +500,24 @@ class TextRouter(Router):
                 "add them, or use best_single or task_best"
             )
         encoder = view_encoder(encoder, self.views)
-        return train.with_embeddings(vectors_of(train, encoder), encoder)
+        vectors = vectors_of(train, encoder)
+        self.width_ = np.array([vectors.shape[1]])
+        return train.with_embeddings(vectors, encoder)
 
     def vectors(self, instances: Instances) -> NDArray[np.float32]:
         """Vectors f32 (b, d) of the instances in the space the router was fitted in."""
-        encoder = self.encoder_
+        encoder, known = self.encoder_, read_instances(instances)
         assert encoder is not None  # set by fit
-        if isinstance(instances, Dataset):
-            return vectors_of(instances, encoder)
-        if isinstance(instances, np.ndarray):
-            vectors = np.atleast_2d(instances).astype(np.float32)
-            if not np.isfinite(vectors).all():
-                row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-                raise RouterError(f"vector {row} has a value that is not finite; encode that prompt again")
-            return vectors
-        return encoder.encode(instances)
+        width = int(self.width_[0]) if hasattr(self, "width_") else None  # folders of older versions lack it
+        if isinstance(known, Dataset):
+            vectors = vectors_of(known, encoder)
+        elif isinstance(known, np.ndarray):
+            vectors = known
+        else:
+            vectors = encode_texts(encoder, known)
+        if width is not None and vectors.shape[1] != width:
+            raise RouterError(
+                f"the vectors are {vectors.shape[1]} wide, and {self.name} was fitted on those of {encoder.name}, "
+                f"{width} wide; give vectors of that encoder"
+            )
+        return vectors

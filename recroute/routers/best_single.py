@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.routers.base import Instances, Router, Scores
+from recroute.routers.instances import n_instances
 
 
 @dataclass(kw_only=True)
@@ -25,5 +26,4 @@ class BestSingle(Router):
         pass  # the base class keeps the train means
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        n = instances.n_instances if isinstance(instances, Dataset) else len(instances)
-        return np.tile(self.llm_mean_[llm_index].astype(np.float32), (n, 1))
+        return np.tile(self.llm_mean_[llm_index].astype(np.float32), (n_instances(instances), 1))

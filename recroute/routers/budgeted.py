@@ -15,6 +15,7 @@ from recroute.errors import RouterError
 from recroute.retrieval import condensed, tie_order
 from recroute.routers.base import Instances, Ranking, Scores, fitted, setting
 from recroute.routers.costs import CostModel, cost_unit, no_costs, vectors
+from recroute.routers.instances import n_instances, read_instances
 from recroute.routers.parts import Composite, draw_folds, fit_parts, out_of_fold
 from recroute.routers.registry import make_router
 from recroute.routers.trade_off import GRID, Curve, cost_range
@@ -165,8 +166,7 @@ class Budgeted(Composite):
     def _cost_vectors(self, instances: Instances) -> NDArray[np.float32]:
         if self.encoder_ is not None:
             return self.vectors(instances)
-        n = instances.n_instances if isinstance(instances, Dataset) else len(instances)
-        return np.empty((n, 0), dtype=np.float32)
+        return np.empty((n_instances(read_instances(instances)), 0), dtype=np.float32)
 
     def _add_llms(self, new: NewLLMs) -> None:
         super()._add_llms(new)

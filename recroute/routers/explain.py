@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.errors import RouterError
+from recroute.arguments import as_whole_number
 from recroute.routers.base import Instances, Router, TextRouter
 from recroute.routers.evidence import Evidence
 from recroute.routers.explanation import Explanation
@@ -46,11 +46,11 @@ def explain(
     RouterError
         As `Router.rank`, and if the router keeps no scores of its training prompts.
     """
-    if n_neighbors < 0:
-        raise RouterError(f"n_neighbors={n_neighbors} has to be at least 0")
+    n_neighbors = as_whole_number(n_neighbors, "n_neighbors", low=0)
     evidence, known = evidence_of(router), encoded(router, prompts)
     ranking = router.rank(known, k, llms)
-    b = len(ranking.llm_index)
+    if (b := len(ranking.llm_index)) == 0:
+        return []
     pool = np.unique(ranking.llm_index).astype(np.int64)
     place = np.searchsorted(pool, ranking.llm_index)
     predicted = router.predicted_score(known, pool)

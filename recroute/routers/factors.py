@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from recroute.arguments import as_whole_number
 from recroute.bridges import BRIDGES, Bridge, fit_bridge
 from recroute.bridges.bridge import bridge_class
 from recroute.data import Dataset
 from recroute.retrieval import LLMIndex
 from recroute.retrieval.llm_index import KINDS
 from recroute.routers.base import Instances, Ranking, Scores, TextRouter, fitted, setting
+from recroute.routers.instances import n_instances, read_instances
 from recroute.threads import one_thread
 
 if TYPE_CHECKING:
@@ -108,12 +110,12 @@ class FactorRouter(TextRouter):
     def rank(
         self, instances: Instances, k: int = 1, llms: Sequence[str] | NDArray[np.integer] | None = None
     ) -> Ranking:
-        pool = self.llm_index(llms)
+        known, pool, k = read_instances(instances), self.llm_index(llms), as_whole_number(k, "k")
         large = len(pool) >= max(INDEX_FROM, INDEX_SHARE * len(self.bias_))
         linear = type(self)._score is FactorRouter._score  # a subclass may predict more than an inner product
-        if self.index == "exact" or not (large and linear and 1 <= k <= INDEX_SHARE * len(pool)):
-            return super().rank(instances, k, llms)
-        vectors = self.vectors(instances)
+        if self.index == "exact" or not (large and linear and 1 <= k <= INDEX_SHARE * len(pool) and n_instances(known)):
+            return super().rank(known, k, pool)
+        vectors = self.vectors(known)
         with one_thread(len(vectors), 0):
             best, predicted = self._index().search(self.bridge_(vectors), k, None if llms is None else pool)
         return Ranking(best.astype(np.int32), predicted, self.llm_ids_)

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recroute.arguments import checked
 from recroute.data import Dataset, IdMap
 from recroute.errors import RouterError
 from recroute.routers.base import Instances, Router
@@ -159,6 +160,7 @@ class LLMMap:
         return names.tolist(), sums / sizes[:, None], sizes
 
 
+@checked
 def llm_map(router: Router, dataset: Dataset | None = None) -> LLMMap:
     """The factors of a fitted router, turned to principal axes.
 

@@ -43,13 +43,13 @@ def uniform_noise(seed: int, instances: Instances, llms: Iterable[str]) -> Score
     """Uniform numbers in [0, 1), f32 (b, m), a function of seed, instance (id, text or vector) and LLM id."""
     keys: Iterable[bytes]
     if isinstance(instances, Dataset):
-        keys = (i.encode() for i in instances.instance_ids)
+        keys = (i.encode("utf8", "surrogatepass") for i in instances.instance_ids)
     elif isinstance(instances, np.ndarray):
         keys = (row.tobytes() for row in np.atleast_2d(instances))
     else:
-        keys = (prompt.encode() for prompt in instances)
+        keys = (prompt.encode("utf8", "surrogatepass") for prompt in instances)
     rows = np.array([_hash(b"%d/" % seed + key) for key in keys], dtype=np.uint64)
-    columns = np.array([_hash(llm.encode()) for llm in llms], dtype=np.uint64)
+    columns = np.array([_hash(llm.encode("utf8", "surrogatepass")) for llm in llms], dtype=np.uint64)
     # splitmix64 of the combined hashes; uint64 arithmetic wraps around on purpose
     mixed = rows[:, None] ^ (columns * np.uint64(0x9E3779B97F4A7C15))
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

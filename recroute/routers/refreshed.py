@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.routers.base import Instances, Router, Scores, TextRouter, fitted, setting
+from recroute.routers.instances import n_instances, read_instances
 from recroute.routers.parts import Composite, fit_parts
 from recroute.routers.refresh.answers import Answers, predicted_cells
 from recroute.routers.refresh.basis import evenly, principal_directions, training_vectors
@@ -65,6 +66,8 @@ class Refreshed(Composite):
         found = cls(router=router.label, views=views, seed=router.seed)
         found.llm_ids_, found.llm_mean_ = router.llm_ids_, router.llm_mean_
         found.encoder_, found.background_ = router.encoder_, router.background_
+        if hasattr(router, "width_"):
+            found.width_ = router.width_
         inside = copy(router)
         inside.background_ = None  # the whole keeps it
         found.parts_ = [inside]
@@ -115,7 +118,7 @@ class Refreshed(Composite):
 
     def _features(self, instances: Instances) -> Array:
         """Features f64 (b, q) of prompts: 1, and where the router reads text its projection."""
-        n = instances.n_instances if isinstance(instances, Dataset) else len(instances)
+        n = n_instances(instances)
         if not len(self.centre_) or n == 0:
             return np.ones((n, 1 + self.projection_.shape[1]))
         return np.column_stack([np.ones(n), (self.vectors(instances) - self.centre_) @ self.projection_])
@@ -147,9 +150,10 @@ class Refreshed(Composite):
 
         Parameters and errors are those of `Router.score_std`.
         """
-        before, after = self.correction_variance(instances, self.llm_index(llms))
-        known = super(Refreshed, self._as_fitted()).score_std(instances, llms, reducible=reducible).astype(np.float64)
-        return np.asarray(np.sqrt(np.maximum(known**2 - before, 0) + after), dtype=np.float32)
+        known, index = read_instances(instances), self.llm_index(llms)
+        before, after = self.correction_variance(known, index)
+        std = super(Refreshed, self._as_fitted()).score_std(known, index, reducible=reducible).astype(np.float64)
+        return np.asarray(np.sqrt(np.maximum(std**2 - before, 0) + after), dtype=np.float32)
 
     def _as_fitted(self) -> Self:
         """What it was before any feedback; made once, because it keeps what it learns."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from recroute.arguments import as_list, checked
 from recroute.errors import RouterError
 from recroute.registry import Registry, convert_settings, split_outside
 from recroute.routers.base import Router
@@ -83,6 +85,7 @@ def register_router(cls: type[R]) -> type[R]:
     return cls
 
 
+@checked
 def make_router(name: str, **hyperparameters: Any) -> Router:
     """A router by registry name or from a saved configuration.
 
@@ -108,6 +111,8 @@ def make_router(name: str, **hyperparameters: Any) -> Router:
     >>> make_router("knn(n_neighbors=100,views=all)").label
     'knn(views=all,n_neighbors=100)'
     """
+    if not isinstance(name, str):
+        raise RouterError(f"the name of a router is {type(name).__name__}, not text; give a name such as 'svd'")
     if name.endswith(".toml"):
         name, hyperparameters = _read_configuration(Path(name), hyperparameters)
     if name.endswith(")"):
@@ -115,6 +120,20 @@ def make_router(name: str, **hyperparameters: Any) -> Router:
     cls = router_class(name)
     known = [f.name for f in cls.settings()]
     return cls(**convert_settings(cls, name, "hyperparameter", known, hyperparameters, RouterError))
+
+
+def as_router(router: Router | str) -> Router:
+    """A router, given as one or by a name as `make_router` reads it; RouterError for anything else."""
+    if isinstance(router, str):
+        return make_router(router)
+    if not isinstance(router, Router):
+        raise RouterError(f"{router!r:.60} is {type(router).__name__}, not a router; give one, or a name of one")
+    return router
+
+
+def as_routers(routers: Router | str | Iterable[Router | str]) -> list[Router]:
+    """Routers as `as_router` takes them; a lone one counts as a list of one."""
+    return [as_router(router) for router in as_list(routers, "routers", (str, Router), "routers and names of routers")]
 
 
 def _read_label(label: str, overrides: dict[str, Any]) -> tuple[str, dict[str, Any]]:

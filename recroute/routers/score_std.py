@@ -11,13 +11,18 @@ from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import RouterError
 from recroute.routers.base import Instances, Router, TextRouter
 from recroute.routers.evidence import Evidence
+from recroute.routers.instances import n_instances, read_instances
 from recroute.routers.score_error import N_NEAR, Floats, Nearest, ScoreError
+
+PROMPT_COLUMNS = {"instance_id": pl.String, "prompt": pl.String}
 
 
 def score_std(router: Router, instances: Instances, llm_index: NDArray[np.int64], *, reducible: bool) -> Floats:
     """See `Router.score_std`."""
     error = score_error(router)
     known = encoded(router, instances)
+    if n_instances(known) == 0:
+        return np.zeros((0, len(llm_index)), dtype=np.float32)
     predicted = router.predicted_score(known, llm_index)
     variance = error.variance(predicted, nearest(router, error.evidence, known), llm_index, reducible=reducible)
     return np.sqrt(variance).astype(np.float32)
@@ -58,16 +63,18 @@ def score_error(router: Router) -> ScoreError:
 
 def encoded(router: Router, instances: Instances) -> Instances:
     """Prompts as a data set with their vectors, so that they are encoded once; what is no list of prompts as it is."""
-    if isinstance(instances, Dataset | np.ndarray) or not isinstance(router, TextRouter) or router.encoder_ is None:
-        return instances
-    b, m = len(instances), len(router.llm_ids_)
-    table = pl.DataFrame({"instance_id": [str(i) for i in range(b)], "prompt": list(instances)})
+    known = read_instances(instances)
+    if not isinstance(known, list) or not known or not isinstance(router, TextRouter) or router.encoder_ is None:
+        return known
+    b, m = len(known), len(router.llm_ids_)
+    texts = [text.encode("utf8", "replace").decode() for text in known]  # a table holds no half of a surrogate pair
+    table = pl.DataFrame({"instance_id": [str(i) for i in range(b)], "prompt": texts}, schema=PROMPT_COLUMNS)
     return Dataset(
         "prompts",
         InteractionMatrix.empty(b, m),
         table.with_columns(pl.lit("").alias("task")),
         pl.DataFrame({"llm_id": list(router.llm_ids_)}),
-        router.vectors(instances),
+        router.vectors(known),
         router.encoder_,
     )
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from recroute.data import Encoder
 from recroute.data.spark import SparkDataset, local, spark_session
+from recroute.encoders import encode_texts
 from recroute.errors import RouterError
 from recroute.routers.als import ALS
 from recroute.routers.factors import Array
@@ -85,7 +86,7 @@ def fit_als_on_spark(
     finally:
         cells.unpersist()
     if encoder is not None:
-        sample = sample.with_embeddings(encoder.encode(sample.prompts or ()), encoder)
+        sample = sample.with_embeddings(encode_texts(encoder, sample.prompts or ()), encoder)
     return router.fit_factors(sample, instance_factors, llm_factors)
 
 

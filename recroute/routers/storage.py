@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute._version import __version__
+from recroute.arguments import checked
 from recroute.data import Encoder, IdMap
 from recroute.data.atomic import new_folder
 from recroute.data.digest import sha256
@@ -73,6 +74,7 @@ def save_router(router: Router, path: str | Path, card: str | None = None) -> No
         write_json(folder / "router.json", description)
 
 
+@checked
 def load_router(path: str | Path) -> Router:
     """Read a router's folder.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arguments import as_whole_number, checked
 from recroute.data import Dataset, prompt_groups
 from recroute.errors import DataError, UnknownNameError
 from recroute.splits.split import Split
@@ -15,6 +16,7 @@ TRAIN, VALID, TEST = range(3)
 DROPPED = -1
 
 
+@checked
 def split_dataset(dataset: Dataset, *, kind: str | None = None, seed: int = 0) -> Split:
     """Split by instance, stratified by task; prompts that occur twice stay on one side.
 
@@ -46,7 +48,7 @@ def split_dataset(dataset: Dataset, *, kind: str | None = None, seed: int = 0) -
         raise UnknownNameError("split", kind, SPLITS)
     if kind == "own" and not has_own:
         raise DataError(f"{dataset.name} has no split column in its instances; use --split random")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(as_whole_number(seed, "seed", low=0))
     group = prompt_groups(dataset)
     note = ""
     if kind == "own":

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recroute.arguments import as_seeds, as_texts, as_whole_number, checked
 from recroute.data import Dataset, llm_means
 from recroute.encoders import encode_dataset
 from recroute.errors import DataError, UnknownNameError
@@ -17,7 +18,7 @@ from recroute.evaluation.prepare import prepare_split
 from recroute.evaluation.provenance import dataset_facts, environment, split_digest
 from recroute.pools import make_pools
 from recroute.retrieval import tie_order
-from recroute.routers import Router, make_router
+from recroute.routers import Router, as_router
 from recroute.splits import Split
 from recroute.subpool.choose import candidates, chosen_pools
 from recroute.subpool.deployed import replacements_of, tasks_of
@@ -55,6 +56,7 @@ class _Found:
     replacements: pl.DataFrame | None = None
 
 
+@checked
 def choose_pool(
     dataset: Dataset,
     size: int = 5,
@@ -114,10 +116,9 @@ def choose_pool(
     """
     if objective not in OBJECTIVES:
         raise UnknownNameError("objective", objective, OBJECTIVES)
-    if not seeds:
-        raise DataError("choose_pool needs at least one seed")
-    chooser = make_router(router) if isinstance(router, str) else replace(router)
-    wanted = _Wanted(size=size, objective=objective, keep=keep, budget=budget)
+    seeds, keep = as_seeds(seeds), as_texts(keep, "keep")
+    chooser = replace(as_router(router))
+    wanted = _Wanted(size=as_whole_number(size, "size"), objective=objective, keep=keep, budget=budget)
     dataset = encode_dataset(dataset, encoder)
     found, complete = _Found(), True
     try:

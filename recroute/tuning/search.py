@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from optuna.study import Study, StudyDirection
 
+from recroute.arguments import as_texts, as_whole_number, as_whole_numbers, checked
 from recroute.data import Dataset
 from recroute.encoders import encode_dataset
 from recroute.errors import DataError
@@ -35,6 +36,7 @@ N_FOLDS = 5
 TUNED = "tuned"  # how tables call the choice, unless it is the default
 
 
+@checked
 def tune(
     dataset: Dataset,
     out: str | Path,
@@ -107,6 +109,8 @@ def tune(
         be finished.
     """
     dataset.require_scores("tune")
+    routers, metrics, groups = as_texts(routers, "routers"), as_texts(metrics, "metrics"), as_texts(groups, "groups")
+    pool_sizes = as_whole_numbers(pool_sizes, "pool_sizes")
     _check(metrics, n_trials, n_jobs, n_folds, pool_sizes)
     folder = StudyFolder(Path(out))
     parts = split_dataset(dataset, kind=split, seed=seed)
@@ -167,8 +171,7 @@ def _check(metrics: Sequence[str], n_trials: int, n_jobs: int, n_folds: int, poo
             known = ", ".join(name for name in METRICS if name not in NO_OBJECTIVE)
             raise DataError(f"{metric} is not better high or low; choose among {known}")
     for name, value, low in (("trials", n_trials, 1), ("jobs", n_jobs, 1), ("folds", n_folds, 2)):
-        if value < low:
-            raise DataError(f"{name}={value} has to be at least {low}")
+        as_whole_number(value, name, low)
     if not pool_sizes or min(pool_sizes) < 1:
         raise DataError(f"pool sizes {list(pool_sizes)}: give at least one, each at least 1")
 

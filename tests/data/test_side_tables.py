@@ -97,19 +97,29 @@ def test_costs_are_finite_and_not_negative(cost: list[float], message: str) -> N
         Dataset.from_records(pl.DataFrame(ROW | {"cost": cost}, strict=False))
 
 
-def test_a_matrix_refuses_scores_and_costs_out_of_range() -> None:
+@pytest.mark.parametrize("score", [1.7, -1.0])
+def test_a_data_set_refuses_scores_out_of_range(score: float) -> None:
+    good = Dataset.from_records(ROW)
+    many = np.random.default_rng(0).random((2, 300), dtype=np.float32)  # too many different scores for a byte each
+    many[1, 7] = score
+    llms = pl.DataFrame({"llm_id": [str(i) for i in range(300)]})
+    for block, table in (([[score, 0.0], [1.0, 0.0]], good.llms), (many, llms)):
+        with pytest.raises(DataError, match=f"score {score:g} is outside"):
+            Dataset("made", InteractionMatrix.from_dense(block), good.instances, table)
+
+
+def test_a_matrix_refuses_costs_out_of_range() -> None:
     at = np.array([0]), np.array([0])
     for score, cost, message in [
-        (1.7, 1.0, "score 1.7"),
-        (-1.0, 1.0, "score -1"),
-        (NAN, 1.0, "score is NaN"),
+        (NAN, 1.0, "score is not finite"),
+        (INF, 1.0, "score is not finite"),
         (1.0, -2.0, "cost -2"),
         (1.0, INF, "cost inf"),
     ]:
         with pytest.raises(DataError, match=message):
             InteractionMatrix.from_coordinates(*at, [score], (1, 1), [cost])
-    with pytest.raises(DataError, match="score inf"):
-        InteractionMatrix.from_dense([[INF, 1.0]])
+    with pytest.raises(DataError, match="score is infinite"):
+        InteractionMatrix.from_dense([[-INF, 1.0]])
     with pytest.raises(DataError, match=r"shape \(2,\)"):
         InteractionMatrix.from_dense([1.0, 0.0])
     unknown = InteractionMatrix.from_coordinates(*at, [1.0], (1, 1), [NAN])

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from recroute.arguments import checked
 from recroute.data.content import Progress
 from recroute.data.dataset import Dataset
 from recroute.data.doctor.constant import check_constant
@@ -60,6 +61,7 @@ class Diagnosis:
         return {"dataset": {"name": self.name, **self.facts}, "findings": [f.to_dict() for f in self.findings]}
 
 
+@checked
 def diagnose(dataset: Dataset, *, seed: int = 0, progress: Progress | None = None) -> Diagnosis:
     """Look for what makes a matrix lie.
 

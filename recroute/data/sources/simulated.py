@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recroute.arguments import checked
 from recroute.data.dataset import Dataset
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.sources._templates import DETAILS, TEMPLATES, WORDS
@@ -51,6 +52,7 @@ CARD = {
 Array = NDArray[np.float64]
 
 
+@checked
 def simulate(*, n_llms: int = 200, n_instances: int = 2000, seed: int = 0) -> Dataset:
     """Simulate a complete data set; no LLM and no benchmark is behind it.
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.dataset import with_task
 from recroute.data.feedback import Feedback
+from recroute.encoders import encode_texts
 from recroute.errors import DataError, RouterError
 from recroute.routers.base import Router
 
@@ -142,7 +143,7 @@ def _vectors(table: pl.DataFrame, router: Router, source: str) -> NDArray[np.flo
     if (lacking := next((int(i) for i in bare if prompt[int(i)] is None), None)) is not None:
         raise RouterError(f"{source}, row {lacking} has neither prompt nor vector, and the router reads text; add one")
     width = {len(found) for found in vector.drop_nulls()}
-    encoded = encoder.encode([prompt[int(i)] for i in bare]) if len(bare) else None
+    encoded = encode_texts(encoder, [prompt[int(i)] for i in bare]) if len(bare) else None
     width |= set() if encoded is None else {encoded.shape[1]}
     if len(width) > 1:
         raise RouterError(f"the vectors of {source} are of different lengths: {sorted(width)}; mend them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from recroute.arguments import checked
 from recroute.data.feedback import Feedback
 from recroute.errors import RouterError
 from recroute.routers.base import Router
@@ -9,6 +10,7 @@ from recroute.routers.refresh.answers import Answers
 from recroute.routers.refresh.basis import training_prompts
 
 
+@checked
 def refresh(router: Router, feedback: Feedback) -> Router:
     """See `Router.refresh`."""
     router.llm_index()  # raises if not fitted

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import NoneType
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from recroute.arguments import check_kind
 from recroute.bridges import fit_ridge
 from recroute.data import Dataset, IdMap, InteractionMatrix
 from recroute.data.records import as_table
@@ -96,6 +98,7 @@ def read_scores(
         if not isinstance(interactions, Dataset):
             raise DataError("nothing names the LLMs; give a table of LLMs with the column llm_id")
         llm_table = interactions.llms
+    check_kind(interactions, (InteractionMatrix, Dataset, NoneType), "interactions")
     table = check_table(llm_table)
     n, j = len(instance_ids), table.height
     if interactions is None:

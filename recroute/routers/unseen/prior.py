@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from recroute.arguments import checked
 from recroute.data import Dataset
 from recroute.errors import DataError
 from recroute.files import new_file
@@ -74,6 +75,7 @@ class LLMPrior:
         return f"LLMPrior({m:,} known LLMs, {n:,} training prompts, {width - 1} factors)"
 
     @classmethod
+    @checked
     def learn(cls, train: Dataset, *, n_factors: int | None = None, calibrated: bool = True, seed: int = 0) -> LLMPrior:
         """Learn from the scores of known LLMs; cells may be unobserved.
 

@@ -1,0 +1,184 @@
+"""Arguments that are lists or numbers: what counts as one, and one line for what does not.
+
+One rule for all: where a list is expected a lone text counts as a list of one, never as its letters; a lone number is
+refused, for `seeds=3` may mean the seed 3 or three seeds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, wraps
+from inspect import Parameter, signature
+from math import inf
+from numbers import Integral, Real
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.errors import DataError
+
+LARGEST_SEED = 2**31 - 1
+F = TypeVar("F", bound=Callable[..., Any])
+# What counts as a parameter's class; a truth value is no number.
+ABSTRACT: dict[type, tuple[type, ...]] = {
+    int: (Integral,),
+    float: (Real,),
+    bool: (bool, np.bool_),
+    Path: (Path, os.PathLike),
+}
+
+
+def checked(function: F) -> F:
+    """Decorator: refuses in one line what is of another class than its annotation names, and a seed below 0.
+
+    Only annotations of plain classes count: lists are read by the functions of this module, and whatever has
+    parameters of its own, as arrays do, is left to the function.
+    """
+    parameters = signature(function).parameters
+
+    @cache
+    def kinds() -> dict[str, tuple[type, ...]]:
+        return {
+            name: found
+            for name, one in parameters.items()
+            if (found := classes_of(one.annotation, function.__globals__))
+        }
+
+    @wraps(function)
+    def call(*args: Any, **named: Any) -> Any:
+        for name, value in [*zip(parameters, args, strict=False), *named.items()]:
+            kind = kinds().get(name)
+            if kind is not None:
+                check_kind(value, kind, name)
+            if name == "seed" and name in parameters:
+                as_whole_number(value, name, low=0, high=2**63 - 1)
+        return function(*args, **named)
+
+    return call  # type: ignore[return-value]
+
+
+def check_kind(value: Any, kinds: tuple[type, ...], what: str) -> None:
+    """Raise DataError unless the value is of one of these classes."""
+    allowed = tuple(one for kind in kinds for one in ABSTRACT.get(kind, (kind,)))
+    if not isinstance(value, allowed) or (isinstance(value, bool) and not {bool, object} & set(kinds)):
+        names = dict.fromkeys(_class_name(kind) for kind in kinds)
+        raise DataError(f"{what} is {_told(value)}; give {' or '.join(names)}")
+
+
+def classes_of(annotation: Any, names: dict[str, Any]) -> tuple[type, ...]:
+    """The classes that an annotation, or its text among `names`, stands for; none where it is anything else."""
+    if isinstance(annotation, str):
+        try:
+            annotation = eval(annotation, names)
+        except NameError:  # imported for type checkers only
+            return ()
+    found = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    found = tuple(NoneType if one is None else one for one in found)
+    plain = all(isinstance(one, type) and one not in (Any, Parameter.empty) and not get_args(one) for one in found)
+    return found if plain else ()
+
+
+def _class_name(kind: type) -> str:
+    known = {NoneType: "None", str: "a text", int: "a whole number", float: "a number", bool: "True or False"}
+    home = kind.__module__.split(".")[0]
+    return known.get(kind, kind.__name__ if home == "recroute" else f"a {home} {kind.__name__}")
+
+
+def as_texts(value: Any, what: str) -> list[str]:
+    """A list of texts from any ordered collection of them: list, tuple, generator, array or column of a frame.
+
+    Parameters
+    ----------
+    value : str or iterable of str
+    what : str
+        Name of the argument, for messages.
+
+    Raises
+    ------
+    DataError
+        If it is something else, or one of its entries is.
+
+    Examples
+    --------
+    >>> as_texts("What is?", "prompts")
+    ['What is?']
+    >>> as_texts(np.array(["a", "b"]), "llms")
+    ['a', 'b']
+    """
+    return as_list(value, what, str, "texts")
+
+
+def as_list(value: Any, what: str, kind: Any, called: str) -> list[Any]:
+    """A list whose entries are of that kind; a lone entry, unless it is a number, counts as a list of one.
+
+    `kind` is a class or several; messages call the entries `called`.
+    """
+    if isinstance(value, np.ndarray):
+        value = value.tolist()  # an array of one number is that number
+    if isinstance(value, kind) and not isinstance(value, Real):
+        return [value]
+    no_list = isinstance(value, str | bytes | Mapping | set | frozenset) or hasattr(value, "columns")
+    if no_list or not isinstance(value, Iterable):
+        raise DataError(f"{what} is {_told(value)}; give a list of {called}")
+    found = list(value)
+    for i, entry in enumerate(found):
+        if isinstance(entry, bool) or not isinstance(entry, kind):
+            raise DataError(f"{what} has {_told(entry)} at position {i}; give a list of {called}")
+    return found
+
+
+def as_whole_numbers(value: Any, what: str, low: float = -inf, high: float = inf) -> list[int]:
+    """Whole numbers, each from `low` to `high`."""
+    return [_whole(number, what, low, high) for number in as_list(value, what, Integral, "whole numbers")]
+
+
+def as_seeds(value: Any, what: str = "seeds") -> list[int]:
+    """Seeds: at least one, none twice.
+
+    >>> as_seeds(range(3))
+    [0, 1, 2]
+    """
+    found = as_whole_numbers(value, what, low=0, high=LARGEST_SEED)
+    if not found or len(set(found)) < len(found):
+        raise DataError(f"{what}={found}: give at least one, and none twice")
+    return found
+
+
+def as_whole_number(value: Any, what: str, low: float = -inf, high: float = inf) -> int:
+    """A whole number from `low` to `high`."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise DataError(f"{what} is {_told(value)}, not a whole number")
+    return _whole(value, what, low, high)
+
+
+def as_index(value: Any, n: int, what: str) -> NDArray[np.int64]:
+    """Positions int64 (k,) among n, from whole numbers or a truth value for each; negative ones count from the end."""
+    array = np.asarray(value if hasattr(value, "__len__") or not isinstance(value, Iterable) else list(value))
+    if array.dtype == bool and array.shape == (n,):
+        return np.flatnonzero(array)
+    if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
+        raise DataError(f"positions of {what} are {_told(value)}; give a list of whole numbers")
+    if array.size and not -n <= array.min() <= array.max() < n:
+        raise DataError(f"positions of {what} go from {array.min()} to {array.max()}, and there are {n}")
+    index = array.astype(np.int64)
+    return index + n * (index < 0)
+
+
+def _whole(value: Any, what: str, low: float, high: float) -> int:
+    if not low <= value <= high:
+        limits = f"at least {low}" if value < low else f"at most {high}"
+        raise DataError(f"{what}={value} has to be {limits}")
+    return int(value)
+
+
+def _told(value: Any) -> str:
+    """A wrong value and its kind, cut where it is long."""
+    kind = type(value).__name__
+    if value is None or (isinstance(value, Iterable) and not isinstance(value, str | bytes)):
+        return "None" if value is None else f"a {kind}"
+    text = repr(value)
+    return f"{text if len(text) <= 40 else text[:37] + '...'} ({kind})"
