@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, TypeVar
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +28,13 @@ class Memo(Generic[T]):
     """
 
     times: ClassVar[int] = 1
+    made: ClassVar[WeakSet[Memo[Any]]] = WeakSet()
 
     def __init__(self, compute: Callable[..., T] | None = None, *, max_cells: int) -> None:
         self._run = compute or _nothing
         self._max_cells = max_cells
         self._kept: OrderedDict[str, tuple[int, T]] = OrderedDict()
+        Memo.made.add(self)
 
     def __call__(self, *arrays: NDArray[Any]) -> T:
         return self.get(arrays, lambda: self._run(*arrays), sum(array.size for array in arrays))
@@ -62,6 +65,12 @@ def room(times: int) -> Iterator[None]:
         yield
     finally:
         Memo.times = before
+
+
+def forget() -> None:
+    """Give back what all memos keep, where memory is short."""
+    for one in list(Memo.made):
+        one._kept.clear()
 
 
 def _digest(arrays: Sequence[NDArray[Any]]) -> str:

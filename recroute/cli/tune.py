@@ -30,7 +30,7 @@ from recroute.cli.outputs import file_digests, with_origin
 from recroute.cli.places import check_places
 from recroute.cli.screen import Screen, console
 from recroute.data import read_dataset
-from recroute.report import growth_plot, growth_table
+from recroute.report import growth_plot, growth_table, trials_counted
 
 RUNNING = "How long and where it runs"  # a panel of the help
 SHOWN = 8  # trials of the table
@@ -141,20 +141,13 @@ def tune(
 
 def _trial_table(trials: pl.DataFrame) -> Table:
     """The best trials."""
-    states = trials["state"].value_counts()
-    counted = dict(states.iter_rows())
-    table = Table(
-        title=f"{trials.height} trials: {counted.get('complete', 0)} judged on all folds, "
-        f"{counted.get('pruned', 0)} stopped early, {counted.get('fail', 0)} failed; the best of them",
-        title_justify="left",
-    )
+    table = Table(title=f"{trials_counted(trials)}; the best of them", title_justify="left")
     table.add_column("trial", justify="right")
     table.add_column("pipeline", overflow="fold")
     values = [name for name in ("value", "value_2") if name in trials.columns]
     for name in (*values, "seconds"):
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
-    done = trials.filter(state="complete").unique("pipeline", keep="first", maintain_order=True)
-    for row in done.sort("place").head(SHOWN).iter_rows(named=True):
+    for row in trials.filter(state="complete").sort("place").head(SHOWN).iter_rows(named=True):
         cells = [f"{row[name]:.4f}" for name in values]
         table.add_row(str(row["number"]), row["pipeline"], *cells, f"{row['seconds']:.1f}")
     return table

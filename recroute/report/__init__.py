@@ -32,7 +32,7 @@ from recroute.report.offpolicy import off_policy_notebook, off_policy_table
 from recroute.report.plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
 from recroute.report.pool import pool_plot, pool_tables
 from recroute.report.pool_html import plot_pool, pool_notebook, save_pool_png, write_pool_html
-from recroute.report.study import plot_history, plot_shares, study_html, study_notebook
+from recroute.report.study import plot_history, plot_shares, study_html, study_notebook, trials_counted
 from recroute.report.table import growth_table, main_group, metric_table, published_table
 from recroute.report.terminal_plot import growth_plot
 
@@ -83,6 +83,7 @@ __all__ = [
     "split_notebook",
     "study_html",
     "study_notebook",
+    "trials_counted",
     "write_coldstart_html",
     "write_frontier_html",
     "write_html",

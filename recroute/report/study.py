@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from recroute.evaluation import Evaluation
@@ -15,12 +16,20 @@ from recroute.report.html_table import Number, html_table
 from recroute.report.plot import COLOURS, MARKERS
 from recroute.report.svg import inline_svg
 
+OUTCOMES = {
+    "complete": "judged on all folds",
+    "pruned": "stopped early",
+    "fail": "failed",
+    "repeat": "repeated a pipeline tried before",
+}
 BEST_TRIALS = 5  # that a notebook shows
 Shares = Mapping[str, Mapping[str, float]]
 
 
 def plot_history(trials: pl.DataFrame, *, maximize: bool = True, ax: Any = None) -> Any:
-    """Values by trial: one mark for each completed trial, by router, small crosses for pruned ones, the best so far.
+    """Values by trial: one mark for each that was judged on all folds, by router, and the best so far.
+
+    A trial that was stopped has no value to be shown at: small crosses at the bottom say when there was one.
 
     Parameters
     ----------
@@ -39,17 +48,18 @@ def plot_history(trials: pl.DataFrame, *, maximize: bool = True, ax: Any = None)
 
     if ax is None:
         ax = new_axes(8.5, 4.4)
-    trials = trials.with_row_index("place_in_time", 1)  # numbers have gaps: a proposal tried before is no trial
     done = trials.filter(state="complete")
     for i, (key, rows) in enumerate(done.group_by("router", maintain_order=True)):
         look = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "ls": "", "ms": 6}
-        ax.plot(rows["place_in_time"], rows["value"], label=str(key[0]) or "completed", **look)
+        ax.plot(rows["number"], rows["value"], label=str(key[0]) or "completed", **look)
     pruned = trials.filter(state="pruned")
     if pruned.height:
-        ax.plot(pruned["place_in_time"], pruned["estimate"], "x", color="0.6", ms=5, label="stopped early")
+        low = np.zeros(pruned.height)  # of the height of the axes
+        look = {"color": "0.6", "marker": "x", "ls": "", "ms": 5, "clip_on": False}
+        ax.plot(pruned["number"], low, label="stopped early", transform=ax.get_xaxis_transform(), **look)
     if done.height:
         best = done["value"].cum_max() if maximize else done["value"].cum_min()
-        ax.step(done["place_in_time"], best, where="post", color="0.2", lw=1.2, label="best so far")
+        ax.step(done["number"], best, where="post", color="0.2", lw=1.2, label="best so far")
         shown = done["value"].to_list()
         spread = max(shown) - min(shown)
         ax.set_ylim(min(shown) - 0.15 * spread - 1e-6, max(shown) + 0.1 * spread + 1e-6)
@@ -124,7 +134,7 @@ def study_notebook(trials: pl.DataFrame, notes: list[str], best: str, evaluation
     """What a notebook shows: the choice, the notes, the first trials, and the choice on test."""
     head = [
         f"<h3>Chosen: {escape(best)}</h3>",
-        f"<p>{_counted(trials)}. Test instances had no part in it.</p>",
+        f"<p>{_facts(trials)}</p>",
         html_list(notes),
         _trial_rows(trials.sort("place").head(BEST_TRIALS), sortable=False),
     ]
@@ -133,12 +143,16 @@ def study_notebook(trials: pl.DataFrame, notes: list[str], best: str, evaluation
     return "\n".join([*head, notebook_html(evaluation)])
 
 
-def _counted(trials: pl.DataFrame) -> str:
-    states = trials["state"].value_counts().sort("state").rows()
-    told = {"complete": "judged on all folds", "pruned": "stopped early", "fail": "failed"}
-    counted = ", ".join(f"{count} {told.get(state, state)}" for state, count in states)
-    spent = f"; {trials['seconds'].sum():,.0f} seconds of computing" if "seconds" in trials.columns else ""
-    return f"{trials.height} trials: {counted}{spent}"
+def trials_counted(trials: pl.DataFrame) -> str:
+    """How many trials there were, and what came of them."""
+    counts = dict(trials["state"].value_counts().iter_rows())
+    told = [f"{counts[state]} {words}" for state, words in OUTCOMES.items() if state in counts]
+    return f"{trials.height} trials: {', '.join(told)}"
+
+
+def _facts(trials: pl.DataFrame) -> str:
+    spent = trials["seconds"].sum()
+    return f"{trials_counted(trials)}; {spent:,.0f} seconds of computing. Test instances had no part in it."
 
 
 def _sections(
@@ -151,14 +165,14 @@ def _sections(
     evaluation: Evaluation | None,
 ) -> Iterator[str]:
     yield f"<h1>Study {escape(name)}</h1>"
-    yield f'<p class="facts">{_counted(trials)}. Test instances had no part in it.</p>'
+    yield f'<p class="facts">{_facts(trials)}</p>'
     if evaluation is None:
         yield '<p class="banner">NOT FINISHED: test has not been read. The same command again goes on.</p>'
     yield f'<section class="verdict">{html_list([f"chosen: {best}", *notes])}</section>'
     yield "<h2>The search</h2>"
     caption = (
-        "Value of each trial on validation, and the best so far. A trial that was stopped is where it would be, had it "
-        "kept its distance to the others."
+        "Value of each trial on validation, the mean of all folds, and the best so far. A trial that was stopped early "
+        "has no such value; a cross at the bottom marks it."
     )
     yield _figure(plot_history(trials, maximize=maximize), "history", caption)
     if shares:
@@ -167,7 +181,7 @@ def _sections(
             "so this is about what was tried, not about the whole space."
         )
         yield _figure(plot_shares(shares), "importance", caption)
-    yield _trial_table(trials, maximize)
+    yield f"<details><summary>All trials</summary>{_trial_rows(trials.sort('place'))}</details>"
     if evaluation is not None:
         yield "<h2>On test</h2>"
         yield from evaluation_sections(evaluation)
@@ -177,19 +191,15 @@ def _figure(ax: Any, name: str, caption: str) -> str:
     return f"<figure>{inline_svg(ax.figure, name, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def _trial_table(trials: pl.DataFrame, maximize: bool) -> str:
-    ordered = trials.sort("value", descending=maximize, nulls_last=True)
-    return f"<details><summary>All trials</summary>{_trial_rows(ordered)}</details>"
-
-
 def _trial_rows(trials: pl.DataFrame, sortable: bool = True) -> str:
-    heads = ("pipeline", "outcome", "trial", "value", "folds", "seconds")
+    values = [name for name in ("value", "value_2") if name in trials.columns]
+    heads = ("pipeline", "outcome", "trial", *(name.replace("_", " ") for name in values), "folds", "seconds")
     rows = [
         [
             row["pipeline"],
-            row["error"] or row["state"],
+            row["outcome"],
             Number(row["number"], form="d"),
-            Number(row["value"], form=".4f"),
+            *(Number(row[name], form=".4f") for name in values),
             Number(row["n_folds"], form="d"),
             Number(row["seconds"], form=".1f"),
         ]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
 from recroute.errors import RouterError
 from recroute.routers import Router, make_router
-from recroute.tuning.study import by_label, completed
-from recroute.tuning.worker import ERROR, LABEL
+from recroute.tuning.trials import ERROR, LABEL, by_label, completed, rank
 
 
 def choose(study: Study, default: str) -> tuple[Router, list[str]]:
@@ -28,7 +29,7 @@ def choose(study: Study, default: str) -> tuple[Router, list[str]]:
     if not trials:
         failed = [t.user_attrs[ERROR] for t in study.get_trials(deepcopy=False) if ERROR in t.user_attrs]
         raise RouterError(failed[0] if failed else "no trial was finished; run the same command again to go on")
-    best, first = _best(study, trials), by_label(study, default)
+    best, first = min(trials, key=partial(rank, study)), by_label(study, default)
     label = str(best.user_attrs[LABEL])
     value = f"{label} is the best of {len(trials)} trials judged on all folds ({best.values[0]:.4f})"
     if first is None or first.number == best.number:
@@ -40,17 +41,6 @@ def choose(study: Study, default: str) -> tuple[Router, list[str]]:
     return make_router(default), [
         f"the default {default} stays: {value}, but {against}, which is within what folds vary by"
     ]
-
-
-def _best(study: Study, trials: list[FrozenTrial]) -> FrozenTrial:
-    """The best by the first metric, then by the second; of equal ones the earliest."""
-    return min(trials, key=lambda trial: _rank(study, trial))
-
-
-def _rank(study: Study, trial: FrozenTrial) -> tuple[float, ...]:
-    """What to sort trials by, the best first."""
-    signs = [-1 if direction == StudyDirection.MAXIMIZE else 1 for direction in study.directions]
-    return (*(sign * value for sign, value in zip(signs, trial.values, strict=True)), trial.number)
 
 
 def _sign(study: Study) -> int:
@@ -71,14 +61,14 @@ def best_of_each(study: Study) -> list[str]:
     found: dict[str, list[FrozenTrial]] = {}
     for trial in completed(study):
         found.setdefault(trial.params.get("router", ""), []).append(trial)
-    return [str(_best(study, trials).user_attrs[LABEL]) for trials in found.values()]
+    return [str(min(trials, key=partial(rank, study)).user_attrs[LABEL]) for trials in found.values()]
 
 
 def front(study: Study) -> list[Router]:
     """With two metrics, the pipelines that no other one beats on both, by the first metric; else none."""
     if len(study.directions) < 2:
         return []
-    labels = [str(trial.user_attrs[LABEL]) for trial in sorted(study.best_trials, key=lambda t: _rank(study, t))]
+    labels = [str(trial.user_attrs[LABEL]) for trial in sorted(study.best_trials, key=partial(rank, study))]
     return [make_router(label) for label in dict.fromkeys(labels)]
 
 
@@ -86,5 +76,5 @@ def best_so_far(study: Study) -> str:
     """A line on the best completed trial."""
     if not (trials := completed(study)):
         return "no trial finished yet"
-    best = _best(study, trials)
+    best = min(trials, key=partial(rank, study))
     return f"best {best.values[0]:.4f} {best.user_attrs[LABEL]}"

@@ -16,7 +16,7 @@ from recroute.errors import DataError
 from recroute.evaluation import write_run
 from recroute.files import write_json, write_text
 from recroute.routers import Router
-from recroute.tuning.study import check_same
+from recroute.tuning.identity import check_same
 
 if TYPE_CHECKING:
     from recroute.tuning.tuned import Tuned

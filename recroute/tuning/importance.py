@@ -9,7 +9,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from recroute.tuning.study import completed
+from recroute.tuning.trials import completed
 
 ENOUGH = 8  # completed trials that a forest can be fitted to
 

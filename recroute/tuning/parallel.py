@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import optuna
 from optuna.study import Study
 
 from recroute import memo
-from recroute.errors import RouterError
+from recroute.errors import DataError, RecrouteError, RouterError
 from recroute.tuning.choose import best_so_far
-from recroute.tuning.storage import open_storage
-from recroute.tuning.worker import Job, is_finished, take_over, work
+from recroute.tuning.life import take_over
+from recroute.tuning.storage import storage_at
+from recroute.tuning.trials import is_finished
+from recroute.tuning.worker import Job, work
 
 Progress = Callable[[int, int, str], None]
 ROOM = 4  # folds come round with every trial: what prompts alone decide is kept for all of them
 WATCH_SECONDS = 0.5
 PATIENCE_SECONDS, ASK_AGAIN_SECONDS = 15.0, 1.0  # for workers to give their trials back after an interrupt
+REFUSED, INTERRUPTED = 2, 130  # exit codes of a worker
+NO_MEMORY = ("MemoryError", "Cannot allocate memory", "failed to map segment")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -41,7 +48,7 @@ def run_trials(
         If the worker processes ended before that, by a defect or for want of memory.
     """
     job = replace(job, until=time.time() + timeout) if timeout is not None else job
-    try:
+    with suppress(KeyboardInterrupt), _terminate_as_interrupt():
         if n_jobs == 1:
             tell = _teller(job, progress)
             tell(study)
@@ -49,9 +56,20 @@ def run_trials(
                 work(study, job, tell)
         else:
             _watch(study, job, n_jobs, storage, _teller(job, progress))
-    except KeyboardInterrupt:
-        pass
     return _n_finished(study) >= job.n_trials
+
+
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends the search as Ctrl-C does, unless somebody listens for it already."""
+    here = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if here:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if here:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _teller(job: Job, progress: Progress | None) -> Callable[[Study], None]:
@@ -68,37 +86,76 @@ def _n_finished(study: Study) -> int:
 
 def _watch(study: Study, job: Job, n_jobs: int, storage: str | None, tell: Callable[[Study], None]) -> None:
     """Start worker processes and wait for them; what a dead one leaves, the others take over."""
-    workers = _start(n_jobs)
+    order = _order(storage, study, job)
+    with ExitStack() as files:
+        errors = [files.enter_context(tempfile.TemporaryFile()) for _ in range(n_jobs)]
+        workers = _start(errors)
+        try:
+            for worker in workers:
+                assert worker.stdin is not None
+                with suppress(BrokenPipeError):  # it has died already: its exit code tells
+                    worker.stdin.write(order)
+                    worker.stdin.flush()  # and stays open: its end tells a worker that we are gone
+            while any(worker.poll() is None for worker in workers):
+                tell(study)
+                time.sleep(WATCH_SECONDS)
+        finally:
+            _end(workers)
+        tell(study)
+        take_over(study)
+        if _n_finished(study) < job.n_trials and time.time() < job.until:
+            _explain([worker.returncode for worker in workers], [_text(file) for file in errors])
+
+
+def _order(storage: str | None, study: Study, job: Job) -> bytes:
+    """What a worker process has to know."""
     try:
-        order = pickle.dumps((storage, _journal(study), study.study_name, job))
-        for worker in workers:
-            assert worker.stdin is not None
-            with suppress(BrokenPipeError):  # it has died already: its exit code tells
-                worker.stdin.write(order)
-                worker.stdin.close()
-        while any(worker.poll() is None for worker in workers):
-            tell(study)
-            time.sleep(WATCH_SECONDS)
-    finally:
-        _end(workers)
-    tell(study)
-    codes = [worker.returncode for worker in workers]
-    take_over(study)
-    if _n_finished(study) < job.n_trials and time.time() < job.until and any(codes):
-        raise RouterError(
-            f"the worker processes ended early (exit codes {codes}; -9 is often a lack of memory); "
-            "run the same command again to go on, perhaps with fewer --jobs"
-        )
+        return pickle.dumps((storage, _journal(study), study.study_name, job))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise DataError(
+            f"worker processes cannot be given this data set ({error}); define what is in it at the top of a module, "
+            "or run with one job"
+        ) from None
 
 
-def _start(n_jobs: int) -> list[subprocess.Popen[bytes]]:
+def _explain(codes: list[int], errors: list[str]) -> None:
+    """Raise for workers that ended before all trials were run.
+
+    Raises
+    ------
+    RouterError
+        If they were refused something, were killed, or had no memory.
+    RuntimeError
+        With the worker's traceback, if it is a defect.
+    """
+    again = "what was finished is kept: run the same command again to go on"
+    for code, error in zip(codes, errors, strict=True):
+        if code == REFUSED:
+            raise RouterError(error.strip())
+        if code < 0 or (code > 0 and any(sign in error for sign in NO_MEMORY)):
+            raise RouterError(
+                f"the worker processes ended early (exit codes {codes}; -9 is often a lack of memory); {again}, "
+                "perhaps with fewer --jobs"
+            )
+    for code, error in zip(codes, errors, strict=True):
+        if code > 0 and code != INTERRUPTED:
+            raise RuntimeError(f"a worker process ended with exit code {code}\n{error}")
+
+
+def _text(file: IO[bytes]) -> str:
+    """What a process wrote into a file that we opened for it."""
+    file.seek(0)
+    return file.read().decode("utf8", errors="replace")
+
+
+def _start(errors: Sequence[IO[bytes]]) -> list[subprocess.Popen[bytes]]:
     """Worker processes that hear of no interrupt until they are ready for one, see `_main`."""
     environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
     command = [sys.executable, "-m", "recroute.tuning.parallel"]
     here = threading.current_thread() is threading.main_thread()  # no other may touch signals
     before = signal.signal(signal.SIGINT, signal.SIG_IGN) if here else None
     try:
-        return [subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) for _ in range(n_jobs)]
+        return [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=file, env=environment) for file in errors]
     finally:
         if here:
             signal.signal(signal.SIGINT, before)
@@ -114,6 +171,9 @@ def _end(workers: list[subprocess.Popen[bytes]]) -> None:
     for worker in workers:
         worker.kill()
         worker.wait()
+        if worker.stdin is not None:
+            with suppress(BrokenPipeError):  # of an order that it did not read to the end
+                worker.stdin.close()
 
 
 def _journal(study: Study) -> str | None:
@@ -124,17 +184,38 @@ def _journal(study: Study) -> str | None:
 
 def _main() -> None:
     """What a worker process does with the order it gets on standard input."""
-    from pathlib import Path
-
-    url, journal, name, job = pickle.load(sys.stdin.buffer)  # from our own parent, over a pipe
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.load_study(storage=open_storage(url, Path(journal or ".")), study_name=name)
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        with memo.room(ROOM):
-            work(study, job)
+        url, journal, name, job = _read_order()
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        with storage_at(url, Path(journal or ".")) as storage:
+            study = optuna.load_study(storage=storage, study_name=name)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.default_int_handler)
+            threading.Thread(target=_stop_with_parent, daemon=True).start()
+            with memo.room(ROOM):
+                work(study, job)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    except RecrouteError as error:
+        print(error, file=sys.stderr)
+        sys.exit(REFUSED)
+
+
+def _read_order() -> Any:
+    try:
+        return pickle.load(sys.stdin.buffer)  # from our own parent, over a pipe
+    except (AttributeError, ImportError) as error:
+        raise RouterError(
+            f"worker processes do not find what the data set is made of ({error}); define it in a module that can be "
+            "imported, or run with one job"
+        ) from None
+
+
+def _stop_with_parent() -> None:
+    """Interrupt the work when the process that asked for it is gone: nobody else would."""
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    _thread.interrupt_main()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
+
+from recroute.tuning.trials import completed
 
 # Measured on drawn pipelines, five folds, in random orders: .56 of the time of judging all on all folds on openllm1 (71
 # pipelines, 60 orders), and the best was never stopped; .39 on llmrouter (40 pipelines, 25 orders), where the best was
@@ -22,14 +24,14 @@ def hopeless(study: Study, number: int) -> bool:
     the better half of the completed trials, so that one fold is enough to stop what is far behind, and what is near
     goes on.
     """
-    trials = study.get_trials(deepcopy=False)
-    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    done = completed(study)
     if len(done) < ENOUGH:
         return False
     sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
     table = np.array([_folds(trial) for trial in done]) * sign  # (trials, folds)
     table = table[np.argsort(-table.mean(axis=1), kind="stable")][: max(ENOUGH, len(table) // 2)]  # best first
-    lead = np.array([sign * value - table[0, fold] for fold, value in trials[number].intermediate_values.items()])
+    folds = study.get_trials(deepcopy=False)[number].intermediate_values
+    lead = np.array([sign * value - table[0, fold] for fold, value in folds.items()])
     return is_behind(lead, fold_deviation(table), table.shape[1])
 
 

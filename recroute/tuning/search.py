@@ -22,14 +22,16 @@ from recroute.routers import Router, make_router
 from recroute.splits import Split, split_dataset
 from recroute.tuning.choose import best_of_each, choose, front
 from recroute.tuning.folder import CONFIG, StudyFolder
+from recroute.tuning.identity import identity
 from recroute.tuning.importance import importances
 from recroute.tuning.parallel import Progress, run_trials
 from recroute.tuning.space import read_space
-from recroute.tuning.storage import shown, storage_at
-from recroute.tuning.study import JOURNAL, TEST_READS, identity, open_study, trial_table
+from recroute.tuning.storage import is_in_memory, read_url, reading, shown, storage_at
+from recroute.tuning.study import JOURNAL, TEST_READS, open_study, trial_table
+from recroute.tuning.trials import is_finished
 from recroute.tuning.tuned import Tuned
 from recroute.tuning.validation import make_validation
-from recroute.tuning.worker import Job, is_finished
+from recroute.tuning.worker import Job
 
 N_TRIALS = 60
 N_FOLDS = 5
@@ -112,6 +114,11 @@ def tune(
     routers, metrics, groups = as_texts(routers, "routers"), as_texts(metrics, "metrics"), as_texts(groups, "groups")
     pool_sizes = as_whole_numbers(pool_sizes, "pool_sizes")
     _check(metrics, n_trials, n_jobs, n_folds, pool_sizes)
+    if storage is not None and is_in_memory(read_url(storage)) and n_jobs > 1:
+        raise DataError(
+            f"--storage {storage} is in the memory of one process and cannot be shared by {n_jobs}; "
+            "use --jobs 1, or a file such as sqlite:///study.db"
+        )
     folder = StudyFolder(Path(out))
     parts = split_dataset(dataset, kind=split, seed=seed)
     searched = read_space(routers, space, dataset)
@@ -138,7 +145,9 @@ def tune(
         seed=seed,
     )
     with storage_at(storage, folder.path / JOURNAL) as kept:
-        study = open_study(kept, study_name or folder.path.name, metrics, searched, known)
+        place = shown(storage) if storage else str(folder.path / JOURNAL)
+        with reading(place):
+            study = open_study(kept, study_name or folder.path.name, metrics, searched, known, place)
         folder.write_json(CONFIG, {"dataset": dataset.name, "study": study.study_name, "n_trials": n_trials, **known})
         job = Job(searched, validation, n_trials, seed, prune)
         complete = run_trials(study, job, n_jobs, storage, timeout, progress)

@@ -2,63 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import optuna
+import sqlalchemy
+from alembic.util import CommandError
 from optuna.exceptions import OptunaError
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages import BaseStorage
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from recroute.errors import DataError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from recroute.errors import DataError, RecrouteError
+from recroute.tuning.journal import DAMAGE, open_journal
 
 BUSY_SECONDS = 60  # that SQLite waits for another process to finish writing
-TRIES, RACE = 10, ("already exists", "duplicate key")
-
-
-class KernelLock:
-    """A lock that the kernel takes back when its process dies, however it dies; Optuna's own are files that stay.
-
-    Whoever gets it also cuts off what a process that died while writing has left of its last line.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._held: IO[bytes] | None = None
-
-    def acquire(self) -> bool:
-        held = open(f"{self._path}.lock", "ab")  # noqa: SIM115  stays open until it is released
-        fcntl.flock(held, fcntl.LOCK_EX)
-        self._held = held
-        _cut_torn_line(self._path)
-        return True
-
-    def release(self) -> None:
-        assert self._held is not None
-        self._held.close()
-        self._held = None
-
-
-def _cut_torn_line(path: str) -> None:
-    if not os.path.exists(path):
-        return
-    with open(path, "r+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size == 0 or (file.seek(size - 1), file.read(1))[1] == b"\n":
-            return
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
+TRIES = 10
+RACE = ("already exists", "duplicate key", "no such table", 'relation "', "doesn't exist")  # tables are being made
+VERSIONS = "version_info"  # the table that a database of Optuna's is known by
+FAILURES = (SQLAlchemyError, OptunaError)  # of a database in use: locked, read-only, full, gone
 
 
 def open_storage(url: str | None, journal: Path) -> BaseStorage:
@@ -67,43 +33,109 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
     Raises
     ------
     DataError
-        If it cannot be opened.
+        If it cannot be opened, is damaged, or holds something else.
     """
     if url is None:
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        lock = KernelLock(str(journal)) if fcntl else JournalFileOpenLock(str(journal))
-        return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))  # type: ignore[arg-type]
+        return open_journal(journal)
+    address = read_url(url)
     for _ in range(TRIES):
         try:
-            return _open_database(url)
+            return _open_database(url, address)
         except ImportError as error:
-            raise DataError(f"--storage {shown(url)} needs a database driver: {error}; pip install it") from None
-        except (SQLAlchemyError, OptunaError) as error:
-            said = _first_line(error)
+            missing = error.__cause__ or error
+            raise DataError(f"--storage {shown(url)} needs a database driver: {missing}; pip install it") from None
+        except RecrouteError:
+            raise
+        except (*FAILURES, CommandError, RuntimeError, OSError, *DAMAGE) as error:
+            said = _first_line(error).replace("$STORAGE_URL", shown(url))
             if not any(word in said for word in RACE):
                 break
-            time.sleep(0.5)  # another process was making the tables in the same moment
+            time.sleep(0.5)
     raise DataError(f"--storage {shown(url)} cannot be opened: {said}")
 
 
-def _open_database(url: str) -> BaseStorage:
-    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if url.startswith("sqlite") else {}
+def read_url(url: str) -> URL:
+    """The parts of a database's URL; DataError if it is none."""
+    try:
+        return make_url(url)
+    except (SQLAlchemyError, ValueError):
+        raise DataError(
+            f"--storage {shown(url)} cannot be opened: it is not the URL of a database; write it like "
+            "sqlite:///study.db or postgresql+psycopg://user@host/name"
+        ) from None
+
+
+def is_in_memory(address: URL) -> bool:
+    """Whether a database is one that no other process sees."""
+    name = address.database or ":memory:"
+    return address.get_backend_name() == "sqlite" and (":memory:" in name or address.query.get("mode") == "memory")
+
+
+def _open_database(url: str, address: URL) -> BaseStorage:
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if address.get_backend_name() == "sqlite":
+        options["connect_args"] = {"timeout": BUSY_SECONDS}
+    tables = [] if is_in_memory(address) else _tables(address, options)
+    if tables and VERSIONS not in tables and address.get_backend_name() == "sqlite":
+        listed = ", ".join(sorted(tables)[:3])
+        raise DataError(f"--storage {shown(url)} is a database of something else (tables {listed}); name another file")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True, **options})
+        return optuna.storages.RDBStorage(
+            url.replace("{", "{{").replace("}", "}}"),  # Optuna fills in templates
+            engine_kwargs=options,
+            skip_table_creation=VERSIONS in tables,  # those of another version stay as they are
+        )
+
+
+def _tables(address: URL, options: dict[str, Any]) -> list[str]:
+    engine = sqlalchemy.create_engine(address, **options)
+    try:
+        return sqlalchemy.inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
 
 
 @contextmanager
 def storage_at(url: str | None, journal: Path) -> Iterator[BaseStorage]:
-    """`open_storage`, with a database's connections given back in the end."""
+    """`open_storage`, with a database's connections given back in the end.
+
+    Raises
+    ------
+    DataError
+        As `open_storage`, and if the storage fails while it is in use.
+    """
     storage = open_storage(url, journal)
     try:
         yield storage
+    except FAILURES as error:
+        raise _failed(f"--storage {shown(url)}" if url else str(journal), _first_line(error)) from None
+    except OSError as error:
+        if url or error.filename is not None:
+            raise
+        raise _failed(str(journal), error.strerror) from None  # what a full disk answers to writing
     finally:
         database = getattr(storage, "_backend", storage)  # Optuna puts a cache around it
         if isinstance(database, optuna.storages.RDBStorage):
             database.remove_session()
             database.engine.dispose()
+
+
+def _failed(place: str, why: str | None) -> DataError:
+    return DataError(f"{place} failed: {why}; what was finished is kept: run the same command again when it works")
+
+
+@contextmanager
+def reading(place: str) -> Iterator[None]:
+    """Raise DataError where what Optuna reads back is not what it wrote."""
+    try:
+        yield
+    except RecrouteError:
+        raise
+    except DAMAGE as error:
+        raise DataError(
+            f"the study in {place} is damaged ({type(error).__name__}: {error}); put back a copy, or name another study"
+        ) from None
 
 
 def shown(url: str) -> str:
@@ -113,5 +145,8 @@ def shown(url: str) -> str:
     return f"{scheme}{sep}{user.split(':')[0]}{at}{tail}" if at else url
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
+    """What the database said, without the words that were put around it."""
+    if isinstance(error, OptunaError) and error.__cause__ is not None:
+        error = error.__cause__
     return str(getattr(error, "orig", None) or error).strip().split("\n")[0]

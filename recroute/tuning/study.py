@@ -2,171 +2,150 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import optuna
 import polars as pl
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from recroute._version import __version__
-from recroute.data import Dataset
-from recroute.encoders import SentenceEncoder
 from recroute.errors import DataError
-from recroute.evaluation.provenance import split_digest
-from recroute.metrics import LOWER_IS_BETTER
-from recroute.splits import Split
+from recroute.tuning.foreign import OTHER, check_directions, check_trials, directions_of
+from recroute.tuning.identity import check_same
 from recroute.tuning.space import Space
-from recroute.tuning.worker import ERROR, LABEL, SECONDS, is_finished
+from recroute.tuning.trials import ERROR, FOLDS, LABEL, SECONDS, is_finished, rank
 
 JOURNAL = "journal.log"
 IDENTITY, READY, TEST_READS = "identity", "ready", "test_reads"
-READY_SECONDS = 10.0  # that another process may take to fill the study it has just made
-
-
-def identity(parts: Split, space: Space, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What has to be equal for two trials to be of one study."""
-    return {
-        "recroute": __version__,
-        "data": data_digest(parts.train, parts.valid, parts.test),
-        "split_sha256": split_digest(parts),
-        **settings,
-        "space": space.to_dict(),
-    }
-
-
-def data_digest(*parts: Dataset) -> str:
-    """SHA-256 of scores, preferences, texts, tasks and the vectors they came with.
-
-    Those of a sentence encoder follow from the texts, and their last bits from the machine.
-    """
-    digest = hashlib.sha256()
-    for data in parts:
-        fought = [] if data.preferences is None else data.preferences.arrays
-        vectors = None if isinstance(data.encoder, SentenceEncoder) else data.embeddings
-        for array in (*data.interactions.state().values(), vectors, *fought):
-            digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
-        for text in (*(data.prompts or ()), *data.tasks.tolist()):
-            digest.update(text.encode("utf8", "surrogatepass") + b"\0")
-    return digest.hexdigest()
+IDENTITY_SECONDS, READY_SECONDS = 2.0, 10.0  # that another process may take to name and fill the study it has made
+REPEAT = "repeat"  # the state of a trial whose pipeline an earlier one had; what that came to is its own result
+STATES = ("complete", REPEAT, "pruned", "fail")  # in the order of their places
+COLUMNS: dict[str, Any] = {
+    "number": pl.Int64,
+    "state": pl.String,
+    "pipeline": pl.String,
+    "value": pl.Float64,
+    "value_2": pl.Float64,
+    "n_folds": pl.Int64,
+    "outcome": pl.String,
+    "seconds": pl.Float64,
+    "router": pl.String,
+    "error": pl.String,
+    "optuna_number": pl.Int64,
+    "place": pl.Int64,
+}
 
 
 def open_study(
-    storage: BaseStorage, name: str, metrics: Sequence[str], space: Space, known: Mapping[str, Any]
+    storage: BaseStorage,
+    name: str,
+    metrics: Sequence[str],
+    space: Space,
+    known: Mapping[str, Any],
+    place: str = "its storage",
 ) -> Study:
     """Make the study, or go on with the one that is there.
+
+    One that `optuna create-study` made is taken as well, as long as nothing is in it and its directions are right.
+
+    Parameters
+    ----------
+    storage : BaseStorage
+    name : str
+    metrics : list of str
+    space : Space
+    known : mapping
+        What the study is made for, see `identity`.
+    place : str
+        Where it is kept, for messages.
 
     Raises
     ------
     DataError
-        If the study was made for other data, another split or another search; the message names all that differs.
+        If the study that is there has other objectives, was made for other data, another split or another search, or
+        holds a trial that is not of this search; the message names all that differs.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    directions = [
-        StudyDirection.MINIMIZE if metric in LOWER_IS_BETTER else StudyDirection.MAXIMIZE for metric in metrics
-    ]
     try:
-        study = optuna.create_study(storage=storage, study_name=name, directions=directions)
+        study = optuna.create_study(storage=storage, study_name=name, directions=directions_of(metrics))
     except DuplicatedStudyError:
         study = optuna.load_study(storage=storage, study_name=name)
-        waited_until = time.time() + READY_SECONDS
-        while READY not in study.user_attrs and time.time() < waited_until:
-            time.sleep(0.1)
-    if READY not in study.user_attrs:
+        check_directions(study, metrics, place)
+        _wait_for(study, IDENTITY, IDENTITY_SECONDS)
+    if IDENTITY not in study.user_attrs:
+        if study.get_trials(deepcopy=False):
+            raise DataError(f"the study {name} in {place} holds trials that recroute has not run; {OTHER}")
         study.set_user_attr(IDENTITY, dict(known))
-        present = [trial.system_attrs.get("fixed_params") for trial in study.get_trials(deepcopy=False)]
-        for params in space.defaults():
-            if params not in present:
-                study.enqueue_trial(params)
-        study.set_user_attr(READY, True)
+    else:
+        _wait_for(study, READY, READY_SECONDS)
     check_same(name, study.user_attrs[IDENTITY], known)
+    check_trials(study, space, place)
+    if READY not in study.user_attrs:
+        _fill(study, space)
     return study
 
 
-def check_same(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise DataError, with all that differs, if a study was made for something else than what it is asked for now."""
-    old, new = _flat(before), _flat(now)
-    searched, asked = before.get("space", {}), now.get("space", {})
-    here = [label for label in searched if label not in asked]
-    there = [label for label in asked if label not in searched]
-    differing = [f"it searched {', '.join(here)}, which is not asked for"] * bool(here)
-    differing += [f"it did not search {', '.join(there)}"] * bool(there)
-    told = tuple(f"space.{label}." for label in (*here, *there))
-    shared = [key for key in dict.fromkeys([*old, *new]) if not key.startswith(told)]
-    differing += [
-        f"{key} was {old.get(key, 'absent')} and is {new.get(key, 'absent')}"
-        for key in shared
-        if old.get(key) != new.get(key)
-    ]
-    if differing:
-        raise DataError(
-            f"the study {name} was made for something else: {'; '.join(differing)}; take another --out, or the same "
-            "data and options"
-        )
+def _wait_for(study: Study, key: str, seconds: float) -> None:
+    """Wait for what the process that has just made a study will say of it, if it lives."""
+    until = time.time() + seconds
+    while key not in study.user_attrs and time.time() < until:
+        time.sleep(0.1)
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Leaves by their path; digests cut short, as nobody reads all of one."""
-    found: dict[str, str] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = str(value)[:12] if key in ("data", "split_sha256") else str(value)
-    return found
-
-
-def completed(study: Study) -> list[FrozenTrial]:
-    """The trials that were judged on all folds, by number."""
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state == TrialState.COMPLETE]
-
-
-def by_label(study: Study, label: str) -> FrozenTrial | None:
-    """The first completed trial of a router."""
-    return next((trial for trial in completed(study) if trial.user_attrs.get(LABEL) == label), None)
+def _fill(study: Study, space: Space) -> None:
+    """The first trials are the defaults."""
+    present = [trial.system_attrs.get("fixed_params") for trial in study.get_trials(deepcopy=False)]
+    for params in space.defaults():
+        if params not in present:
+            study.enqueue_trial(params)
+    study.set_user_attr(READY, True)
 
 
 def trial_table(study: Study) -> pl.DataFrame:
     """A row for each trial that the study was asked for, in order, with what it tried and what came of it.
 
-    `place` is its rank by the first metric, trials judged on all folds before all others; `estimate` the value, or for
-    a trial that was stopped what it would have been, had it kept its distance to those that were not.
+    `number` counts them from 0; `optuna_number` is higher once a worker was stopped, because Optuna counts what is run
+    again anew. `value` is the mean over all folds: a trial that was not judged on all of them has none. `place` is the
+    rank of those that have one; all others come behind them, repeats of a pipeline first.
     """
-    rows: list[dict[str, Any]] = []
-    for trial in study.get_trials(deepcopy=False):
-        if not is_finished(trial):
-            continue
-        values = trial.values or []
-        rows.append(
-            {
-                "number": trial.number,
-                "state": trial.state.name.lower(),
-                "pipeline": trial.user_attrs.get(LABEL, ""),
-                "value": values[0] if values else None,
-                **({"value_2": values[1] if len(values) > 1 else None} if len(study.directions) > 1 else {}),
-                "n_folds": len(trial.intermediate_values),
-                "estimate": values[0] if values else _estimate(trial, completed(study)),
-                "seconds": trial.user_attrs.get(SECONDS),
-                "router": trial.params.get("router", ""),
-                "error": trial.user_attrs.get(ERROR, ""),
-            }
-        )
-    sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
-    order = sorted(range(len(rows)), key=lambda i: (rows[i]["state"] != "complete", sign * (rows[i]["value"] or 0)))
+    trials = [trial for trial in study.get_trials(deepcopy=False) if is_finished(trial)]
+    n_folds = max((len(trial.user_attrs[FOLDS]) for trial in trials if FOLDS in trial.user_attrs), default=0)
+    first = dict[tuple[str, TrialState], int]()
+    rows = []
+    for number, trial in enumerate(trials):
+        label = str(trial.user_attrs.get(LABEL, ""))
+        earlier = first.setdefault((label, trial.state), number) if label else number
+        rows.append({"number": number, **_row(trial, label, earlier if earlier < number else None, n_folds)})
+    order = sorted(range(len(rows)), key=lambda i: (STATES.index(rows[i]["state"]), rank(study, trials[i])))
     for place, i in enumerate(order, 1):
         rows[i]["place"] = place
-    return pl.DataFrame(rows, infer_schema_length=None)
+    columns = COLUMNS if len(study.directions) > 1 else {k: v for k, v in COLUMNS.items() if k != "value_2"}
+    return pl.DataFrame(rows, schema=columns)
 
 
-def _estimate(trial: FrozenTrial, done: list[FrozenTrial]) -> float | None:
-    folds = trial.intermediate_values
-    if not folds or not done:
-        return None
-    ahead = [[value - other.intermediate_values[fold] for fold, value in folds.items()] for other in done]
-    return float(np.mean(ahead) + np.mean([other.values[0] for other in done]))
+def _row(trial: FrozenTrial, label: str, earlier: int | None, n_folds: int) -> dict[str, Any]:
+    """One trial; `earlier` is the number of one that came to the same with the same pipeline."""
+    state = trial.state.name.lower() if earlier is None else REPEAT
+    n_judged = len(trial.user_attrs.get(FOLDS, trial.intermediate_values))
+    outcome = {
+        "complete": f"judged on all {n_folds} folds",
+        "pruned": f"stopped after {n_judged} of {n_folds} folds",
+        "fail": str(trial.user_attrs.get(ERROR)),
+        REPEAT: f"same pipeline as trial {earlier}",
+    }
+    values = trial.values if trial.state == TrialState.COMPLETE else []
+    return {
+        "state": state,
+        "pipeline": label,
+        **dict(zip(("value", "value_2"), values, strict=False)),
+        "n_folds": n_judged,
+        "outcome": outcome[state],
+        "seconds": trial.user_attrs.get(SECONDS),
+        "router": trial.params.get("router", ""),
+        "error": trial.user_attrs.get(ERROR, ""),
+        "optuna_number": trial.number,
+    }

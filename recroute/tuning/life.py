@@ -1,0 +1,133 @@
+"""Workers that may die at any moment: whose trial is whose, signs of life, and what becomes of a trial that is left."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from optuna.exceptions import OptunaError, UpdateFinishedTrialError
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from recroute.tuning.trials import BEAT, ERROR, LOST, WORKER
+
+BEAT_SECONDS = 20.0
+DEAD_SECONDS = 300.0  # without a sign of life of a worker on another host
+UNCLAIMED_SECONDS = 30.0  # between a trial's start and its worker's name on it
+DIED, STOPPED = "its worker died", "its worker was stopped"
+MOST_DEATHS = 3  # of workers with the same parameters
+
+
+def take_over(study: Study) -> None:
+    """Give back the trials of workers that have died."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if _is_ours(trial):  # from a call that was interrupted: we are between trials
+            give_back(study, trial, STOPPED)
+        elif _is_dead(trial):
+            give_back(study, trial, DIED)
+
+
+def give_back(study: Study, trial: FrozenTrial, why: str) -> None:
+    """End a trial that nobody will finish, and have its parameters tried again.
+
+    Parameters that worker after worker dies of are a finding, not an accident: they are not tried again.
+    """
+    params = _given(trial)
+    if why == DIED and params and _deaths(study, params) >= MOST_DEATHS - 1:
+        said = f"{MOST_DEATHS} worker processes died while they ran it, often for want of memory"
+        fail(study, trial._trial_id, {ERROR: said})
+    elif fail(study, trial._trial_id, {LOST: why}) and params:
+        study.enqueue_trial(params)
+
+
+def _deaths(study: Study, params: Mapping[str, Any]) -> int:
+    """How many workers have died while they ran these parameters."""
+    lost = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+    return sum(t.user_attrs.get(LOST) == DIED and _given(t) == params for t in lost)
+
+
+def _given(trial: FrozenTrial) -> dict[str, Any]:
+    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+
+
+def fail(study: Study, trial_id: int, why: Mapping[str, str]) -> bool:
+    """Mark a trial as failed; False if somebody else has ended it before."""
+    try:
+        for key, value in why.items():
+            study._storage.set_trial_user_attr(trial_id, key, value)
+        return bool(study._storage.set_trial_state_values(trial_id, state=TrialState.FAIL))
+    except UpdateFinishedTrialError:
+        return False
+
+
+@contextmanager
+def beating(study: Study, trial: Trial) -> Iterator[None]:
+    """Signs of life from a thread of its own, however long a fold takes."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_SECONDS):
+            try:
+                study._storage.set_trial_user_attr(trial._trial_id, BEAT, time.time())
+            except UpdateFinishedTrialError:  # another worker has taken this one for dead
+                return
+            except (OptunaError, SQLAlchemyError):  # a busy database: the next beat may get through
+                continue
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _is_ours(trial: FrozenTrial) -> bool:
+    worker: Mapping[str, Any] = trial.user_attrs.get(WORKER, {})
+    return bool(worker) and (worker["host"], worker["pid"]) == (socket.gethostname(), os.getpid())
+
+
+def _is_dead(trial: FrozenTrial) -> bool:
+    worker: Mapping[str, Any] | None = trial.user_attrs.get(WORKER)
+    began = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+    if worker is None:
+        return time.time() - began > UNCLAIMED_SECONDS
+    if worker["host"] == socket.gethostname():
+        return bool(_process_started(worker["pid"]) != worker["started"])
+    last = max(float(trial.user_attrs.get(BEAT, 0.0)), float(worker["at"]))
+    return time.time() - last > DEAD_SECONDS
+
+
+def me() -> dict[str, Any]:
+    """What a worker is known by: host, process, and when that began."""
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "started": _process_started(os.getpid()),
+        "at": time.time(),
+    }
+
+
+def _process_started(pid: int) -> str | None:
+    """When a process of this host started, as the kernel counts; "" where it does not say, None if there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return None if fields[0] == "Z" else fields[19]  # a zombie has died
+    except (FileNotFoundError, ProcessLookupError):
+        if os.path.isdir("/proc/self"):
+            return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return ""
+    return ""
