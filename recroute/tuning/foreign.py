@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState
 from recroute.errors import DataError
 from recroute.metrics import LOWER_IS_BETTER
 from recroute.tuning.space import Space
-from recroute.tuning.trials import ERROR, FOLDS, LABEL, WORKER
+from recroute.tuning.trials import ERROR, FOLDS, LABEL, SECONDS, WORKER
 
 OTHER = "name another study with --study"
 
@@ -107,23 +108,22 @@ def _contains(known: BaseDistribution, value: Any) -> bool:
 def _unfit(trial: FrozenTrial, space: Space, n_metrics: int) -> str:
     """What a trial lacks that recroute writes."""
     said = trial.user_attrs
-    if not isinstance(said.get(ERROR, ""), str):
-        return "its error is no text"
+    if not isinstance(said.get(ERROR, ""), str) or not isinstance(said.get(SECONDS, 0.0), int | float):
+        return "its error is no text, or its seconds no number"
     if trial.state == TrialState.RUNNING and (trial.params or WORKER in said) and not _is_worker(said.get(WORKER)):
         return "no worker of recroute's runs it"
     if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
         return ""
     label = _label(trial, space)
-    if said.get(LABEL) != label:
-        return f"its pipeline is {said.get(LABEL)!r}, and its parameters stand for {label!r}"
+    if label is None or said.get(LABEL) != label:
+        return f"it says that its pipeline is {said.get(LABEL)!r}, and its parameters stand for {label!r}"
+    reported = [[value] for _, value in sorted(trial.intermediate_values.items())]
     if trial.state == TrialState.PRUNED:
-        return "" if trial.intermediate_values and n_metrics == 1 else "it was stopped before a fold"
-    folds = np.array(said[FOLDS], dtype=np.float64) if _is_table(said.get(FOLDS), n_metrics) else None
-    if folds is None or not np.allclose(folds.mean(axis=0), trial.values):
+        return "" if n_metrics == 1 and _is_table(reported, 1) else "it was stopped, and has no value of a fold"
+    folds = said.get(FOLDS)
+    if not _is_table(folds, n_metrics) or not np.allclose(np.mean(folds, axis=0), trial.values):
         return "it has no values by fold that give its value"
-    if n_metrics == 1 and sorted(trial.intermediate_values) != list(range(len(folds))):
-        return "it was not judged fold by fold"
-    return ""
+    return "it has reported other values than those by fold" if n_metrics == 1 and reported != folds else ""
 
 
 def _label(trial: FrozenTrial, space: Space) -> str | None:
@@ -151,7 +151,7 @@ def _is_table(folds: Any, n_metrics: int) -> bool:
         isinstance(folds, list)
         and len(folds) > 0
         and all(isinstance(row, list) and len(row) == n_metrics for row in folds)
-        and all(isinstance(value, int | float) for row in folds for value in row)
+        and all(isinstance(value, int | float) and not isnan(value) for row in folds for value in row)
     )
 
 

@@ -28,6 +28,11 @@ def identity(parts: Split, space: Space, settings: Mapping[str, Any]) -> dict[st
     }
 
 
+def is_identity(found: Any) -> bool:
+    """Whether something that was read back can be what `identity` gave: it may lack keys, as those of the first did."""
+    return isinstance(found, Mapping) and isinstance(found.get("space", {}), Mapping)
+
+
 def data_digest(*parts: Dataset) -> str:
     """SHA-256 of scores, preferences, texts, tasks and the vectors they came with.
 

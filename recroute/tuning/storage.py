@@ -51,18 +51,20 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
             if not any(word in said for word in RACE):
                 break
             time.sleep(0.5)
-    raise DataError(f"--storage {shown(url)} cannot be opened: {said}")
+    raise DataError(f"--storage {shown(url)} cannot be opened: {said}; mend it, or name another")
 
 
 def read_url(url: str) -> URL:
     """The parts of a database's URL; DataError if it is none."""
     try:
-        return make_url(url)
+        address = make_url(url)
+        address.get_dialect()
     except (SQLAlchemyError, ValueError):
         raise DataError(
-            f"--storage {shown(url)} cannot be opened: it is not the URL of a database; write it like "
+            f"--storage {shown(url)} cannot be opened: it is not the URL of a database that is known; write it like "
             "sqlite:///study.db or postgresql+psycopg://user@host/name"
         ) from None
+    return address
 
 
 def is_in_memory(address: URL) -> bool:

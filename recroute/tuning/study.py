@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from recroute.errors import DataError
 from recroute.tuning.foreign import OTHER, check_directions, check_trials, directions_of
-from recroute.tuning.identity import check_same
+from recroute.tuning.identity import check_same, is_identity
 from recroute.tuning.space import Space
 from recroute.tuning.trials import ERROR, FOLDS, LABEL, SECONDS, is_finished, rank
 
@@ -82,7 +82,10 @@ def open_study(
         study.set_user_attr(IDENTITY, dict(known))
     else:
         _wait_for(study, READY, READY_SECONDS)
-    check_same(name, study.user_attrs[IDENTITY], known)
+    made_for = study.user_attrs[IDENTITY]
+    if not is_identity(made_for) or not isinstance(study.user_attrs.get(TEST_READS, {}), Mapping):
+        raise DataError(f"the study {name} in {place} was not made by recroute tune; {OTHER}")
+    check_same(name, made_for, known)
     check_trials(study, space, place)
     if READY not in study.user_attrs:
         _fill(study, space)
