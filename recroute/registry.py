@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
+from numbers import Real
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from recroute.errors import RecrouteError, UnknownNameError
+
+SIMPLE = (str, Real, Path)  # what a setting is given as
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,27 @@ def _convert(label: str, key: str, value: Any, annotation: Any, error: type[Recr
     try:
         if kind is bool:
             return {"true": True, "false": False}[str(value).lower()]
-        return int(str(value)) if kind is int else kind(value)
-    except (ValueError, KeyError, TypeError):
+        if (kind is float and isinstance(value, bool)) or not isinstance(value, SIMPLE):
+            raise TypeError
+        found = int(str(value)) if kind is int else kind(value)
+        if found != found:  # NaN
+            raise ValueError
+        return found
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise error(f"{label}: {key}={value!r} is not {kind.__name__}{' or none' if optional else ''}") from None
+
+
+def read_toml(path: Path, error: type[RecrouteError]) -> dict[str, Any]:
+    """What a person has written down in a TOML file; `error` if it cannot be read."""
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as problem:
+        raise error(f"{path} cannot be read: {problem.strerror}; name a TOML file") from None
+    except UnicodeDecodeError as problem:
+        line = problem.object.count(b"\n", 0, problem.start) + 1
+        raise error(f"{path} is no TOML: line {line} is not UTF-8; save it as UTF-8") from None
+    except (ValueError, RecursionError) as problem:
+        raise error(f"{path} is no TOML: {problem}; correct it") from None
 
 
 def split_outside(text: str, sign: str) -> list[str]:

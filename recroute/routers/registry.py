@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
 from recroute.arguments import as_list, checked
 from recroute.errors import RouterError
-from recroute.registry import Registry, convert_settings, split_outside
+from recroute.registry import Registry, convert_settings, read_toml, split_outside
 from recroute.routers.base import Router
 
 BUILT_IN = {  # in the order of tables: bounds and baselines first
@@ -43,6 +43,7 @@ BUILT_IN = {  # in the order of tables: bounds and baselines first
     "auto": "recroute.routers.auto:Auto",
 }
 R = TypeVar("R", bound=Router)
+DEEPEST = 20  # brackets within brackets of a label
 REGISTRY = Registry("router", "recroute.routers", BUILT_IN)
 
 
@@ -138,6 +139,8 @@ def as_routers(routers: Router | str | Iterable[Router | str]) -> list[Router]:
 
 def _read_label(label: str, overrides: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Name and hyperparameters of `name(key=value,...)`; a value may itself be such a label."""
+    if max(accumulate((c == "(") - (c == ")") for c in label)) > DEEPEST:
+        raise RouterError(f"router {label!r} has routers within routers more than {DEEPEST} deep; take some out")
     name, _, inner = label[:-1].partition("(")
     found: dict[str, Any] = {}
     for item in split_outside(inner, ",") if inner else []:
@@ -149,13 +152,9 @@ def _read_label(label: str, overrides: dict[str, Any]) -> tuple[str, dict[str, A
 
 
 def _read_configuration(path: Path, overrides: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    try:
-        with path.open("rb") as file:
-            configuration = tomllib.load(file)
-    except OSError as error:
-        raise RouterError(f"{path} cannot be read: {error.strerror}; name a router or an existing TOML file") from None
-    except tomllib.TOMLDecodeError as error:
-        raise RouterError(f"{path} is no TOML: {error}; mend it") from None
+    configuration = read_toml(path, RouterError)
     if not isinstance(name := configuration.pop("router", None), str):
         raise RouterError(f'{path} names no router; add a line such as router = "svd"')
+    if str(path) in name:
+        raise RouterError(f"{path} names itself as the router; name another one, such as svd")
     return name, configuration | overrides

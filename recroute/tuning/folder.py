@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.study import Study
 
+from recroute.data.atomic import check_new_folder
 from recroute.errors import DataError
 from recroute.evaluation import write_run
 from recroute.files import write_json, write_text
 from recroute.routers import Router
-from recroute.tuning.identity import check_same
+from recroute.tuning.identity import check_same, is_identity
+from recroute.tuning.journal import JOURNAL, is_journal
 
 if TYPE_CHECKING:
     from recroute.tuning.tuned import Tuned
@@ -51,15 +54,31 @@ class StudyFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise DataError(f"{self.path} is a file; name a folder for the study")
-        if self.path.is_dir() and any(self.path.iterdir()) and not self._is_ours():
+        if not self.path.is_dir() or not any(self.path.iterdir()):
+            return
+        before = self._config()
+        if before is None and not is_journal(self.path / JOURNAL):  # all that one stopped in its first moments has
             raise DataError(f"{self.path} exists and is no study (no {CONFIG} in it); name another --out")
-        if (self.path / CONFIG).is_file():
-            before = json.loads((self.path / CONFIG).read_text(encoding="utf8"))
+        if before is not None:
             check_same(self.path.name, {key: before[key] for key in known if key in before}, known)
+        check_new_folder(self.path / ROUTER, "router.json")
+        check_new_folder(self.path / RUN, "result.json")
 
-    def _is_ours(self) -> bool:
-        # a study that was stopped in its first moments has its journal only
-        return (self.path / CONFIG).exists() or (self.path / "journal.log").exists()
+    def _config(self) -> Mapping[str, Any] | None:
+        """What the folder says of its study; None if it says nothing."""
+        path = self.path / CONFIG
+        if not os.path.lexists(path):
+            return None
+        try:
+            found = json.loads(path.read_text(encoding="utf8")) if path.is_file() else None
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"{path} is damaged ({error}); remove it if it is that of your study, whose trials are not in it, or "
+                "name another --out"
+            ) from None
+        if not is_identity(found) or "split_sha256" not in found:
+            raise DataError(f"{path} is not the configuration of a study; name another --out")
+        return found
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         write_json(self.path / name, value)
@@ -72,7 +91,7 @@ class StudyFolder:
             write_toml(router, self.path / FRONT / f"{number}.toml")
         tuned.router.save(self.path / ROUTER, card=tuned.card)
         if tuned.evaluation is not None:
-            write_run(tuned.evaluation, self.path / RUN, json.loads((self.path / CONFIG).read_text(encoding="utf8")))
+            write_run(tuned.evaluation, self.path / RUN, self._config())
         report = import_module("recroute.report")  # shows results, and builds on the layers below
         page = report.study_html(
             study.study_name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from math import isnan
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -145,7 +145,7 @@ def _is_worker(worker: Any) -> bool:
     )
 
 
-def _is_table(folds: Any, n_metrics: int) -> bool:
+def _is_table(folds: Any, n_metrics: int) -> TypeGuard[list[list[float]]]:
     """Whether values by fold are rows of one number for each metric."""
     return (
         isinstance(folds, list)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def identity(parts: Split, space: Space, settings: Mapping[str, Any]) -> dict[st
     }
 
 
-def is_identity(found: Any) -> bool:
+def is_identity(found: Any) -> TypeGuard[Mapping[str, Any]]:
     """Whether something that was read back can be what `identity` gave: it may lack keys, as those of the first did."""
     return isinstance(found, Mapping) and isinstance(found.get("space", {}), Mapping)
 

@@ -16,6 +16,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+JOURNAL = "journal.log"
 BEGINNING = b'{"op_code":'  # of every line that Optuna writes
 DAMAGE = (LookupError, ValueError, TypeError, AttributeError, AssertionError)  # Optuna reads back without a check
 

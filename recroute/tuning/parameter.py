@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
 from recroute.errors import DataError, UnknownNameError
 from recroute.registry import split_outside
+
+LARGEST = 2.0**53  # up to here a float holds every whole number
 
 Value = str | int | float | bool | None
 
@@ -76,15 +77,20 @@ class Parameter:
         kinds = [self.low is not None or self.high is not None, self.choices is not None, self.parts is not None]
         if sum(kinds) != 1:
             raise DataError(f"{where} needs either low and high, or choices, or parts")
+        for name, kind in (("log", bool), ("none", bool), ("always", str)):
+            if not isinstance(value := getattr(self, name), kind):
+                raise DataError(f"{where}: {name} = {value!r} is not {'true or false' if kind is bool else 'text'}")
         if kinds[0]:
-            numbers = [x for x in (self.low, self.high) if isinstance(x, int | float) and not isinstance(x, bool)]
-            if len(numbers) < 2 or not numbers[0] < numbers[1] or not all(map(math.isfinite, numbers)):
-                raise DataError(f"{where}: low={self.low!r}, high={self.high!r} is no range; low has to be below high")
-            if self.log and numbers[0] <= 0:
-                raise DataError(f"{where}: log = true needs low above 0, and it is {self.low!r}")
-        for listed in (self.choices, self.parts):
-            if listed is not None and (not isinstance(listed, tuple) or not listed):
-                raise DataError(f"{where}: {listed!r} is no list of values")
+            self._check_range(where)
+        _check_list(self.choices, (str, int, float), f"{where}: choices")
+        _check_list(self.parts, (str,), f"{where}: parts")
+
+    def _check_range(self, where: str) -> None:
+        numbers = [x for x in (self.low, self.high) if isinstance(x, int | float) and not isinstance(x, bool)]
+        if len(numbers) < 2 or not numbers[0] < numbers[1] or max(map(abs, numbers)) > LARGEST:
+            raise DataError(f"{where}: low={self.low!r}, high={self.high!r} is no range; low has to be below high")
+        if self.log and numbers[0] <= 0:
+            raise DataError(f"{where}: log = true needs low above 0, and it is {self.low!r}")
 
     @property
     def whole(self) -> bool:
@@ -130,3 +136,13 @@ class Parameter:
             for key, value in asdict(self).items()
             if value not in (None, False, "")
         }
+
+
+def _check_list(listed: Any, kinds: tuple[type, ...], where: str) -> None:
+    """DataError if something that is given is no list of different values of these kinds."""
+    if listed is None:
+        return
+    if not isinstance(listed, tuple) or not listed or not all(isinstance(value, kinds) for value in listed):
+        raise DataError(f"{where} = {listed!r} is no list of {'values' if len(kinds) > 1 else 'texts'}")
+    if len({(type(value), value) for value in listed}) < len(listed):
+        raise DataError(f"{where} = {list(listed)!r} names a value twice")

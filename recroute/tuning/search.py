@@ -24,10 +24,11 @@ from recroute.tuning.choose import best_of_each, choose, front
 from recroute.tuning.folder import CONFIG, StudyFolder
 from recroute.tuning.identity import identity
 from recroute.tuning.importance import importances
+from recroute.tuning.journal import JOURNAL
 from recroute.tuning.parallel import Progress, run_trials
 from recroute.tuning.space import read_space
 from recroute.tuning.storage import is_in_memory, read_url, reading, shown, storage_at
-from recroute.tuning.study import JOURNAL, TEST_READS, open_study, trial_table
+from recroute.tuning.study import TEST_READS, open_study, trial_table
 from recroute.tuning.trials import is_finished
 from recroute.tuning.tuned import Tuned
 from recroute.tuning.validation import make_validation

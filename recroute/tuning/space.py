@@ -11,6 +11,7 @@ from typing import Any
 
 from recroute.data import Dataset
 from recroute.errors import DataError, RouterError, UnknownNameError
+from recroute.registry import read_toml
 from recroute.routers import Router, make_router, router_names
 from recroute.routers.base import TextRouter
 from recroute.routers.parts import Composite
@@ -160,12 +161,7 @@ def _packaged(name: str) -> dict[str, Any]:
 def _read_tables(path: str | Path | None) -> Tables:
     if path is None:
         return {}
-    try:
-        tables = tomllib.loads(Path(path).read_text(encoding="utf8"))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}; name a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no TOML: {error}; mend it") from None
+    tables = read_toml(Path(path), DataError)
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise DataError(f"{name} = {table!r} in {path} stands outside of a router's table; put it under [{name}]")

@@ -19,7 +19,6 @@ from recroute.tuning.identity import check_same, is_identity
 from recroute.tuning.space import Space
 from recroute.tuning.trials import ERROR, FOLDS, LABEL, SECONDS, is_finished, rank
 
-JOURNAL = "journal.log"
 IDENTITY, READY, TEST_READS = "identity", "ready", "test_reads"
 IDENTITY_SECONDS, READY_SECONDS = 2.0, 10.0  # that another process may take to name and fill the study it has made
 REPEAT = "repeat"  # the state of a trial whose pipeline an earlier one had; what that came to is its own result
