@@ -123,7 +123,8 @@ def _unfit(trial: FrozenTrial, space: Space, n_metrics: int) -> str:
     folds = said.get(FOLDS)
     if not _is_table(folds, n_metrics) or not np.allclose(np.mean(folds, axis=0), trial.values):
         return "it has no values by fold that give its value"
-    return "it has reported other values than those by fold" if n_metrics == 1 and reported != folds else ""
+    other = n_metrics == 1 and reported != [list(row) for row in folds]
+    return "it has reported other values than those by fold" if other else ""
 
 
 def _label(trial: FrozenTrial, space: Space) -> str | None:
@@ -145,12 +146,12 @@ def _is_worker(worker: Any) -> bool:
     )
 
 
-def _is_table(folds: Any, n_metrics: int) -> TypeGuard[list[list[float]]]:
+def _is_table(folds: Any, n_metrics: int) -> TypeGuard[list[Sequence[float]]]:
     """Whether values by fold are rows of one number for each metric."""
     return (
         isinstance(folds, list)
         and len(folds) > 0
-        and all(isinstance(row, list) and len(row) == n_metrics for row in folds)
+        and all(isinstance(row, list | tuple) and len(row) == n_metrics for row in folds)
         and all(isinstance(value, int | float) and not isnan(value) for row in folds for value in row)
     )
 

@@ -68,3 +68,45 @@ def test_what_cannot_be_registered_is_refused(cls: type, message: str) -> None:
 def test_a_router_that_is_not_registered_is_unknown() -> None:
     with pytest.raises(RecrouteError, match="unknown router 'worst'"):
         rr.make_router("worst")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'router = "svd"\n# \xff', r"is no TOML: line 2 is not UTF-8"),
+        (b"router = ", "is no TOML"),
+        (b'router = "svd"\nreg = ' + b"9" * 5000, "is no TOML"),
+        (b"reg = " + b"[" * 5000, "is no TOML"),
+        (b"router = 5", "names no router"),
+        (b'router = "svd"\nreg = [1]', r"svd: reg=\[1\] is not float"),
+        (b'router = "svd"\nreg = true', "svd: reg=True is not float"),
+        (b'router = "svd"\nreg = nan', "svd: reg=nan is not float"),
+        (b'router = "svd"\nreg = 1' + b"0" * 400, "svd: reg=.* is not float"),
+        (b'router = "svd"\nn_factors = 2.0', "svd: n_factors=2.0 is not int"),
+        (b'router = "svd"\nbridge = { a = 1 }', "svd: bridge={'a': 1} is not str"),
+        (b'router = "svd"\nbridge = 07:32:00', "is not str"),
+    ],
+)
+def test_a_saved_configuration_that_is_wrong_is_refused_in_one_line(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    file = tmp_path / "best.toml"
+    file.write_bytes(content)
+    with pytest.raises(RecrouteError, match=message) as refusal:
+        rr.make_router(str(file))
+    assert "\n" not in str(refusal.value)
+
+
+def test_routers_within_routers_without_an_end_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecrouteError, match="routers within routers more than 20 deep"):
+        rr.make_router("guarded(router=" * 30 + "knn" + ")" * 30)
+    file = tmp_path / "best.toml"
+    file.write_text(f'router = "guarded(router={file})"')
+    with pytest.raises(RecrouteError, match="names itself"):
+        rr.make_router(str(file))
+    with pytest.raises(RecrouteError, match="cannot be read"):
+        rr.make_router(str(tmp_path / "other.toml"))
+
+
+def test_numbers_of_numpy_are_settings() -> None:
+    assert rr.make_router("svd", n_factors=np.int64(3), reg=np.float32(0.5)).label == "svd(n_factors=3,reg=0.5)"

@@ -24,11 +24,6 @@ from recroute.tuning.folder import write_toml
 SMALL: dict[str, Any] = {"routers": ["knn", "ridge"], "pool_sizes": [3], "groups": ["nested"], "n_folds": 3}
 
 
-@pytest.fixture(scope="module")
-def noisy() -> Dataset:
-    return planted_dataset(n_instances=150, noise=0.25)
-
-
 def test_a_study_leaves_all_that_is_promised(tmp_path: Path, noisy: Dataset) -> None:
     told: list[tuple[int, int, str]] = []
     found = rr.tune(noisy, tmp_path / "study", n_trials=12, progress=lambda *line: told.append(line), **SMALL)
@@ -54,7 +49,15 @@ def test_a_study_leaves_all_that_is_promised(tmp_path: Path, noisy: Dataset) -> 
     assert saved.choices is not None
     assert "tuned" in set(saved.choices["router"].cast(str))
     assert make_router(str(study / "best.toml")).name == saved.info["routers"]["tuned"]["name"]
+    stopped = table.filter(state="pruned")
+    assert stopped.height > 0
+    assert stopped["value"].null_count() == stopped.height  # its last fold is not its value
+    assert set(stopped["outcome"]) == {"stopped after 1 of 3 folds"}
+    assert min(stopped["place"]) > max(table.filter(state="complete")["place"])
+    assert table["number"].to_list() == list(range(12))
     html = (study / "report.html").read_text()
+    rows = html.partition("All trials")[2]
+    assert rows.index(f">{found.best.label}<") < rows.index(">stopped after 1 of 3 folds<")
     assert html.count("<svg") >= 3
     assert found.best.label in html
     assert "NOT FINISHED" not in html
@@ -169,8 +172,8 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, noisy: Dataset
     assert [file.name for file in (tmp_path / "study").iterdir()] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_an_interrupt_keeps_what_was_finished(tmp_path: Path, noisy: Dataset, jobs: str) -> None:
+@pytest.mark.parametrize(("jobs", "number"), [("1", signal.SIGINT), ("2", signal.SIGINT), ("2", signal.SIGTERM)])
+def test_an_interrupt_keeps_what_was_finished(tmp_path: Path, noisy: Dataset, jobs: str, number: int) -> None:
     write_dataset(noisy, tmp_path / "data")
     command = [sys.executable, "-c", "from recroute.cli import main; main()", "tune", str(tmp_path / "data")]
     command += ["--out", str(tmp_path / "study"), "--router", "knn", "--router", "ridge", "--pool-sizes", "3"]
@@ -181,7 +184,10 @@ def test_an_interrupt_keeps_what_was_finished(tmp_path: Path, noisy: Dataset, jo
     journal = tmp_path / "study" / "journal.log"
     while child.poll() is None and not (journal.exists() and journal.read_bytes().count(b'"state":1') >= 3):
         time.sleep(0.05)
-    os.killpg(child.pid, signal.SIGINT)  # as a terminal does
+    if number == signal.SIGINT:
+        os.killpg(child.pid, number)  # as a terminal does
+    else:
+        child.send_signal(number)
     out, err = child.communicate()
     timer.cancel()
     assert child.returncode == 130, err

@@ -70,7 +70,18 @@ def test_a_file_takes_the_place_of_what_is_packaged(tmp_path: Path) -> None:
         ("[knn]\nn_neighbors = 5", "write a table such as"),
         ("n_neighbors = 5", "stands outside of a router's table"),
         ('[auto]\nrouter = { parts = ["knnn"] }', "unknown router 'knnn'"),
+        ("[knn]\nn_neighbors = { low = 1, high = 10000000000000000000000 }", "is no range"),
+        ("[knn]\nn_neighbors = { low = 5, high = 9, log = 'yes' }", "log = 'yes' is not true or false"),
+        ("[knn]\nn_neighbors = { low = 5, high = 9, none = 1 }", "none = 1 is not true or false"),
+        ("[knn]\nn_neighbors = { choices = [[5], [9]] }", "is no list of values"),
+        ("[knn]\nn_neighbors = { choices = [1979-05-27] }", "is no list of values"),
+        ("[knn]\nn_neighbors = { choices = [5, 5] }", "names a value twice"),
+        ("[knn]\nn_neighbors = { choices = [5, nan] }", "n_neighbors=nan is not int"),
+        ("[auto]\nrouter = { parts = [1, 2] }", "is no list of texts"),
+        ('[auto]\nrouter = { parts = ["knn"], always = 5 }', "always = 5 is not text"),
         ("[knn", "is no TOML"),
+        ("[knn]\nn_neighbors = " + "9" * 5000, "is no TOML"),
+        ("knn = " + "[" * 5000, "is no TOML"),
     ],
 )
 def test_a_space_that_is_wrong_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
@@ -78,6 +89,15 @@ def test_a_space_that_is_wrong_is_refused_in_one_line(tmp_path: Path, text: str,
     file.write_text(text)
     with pytest.raises(RecrouteError, match=message):
         read_space(["knn", "auto"], file)
+
+
+def test_a_file_of_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "space.toml"
+    file.write_bytes("[knn]\n# Nächste\n".encode("latin1"))
+    with pytest.raises(DataError, match="is no TOML: line 2 is not UTF-8; save it as UTF-8"):
+        read_space(["knn"], file)
+    file.write_bytes("[knn]\n# Nächste\nviews = false\n".encode("utf-8-sig"))  # as some editors save it
+    assert "views" not in read_space(["knn"], file).parameters["knn"]
 
 
 def test_a_baseline_has_nothing_to_search() -> None:

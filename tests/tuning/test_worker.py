@@ -16,22 +16,13 @@ from optuna.trial import TrialState
 
 from recroute.data import Dataset, Precomputed, write_dataset
 from recroute.tuning import read_space
+from recroute.tuning.life import DIED
 from recroute.tuning.space import Space
 from recroute.tuning.storage import open_storage
 from recroute.tuning.study import open_study, trial_table
+from recroute.tuning.trials import LOST, WORKER, is_finished
 from recroute.tuning.validation import Validation, make_validation
-from recroute.tuning.worker import LOST, WORKER, Job, _ask, is_finished, work
-
-
-@pytest.fixture(scope="module")
-def validation(planted: Dataset) -> Validation:
-    data = planted.take_instances(range(90))
-    return make_validation(data, metrics=["mean_score"], pool_sizes=[3], groups=["nested"], n_folds=3)
-
-
-@pytest.fixture(scope="module")
-def space(planted: Dataset) -> Space:
-    return read_space(["knn", "ridge"], dataset=planted)
+from recroute.tuning.worker import Job, _ask, work
 
 
 def new_study(folder: Path, space: Space, url: str | None = None) -> Study:
@@ -79,7 +70,7 @@ def test_the_trial_of_a_dead_worker_is_taken_over_with_its_parameters(
     second.set_user_attr(WORKER, {"host": "far away", "pid": 1, "started": "1", "at": 0})  # and long silent
     work(study, Job(space, validation, 4, seed=0))
     assert [study.trials[i].state for i in (0, 1)] == [TrialState.FAIL, TrialState.FAIL]
-    assert all(LOST in study.trials[i].user_attrs for i in (0, 1))
+    assert all(study.trials[i].user_attrs[LOST] == DIED for i in (0, 1))
     finished = [trial for trial in study.trials if is_finished(trial)]
     assert len(finished) == 4
     assert {"knn", "ridge"} <= {label for label, _, _ in tried(study)}
@@ -128,10 +119,15 @@ def test_no_pipeline_is_judged_twice_while_there_are_others(
     labels = [label for label, _, _ in tried(study)]
     assert len(set(labels)) >= 11
     work(study, Job(few, validation, 15, seed=0, prune=False))  # there are no fifteen
-    assert len(tried(study)) == 15
+    assert len(study.trials) == len(tried(study)) == 15  # a draw that was thrown away is no trial
     values = dict[str, float | None]()
-    for label, value, _ in tried(study):
+    for label, value, state in tried(study):
+        assert state == ("repeat" if label in values else "complete")
         assert values.setdefault(label, value) == value
+    table = trial_table(study)
+    repeat = table.filter(state="repeat").row(0, named=True)
+    assert repeat["outcome"].startswith("same pipeline as trial ")
+    assert repeat["place"] > max(table.filter(state="complete")["place"])
 
 
 def test_hyperparameters_that_the_data_do_not_take_are_a_finding(
