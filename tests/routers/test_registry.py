@@ -109,4 +109,4 @@ def test_routers_within_routers_without_an_end_are_refused(tmp_path: Path) -> No
 
 
 def test_numbers_of_numpy_are_settings() -> None:
-    assert rr.make_router("svd", n_factors=np.int64(3), reg=np.float32(0.5)).label == "svd(n_factors=3,reg=0.5)"
+    assert rr.make_router("svd", n_factors=np.int64(3), reg=np.float32(0.5)).label == "svd(reg=0.5,n_factors=3)"
