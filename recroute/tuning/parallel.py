@@ -11,8 +11,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -48,7 +48,7 @@ def run_trials(
         If the worker processes ended before that, by a defect or for want of memory.
     """
     job = replace(job, until=time.time() + timeout) if timeout is not None else job
-    with suppress(KeyboardInterrupt), _terminate_as_interrupt():
+    with suppress(KeyboardInterrupt):
         if n_jobs == 1:
             tell = _teller(job, progress)
             tell(study)
@@ -57,19 +57,6 @@ def run_trials(
         else:
             _watch(study, job, n_jobs, storage, _teller(job, progress))
     return _n_finished(study) >= job.n_trials
-
-
-@contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends the search as Ctrl-C does, unless somebody listens for it already."""
-    here = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    if here:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        if here:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _teller(job: Job, progress: Progress | None) -> Callable[[Study], None]:

@@ -128,7 +128,8 @@ def test_what_a_killed_worker_leaves_is_done_by_the_other(
     assert killed
 
 
-def test_workers_end_with_their_parent_and_leave_what_was_finished(tmp_path: Path, noisy: Dataset) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_their_parent_and_keep_what_was_finished(tmp_path: Path, noisy: Dataset, number: int) -> None:
     write_dataset(noisy, tmp_path / "data")
     command = [sys.executable, "-c", "from recroute.cli import main; main()", "tune", str(tmp_path / "data")]
     command += ["--out", str(tmp_path / "study"), "--router", "knn", "--router", "ridge", "--pool-sizes", "3"]
@@ -138,8 +139,8 @@ def test_workers_end_with_their_parent_and_leave_what_was_finished(tmp_path: Pat
     timer.start()
     while parent.poll() is None and len(workers_of(tmp_path / "study")) < 2:
         time.sleep(0.1)
-    parent.kill()
-    parent.wait()
+    parent.send_signal(number)
+    assert parent.wait() == (128 + number if number == signal.SIGTERM else -number)
     timer.cancel()
     workers = workers_of(tmp_path / "study")
     assert len(workers) == 2

@@ -172,8 +172,8 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, noisy: Dataset
     assert [file.name for file in (tmp_path / "study").iterdir()] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize(("jobs", "number"), [("1", signal.SIGINT), ("2", signal.SIGINT), ("2", signal.SIGTERM)])
-def test_an_interrupt_keeps_what_was_finished(tmp_path: Path, noisy: Dataset, jobs: str, number: int) -> None:
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_interrupt_keeps_what_was_finished(tmp_path: Path, noisy: Dataset, jobs: str) -> None:
     write_dataset(noisy, tmp_path / "data")
     command = [sys.executable, "-c", "from recroute.cli import main; main()", "tune", str(tmp_path / "data")]
     command += ["--out", str(tmp_path / "study"), "--router", "knn", "--router", "ridge", "--pool-sizes", "3"]
@@ -184,10 +184,7 @@ def test_an_interrupt_keeps_what_was_finished(tmp_path: Path, noisy: Dataset, jo
     journal = tmp_path / "study" / "journal.log"
     while child.poll() is None and not (journal.exists() and journal.read_bytes().count(b'"state":1') >= 3):
         time.sleep(0.05)
-    if number == signal.SIGINT:
-        os.killpg(child.pid, number)  # as a terminal does
-    else:
-        child.send_signal(number)
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does
     out, err = child.communicate()
     timer.cancel()
     assert child.returncode == 130, err
