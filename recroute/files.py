@@ -16,10 +16,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recroute.errors import RecrouteError
 from recroute.temporary import temporary_file
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -31,6 +34,17 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Write a value as JSON, see `to_json`. RecrouteError if that cannot be done."""
     write_text(path, f"{to_json(value, indent=1)}\n")
+
+
+def write_parquet(path: str | Path, table: pl.DataFrame) -> None:
+    """Write a table as parquet. RecrouteError if that cannot be done."""
+    from polars.exceptions import PolarsError
+
+    with new_file(Path(path)) as temporary:
+        try:
+            table.write_parquet(temporary, compression="zstd")
+        except PolarsError as error:  # what the system said is lost on the way
+            raise RecrouteError(f"{path} cannot be written: {error}; is the disk full?") from None
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
@@ -94,7 +108,8 @@ def new_file(path: Path) -> Iterator[Path]:
     except BrokenPipeError:  # whoever read it has gone
         raise
     except OSError as error:
-        raise RecrouteError(f"{path} cannot be written: {error.strerror or error}") from None
+        place = "standard output" if str(path) == "-" else path
+        raise RecrouteError(f"{place} cannot be written: {error.strerror or error}") from None
 
 
 def check_file(path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from recroute._version import __version__
@@ -55,12 +57,13 @@ def _root(
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     prepare_streams()
+    streams = sys.stdout, sys.stderr
     try:
         code = app(args=arguments or ["--help"], prog_name="recroute", standalone_mode=False)
     except SystemExit as left:
         if not isinstance(left.__context__, BrokenPipeError):  # which the printers of help and version turn into this
             raise
-        code = 0
+        code, (sys.stdout, sys.stderr) = 0, streams  # without the wrappers that hide what is left to be flushed
     except BaseException as error:  # noqa: BLE001  the last place before the interpreter; a panic of Rust is no Exception
         code = failed(error)
     if code == INTERRUPTED:  # typer's own answer to Ctrl-C, and ours to one that left a partial result

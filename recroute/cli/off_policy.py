@@ -69,7 +69,7 @@ def off_policy(
 
     Example: recroute off-policy logs.parquet --router my_router --router hierarchy
     """
-    check_places(json_path, inputs=(logs, dataset, reward_model, *router))
+    check_places(json_path, inputs=(logs, dataset, *map(Path, router)))
     routers = _routers(router)
     log = read_logs(logs)
     known = None if dataset is None else read_dataset(dataset)

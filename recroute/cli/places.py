@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -21,8 +20,8 @@ def check_places(
 ) -> None:
     """Refuse outputs that cannot be written, that are the same, or that an input would be lost to.
 
-    `folders` are new folders, each with the file by which an older one is known; `inputs` are paths, or names that
-    may be paths.
+    `folders` are new folders, each with the file by which an older one is known. `inputs` are paths; those that are
+    texts are routers, which may be files, but no folders.
     """
     folders = folders or {}
     written = [path for path in files if path is not None]
@@ -34,7 +33,7 @@ def check_places(
     for path in (*written, *folders):
         if not is_device(path) and known.setdefault(_key(path), path) is not path:
             raise RecrouteError(f"{path} is named for two outputs; name a place for each")
-    for source in [Path(name) for name in inputs if name is not None and os.path.exists(name)]:
+    for source in [Path(name) for name in inputs if name is not None and _is_there(name)]:
         for path in written:
             if _key(path) in map(_key, _files_of(source)) or _reads_all(source, path):
                 raise RecrouteError(
@@ -43,6 +42,10 @@ def check_places(
         for path in folders:
             if resolved(source).is_relative_to(resolved(path)):
                 raise RecrouteError(f"{path} is read by this command and would be replaced; name another folder")
+
+
+def _is_there(name: str | Path) -> bool:
+    return Path(name).is_file() if isinstance(name, str) else name.exists()
 
 
 def is_device(path: Path) -> bool:

@@ -38,6 +38,14 @@ class Screen(Console):
         self.quiet = True
         abandon(self.file)
 
+    def _write_buffer(self) -> None:
+        try:
+            super()._write_buffer()
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # which names no file
+            raise OSError(error.errno, error.strerror, "standard error" if self.stderr else "standard output") from None
+
     def _render_buffer(self, buffer: Iterable[Segment]) -> str:
         return super()._render_buffer(
             part if part.control else part._replace(text=visible(part.text)) for part in buffer

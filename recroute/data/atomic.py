@@ -36,6 +36,10 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
             if error.errno in FULL or str(temporary) in str(error.filename):
                 raise RecrouteError(f"{path} cannot be written: {error.strerror or error}") from None
             raise
+        except RecrouteError as error:
+            if str(temporary) in str(error):
+                raise RecrouteError(str(error).replace(str(temporary), str(path))) from None
+            raise
 
 
 def check_new_folder(path: Path, marker: str) -> None:

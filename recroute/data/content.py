@@ -22,7 +22,7 @@ from recroute.data.side_tables import check_instances, check_llms
 from recroute.data.stored_matrix import store_matrix, twice_message
 from recroute.data.vectors import as_vectors
 from recroute.errors import DataError
-from recroute.files import write_json
+from recroute.files import write_json, write_parquet
 
 ROWS_PER_GROUP = 1 << 20
 Progress = Callable[[int, int], None]
@@ -117,17 +117,17 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
         preferences = content.preferences
         if preferences is not None and preferences.height:
             Preferences.from_frame(preferences, instance_ids, llm_ids, "preferences")  # refuses unknown ids
-            preferences.write_parquet(folder / "preferences.parquet", compression="zstd")
+            write_parquet(folder / "preferences.parquet", preferences)
         elif n_records == 0:
             raise DataError(f"{content.card.get('name', path.name)} holds no score; nothing was written")
         if n_records == 0:  # the file by which a folder is known as a data set
-            Records.empty().write_parquet(folder / "records.parquet")
+            write_parquet(folder / "records.parquet", Records.empty())
         elif dense:
             store_matrix(folder, instance_ids, llm_ids)  # which finds pairs that stand twice
-        content.instances.write_parquet(folder / "instances.parquet", compression="zstd")
-        content.llms.write_parquet(folder / "llms.parquet", compression="zstd")
+        write_parquet(folder / "instances.parquet", content.instances)
+        write_parquet(folder / "llms.parquet", content.llms)
         if content.pools is not None:
-            content.pools.write_parquet(folder / "pools.parquet", compression="zstd")
+            write_parquet(folder / "pools.parquet", content.pools)
         if vectors is not None:
             np.savez_compressed(
                 folder / "embeddings.npz",

@@ -15,7 +15,7 @@ from recroute.data.swap import read_folder
 from recroute.errors import DataError
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.learning import LearningCurve
-from recroute.files import write_json
+from recroute.files import write_json, write_parquet
 
 RESULT, CONFIG, ENVIRONMENT, CHOICES = "result.json", "config.json", "environment.json", "choices.parquet"
 # a key that only the results of that verb have
@@ -47,7 +47,7 @@ def write_run(
         write_json(folder / CONFIG, asked)
         write_json(folder / ENVIRONMENT, info.get("environment", {}))
         if evaluation.choices is not None:
-            evaluation.choices.write_parquet(folder / CHOICES, compression="zstd")
+            write_parquet(folder / CHOICES, evaluation.choices)
         evaluation.write_json(folder / RESULT)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.errors import DataError, RouterError
+from recroute.files import write_parquet
 from recroute.routers.evidence import Evidence, EvidenceFiles
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Background:
 
         Arrays that the router holds itself are not written twice.
         """
-        self.prompts.write_parquet(folder / PROMPTS)
+        write_parquet(folder / PROMPTS, self.prompts)
         if with_prior:
             with suppress(DataError, RouterError):
                 self.prior().save(folder / PRIOR)
