@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from recroute.data.doctor import diagnose
     from recroute.data.feedback import Feedback, read_feedback
     from recroute.data.sources import simulate
-    from recroute.encoders import SentenceEncoder
+    from recroute.encoders import SentenceEncoder, register_encoder
     from recroute.errors import RecrouteError
     from recroute.evaluation import (
         Evaluation,
@@ -75,7 +75,7 @@ _HOMES = {
     "recroute.data.doctor": ("diagnose",),
     "recroute.data.feedback": ("Feedback", "read_feedback"),
     "recroute.data.sources": ("simulate",),
-    "recroute.encoders": ("SentenceEncoder",),
+    "recroute.encoders": ("SentenceEncoder", "register_encoder"),
     "recroute.errors": ("RecrouteError",),
     "recroute.evaluation": (
         "Evaluation",
@@ -148,6 +148,7 @@ __all__ = [
     "read_feedback",
     "read_logs",
     "read_run",
+    "register_encoder",
     "register_router",
     "router_card",
     "router_names",

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.arguments import as_index, checked
-from recroute.data.encoding import Encoder
+from recroute.data.encoding import Encoder, check_encoder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import Index, InteractionMatrix
 from recroute.data.preferences import Preferences, pair_table
@@ -79,6 +79,8 @@ class Dataset:
         object.__setattr__(self, "llms", check_llms(self.llms, f"the LLMs of {self.name}"))
         if (self.embeddings is None) != (self.encoder is None):
             raise DataError(f"{self.name}: embeddings and their encoder go together; give both or neither")
+        if self.encoder is not None:
+            check_encoder(self.encoder, self.name)
         if self.embeddings is not None:
             found = as_vectors(self.embeddings, f"the embeddings of {self.name}", self._instance_name)
             if len(found) != n:
@@ -232,7 +234,7 @@ class Dataset:
         return self if len(kept) == self.n_llms else self.take_llms(kept)
 
     def with_embeddings(self, embeddings: NDArray[np.float32], encoder: Encoder) -> Dataset:
-        """The data set with these vectors f32 (n, d), made by `encoder`."""
+        """The data set with these vectors f32 (n, d), made by `encoder`, which encodes new prompts too."""
         found = replace(self, embeddings=embeddings, encoder=encoder)
         known = ("instance_ids", "llm_ids", "tasks", "_task_means")  # the same instances and LLMs
         vars(found).update({name: vars(self)[name] for name in known if name in vars(self)})

@@ -1,18 +1,25 @@
 """What turns a prompt into a vector, as data sets and routers see it."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.errors import RouterError
+from recroute.data.vectors import as_vectors
+from recroute.errors import DataError, RouterError
 
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Text to vector. `name` identifies the space: vectors of equal names can be compared."""
+    """Text to vector. `name` identifies the space: vectors of equal names can be compared.
+
+    One whose vectors anybody can make again from the prompts, as those of TF-IDF, may have `of_prompts = True`:
+    they are no part of the data, and `write_dataset` leaves them out.
+    """
 
     @property
     def name(self) -> str: ...
@@ -52,3 +59,76 @@ class Named(Precomputed):
     @property
     def name(self) -> str:
         return self.source
+
+
+@dataclass(frozen=True)
+class JointEncoder:
+    """The vectors of several encoders, one after the other: the main one first.
+
+    Parameters
+    ----------
+    parts : tuple of Encoder
+    widths : tuple of int
+        Dimensions of each.
+    """
+
+    parts: tuple[Encoder, ...]
+    widths: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        return "+".join(part.name for part in self.parts)
+
+    def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors f32 (b, d)."""
+        return np.hstack([encode_texts(part, prompts) for part in self.parts])
+
+    def columns(self, name: str) -> slice | None:
+        """Where the vectors of the part called `name` stand; None if it is no part."""
+        ends = np.cumsum(self.widths)
+        for part, end, width in zip(self.parts, ends.tolist(), self.widths, strict=True):
+            if part.name == name:
+                return slice(end - width, end)
+            if isinstance(part, JointEncoder) and (inner := part.columns(name)) is not None:
+                return slice(end - width + inner.start, end - width + inner.stop)
+        return None
+
+
+def encode_texts(encoder: Encoder, prompts: Sequence[str]) -> NDArray[np.float32]:
+    """Vectors f32 (b, d) of prompts; RouterError unless the encoder gives one of finite numbers for each."""
+    vectors = as_vectors(encoder.encode(prompts), f"the vectors of {type(encoder).__name__}", error=RouterError)
+    if len(vectors) != len(prompts):
+        raise RouterError(f"encoder {encoder.name!r} gives {len(vectors)} vectors for {len(prompts)} prompts; mend it")
+    return vectors
+
+
+def check_encoder(encoder: Any, source: str) -> None:
+    """Raise DataError unless it has what an encoder has."""
+    name = getattr(encoder, "name", None)
+    if isinstance(encoder, type) or not isinstance(name, str) or not callable(getattr(encoder, "encode", None)):
+        raise DataError(
+            f"the encoder of {source} is {type(encoder).__name__}, which lacks a name or encode(); give an object with "
+            "`name`, a text (equal names mean equal vectors), and `encode(prompts)`, which gives vectors f32 (b, d)"
+        )
+
+
+def given_vectors(
+    encoder: Encoder, vectors: NDArray[np.float32], source: str
+) -> tuple[NDArray[np.float32] | None, str]:
+    """Of a data set's vectors f32 (n, d) those that came with it, and what made them; None where all follow from texts.
+
+    Raises DataError if an encoder made them that a dataset folder cannot hold.
+    """
+    parts = encoder.parts if isinstance(encoder, JointEncoder) else (encoder,)
+    given = [part for part in parts if not getattr(part, "of_prompts", False)]
+    if not given:
+        return None, ""
+    first = given[0]
+    if len(given) > 1 or not isinstance(first, Precomputed):
+        raise DataError(
+            f"the vectors of {source} are by the encoder {first.name!r} ({type(first).__name__}), which a dataset "
+            "folder cannot hold, so that new prompts would get none; to keep the vectors alone, write "
+            f"dataset.with_embeddings(dataset.embeddings, recroute.data.Precomputed({first.name!r}))"
+        )
+    columns = encoder.columns(first.name) if isinstance(encoder, JointEncoder) else None
+    return vectors if columns is None else vectors[:, columns], first.source

@@ -18,7 +18,7 @@ from recroute.data.cells import row_blocks
 from recroute.data.content import Block, Content, write_content
 from recroute.data.costs import cost_column
 from recroute.data.dataset import Dataset, with_task
-from recroute.data.encoding import Precomputed
+from recroute.data.encoding import Precomputed, given_vectors
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.parquet_matrix import NotPlainError, TwiceError, distinct_ids, read_matrix
@@ -121,9 +121,13 @@ def read_records(path: Path) -> pl.DataFrame:
 def write_dataset(dataset: Dataset, path: str | Path) -> None:
     """Write a dataset folder; an older one of the same place is replaced whole, or not at all.
 
-    Only precomputed embeddings are written: vectors fitted on one split are no part of the data.
+    Embeddings are written as vectors without their encoder; those that follow from the prompts, such as TF-IDF or a
+    sentence encoder's, are no part of the data and are not written. Raises DataError for vectors by any other encoder.
     """
-    precomputed = isinstance(dataset.encoder, Precomputed)
+    vectors: NDArray[np.float32] | None = None
+    source = ""
+    if dataset.encoder is not None and dataset.embeddings is not None:
+        vectors, source = given_vectors(dataset.encoder, dataset.embeddings, dataset.name)
     write_content(
         Content(
             instances=dataset.instances,
@@ -131,8 +135,8 @@ def write_dataset(dataset: Dataset, path: str | Path) -> None:
             blocks=_blocks(dataset.interactions),
             n_rows=dataset.interactions.n_observed,
             distinct=True,
-            embeddings=dataset.embeddings if precomputed else None,
-            encoder=dataset.encoder.source if isinstance(dataset.encoder, Precomputed) else "",
+            embeddings=vectors,
+            encoder=source,
             pools=dataset.pools,
             preferences=_pairs(dataset),
             card=dataset.card,

@@ -2,6 +2,7 @@
 
 from recroute.encoders.choose import ENCODERS, encode_dataset, fit_encoder, main_encoder, view_encoder
 from recroute.encoders.joint import JointEncoder, encode_texts, vectors_of
+from recroute.encoders.registry import register_encoder
 from recroute.encoders.sentence import SentenceEncoder
 from recroute.encoders.surface import SurfaceEncoder
 from recroute.encoders.tfidf import TfidfEncoder
@@ -16,6 +17,7 @@ __all__ = [
     "encode_texts",
     "fit_encoder",
     "main_encoder",
+    "register_encoder",
     "vectors_of",
     "view_encoder",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recroute.data import Dataset, Encoder, Precomputed
+from recroute.data import Dataset, Encoder
 from recroute.encoders.joint import JointEncoder, vectors_of
 from recroute.encoders.sentence import SentenceEncoder
 from recroute.encoders.sentence_model import Progress
@@ -14,6 +14,7 @@ from recroute.errors import DataError, UnknownNameError
 
 ENCODERS = ("auto", "precomputed", "tfidf")
 SENTENCE = "sentence:"  # and a model
+ADDED = (TfidfEncoder, SurfaceEncoder)  # views of the prompts beside the vectors of a data set, fitted on train
 
 
 def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
@@ -24,8 +25,9 @@ def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
     train : Dataset
         Only its prompts are used to fit.
     kind : {"auto", "precomputed", "tfidf", "sentence:MODEL"}
-        "auto" takes the vectors the data set came with and adds TF-IDF and surface features where there are
-        prompts; "tfidf" does without the vectors, "precomputed" without the prompts. "sentence:MODEL" has a
+        "auto" takes the vectors the data set came with or was given, with the encoder that made them, and adds TF-IDF
+        and surface features where there are prompts; "tfidf" does without the vectors, "precomputed" without the
+        prompts. "sentence:MODEL" has a
         `SentenceEncoder` in the place of the vectors. Routers read the first of these views unless their
         hyperparameter `views` says "all".
 
@@ -48,14 +50,14 @@ def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
     else:
         vectors = _own_vectors(train.encoder)
     if kind == "precomputed" and vectors is None:
-        raise DataError(f"{train.name} has no embeddings.npz; use --encoder tfidf")
+        raise DataError(f"{train.name} has no vectors (embeddings.npz); use --encoder tfidf")
     if kind == "tfidf" and train.prompts is None:
         raise DataError(f"{train.name} has no prompts to fit TF-IDF on; add a prompt column to instances.parquet")
     if vectors is not None and (kind == "precomputed" or train.prompts is None):
         return vectors
     if train.prompts is None:
         return None
-    parts: list[Encoder] = [TfidfEncoder.fit(train.prompts), SurfaceEncoder.fit(train.prompts)]
+    parts: list[Encoder] = [added.fit(train.prompts) for added in ADDED]
     if vectors is not None and kind != "tfidf":
         parts.insert(0, vectors)
     one = train.take_instances(np.arange(1))
@@ -118,11 +120,11 @@ def view_encoder(encoder: Encoder, views: str) -> Encoder:
 
 
 def _own_vectors(encoder: Encoder | None) -> Encoder | None:
-    """The vectors that a data set came with or was given, also where views were added to them."""
-    if encoder is None:
-        return None
-    first = main_encoder(encoder)
-    return first if isinstance(first, Precomputed | SentenceEncoder) else None
+    """What made the vectors that a data set came with or was given, without the views that `fit_encoder` added."""
+    if not isinstance(encoder, JointEncoder) or tuple(map(type, encoder.parts[-2:])) != ADDED:
+        return encoder
+    given, widths = encoder.parts[:-2], encoder.widths[:-2]
+    return JointEncoder(given, widths) if len(given) > 1 else next(iter(given), None)
 
 
 def _sentence_model(kind: str) -> str | None:

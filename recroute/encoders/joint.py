@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, Encoder
-from recroute.data.vectors import as_vectors
+from recroute.data.encoding import JointEncoder, encode_texts
 from recroute.errors import RouterError
 
-
-@dataclass(frozen=True)
-class JointEncoder:
-    """The vectors of several encoders, one after the other: the main one first.
-
-    Parameters
-    ----------
-    parts : tuple of Encoder
-    widths : tuple of int
-        Dimensions of each.
-    """
-
-    parts: tuple[Encoder, ...]
-    widths: tuple[int, ...]
-
-    @property
-    def name(self) -> str:
-        return "+".join(part.name for part in self.parts)
-
-    def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors f32 (b, d)."""
-        return np.hstack([encode_texts(part, prompts) for part in self.parts])
-
-    def columns(self, name: str) -> slice | None:
-        """Where the vectors of the part called `name` stand; None if it is no part."""
-        ends = np.cumsum(self.widths)
-        for part, end, width in zip(self.parts, ends, self.widths, strict=True):
-            if part.name == name:
-                return slice(int(end - width), int(end))
-        return None
+__all__ = ["JointEncoder", "encode_texts", "vectors_of"]
 
 
 def vectors_of(dataset: Dataset, encoder: Encoder) -> NDArray[np.float32]:
@@ -63,11 +31,3 @@ def vectors_of(dataset: Dataset, encoder: Encoder) -> NDArray[np.float32]:
     if dataset.prompts is None:
         raise RouterError(f"{dataset.name} has no prompts to encode, and no vectors of {encoder.name}; add either")
     return encode_texts(encoder, dataset.prompts)
-
-
-def encode_texts(encoder: Encoder, prompts: Sequence[str]) -> NDArray[np.float32]:
-    """Vectors f32 (b, d) of prompts; RouterError unless the encoder gives one of finite numbers for each."""
-    vectors = as_vectors(encoder.encode(prompts), f"the vectors of encoder {encoder.name!r}", error=RouterError)
-    if len(vectors) != len(prompts):
-        raise RouterError(f"encoder {encoder.name!r} gives {len(vectors)} vectors for {len(prompts)} prompts; mend it")
-    return vectors

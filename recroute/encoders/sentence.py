@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -41,6 +41,8 @@ class SentenceEncoder:
     alone : bool
         Whether the folder may hold nothing else, as in a router's folder.
     """
+
+    of_prompts: ClassVar[bool] = True
 
     label: str
     folder: Path

@@ -6,31 +6,33 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Encoder, Precomputed
+from recroute.data.encoding import Named
 from recroute.encoders.joint import JointEncoder
+from recroute.encoders.registry import REGISTRY, check_savable, kind_of
 from recroute.encoders.sentence import SentenceEncoder
-from recroute.encoders.surface import SurfaceEncoder
-from recroute.encoders.tfidf import TfidfEncoder
+from recroute.errors import RouterError
 
 Arrays = dict[str, NDArray[Any]]
 FOLDER = "encoder"  # of a sentence encoder's files, in the router's
-WITH_ARRAYS: dict[str, Any] = {"tfidf": TfidfEncoder, "surface": SurfaceEncoder}
 
 
 def describe_encoder(encoder: Encoder | None) -> dict[str, Any] | None:
-    """Kind, name and source of an encoder, and its parts if it has several."""
+    """Kind, name and source of an encoder, and its parts if it has several; RouterError if it cannot be saved."""
     if encoder is None:
         return None
+    check_savable(encoder)
     if isinstance(encoder, JointEncoder):
         parts = [describe_encoder(part) for part in encoder.parts]
         return {"kind": "joint", "name": encoder.name, "source": "", "parts": parts, "widths": list(encoder.widths)}
     if isinstance(encoder, SentenceEncoder):
         return {"kind": "sentence", "name": encoder.name, "source": encoder.label, **encoder.facts()}
-    source = encoder.source if isinstance(encoder, Precomputed) else ""
-    kinds = [kind for kind, cls in WITH_ARRAYS.items() if isinstance(encoder, cls)] or ["precomputed"]
-    return {"kind": kinds[0], "name": encoder.name, "source": source}
+    if isinstance(encoder, Precomputed):
+        return {"kind": "precomputed", "name": encoder.name, "source": encoder.source}
+    return {"kind": kind_of(encoder), "name": encoder.name, "source": ""}
 
 
 def encoder_state(encoder: Encoder | None) -> Arrays:
@@ -38,7 +40,14 @@ def encoder_state(encoder: Encoder | None) -> Arrays:
     if isinstance(encoder, JointEncoder):
         parts = enumerate(encoder.parts)
         return {f"{i}.{name}": array for i, part in parts for name, array in encoder_state(part).items()}
-    return encoder.state() if isinstance(encoder, TfidfEncoder | SurfaceEncoder) else {}
+    if encoder is None or kind_of(encoder) is None:
+        return {}
+    state: Any = encoder
+    arrays = {name: np.asarray(array) for name, array in state.state().items()}
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise RouterError(f"{name!r} in the state of encoder {encoder.name!r} holds objects; give plain arrays")
+    return arrays
 
 
 def write_encoder_files(encoder: Encoder | None, folder: Path) -> None:
@@ -68,10 +77,21 @@ def restore_encoder(
             parts.append(restore_encoder(part, own, folder))
         return JointEncoder(tuple(part for part in parts if part is not None), tuple(description["widths"]))
     if kind == "precomputed":
-        return Precomputed(description["source"])
+        source = description["source"]
+        return Named(source) if description["name"] == source else Precomputed(source)
     if kind == "sentence":
         sentence = SentenceEncoder(description["source"], folder / FOLDER, description["files"], alone=True)
         sentence.check()
         return sentence
-    found: Encoder = WITH_ARRAYS[kind].from_state(arrays)
+    if kind not in REGISTRY.names():
+        raise RouterError(
+            f"{folder} was fitted with the encoder {kind!r}, which is not registered here; import the module that does "
+            "it, or install its package"
+        )
+    found: Encoder = REGISTRY.get(kind).from_state(arrays)
+    if kind not in REGISTRY.built_in and found.name != description["name"]:
+        raise RouterError(
+            f"the encoder {kind!r} of {folder} comes back as {found.name!r} and was {description['name']!r}; it is of "
+            "another version, or its state() lacks something"
+        )
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,9 @@ class SurfaceEncoder:
     mean, deviation : f32 (d,)
         Of the raw features over the training prompts.
     """
+
+    kind: ClassVar[str] = "surface"
+    of_prompts: ClassVar[bool] = True
 
     def __init__(self, mean: NDArray[np.float32], deviation: NDArray[np.float32]) -> None:
         self.mean = mean

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,9 @@ class TfidfEncoder:
     -----
     A prompt that shares no term with the training prompts becomes the zero vector.
     """
+
+    kind: ClassVar[str] = "tfidf"
+    of_prompts: ClassVar[bool] = True
 
     def __init__(self, vocabulary: NDArray[np.str_], idf: NDArray[np.float32], components: NDArray[np.float32]) -> None:
         self.vocabulary = vocabulary

@@ -17,6 +17,7 @@ from recroute.data.atomic import new_folder
 from recroute.data.digest import sha256
 from recroute.data.swap import read_folder
 from recroute.encoders import SentenceEncoder, main_encoder
+from recroute.encoders.registry import is_savable
 from recroute.encoders.storage import describe_encoder, encoder_state, restore_encoder, write_encoder_files
 from recroute.errors import RouterError
 from recroute.files import write_json, write_text
@@ -43,7 +44,7 @@ def save_router(router: Router, path: str | Path, card: str | None = None) -> No
     Raises
     ------
     RouterError
-        If the router is not fitted, or its sentence encoder is not what it was then.
+        If the router is not fitted, its sentence encoder is not what it was then, or its encoder cannot be saved.
     RecrouteError
         If `path` is something else than a router's folder.
     """
@@ -118,11 +119,12 @@ def _read_router(path: Path) -> Router:
 
 
 def _read_by(router: Router) -> Encoder | None:
-    """The router's encoder; none where it is a sentence encoder, of many megabytes, that the router never asks."""
+    """The router's encoder; none where the router never asks it, and it has many megabytes or cannot be saved."""
     encoder = router.encoder_
-    if encoder is not None and router.needs != "text" and isinstance(main_encoder(encoder), SentenceEncoder):
-        return None
-    return encoder
+    if encoder is None or router.needs == "text":
+        return encoder
+    spared = isinstance(main_encoder(encoder), SentenceEncoder) or not is_savable(encoder)
+    return None if spared else encoder
 
 
 def _read_description(path: Path) -> dict[str, Any]:

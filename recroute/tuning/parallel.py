@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import io
 import os
 import pickle
 import signal
@@ -21,6 +22,8 @@ import optuna
 from optuna.study import Study
 
 from recroute import memo
+from recroute.data import Encoder
+from recroute.data.encoding import Named
 from recroute.errors import DataError, RecrouteError, RouterError
 from recroute.tuning.choose import best_so_far
 from recroute.tuning.life import take_over
@@ -97,12 +100,27 @@ def _watch(study: Study, job: Job, n_jobs: int, storage: str | None, tell: Calla
 def _order(storage: str | None, study: Study, job: Job) -> bytes:
     """What a worker process has to know."""
     try:
-        return pickle.dumps((storage, _journal(study), study.study_name, job))
+        return _pickled((storage, _journal(study), study.study_name, job))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise DataError(
             f"worker processes cannot be given this data set ({error}); define what is in it at the top of a module, "
             "or run with one job"
         ) from None
+
+
+class _Pickler(pickle.Pickler):
+    """A pickler for what workers may not be able to import: of a user's encoder only the name, for all is encoded."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        is_encoder = isinstance(obj, Encoder) and not isinstance(obj, type)
+        ours = type(obj).__module__.startswith("recroute.")
+        return (Named, (obj.name,)) if is_encoder and not ours else NotImplemented
+
+
+def _pickled(order: Any) -> bytes:
+    buffer = io.BytesIO()
+    _Pickler(buffer).dump(order)
+    return buffer.getvalue()
 
 
 def _explain(codes: list[int], errors: list[str]) -> None:

@@ -13,6 +13,7 @@ from optuna.study import Study, StudyDirection
 from recroute.arguments import as_texts, as_whole_number, as_whole_numbers, checked
 from recroute.data import Dataset
 from recroute.encoders import encode_dataset
+from recroute.encoders.registry import check_savable
 from recroute.errors import DataError
 from recroute.evaluation import Evaluation, prepare_split, router_card, scale
 from recroute.evaluation.run import POOL_SIZES
@@ -135,6 +136,8 @@ def tune(
     }
     known = identity(parts, searched, settings)
     folder.check(known)  # before the work of making folds
+    if dataset.encoder is not None and encoder in ("auto", "precomputed"):
+        check_savable(dataset.encoder)  # the study's router is saved
     dataset = encode_dataset(dataset, encoder)
     validation = make_validation(
         _learned_from(dataset, parts),

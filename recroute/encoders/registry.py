@@ -1,0 +1,88 @@
+"""Encoders that a router's folder can hold as arrays: ours, and those of users."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from recroute.data import Encoder, Precomputed
+from recroute.encoders.joint import JointEncoder
+from recroute.encoders.sentence import SentenceEncoder
+from recroute.errors import RouterError
+from recroute.registry import Registry
+
+REGISTRY = Registry(
+    "encoder",
+    "recroute.encoders",
+    {"tfidf": "recroute.encoders.tfidf:TfidfEncoder", "surface": "recroute.encoders.surface:SurfaceEncoder"},
+)
+NEEDED = ("name", "encode", "state", "from_state")
+C = TypeVar("C", bound=type)
+
+
+def register_encoder(cls: C) -> C:
+    """Make an encoder of one's own known by its `kind`, so that routers fitted with it can be saved and loaded.
+
+    It holds for as long as the process lives; use it as a decorator. A package names its encoders under the entry point
+    `recroute.encoders` instead, which every process sees.
+
+    Parameters
+    ----------
+    cls : class
+        With what every encoder has, `name` (a text: equal names mean equal vectors) and `encode(prompts)`, which gives
+        f32 (b, d); and with `kind` (class attribute, a word of letters, digits and underscores), `state()`, a dict of
+        arrays without objects, and the class method `from_state(arrays)`, which makes the same encoder of them.
+
+    Raises
+    ------
+    RouterError
+        If one of these is missing, or the kind is that of an encoder of recroute or of an installed package.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> @register_encoder
+    ... class Lengths:
+    ...     kind = name = "lengths"
+    ...     def encode(self, prompts):
+    ...         return np.array([[len(prompt)] for prompt in prompts], dtype=np.float32)
+    ...     def state(self):
+    ...         return {}
+    ...     @classmethod
+    ...     def from_state(cls, arrays):
+    ...         return cls()
+    """
+    kind = getattr(cls, "kind", None)
+    if not (isinstance(kind, str) and kind.isidentifier()):
+        raise RouterError(f'{cls!r:.80} has the kind {kind!r:.40}; give the class a kind such as "my_encoder"')
+    if lacking := [name for name in NEEDED if not hasattr(cls, name)]:
+        raise RouterError(f"encoder {kind!r} lacks {', '.join(lacking)}; see help(recroute.register_encoder)")
+    if kind in REGISTRY.places or kind in ("joint", "precomputed", "sentence"):
+        raise RouterError(f"{kind!r} is what another encoder is called; give {cls.__name__} another kind")
+    REGISTRY.add(kind, cls)
+    return cls
+
+
+def kind_of(encoder: Any) -> str | None:
+    """The kind under which the encoder's class is registered; None if it is not."""
+    kind = getattr(type(encoder), "kind", None)
+    known = isinstance(kind, str) and kind in REGISTRY.names() and REGISTRY.get(kind) is type(encoder)
+    return kind if known else None
+
+
+def is_savable(encoder: Encoder) -> bool:
+    """Whether a router's folder can hold the encoder."""
+    if isinstance(encoder, JointEncoder):
+        return all(is_savable(part) for part in encoder.parts)
+    return isinstance(encoder, Precomputed | SentenceEncoder) or kind_of(encoder) is not None
+
+
+def check_savable(encoder: Encoder) -> None:
+    """Raise RouterError if a router's folder cannot hold the encoder."""
+    parts = encoder.parts if isinstance(encoder, JointEncoder) else (encoder,)
+    for part in parts:
+        if not is_savable(part):
+            name = type(part).__name__
+            raise RouterError(
+                f"the encoder {part.name!r} ({name}) cannot be saved with a router; give {name} a kind, state() and "
+                "from_state(arrays) and register it (see help(recroute.register_encoder)), or fit with encoder='tfidf'"
+            )
