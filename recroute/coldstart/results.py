@@ -9,7 +9,7 @@ import polars as pl
 
 from recroute.data import Dataset, Records
 from recroute.data.folder import read_records
-from recroute.data.records import require_columns, text_column
+from recroute.data.schema import require_columns, text_column
 from recroute.data.sources import import_dataset
 from recroute.data.sources.lm_eval import NAME
 from recroute.errors import DataError

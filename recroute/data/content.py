@@ -17,8 +17,8 @@ from recroute.data.atomic import new_folder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import is_dense
 from recroute.data.preferences import Preferences
-from recroute.data.records import LARGEST, Records
-from recroute.data.side_tables import check_instances, check_llms
+from recroute.data.records import Records
+from recroute.data.schema import INSTANCES, LARGEST, LLMS, RECORDS, check_columns
 from recroute.data.stored_matrix import store_matrix, twice_message
 from recroute.data.vectors import as_vectors
 from recroute.errors import DataError
@@ -99,13 +99,13 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
     ------
     DataError
         For ids that stand twice or are empty, a score outside [0, 1], a negative cost, a pair (instance, LLM)
-        that stands twice, what `check_instances`, `check_llms` and `as_vectors` refuse, and where neither a score nor a
+        that stands twice, what `check_columns` and `as_vectors` refuse, and where neither a score nor a
         preference is left.
     """
     instance_ids = _checked_ids(content.instances, "instance")
     llm_ids = _checked_ids(content.llms, "llm")
-    check_instances(content.instances, "the table of instances")
-    check_llms(content.llms, "the table of LLMs")
+    check_columns(content.instances, INSTANCES, "the table of instances")
+    check_columns(content.llms, LLMS, "the table of LLMs")
     vectors = content.embeddings
     if vectors is not None:
         checked = as_vectors(vectors, "the embeddings", lambda row: f"instance {instance_ids.ids[row]!r}")
@@ -184,7 +184,7 @@ def _refuse_values(block: Block, instances: IdMap, llms: IdMap, scaling: str) ->
         bad = (block.cost < 0) | (block.cost > LARGEST)
         if bad.any():
             row, pair = where(bad)
-            raise DataError(f"cost {block.cost[row]:g} for {pair} is not a finite USD amount >= 0; mend it")
+            raise DataError(f"cost {block.cost[row]:g} for {pair} {RECORDS['cost'].outside}")
 
 
 def _refuse_twice(keys: list[NDArray[np.int64]], instances: IdMap, llms: IdMap) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from recroute.data.records import number_column, require_columns, text_column
+from recroute.data.schema import number_column, require_columns, text_column
 from recroute.errors import DataError
 
 PRICES = "prices"

@@ -17,12 +17,12 @@ from recroute.data.encoding import Encoder, check_encoder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import Index, InteractionMatrix
 from recroute.data.preferences import Preferences, pair_table
-from recroute.data.records import Records, as_table
-from recroute.data.side_tables import check_instances, check_llms
+from recroute.data.records import Records
+from recroute.data.schema import INSTANCES, LLMS, check_columns
 from recroute.data.vectors import as_vectors
 from recroute.errors import DataError, UnknownNameError
 
-CHECKS = {"instance_id": check_instances, "llm_id": check_llms}
+SCHEMAS = {"instance_id": INSTANCES, "llm_id": LLMS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +75,8 @@ class Dataset:
         self.interactions.check_scores()
         if self.preferences is not None and not self.preferences.fit(n, m):
             raise DataError(f"{self.name}: preferences about instances or LLMs beyond the tables of {n} and {m}")
-        object.__setattr__(self, "instances", check_instances(self.instances, f"the instances of {self.name}"))
-        object.__setattr__(self, "llms", check_llms(self.llms, f"the LLMs of {self.name}"))
+        object.__setattr__(self, "instances", check_columns(self.instances, INSTANCES, f"the instances of {self.name}"))
+        object.__setattr__(self, "llms", check_columns(self.llms, LLMS, f"the LLMs of {self.name}"))
         if (self.embeddings is None) != (self.encoder is None):
             raise DataError(f"{self.name}: embeddings and their encoder go together; give both or neither")
         if self.encoder is not None:
@@ -265,7 +265,7 @@ def _table(frame: Any, id_column: str) -> pl.DataFrame | None:
     if frame is None:
         return None
     source = f"the table of {id_column.removesuffix('_id')}s"
-    return CHECKS[id_column](as_table(frame, source), source)
+    return check_columns(frame, SCHEMAS[id_column], source)
 
 
 def _side_tables(

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from recroute.arguments import checked
 from recroute.data.folder import read_records
 from recroute.data.preferences import PAIR_COLUMNS, pair_table
-from recroute.data.records import ID_COLUMNS, Records, as_table, text_column
+from recroute.data.records import Records
+from recroute.data.schema import ID_COLUMNS, as_table, text_column
 from recroute.errors import DataError
 
 RECORDS, PREFERENCES = "records.jsonl", "preferences.jsonl"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,17 +17,17 @@ from recroute.data.content import Block, Content, write_content
 from recroute.data.costs import cost_column
 from recroute.data.dataset import Dataset, with_task
 from recroute.data.encoding import Precomputed, given_vectors
+from recroute.data.files import read_json
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.parquet_matrix import NotPlainError, TwiceError, distinct_ids, read_matrix
-from recroute.data.records import Records, require_columns, text_column
-from recroute.data.side_tables import check_instances, check_llms
+from recroute.data.reading import SUFFIXES, is_there, read_table, reading
+from recroute.data.records import Records
+from recroute.data.schema import INSTANCES, LLMS, POOLS, PREFERENCES, Schema, check_columns
 from recroute.data.stored_matrix import stored_matrix
 from recroute.data.swap import read_folder
 from recroute.errors import DataError
-
-SUFFIXES = (".parquet", ".csv", ".jsonl")
-CHECKS = {"instances": check_instances, "llms": check_llms}  # preferences are checked by `pair_table`
+from recroute.npz import read_npz
 
 
 @checked
@@ -56,21 +54,21 @@ def read_dataset(path: str | Path, *, cost: str | None = None) -> Dataset:
 
 def _read_dataset(path: Path, cost: str | None) -> Dataset:
     if path.is_file():
-        table, more = _with_cost(_read_table(path), cost, path.name, None, None)
+        table, more = _with_cost(read_table(path), cost, path.name, None, None)
         return Dataset.from_records(Records(table, path.name), name=path.stem, card=more)
     if not path.is_dir():
-        raise DataError(f"no data set at {path}; name a dataset folder or a records file ({', '.join(SUFFIXES)})")
-    preferences = _read_side_table(path / "preferences.parquet", "instance_id")
-    if preferences is None and not (path / "records.parquet").is_file():
+        what = f"no data set at {path}" if not path.exists() else f"{path} is neither a folder nor a regular file"
+        raise DataError(f"{what}; name a dataset folder or a records file ({', '.join(SUFFIXES)})")
+    preferences = _read_side_table(path / "preferences.parquet", PREFERENCES)
+    if preferences is None and not is_there(path / "records.parquet"):
         raise DataError(f"{path} has no records.parquet; a dataset folder needs one")
     card = _read_card(path / "card.json")
     dataset = _read_records_folder(path, card, preferences, cost)
-    if (path / "embeddings.npz").is_file():
+    if is_there(path / "embeddings.npz"):
         vectors, source = _read_embeddings(path / "embeddings.npz", dataset.instance_ids)
         dataset = dataset.with_embeddings(vectors, Precomputed(source))
-    if (path / "pools.parquet").is_file():
-        dataset = replace(dataset, pools=_read_pools(path / "pools.parquet"))
-    return dataset
+    pools = _read_side_table(path / "pools.parquet", POOLS)
+    return dataset if pools is None else replace(dataset, pools=pools)
 
 
 def _read_records_folder(
@@ -81,10 +79,11 @@ def _read_records_folder(
     The matrix is mapped or read by row group where that can be done, else read and checked.
     """
     file, name = path / "records.parquet", str(card.get("name", path.name))
-    instances = _read_side_table(path / "instances.parquet", "instance_id")
-    llms = _read_side_table(path / "llms.parquet", "llm_id")
+    instances = _read_side_table(path / "instances.parquet", INSTANCES)
+    llms = _read_side_table(path / "llms.parquet", LLMS)
     try:
-        if cost is not None or (preferences is not None and (instances is None or llms is None)):
+        both = preferences is not None and (instances is None or llms is None)
+        if cost is not None or both or not is_there(file):
             raise NotPlainError  # costs are to be made; or ids are those of the records and of the preferences
         instance_ids, llm_ids = (
             distinct_ids(file, column) if table is None else IdMap(tuple(table[column].to_list()), column[:-3])
@@ -93,8 +92,8 @@ def _read_records_folder(
         matrix = stored_matrix(path, instance_ids, llm_ids) or read_matrix(file, instance_ids, llm_ids)
     except (NotPlainError, TwiceError):
         table = None
-        if preferences is None or file.is_file():  # beside preferences, records may be missing or empty
-            table = _read_table(file)
+        if preferences is None or is_there(file):  # beside preferences, records may be missing or empty
+            table = read_table(file)
         more: dict[str, str] = {}
         records = None
         if table is not None and not (preferences is not None and table.is_empty()):
@@ -114,7 +113,7 @@ def _read_records_folder(
 
 def read_records(path: Path) -> pl.DataFrame:
     """The table of records as it is on disk, unchecked."""
-    return _read_table(path / "records.parquet" if path.is_dir() else path)
+    return read_table(path / "records.parquet" if path.is_dir() else path)
 
 
 @checked
@@ -167,42 +166,18 @@ def _with_cost(
     return (table, {}) if cost is None else cost_column(table, cost, source, instances, llms)
 
 
-def _read_table(path: Path) -> pl.DataFrame:
-    readers = {
-        # text columns stay text: ids such as 007 are names, not numbers
-        ".csv": lambda: pl.read_csv(path, infer_schema=False),
-        ".jsonl": lambda: pl.read_ndjson(path, infer_schema_length=None),
-        ".parquet": lambda: pl.read_parquet(path, glob=False),
-    }
-    if path.suffix not in readers:
-        raise DataError(f"{path.name} ends in {path.suffix or 'nothing'!r}; records are {', '.join(SUFFIXES)}")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is an empty file; records need a header and at least one row")
-    try:
-        return readers[path.suffix]()
-    except (pl.exceptions.PolarsError, OSError, UnicodeError, ValueError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise DataError(f"{path} cannot be read as {path.suffix[1:]}: {reason[0]}; write the file again") from None
-
-
-def _read_side_table(path: Path, id_column: str) -> pl.DataFrame | None:
-    """instances.parquet or llms.parquet, its columns checked; None where the file is not there."""
-    if not path.is_file():
-        return None
-    table = _read_table(path)
-    if path.stem in CHECKS:
-        return CHECKS[path.stem](table, path.name)
-    require_columns(table, (id_column,), path.name)
-    return text_column(table, id_column, path.name)
+def _read_side_table(path: Path, schema: Schema) -> pl.DataFrame | None:
+    """A table beside the records, its columns checked; None where the file is not there."""
+    return check_columns(read_table(path), schema, path.name) if is_there(path) else None
 
 
 def _read_embeddings(path: Path, instance_ids: IdMap) -> tuple[NDArray[np.float32], str]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            ids, vectors = arrays["instance_id"], arrays["embedding"]
-            source = str(arrays["encoder"]) if "encoder" in arrays else "unnamed"
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as embeddings: {error}; write the file again") from None
+    with reading(path, "embeddings"):
+        arrays = read_npz(path)
+        ids, vectors = arrays["instance_id"], arrays["embedding"]
+        source = str(arrays["encoder"]) if "encoder" in arrays else "unnamed"
+    if ids.dtype.kind != "U" or ids.ndim != 1:
+        raise DataError(f"instance_id is {ids.dtype} {ids.shape} in {path}, not a list of texts; write the file again")
     if vectors.ndim != 2 or len(ids) != len(vectors):
         raise DataError(
             f"{path} has {len(ids)} ids and vectors of shape {vectors.shape}; one row for each id is needed"
@@ -210,32 +185,17 @@ def _read_embeddings(path: Path, instance_ids: IdMap) -> tuple[NDArray[np.float3
     names = ids.tolist()
     if names == list(instance_ids):  # as recroute writes them: nothing to look up, nothing to copy
         return vectors, source
-    position = {value: i for i, value in enumerate(names)}
+    position = IdMap(tuple(names), "instance")._index
     missing = next((i for i in instance_ids if i not in position), None)
     if missing is not None:
         raise DataError(f"{path} has no vector for instance {missing!r}; encode it or remove the file")
     return vectors[[position[i] for i in instance_ids]], source
 
 
-def _read_pools(path: Path) -> pl.DataFrame:
-    table = _read_table(path)
-    require_columns(table, ("group", "pool_size", "llm_id"), path.name)
-    for column in {"benchmark", "group", "llm_id"} & set(table.columns):
-        table = text_column(table, column, path.name)
-    if not table.schema["pool_size"].is_integer() or table["pool_size"].null_count():
-        raise DataError(
-            f"pool_size is {table.schema['pool_size']} in {path.name}, not a whole number; mend that column"
-        )
-    return table
-
-
 def _read_card(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
+    if not is_there(path):
         return {}
-    try:
-        card = json.loads(path.read_text(encoding="utf8"))
-    except ValueError as error:
-        raise DataError(f"{path} is no JSON: {error}; mend or remove it") from None
+    card = read_json(path)
     if not isinstance(card, dict):
         raise DataError(f"{path} holds {type(card).__name__}, not an object of keys; mend or remove it")
     return card

@@ -22,6 +22,7 @@ from recroute.data.cells import (
     row_blocks,
 )
 from recroute.data.code_book import CodeBook
+from recroute.data.schema import LARGEST, RECORDS
 from recroute.errors import DataError
 
 __all__ = ["DENSE_FROM", "Index", "InteractionMatrix"]
@@ -249,10 +250,10 @@ class InteractionMatrix:
 
 
 def _check_costs(costs: NDArray[np.floating]) -> None:
-    """Raise DataError for a cost that is negative or infinite; an unknown one is NaN."""
+    """Raise DataError for a cost that is negative or too large; an unknown one is NaN."""
     low, high = np.fmin.reduce(costs, axis=None, initial=0.0), np.fmax.reduce(costs, axis=None, initial=0.0)
-    if low < 0 or np.isinf(high):
-        raise DataError(f"cost {low if low < 0 else high:g} is not a finite USD amount of at least 0; mend it")
+    if low < 0 or high > LARGEST:
+        raise DataError(f"cost {low if low < 0 else high:g} {RECORDS['cost'].outside}")
 
 
 def is_dense(n_observed: int, shape: tuple[int, int]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from recroute.data.cells import TWICE, DenseCells, SparseCells, csr_from_coordin
 from recroute.data.code_book import CodeBook
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix, is_dense
+from recroute.data.reading import parquet_file
+from recroute.data.schema import ID_COLUMNS, LARGEST
 from recroute.errors import DataError
 
-ID_COLUMNS = ("instance_id", "llm_id")
 Part = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32] | None]
 
 
@@ -78,7 +80,7 @@ def distinct_ids(path: Path, column: str) -> IdMap:
         for group in range(file.num_row_groups):
             for chunk in file.read_row_group(group, columns=[column]).column(0).chunks:
                 found.update(_dictionary(chunk).dictionary.to_pylist())
-    if None in found:
+    if None in found or "" in found:
         raise NotPlainError
     return IdMap(tuple(sorted(found)), kind=column.removesuffix("_id"))
 
@@ -107,7 +109,7 @@ class _Records:
                 costs = None
                 if self.has_costs:
                     costs = _numbers(table["cost"])
-                    if (costs < 0).any() or np.isinf(costs).any():
+                    if (costs < 0).any() or (costs > LARGEST).any():
                         raise NotPlainError
                 yield rows, llms, scores + np.float32(0), costs  # no negative zero
 
@@ -152,18 +154,16 @@ def _empty(shape: tuple[int, int], dtype: Any, place: Path | None) -> NDArray[An
     return np.lib.format.open_memmap(place, mode="w+", dtype=dtype, shape=shape)
 
 
-def _opened(path: Path, needed: list[str]) -> pq.ParquetFile:
-    try:
-        file = pq.ParquetFile(path, read_dictionary=list(ID_COLUMNS))
-    except (OSError, pa.ArrowException):
-        raise NotPlainError from None
-    if not set(needed) <= set(file.schema_arrow.names):
-        file.close()
-        raise NotPlainError
-    return file
+@contextmanager
+def _opened(path: Path, needed: list[str]) -> Iterator[pq.ParquetFile]:
+    with parquet_file(path, dictionary=ID_COLUMNS) as file:
+        if not set(needed) <= set(file.schema_arrow.names):
+            raise NotPlainError
+        yield file
 
 
 def _dictionary(chunk: pa.Array) -> pa.DictionaryArray:
+    chunk.validate(full=True)
     kind = chunk.type
     if not (
         pa.types.is_dictionary(kind)
@@ -192,5 +192,5 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float32]:
     kind = column.type
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
         raise NotPlainError
-    numbers: NDArray[np.float32] = pc.cast(column, pa.float32()).to_numpy()
+    numbers: NDArray[np.float32] = pc.cast(column, pa.float32(), safe=False).to_numpy()
     return numbers

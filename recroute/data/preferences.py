@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from recroute.data.ids import IdMap
 from recroute.data.matrix import Index
-from recroute.data.records import as_table, require_columns, text_column
+from recroute.data.schema import (
+    PREFERENCES,
+    as_table,
+    check_columns,
+    is_text,
+    number_column,
+    refuse_first,
+    require_columns,
+)
 from recroute.errors import DataError
 
 OUTCOMES = {"win": 1.0, "tie": 0.5, "loss": 0.0}  # of llm_a
@@ -119,12 +127,10 @@ def pair_table(frame: Any, source: str) -> pl.DataFrame:
     """
     table = as_table(frame, source)
     require_columns(table, PAIR_COLUMNS, source)
-    table = table.select(PAIR_COLUMNS)
-    for column in PAIR_IDS:
-        table = text_column(table, column, source)
+    table = check_columns(table.select(PAIR_COLUMNS), PREFERENCES, source)
     given = table["outcome"]
-    share = given.cast(pl.String).replace_strict(OUTCOMES, default=None, return_dtype=pl.Float32)
-    share = share.fill_null(given.cast(pl.Float32, strict=False)).fill_nan(None)
+    share = _shares(given) if is_text(given.dtype) else number_column(table, "outcome", source)["outcome"]
+    share = share.cast(pl.Float32).fill_nan(None)
     refuse_first(
         share.is_null() | ~share.is_between(0, 1),
         lambda row: (
@@ -139,10 +145,11 @@ def pair_table(frame: Any, source: str) -> pl.DataFrame:
     return table.with_columns(share.alias("outcome"))
 
 
-def refuse_first(bad: pl.Series, message: Any) -> None:
-    """Raise DataError with `message(row)` for the first row that is marked."""
-    if bad.any():
-        raise DataError(message(int(bad.arg_max() or 0)))
+def _shares(outcomes: pl.Series) -> pl.Series:
+    """What `llm_a` won by outcomes that are text; null where that is none."""
+    texts = outcomes.cast(pl.String)
+    told = texts.replace_strict(OUTCOMES, default=None, return_dtype=pl.Float32)
+    return told.fill_null(texts.cast(pl.Float32, strict=False))
 
 
 def _positions(index: Index, n: int) -> NDArray[np.int32]:

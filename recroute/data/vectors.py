@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from recroute.data.schema import LARGEST
 from recroute.errors import DataError, RecrouteError
 
 
@@ -49,9 +50,10 @@ def as_vectors(
         raise error(f"{what} have the shape {given.shape}; give an array f32 (n, d), one row for each prompt")
     with np.errstate(over="ignore", invalid="ignore"):
         vectors: NDArray[np.float32] = given.astype(np.float32, copy=False)
-    if not np.isfinite(vectors).all():
-        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-        value = given[row][~np.isfinite(vectors[row])][0]
+    good = (vectors >= -LARGEST) & (vectors <= LARGEST)  # NaN is neither
+    if not good.all():
+        row = int(np.flatnonzero(~good.all(axis=1))[0])
+        value = given[row][~good[row]][0]
         why = "too large for 32 bits; scale the vectors" if np.isfinite(value) else "not finite; encode it again"
         raise error(f"{what}: {row_name(row)} has a value that is {why} (it is {value:g})")
     return vectors

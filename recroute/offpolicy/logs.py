@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,11 +14,26 @@ from recroute.arguments import checked
 from recroute.data import Dataset, Encoder, Records
 from recroute.data.encoding import Named
 from recroute.data.feedback import RECORDS, read_feedback_records
-from recroute.data.records import as_table, number_column, require_columns, text_column
+from recroute.data.schema import RECORDS as RECORD_COLUMNS
+from recroute.data.schema import TEXT, Column, Schema, check_columns
 from recroute.errors import DataError
 
 PROPENSITY, DECISION = "propensity", "decision_id"
 TEXTS = ("prompt", "task")
+LOGS: Schema = {
+    **RECORD_COLUMNS,
+    PROPENSITY: Column(
+        number=True,
+        needed=True,
+        parsed=True,
+        low=np.nextafter(0, 1),
+        high=1,
+        outside="is outside (0, 1]; it is the probability with which the LLM was chosen: mend that row",
+        missing="without the probability of a choice it tells nothing here",
+    ),
+    "prompt": TEXT,
+    "task": TEXT,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +61,9 @@ class Logs:
     source: str = "logs"
 
     def __post_init__(self) -> None:
-        given = as_table(self.table, self.source)
-        require_columns(given, ("instance_id", "llm_id", "score", PROPENSITY), self.source)
-        records = Records(given, self.source).table
-        table = number_column(given, PROPENSITY, self.source, pl.Float64)
-        _check_propensities(table, self.source)
+        table = check_columns(self.table, LOGS, self.source)
+        records = Records(table, self.source).table
         texts = [name for name in TEXTS if name in table.columns]
-        for name in texts:
-            table = text_column(table, name, self.source)
         if "vector" in table.columns:
             _check_vectors(table, self.source)
             texts += ["vector", "encoder"]
@@ -168,18 +177,3 @@ def _check_vectors(table: pl.DataFrame, source: str) -> None:
     lengths = table["vector"].list.len()
     if lengths.null_count() or lengths.n_unique() != 1:
         raise DataError(f"the vectors of {source} are missing or of different lengths; mend them, or leave vector out")
-
-
-def _check_propensities(table: pl.DataFrame, source: str) -> None:
-    value = pl.col(PROPENSITY)
-    bad = table.with_row_index("row").filter(value.is_null() | value.is_nan() | ~((value > 0) & (value <= 1)))
-    if bad.is_empty():
-        return
-    first: dict[str, Any] = bad.row(0, named=True)
-    where = f"instance {first['instance_id']!r}, llm {first['llm_id']!r} ({source}, row {first['row']})"
-    if first[PROPENSITY] is None:
-        raise DataError(f"propensity is missing for {where}; without the probability of a choice it tells nothing here")
-    raise DataError(
-        f"propensity {first[PROPENSITY]:g} for {where} is outside (0, 1]; it is the probability with which the LLM was "
-        "chosen: mend that row"
-    )

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from recroute.arguments import checked
-from recroute.data.records import require_columns
+from recroute.data.schema import require_columns
 from recroute.evaluation import Evaluation
 from recroute.files import new_file
 from recroute.report.curves import Curve, growth_curves, kind

@@ -54,7 +54,7 @@ def test_a_table_without_ids_is_refused() -> None:
         (changed(llm_id=["a", "a", "a"]), "instance 'q1' and llm 'a' stand twice .*row 1"),
         (changed(llm_id=[1, 2, 3]), "llm_id is Int64 in records, not text"),
         (changed(instance_id=["q1", None, "q2"]), "instance_id is missing in records, row 1"),
-        (changed(cost=[0.1, -1.0, 0.2]), "cost -1 in records, row 1"),
+        (changed(cost=[0.1, -1.0, 0.2]), r"cost -1 for instance 'q1', llm 'a' \(records, row 1\)"),
     ],
 )
 def test_bad_records_are_refused_in_one_line(table: pl.DataFrame, message: str) -> None:

@@ -13,11 +13,11 @@ ROW = {"instance_id": ["q1", "q2"], "llm_id": ["a", "b"], "score": [1.0, 0.0]}
 LLMS = {"llm_id": ["a", "b"], "family": ["x", None], "n_params_b": [7.0, None], "price_in": [0, 2], "price_out": [1, 2]}
 NAN, INF = float("nan"), float("inf")
 BAD_NUMBERS = [
-    ({"price_in": [1.0, -1.0]}, "price_in -1 of llm 'b'"),
-    ({"price_in": [INF, 1.0]}, "price_in inf of llm 'a'"),
-    ({"price_out": [1.0, NAN]}, "price_out nan of llm 'b'"),
-    ({"price_out": [1, -7]}, "price_out -7 of llm 'b'"),
-    ({"n_params_b": [-INF, 1.0]}, "n_params_b -inf of llm 'a'"),
+    ({"price_in": [1.0, -1.0]}, "price_in -1 for llm 'b'"),
+    ({"price_in": [INF, 1.0]}, "price_in inf for llm 'a'"),
+    ({"price_out": [1.0, NAN]}, "price_out nan for llm 'b'"),
+    ({"price_out": [1, -7]}, "price_out -7 for llm 'b'"),
+    ({"n_params_b": [-INF, 1.0]}, "n_params_b -inf for llm 'a'"),
     ({"n_params_b": ["seven", "one"]}, "n_params_b is String in .*, not a number"),
     ({"price_in": [True, False]}, "price_in is Boolean in .*, not a number"),
     ({"family": [1, 2]}, "family is Int64 in .*, not text"),
@@ -82,7 +82,7 @@ def test_what_is_no_table_is_refused_in_one_line(frame: object) -> None:
 
 def test_an_unseen_llm_is_checked_like_a_known_one() -> None:
     router = make_router("svd").fit(planted_dataset())
-    with pytest.raises(DataError, match="price_in -1 of llm 'new'"):
+    with pytest.raises(DataError, match="price_in -1 for llm 'new'"):
         router.add_llms(None, pl.DataFrame({"llm_id": ["new"], "price_in": [-1.0]}))
     grown = router.add_llms(None, {"llm_id": ["new"]})  # type: ignore[arg-type]
     assert "new" in grown.llm_ids_
@@ -90,7 +90,12 @@ def test_an_unseen_llm_is_checked_like_a_known_one() -> None:
 
 @pytest.mark.parametrize(
     ("cost", "message"),
-    [([0.1, -1.0], "cost -1 in"), ([INF, 0.1], "cost inf in"), ([1e308, 0.1], r"cost 1e\+308 in"), ([NAN, 1], "nan")],
+    [
+        ([0.1, -1.0], "cost -1 for instance"),
+        ([INF, 0.1], "cost inf for instance"),
+        ([1e308, 0.1], r"cost 1e\+308 for"),
+        ([NAN, 1], "nan"),
+    ],
 )
 def test_costs_are_finite_and_not_negative(cost: list[float], message: str) -> None:
     with pytest.raises(DataError, match=message):

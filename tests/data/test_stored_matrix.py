@@ -135,7 +135,7 @@ def test_a_pair_that_stands_twice_is_named(tmp_path: Path, again: int) -> None:
     [
         ({"score": 1.5}, "score 1.5 for instance"),
         ({"score": None}, "score is missing"),
-        ({"cost": -1.0}, "cost -1 in records.parquet"),
+        ({"cost": -1.0}, r"cost -1 for .*\(records.parquet, row 7\)"),
         ({"llm_id": None}, "llm_id is missing in records.parquet, row 7"),
     ],
 )

@@ -14,7 +14,8 @@ import polars as pl
 from recroute.data.content import Content
 from recroute.data.ids import IdMap
 from recroute.data.leaderboard import leaderboard
-from recroute.data.preferences import PAIR_COLUMNS, Preferences, pair_table, refuse_first
+from recroute.data.preferences import PAIR_COLUMNS, Preferences, pair_table
+from recroute.data.schema import refuse_first
 from recroute.data.sources._pickle import clean_text
 from recroute.data.sources._tabular import INSTANCE_COLUMNS, reading
 from recroute.data.sources.routerbench import turns

@@ -15,8 +15,7 @@ from threadpoolctl import threadpool_limits
 from recroute.arguments import check_kind
 from recroute.bridges import fit_ridge
 from recroute.data import Dataset, IdMap, InteractionMatrix
-from recroute.data.records import as_table
-from recroute.data.side_tables import check_llms
+from recroute.data.schema import LLMS, check_columns
 from recroute.errors import DataError
 from recroute.routers.unseen.calibrate import NORMAL
 from recroute.routers.unseen.posterior import Array, Floats, Posterior
@@ -126,7 +125,7 @@ def read_costs(interactions: InteractionMatrix | Dataset | None, table: pl.DataF
 
 def check_table(llm_table: pl.DataFrame) -> pl.DataFrame:
     """The table of unseen LLMs, checked."""
-    table = check_llms(as_table(llm_table, "the table of LLMs"), "the table of LLMs")
+    table = check_columns(llm_table, LLMS, "the table of LLMs")
     if table.is_empty():
         raise DataError("the table of LLMs has no rows; give one for each LLM to add")
     return table

@@ -1,0 +1,154 @@
+"""Reading files of a data set: one place for what readers raise of a damaged one, and for what a file may announce."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recroute.data.files import regular_file
+from recroute.errors import DataError, RecrouteError
+
+SUFFIXES = (".parquet", ".csv", ".jsonl")
+# How far a Parquet file may swell in memory: ids that repeat shrink a thousandfold, and small files may hold anything.
+SWELL, SMALL = 1000, 1 << 28
+DAMAGE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    MemoryError,
+    NotImplementedError,
+    RecursionError,
+    pa.ArrowException,
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+)
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turns what a reader raises of a damaged file into a DataError that names the file and what it should be."""
+    try:
+        yield
+    except RecrouteError:
+        raise
+    except DAMAGE as error:
+        reason = getattr(error, "strerror", None) or str(error).strip().split("\n")[0] or type(error).__name__
+        raise DataError(f"{path} cannot be read as {what}: {reason[:300]}; write the file again") from None
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file of a folder is there, to be read; DataError where something stands there that is no file."""
+    if not path.exists() and not path.is_symlink():
+        return False
+    return bool(regular_file(path))
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """The table in a .parquet, .csv or .jsonl file as it is, unchecked. Columns of a CSV file are text.
+
+    Raises
+    ------
+    DataError
+        If it is none of these, damaged, empty, holds a column twice or announces more than its size allows for.
+    """
+    if path.suffix not in READERS:
+        raise DataError(f"{path.name} ends in {path.suffix or 'nothing'!r}; records are {', '.join(SUFFIXES)}")
+    regular_file(path)
+    with reading(path, path.suffix[1:]):
+        if path.stat().st_size == 0:
+            raise DataError(f"{path} is an empty file; records need a header and at least one row")
+        return READERS[path.suffix](path)
+
+
+@contextmanager
+def parquet_file(path: Path, dictionary: tuple[str, ...] = ()) -> Iterator[pq.ParquetFile]:
+    """An open Parquet file; DataError for one that is damaged, or announces more than its size allows for."""
+    with reading(path, "parquet"), pq.ParquetFile(regular_file(path), read_dictionary=list(dictionary)) as file:
+        _refuse_twice(file.schema_arrow.names, path)
+        groups = [file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups)]
+        announced = max(sum(groups), 4 * file.metadata.num_rows, *groups, 0)
+        if announced > max(SMALL, SWELL * path.stat().st_size):
+            raise DataError(
+                f"{path} announces {file.metadata.num_rows:,} rows, {announced:,} bytes, in a file of "
+                f"{path.stat().st_size:,}; write it again"
+            )
+        yield file
+
+
+def read_json_lines(content: bytes, source: str) -> pl.DataFrame:
+    """The table in JSON lines; DataError with the first line that is none."""
+    try:
+        return pl.read_ndjson(io.BytesIO(content), infer_schema_length=None)
+    except DAMAGE as error:
+        raise DataError(f"{source}, {_first_bad(content, str(error))}; mend or remove that line") from None
+
+
+def _read_parquet(path: Path) -> pl.DataFrame:
+    with parquet_file(path) as file:
+        table = file.read()
+    table.validate(full=True)  # text that is UTF-8, which polars takes for granted
+    schema = table.schema.remove_metadata()
+    plain = pa.schema([field.remove_metadata() for field in schema])
+    str(plain)  # names that are UTF-8
+    found = pl.from_arrow(table.cast(plain))
+    assert isinstance(found, pl.DataFrame)
+    return found
+
+
+def _read_csv(path: Path) -> pl.DataFrame:
+    content = path.read_bytes()
+    _refuse_utf16(content, path)
+    # Text columns stay text: ids such as 007 are names, not numbers.
+    header = pl.read_csv(io.BytesIO(content), infer_schema=False, has_header=False, n_rows=1)
+    _refuse_twice([str(name) for name in header.row(0)], path)
+    return pl.read_csv(io.BytesIO(content), infer_schema=False)
+
+
+def _read_jsonl(path: Path) -> pl.DataFrame:
+    return read_json_lines(path.read_bytes(), path.name)
+
+
+READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
+    ".parquet": _read_parquet,
+    ".csv": _read_csv,
+    ".jsonl": _read_jsonl,
+}
+
+
+def _refuse_twice(names: list[str], path: Path) -> None:
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if twice:
+        raise DataError(f"column {twice[0]!r} stands twice in {path}; keep one of them")
+
+
+def _refuse_utf16(content: bytes, path: Path) -> None:
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DataError(f"{path} is UTF-16; save it as UTF-8")
+
+
+def _first_bad(content: bytes, reason: str) -> str:
+    for number, line in enumerate(content.split(b"\n"), 1):
+        try:
+            if line.strip() and not isinstance(json.loads(line, parse_constant=_refuse_constant), dict):
+                return f"line {number} is no JSON object"
+        except UnicodeDecodeError:
+            return f"line {number} is not UTF-8"
+        except RecursionError:
+            return f"line {number} is nested too deeply"
+        except ValueError as error:
+            return f"line {number} is no JSON: {error}"
+    return f"its lines do not fit together: {reason.strip().splitlines()[0]}"
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number there")

@@ -1,0 +1,134 @@
+"""Reading .npy and .npz files of strangers: what a header announces is compared with what there is, then it is read."""
+
+from __future__ import annotations
+
+import ast
+import math
+import mmap
+import re
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+DTYPE = re.compile(r"[<>|=]?[biufU][1-9]\d{0,8}")
+MAX_HEADER = 10_000  # bytes; NumPy writes 128
+MAX_ARRAYS = 100_000
+ALIGNED = 16  # bytes, of what is mapped
+AT_ONCE = 1 << 20
+# How far a compressed file may swell: vectors shrink to a half at best, and small files may hold zeros.
+SWELL, SMALL = 20, 1 << 26
+# What reading a damaged archive raises.
+DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    MemoryError,
+    RuntimeError,  # an encrypted member, or a compression that is not known
+    LookupError,
+    OverflowError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)
+
+
+class NpzError(ValueError):
+    """A file cannot be read: half a line, which lacks the file and the mend."""
+
+
+def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file, by name: numbers and text, no pickles.
+
+    Memory grows with the size of the file, whatever its headers announce. Raises NpzError if it is damaged, or no
+    regular file.
+    """
+    if not path.is_file():
+        raise NpzError("it is no regular file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            _refuse_bomb(members, path.stat().st_size)
+            found = {member.filename.removesuffix(".npy"): _read_member(archive, member) for member in members}
+    except DAMAGE as error:
+        raise NpzError(_line(error)) from None
+    if len(found) < len(members):
+        raise NpzError("an array stands twice in it")
+    return found
+
+
+def map_npy(path: Path) -> tuple[NDArray[Any], mmap.mmap]:
+    """The array of an .npy file, mapped into memory and not read, and the whole file as it is mapped.
+
+    The mapping keeps what it is where the file is replaced meanwhile. Raises NpzError if the file is damaged, no
+    regular file, or longer or shorter than its header announces.
+    """
+    if not path.is_file():
+        raise NpzError("it is no regular file")
+    try:
+        with path.open("rb") as file:
+            dtype, shape, order = _read_header(file)
+            _refuse_size(dtype, shape, path.stat().st_size - file.tell())
+            if file.tell() % ALIGNED:
+                raise NpzError("its numbers are not where NumPy writes them")
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            found = np.ndarray(shape, dtype, buffer=content, offset=file.tell(), order=order)
+    except DAMAGE as error:
+        raise NpzError(_line(error)) from None
+    return found, content
+
+
+def _refuse_bomb(members: list[zipfile.ZipInfo], size: int) -> None:
+    total = sum(member.file_size for member in members)
+    if len(members) > MAX_ARRAYS or total > max(SMALL, SWELL * size):
+        raise NpzError(f"it announces {len(members)} arrays of {total} bytes in a file of {size}")
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    with archive.open(member) as file:
+        dtype, shape, order = _read_header(file)  # type: ignore[arg-type]  # of which it reads only
+        _refuse_size(dtype, shape, member.file_size - file.tell())
+        flat = np.empty(math.prod(shape), dtype)
+        if flat.nbytes:
+            raw = flat.view(np.uint8)
+            for start in range(0, len(raw), AT_ONCE):
+                part = file.read(min(AT_ONCE, len(raw) - start))
+                raw[start : start + AT_ONCE] = np.frombuffer(part, np.uint8)
+        if file.read(1):  # at the end the checksum is compared
+            raise NpzError(f"{member.filename} is longer than it announces")
+    return flat.reshape(shape, order=order)
+
+
+def _read_header(file: BinaryIO) -> tuple[np.dtype[Any], tuple[int, ...], Any]:
+    """Type, shape and order ("C" or "F") that an .npy file announces."""
+    version = np.lib.format.read_magic(file)
+    form = "<H" if version == (1, 0) else "<I"
+    (length,) = struct.unpack(form, file.read(struct.calcsize(form)))
+    if length > MAX_HEADER:
+        raise NpzError(f"a header of {length} bytes is none")
+    try:
+        header = ast.literal_eval(file.read(length).decode("latin1"))
+        kind, shape, fortran = (header[key] for key in ("descr", "shape", "fortran_order"))
+    except (SyntaxError, TypeError, RecursionError, MemoryError):
+        raise NpzError("a header is damaged") from None
+    if not isinstance(kind, str) or not DTYPE.fullmatch(kind):
+        raise NpzError(f"an array of {str(kind)[:40]!r} holds neither numbers nor text")
+    if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
+        raise NpzError("the shape of an array is none")
+    if len(shape) > 8:
+        raise NpzError(f"an array has {len(shape)} dimensions")
+    return np.dtype(kind), shape, "F" if fortran else "C"
+
+
+def _refuse_size(dtype: np.dtype[Any], shape: tuple[int, ...], size: int) -> None:
+    if math.prod(shape) * dtype.itemsize != size:
+        raise NpzError(f"an array of {dtype} {shape} has {size} bytes")
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
