@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from recroute._version import __version__
 from recroute.cli.options import DatasetPath, JsonPath, Quiet, Seed
@@ -59,11 +60,7 @@ def _table(found: Diagnosis) -> Table:
     for finding in found.findings:
         style = STYLES[finding.severity]
         table.add_row(
-            f"[{style}]{finding.severity}[/]\n{finding.check}",
-            f"{_plain(finding.evidence)}\n[italic]-> {_plain(finding.mend)}[/]",
+            Text.assemble((finding.severity, style), "\n", finding.check),
+            Text.assemble(finding.evidence, "\n", (f"-> {finding.mend}", "italic")),
         )
     return table
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")

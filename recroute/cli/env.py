@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from recroute._version import __version__
@@ -115,7 +114,7 @@ def _facts(facts: dict[str, Any]) -> Table:
     table.add_row("Python", f"{facts['python']} on {facts['platform']}")
     table.add_row("processors", str(facts["cpus"]))
     table.add_row("BLAS", "\n".join(blas))
-    table.add_row("RECROUTE_DATA", escape(data))
+    table.add_row("RECROUTE_DATA", data)
     return table
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from recroute.routers.explanation import Explanation, interval, shown_score, snippet
@@ -15,13 +14,13 @@ def print_explanation(screen: Console, prompt: str, explanation: Explanation) ->
     """Intervals of the predicted scores, the predicted task, and how the LLMs did on the nearest known prompts."""
     shown = " ".join(prompt.split())
     title = shown if len(shown) <= WIDTH else f"{shown[: WIDTH - 1]}…"
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("")
     table.add_column("LLM", overflow="fold")
     table.add_column("predicted score", justify="right")
     table.add_column("90% interval", justify="right")
     for rank, llm in enumerate(explanation.llms, 1):
-        table.add_row(str(rank), escape(llm["llm_id"]), shown_score(llm["predicted_score"]), interval(llm))
+        table.add_row(str(rank), llm["llm_id"], shown_score(llm["predicted_score"]), interval(llm))
     screen.print(table)
     if (task := explanation.task) is not None:
         screen.print(f"predicted task: {task['name']} (probability {task['probability']:.2f})", markup=False)
@@ -36,5 +35,5 @@ def print_explanation(screen: Console, prompt: str, explanation: Explanation) ->
         table.add_column(str(rank), justify="right", no_wrap=True)
     for near in explanation.neighbors:
         scores = [shown_score(score) for score in near["scores"].values()]
-        table.add_row(escape(snippet(near)), escape(near["task"]), shown_score(near["similarity"]), *scores)
+        table.add_row(snippet(near), near["task"], shown_score(near["similarity"]), *scores)
     screen.print(table)

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from recroute.cli.options import JsonPath, Quiet, Seed
@@ -202,7 +201,7 @@ def _task_table(found: Expectation) -> Table:
     for column in ("task", "prompts", "run", "mean", "90% interval"):
         table.add_column(column, justify="left" if column == "task" else "right")
     for task, n_prompts, n_answers, mean, low, high in found.tasks.iter_rows():
-        table.add_row(escape(task), str(n_prompts), str(n_answers), f"{mean:.3f}", f"{low:.3f} to {high:.3f}")
+        table.add_row(task, str(n_prompts), str(n_answers), f"{mean:.3f}", f"{low:.3f} to {high:.3f}")
     return table
 
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from recroute.cli.options import JsonPath, Quiet
@@ -77,7 +76,7 @@ def _print(change: Change, n_rows: int, printer: Console) -> None:
         cells = ["-"] * 4
         if n:
             cells = [f"{predicted:.3f}", f"{observed:.3f}", f"{low:.3f} to {high:.3f}", f"{now:.3f}"]
-        table.add_row(escape(name), str(n), str(battles), *cells)
+        table.add_row(name, str(n), str(battles), *cells)
     printer.print(table)
     if change.llms.height > SHOWN:
         printer.print(f"and {change.llms.height - SHOWN} LLMs with less; --json has all", markup=False)

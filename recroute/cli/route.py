@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from recroute.cli.budget import Budget, Quality, expectation, retarget
@@ -74,9 +73,9 @@ def route(
         if explained is not None:
             result["explanation"] = explained[i].to_dict()
         results.append(result)
-        shown = escape(" ".join(text.split()))
+        shown = " ".join(text.split())
         for j, name in enumerate(names):
-            table.add_row(shown, escape(name), f"{predicted[j]:.3f}", *([] if spent is None else [f"{spent[j]:.4g}"]))
+            table.add_row(shown, name, f"{predicted[j]:.3f}", *([] if spent is None else [f"{spent[j]:.4g}"]))
             shown = ""  # the prompt stands in the first row of its LLMs
     if json_path is not None:
         write_json(json_path, {"router": router.label, "routes": results})

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -32,7 +32,13 @@ WIDEST = 100
 
 
 class Screen(Console):
-    """A console that never ends a command: neither by a name it cannot show nor by a reader that left."""
+    """A console that never ends a command: neither by a name it cannot show nor by a reader that left.
+
+    What is printed is text, whatever brackets and colons it has; styles are given as such.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"highlight": False, "markup": False, "emoji": False, **options})
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -55,7 +61,7 @@ class Screen(Console):
 def console(quiet: bool, *outputs: Path | None) -> Screen:
     """Where results are shown: standard output, or standard error where one of the outputs goes there."""
     taken = any(path is not None and is_stdout(path) for path in outputs)
-    found = Screen(quiet=quiet, highlight=False, stderr=taken)
+    found = Screen(quiet=quiet, stderr=taken)
     if found.width > WIDEST or not found.is_terminal:
         found.width = WIDEST
     return found

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 from rich.table import Table
+from rich.text import Text
 
 from recroute.coldstart import ColdStart
 from recroute.files import write_text
@@ -17,6 +18,7 @@ from recroute.report.figures import new_row
 from recroute.report.html import html_list, opening, page
 from recroute.report.html_table import Number, fact_table, html_table
 from recroute.report.plot import COLOURS, MARKERS, save_axes
+from recroute.report.stacked import stacked
 from recroute.report.svg import inline_svg, notebook_svg
 
 ERRORS = {
@@ -88,11 +90,11 @@ def _row(found: ColdStart, metric: str, **where: Any) -> dict[str, Any] | None:
     return rows.row(0, named=True) if rows.height else None
 
 
-def _cell(row: dict[str, Any] | None) -> str:
+def _cell(row: dict[str, Any] | None) -> str | Text:
     if row is None or row["value"] is None or row["value"] != row["value"]:
         return "-"
     low, high = (f"{row[name]:.3f}".removeprefix("0") for name in ("ci_low", "ci_high"))
-    return f"{row['value']:.3f}\n[dim]{low} {high}[/dim]"
+    return stacked(f"{row['value']:.3f}", f"{low} {high}")
 
 
 def plot_coldstart(found: ColdStart) -> Any:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from rich.markup import escape as plain
 from rich.table import Table
+from rich.text import Text
 
 from recroute.evaluation import Frontier
 from recroute.evaluation.frontier_result import PROMPTS
@@ -19,6 +19,7 @@ from recroute.report.frontier_curves import single_llms
 from recroute.report.frontier_plot import plot_frontier
 from recroute.report.html import html_list, opening, origin_sections, page
 from recroute.report.html_table import Number, html_table
+from recroute.report.stacked import stacked
 from recroute.report.svg import notebook_svg
 
 HEADS = {
@@ -34,23 +35,23 @@ def frontier_tables(found: Frontier) -> list[Table]:
     """Routers by the metrics of their curves, and the single LLMs that no mixture of others beats on test."""
     data, n_seeds = found.info["dataset"], len(found.info["splits"])
     marked = "SIMULATED DATA: " if data["simulated"] else ""
-    table = Table(title=f"{marked}{plain(str(data['name']))}: what quality costs", title_justify="left")
+    table = Table(title=f"{marked}{data['name']}: what quality costs", title_justify="left")
     table.caption = (
         f"n = {_n(found)} test instances x {n_seeds} seed{'s' * (n_seeds > 1)}, 95% bootstrap intervals; costs are "
-        f"{plain(found.unit)} per 1,000 prompts, at 95% and 100% of the quality of {plain(found.best_single)}"
+        f"{found.unit} per 1,000 prompts, at 95% and 100% of the quality of {found.best_single}"
     )
     table.caption_justify = "left"
     table.add_column("router", overflow="fold")
     for head in HEADS.values():
         table.add_column(head, justify="right", no_wrap=True)
     for router in found.pooled("aiq"):
-        table.add_row(plain(router), *(_cell(found, metric, router) for metric in HEADS))
+        table.add_row(router, *(_cell(found, metric, router) for metric in HEADS))
     llms = Table(title="single LLMs on their hull (test)", title_justify="left")
     for head in ("LLM", "mean score", "cost"):
         llms.add_column(head, justify="left" if head == "LLM" else "right", overflow="fold")
     for row in single_llms(found).filter("on_hull").iter_rows(named=True):
         llms.add_row(
-            plain(row["router"]),
+            row["router"],
             _with_interval(row["mean_score"], row["score_low"], row["score_high"], ".3f"),
             _with_interval(row["mean_cost"], row["cost_low"], row["cost_high"], ".4g"),
         )
@@ -153,20 +154,25 @@ def _row(found: Frontier, metric: str, router: str) -> tuple[dict[str, Any], flo
     return found.pooled(metric)[router], PROMPTS if money else 1.0, ".4g" if money else ".3f"
 
 
-def _cell(found: Frontier, metric: str, router: str) -> str:
+def _is_known(row: dict[str, Any]) -> bool:
+    """Whether a curve has the value: a quality may not be reached, and where all LLMs cost the same there is no AIQ."""
+    return row["value"] is not None and row["value"] == row["value"]
+
+
+def _cell(found: Frontier, metric: str, router: str) -> str | Text:
     row, times, form = _row(found, metric, router)
-    if row["value"] is None or row["value"] != row["value"]:
-        reached = found.pooled(f"reached@{metric.partition('@')[2]}")[router]["value"]
-        return f"-\n[dim]in {reached:.0%} of resamples[/dim]"
+    if not _is_known(row):
+        reached = found.pooled(f"reached@{metric.partition('@')[2]}").get(router)
+        return "-" if reached is None else stacked("-", f"in {reached['value']:.0%} of resamples")
     return _with_interval(times * row["value"], times * row["ci_low"], times * row["ci_high"], form)
 
 
-def _with_interval(value: float, low: float, high: float, form: str) -> str:
-    return f"{value:{form}}\n[dim]{low:{form}} {high:{form}}[/dim]"
+def _with_interval(value: float, low: float, high: float, form: str) -> Text:
+    return stacked(f"{value:{form}}", f"{low:{form}} {high:{form}}")
 
 
 def _number(found: Frontier, metric: str, router: str) -> Number:
     row, times, form = _row(found, metric, router)
-    if row["value"] is None:
+    if not _is_known(row):
         return Number(None)
     return Number(times * row["value"], times * row["ci_low"], times * row["ci_high"], form)

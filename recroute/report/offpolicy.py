@@ -6,10 +6,12 @@ from html import escape
 
 import polars as pl
 from rich.table import Table
+from rich.text import Text
 
 from recroute.offpolicy import OffPolicy
 from recroute.report.html import html_list, opening
 from recroute.report.html_table import Number, html_table
+from recroute.report.stacked import stacked
 
 HEADS = {"ips": "IPS", "snips": "SNIPS", "dr": "doubly robust"}
 
@@ -72,6 +74,6 @@ def _value(rows: pl.DataFrame, metric: str) -> float:
     return float(rows.filter(metric=metric)["value"][0])
 
 
-def _cell(rows: pl.DataFrame, form: str = ".3f") -> str:
+def _cell(rows: pl.DataFrame, form: str = ".3f") -> Text:
     value, low, high = rows.select("value", "ci_low", "ci_high").row(0)
-    return f"{value:{form}}\n[dim]{low:{form}} {high:{form}}[/dim]"
+    return stacked(f"{value:{form}}", f"{low:{form}} {high:{form}}")

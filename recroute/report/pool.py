@@ -8,6 +8,7 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
+from recroute.report.stacked import stacked
 from recroute.report.terminal_plot import growth_plot
 from recroute.subpool import PoolChoice
 
@@ -43,12 +44,12 @@ def _pool_table(found: PoolChoice) -> Table:
     table.add_column("if withdrawn, take", overflow="fold")
     table.add_column("mean score then", justify="right")
     for row in members(found):
-        then = "-"
+        then: str | Text = "-"
         if row["mean_score"] is not None:
             bounds = f"{row['ci_low']:+.3f} {row['ci_high']:+.3f}"
-            then = f"{row['mean_score']:.3f}\n[dim]{row['difference']:+.3f} ({bounds})[/dim]"
+            then = stacked(f"{row['mean_score']:.3f}", f"{row['difference']:+.3f} ({bounds})")
         n_seeds = f"{row['n_seeds']} of {len(found.info['seeds'])}"
-        table.add_row(Text(row["llm_id"]), f"{row['share']:.0%}", n_seeds, Text(row["replacement"] or "-"), then)
+        table.add_row(row["llm_id"], f"{row['share']:.0%}", n_seeds, row["replacement"] or "-", then)
     table.caption = (
         f"answers: share of the training prompts that {found.info['router']} sends there, folds held out; mean score "
         f"on the {found.info['dataset']['n_test']} test prompts of seed {found.info['seed']}, below it the difference"
@@ -66,7 +67,7 @@ def _task_table(found: PoolChoice) -> Table:
         told = [f"{share:.0%} {llm}" for llm, share in used.select("llm_id", "share").head(MOST_NAMED).iter_rows()]
         if (others := used.height - len(told)) > 0:
             told.append(f"{used['share'][MOST_NAMED:].sum():.0%} {others} other{'s' * (others > 1)}")
-        table.add_row(Text(str(task)), f"{rows['n_instances'][0]:,}", Text("\n".join(told)))
+        table.add_row(str(task), f"{rows['n_instances'][0]:,}", "\n".join(told))
     return table
 
 
@@ -113,10 +114,10 @@ def one_row(found: PoolChoice, metric: str, **where: Any) -> dict[str, Any] | No
     return rows.row(0, named=True) if rows.height else None
 
 
-def _cell(row: dict[str, Any] | None) -> str:
+def _cell(row: dict[str, Any] | None) -> str | Text:
     if row is None:
         return "-"
-    return f"{row['value']:.1%}\n[dim]{row['ci_low']:.1%} {row['ci_high']:.1%}[/dim]"
+    return stacked(f"{row['value']:.1%}", f"{row['ci_low']:.1%} {row['ci_high']:.1%}")
 
 
 def marked(found: PoolChoice) -> str:

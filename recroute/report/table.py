@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 from rich.table import Table
+from rich.text import Text
 
 from recroute.evaluation import Evaluation
+from recroute.report.stacked import stacked
 
 TITLES = {
     "mean_score": "mean score (mu)",
@@ -110,8 +112,8 @@ def _router_table(evaluation: Evaluation, title: str) -> Table:
     return table
 
 
-def _cell(found: pl.DataFrame, apart: str = " ", form: str = ".3f") -> str:
+def _cell(found: pl.DataFrame, apart: str = " ", form: str = ".3f") -> str | Text:
     if found.is_empty():
         return "-"
     value, low, high = found.select("value", "ci_low", "ci_high").row(0)
-    return f"{value:{form}}\n[dim]{low:{form}}{apart}{high:{form}}[/dim]"
+    return stacked(f"{value:{form}}", f"{low:{form}}{apart}{high:{form}}")
