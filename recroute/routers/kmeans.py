@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -95,8 +96,10 @@ class KMeans(TextRouter):
 def cluster(X: NDArray[np.float32], n_clusters: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Centres f32 (c, d) and the nearest centre of each row, int (n,), by k-means on one thread."""
     from sklearn.cluster import KMeans as Lloyd
+    from sklearn.exceptions import ConvergenceWarning
 
-    with threadpool_limits(limits=1):  # several threads would sum the centres in no fixed order
+    with threadpool_limits(limits=1), warnings.catch_warnings():  # threads would sum the centres in no fixed order
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct vectors than clusters leave some empty
         found = Lloyd(n_clusters, n_init=3, random_state=seed).fit(X)
     centres = found.cluster_centers_.astype(np.float32)
     return centres, nearest(X, centres)

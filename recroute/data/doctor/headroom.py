@@ -122,9 +122,9 @@ def rasch_headroom(dataset: Dataset, seed: int = 0, n_draws: int = N_DRAWS) -> l
     """
     scores = dataset.interactions.dense()
     observed = ~np.isnan(scores)
-    kept = observed.any(axis=1)
-    observed = observed[kept]
-    solved = (np.nan_to_num(scores[kept]) >= SOLVED) & observed
+    kept, evaluated = observed.any(axis=1), observed.any(axis=0)
+    observed = observed[kept][:, evaluated]
+    solved = (np.nan_to_num(scores[kept][:, evaluated]) >= SOLVED) & observed
     task = np.unique(dataset.tasks[kept], return_inverse=True)[1]
     model = fit_rasch(solved, observed)
     order = np.argsort(-model.ability, kind="stable")
@@ -132,7 +132,8 @@ def rasch_headroom(dataset: Dataset, seed: int = 0, n_draws: int = N_DRAWS) -> l
     cumulative = model.posterior.cumsum(axis=1)
     draws = [(cumulative < rng.random((len(cumulative), 1)) * cumulative[:, -1:]).sum(axis=1) for _ in range(n_draws)]
     table = []
-    for size in sorted({min(size, dataset.n_llms) for size in (*POOLS, dataset.n_llms)}):
+    n_llms = observed.shape[1]
+    for size in sorted({min(size, n_llms) for size in (*POOLS, n_llms)}):
         pool = order[:size]
         asked: NDArray[np.bool_] = np.asarray(observed[:, pool].any(axis=1))
         parts = [_Part(observed[rows][:, pool]) for rows in _rows_by_task(task, asked)]
