@@ -16,10 +16,14 @@ from recroute.evaluation.provenance import split_digest
 from recroute.splits import Split
 from recroute.tuning.space import Space
 
+UNOBSERVED = "unobserved_choice"  # of data with gaps: how a choice counts that nobody evaluated
+
 
 def identity(parts: Split, space: Space, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What has to be equal for two trials to be of one study."""
+    gaps = not (parts.train.interactions.is_complete and parts.valid.interactions.is_complete)
     return {
+        **({UNOBSERVED: "judged by the next choice that was evaluated"} if gaps else {}),
         "recroute": __version__,
         "data": data_digest(parts.train, parts.valid, parts.test),
         "split_sha256": split_digest(parts),
@@ -51,6 +55,8 @@ def data_digest(*parts: Dataset) -> str:
 
 def check_same(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise DataError, with all that differs, if a study was made for something else than what it is asked for now."""
+    if UNOBSERVED in now:
+        before = {UNOBSERVED: "left out", **before}  # as all did that do not say what they did
     old, new = _flat(before), _flat(now)
     searched, asked = before.get("space", {}), now.get("space", {})
     here = [label for label in searched if label not in asked]

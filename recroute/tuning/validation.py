@@ -55,6 +55,7 @@ class Validation:
             (outcome,) = pool_outcomes([router], parts, pool.llm_index, against).values()
             found.append([float(METRICS[metric](outcome, None)[0]) for metric in self.metrics])
         table = np.array(found)  # (pools, metrics)
+        table[~np.isfinite(table)] = np.nan  # a ratio to nothing is no value
         for metric, column in zip(self.metrics, table.T, strict=True):
             if np.isnan(column).all():
                 raise DataError(f"{metric} has no value for {router.label}; choose another --metric")

@@ -7,12 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import recroute as rr
-from recroute.data import Dataset
+from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import DataError
+from recroute.splits import split_dataset
+from recroute.testing import planted_dataset
+from recroute.tuning import read_space
 from recroute.tuning.folder import StudyFolder
+from recroute.tuning.identity import check_same, identity
 from recroute.tuning.journal import open_journal
 
 OLD = Path(__file__).parent / "old_study"  # of 7040c13: six trials, one pipeline proposed twice, two stopped early
@@ -35,6 +40,21 @@ def test_a_study_of_an_earlier_commit_goes_on(study: Path, noisy: Dataset, small
     assert before["value"].to_list()[:4] == pytest.approx([0.562963, 0.525926, 0.533333, 0.562963], abs=1e-6)
     assert before["value"].to_list()[4:] == [None, None]  # their last fold is not their value
     assert before["optuna_number"].to_list() == [0, 1, 2, 4, 5, 6]
+
+
+def test_values_that_were_judged_another_way_are_not_mixed(tmp_path: Path) -> None:
+    """Of data with gaps; those without are judged as ever."""
+    data = planted_dataset(n_instances=60)
+    block = data.interactions.dense()
+    block[::3, 0] = np.nan
+    gaps = Dataset("gaps", InteractionMatrix.from_dense(block), data.instances, data.llms)
+    space = read_space(["knn"])
+    whole, known = (identity(split_dataset(one), space, {}) for one in (data, gaps))
+    assert "unobserved_choice" not in whole
+    before = {key: value for key, value in known.items() if key != "unobserved_choice"}
+    check_same("s", known, known)
+    with pytest.raises(DataError, match="unobserved_choice was left out and is judged by the next"):
+        check_same("s", before, known)
 
 
 @pytest.mark.parametrize(

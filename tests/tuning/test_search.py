@@ -17,9 +17,11 @@ import pytest
 import recroute as rr
 from recroute.data import Dataset, InteractionMatrix, write_dataset
 from recroute.errors import DataError, RecrouteError
+from recroute.metrics import METRICS
 from recroute.routers import make_router
 from recroute.testing import planted_dataset
 from recroute.tuning.folder import write_toml
+from recroute.tuning.validation import make_validation
 
 SMALL: dict[str, Any] = {"routers": ["knn", "ridge"], "pool_sizes": [3], "groups": ["nested"], "n_folds": 3}
 
@@ -203,3 +205,11 @@ def test_a_written_pipeline_is_the_one_that_is_read(tmp_path: Path, label: str) 
     router = make_router(label)
     write_toml(router, tmp_path / "best.toml")
     assert make_router(str(tmp_path / "best.toml")).label == router.label
+
+
+def test_a_ratio_to_nothing_is_no_value(noisy: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"pool_sizes": [3], "groups": ["nested"], "n_folds": 2}
+    validation = make_validation(noisy, metrics=["mean_score"], **options)
+    monkeypatch.setitem(METRICS, "mean_score", lambda *_: np.array([np.inf]))
+    with pytest.raises(DataError, match="mean_score has no value for knn; choose another --metric"):
+        validation.values(make_router("knn"), 0)
