@@ -126,6 +126,7 @@ def tune(
     tested = None if found.evaluation is None else with_origin(found.evaluation, digests)
     if json_path is not None and tested is not None:
         tested.write_json(json_path)
+    screen.print(f"{trials_counted(found.trials)}; the best of them:", markup=False, soft_wrap=True)
     screen.print(_trial_table(found.trials))
     for note in found.notes:
         screen.print(note, markup=False, soft_wrap=True)
@@ -141,7 +142,7 @@ def tune(
 
 def _trial_table(trials: pl.DataFrame) -> Table:
     """The best trials."""
-    table = Table(title=f"{trials_counted(trials)}; the best of them", title_justify="left")
+    table = Table()
     table.add_column("trial", justify="right")
     table.add_column("pipeline", overflow="fold")
     values = [name for name in ("value", "value_2") if name in trials.columns]

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 
 from recroute.errors import RouterError
 from recroute.routers import Router, make_router
-from recroute.tuning.trials import ERROR, LABEL, by_label, completed, rank
+from recroute.tuning.trials import ERROR, FOLDS, LABEL, by_label, completed, rank
 
 
 def choose(study: Study, default: str) -> tuple[Router, list[str]]:
@@ -48,12 +48,11 @@ def _sign(study: Study) -> int:
 
 
 def _lead(study: Study, one: FrozenTrial, other: FrozenTrial) -> tuple[float, float]:
-    """By how much a trial is better on average over folds, and the standard error of that."""
-    folds = sorted(set(one.intermediate_values) & set(other.intermediate_values))
-    if len(folds) < 2:
-        return _sign(study) * (one.values[0] - other.values[0]), 0.0
-    ahead = [_sign(study) * (one.intermediate_values[f] - other.intermediate_values[f]) for f in folds]
-    return float(np.mean(ahead)), float(np.std(ahead, ddof=1) / np.sqrt(len(folds)))
+    """By how much a trial is better in the first metric, on average over folds, and the standard error of that."""
+    pairs = zip(one.user_attrs[FOLDS], other.user_attrs[FOLDS], strict=True)
+    ahead = [_sign(study) * (mine[0] - theirs[0]) for mine, theirs in pairs]
+    error = np.std(ahead, ddof=1) / np.sqrt(len(ahead)) if len(ahead) > 1 else 0.0
+    return float(np.mean(ahead)), float(error)
 
 
 def best_of_each(study: Study) -> list[str]:

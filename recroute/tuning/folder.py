@@ -89,6 +89,9 @@ class StudyFolder:
         write_toml(tuned.best, self.path / BEST)
         for number, router in enumerate(tuned.front, 1):
             write_toml(router, self.path / FRONT / f"{number}.toml")
+        for left in (self.path / FRONT).glob("[0-9]*.toml"):  # of a longer front, before the study went on
+            if left.stem not in map(str, range(1, len(tuned.front) + 1)):
+                left.unlink()
         tuned.router.save(self.path / ROUTER, card=tuned.card)
         if tuned.evaluation is not None:
             write_run(tuned.evaluation, self.path / RUN, self._config())

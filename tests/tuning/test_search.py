@@ -121,6 +121,8 @@ def test_processes_share_a_study(tmp_path: Path, noisy: Dataset) -> None:
 
 
 def test_two_metrics_give_a_front(tmp_path: Path, noisy: Dataset) -> None:
+    write_toml(make_router("knn"), tmp_path / "study" / "front" / "40.toml")  # of an earlier, longer front
+    (tmp_path / "study" / "journal.log").touch()
     found = rr.tune(noisy, tmp_path / "study", n_trials=10, metrics=["mean_score", "brier"], **SMALL)
     done = found.trials.filter(state="complete")
     assert done.height == 10  # none is stopped early
