@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from typer.core import TyperGroup
@@ -31,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def real() -> Path:
     return REAL
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers of the test's own, from the beginning: what it draws depends on no other test."""
+    return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="session")

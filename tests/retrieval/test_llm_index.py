@@ -6,9 +6,9 @@ from recroute.retrieval import LLMIndex, tie_order, top_k
 from recroute.retrieval.llm_index import BLOCK
 
 M, D, B = 3000, 5, 40
-RNG = np.random.default_rng(0)
-BIAS, VECTORS, MEAN = RNG.uniform(0.3, 0.7, M), 0.1 * RNG.normal(size=(M, D)), RNG.random(M)
-FACTORS = RNG.normal(size=(B, D))
+WORLD = np.random.default_rng(1)
+BIAS, VECTORS, MEAN = WORLD.uniform(0.3, 0.7, M), 0.1 * WORLD.normal(size=(M, D)), WORLD.random(M)
+FACTORS = WORLD.normal(size=(B, D))
 
 
 def expected(factors: np.ndarray, k: int, pool: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -27,9 +27,9 @@ def test_flat_equals_numpy(kind: str, k: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 15, 400, 2500])
-def test_a_pool_restricts_by_selector_without_a_new_index(size: int) -> None:
+def test_a_pool_restricts_by_selector_without_a_new_index(size: int, rng: np.random.Generator) -> None:
     index = LLMIndex(BIAS, VECTORS, MEAN)
-    pool = RNG.permutation(M)[:size]
+    pool = rng.permutation(M)[:size]
     found, _ = index.search(FACTORS, min(10, size), pool)
     np.testing.assert_array_equal(found, expected(FACTORS, min(10, size), pool)[0])
 
@@ -42,19 +42,23 @@ def test_an_llm_named_twice_is_ranked_twice() -> None:
 
 @pytest.mark.parametrize("n_kinds", [1, 7, 400])
 @pytest.mark.parametrize("pooled", [False, True])
-def test_equal_scores_go_by_train_mean_then_position_also_across_the_last_place(n_kinds: int, pooled: bool) -> None:
-    kinds = RNG.integers(n_kinds, size=M)  # every LLM has many doubles
-    mean = RNG.integers(4, size=M) / 4
+def test_equal_scores_go_by_train_mean_then_position_also_across_the_last_place(
+    n_kinds: int, pooled: bool, rng: np.random.Generator
+) -> None:
+    kinds = rng.integers(n_kinds, size=M)  # every LLM has many doubles
+    mean = rng.integers(4, size=M) / 4
     bias, vectors = BIAS[kinds], VECTORS[kinds]
-    pool = RNG.permutation(M)[:2000] if pooled else np.arange(M)
+    pool = rng.permutation(M)[:2000] if pooled else np.arange(M)
     found, _ = LLMIndex(bias, vectors, mean).search(FACTORS, 10, pool if pooled else None)
     predicted = (bias[pool] + FACTORS @ vectors[pool].T).astype(np.float32)
     np.testing.assert_array_equal(found, pool[top_k(predicted, 10, tie_order(mean[pool]))])
 
 
-def test_scores_that_differ_by_less_than_float32_can_hold_are_ordered_as_the_scores_say() -> None:
-    bias = 0.5 + 1e-8 * RNG.normal(size=M)
-    vectors = 1e-8 * RNG.normal(size=(M, D))
+def test_scores_that_differ_by_less_than_float32_can_hold_are_ordered_as_the_scores_say(
+    rng: np.random.Generator,
+) -> None:
+    bias = 0.5 + 1e-8 * rng.normal(size=M)
+    vectors = 1e-8 * rng.normal(size=(M, D))
     found, _ = LLMIndex(bias, vectors, MEAN).search(FACTORS, 10)
     predicted = (bias + FACTORS @ vectors.T).astype(np.float32)
     np.testing.assert_array_equal(found, top_k(predicted, 10, tie_order(MEAN)))
@@ -62,8 +66,8 @@ def test_scores_that_differ_by_less_than_float32_can_hold_are_ordered_as_the_sco
 
 @pytest.mark.parametrize(("kind", "least"), [("hnsw", 0.95), ("ivf", 0.95)])
 @pytest.mark.parametrize("pooled", [False, True])
-def test_approximate_indexes_find_nearly_all(kind: str, least: float, pooled: bool) -> None:
-    pool = RNG.permutation(M)[:1500] if pooled else None
+def test_approximate_indexes_find_nearly_all(kind: str, least: float, pooled: bool, rng: np.random.Generator) -> None:
+    pool = rng.permutation(M)[:1500] if pooled else None
     found, predicted = LLMIndex(BIAS, VECTORS, MEAN, kind).search(FACTORS, 10, pool)
     best, score = expected(FACTORS, 10, np.arange(M) if pool is None else pool)
     recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, best, strict=True)])
@@ -116,9 +120,9 @@ def test_an_index_with_added_llms_finds_what_one_of_all_llms_finds(kind: str, lo
 
 
 @pytest.mark.parametrize("pooled", [False, True])
-def test_a_prompt_is_ranked_the_same_alone_and_among_others(pooled: bool) -> None:
-    index, pool = LLMIndex(BIAS, VECTORS, MEAN), RNG.permutation(M)[:2000] if pooled else None
-    factors = RNG.normal(size=(3 * (BLOCK // M) + 5, D))  # the last block is not full
+def test_a_prompt_is_ranked_the_same_alone_and_among_others(pooled: bool, rng: np.random.Generator) -> None:
+    index, pool = LLMIndex(BIAS, VECTORS, MEAN), rng.permutation(M)[:2000] if pooled else None
+    factors = rng.normal(size=(3 * (BLOCK // M) + 5, D))  # the last block is not full
     found, predicted = index.search(factors, 10, pool)
     for row in (0, BLOCK // M - 1, BLOCK // M, len(factors) - 1):
         alone, score = index.search(factors[[row]], 10, pool)
@@ -138,8 +142,8 @@ def test_equal_llms_are_ranked_by_train_mean_alone() -> None:
 
 
 @pytest.mark.parametrize("best_at", ["front", "end", "one group"])
-def test_where_the_best_llms_stand_does_not_matter(best_at: str) -> None:
-    bias = RNG.uniform(0.3, 0.5, M)
+def test_where_the_best_llms_stand_does_not_matter(best_at: str, rng: np.random.Generator) -> None:
+    bias = rng.uniform(0.3, 0.5, M)
     at = {"front": np.arange(30), "end": np.arange(M - 30, M), "one group": np.arange(0, 256 * 11, 256)}[best_at]
     bias[at] += 0.5
     found, _ = LLMIndex(bias, 1e-3 * VECTORS, MEAN).search(FACTORS, 10)

@@ -5,11 +5,9 @@ from recroute.routers import make_router
 from recroute.routers.ease import choose_penalty, llm_weights, regress, same_rows
 from recroute.testing import planted_dataset
 
-RNG = np.random.default_rng(0)
 
-
-def test_the_weights_between_llms_are_each_llms_own_ridge_regression_on_the_others() -> None:
-    residual = RNG.normal(size=(40, 6)) @ RNG.normal(size=(6, 6))
+def test_the_weights_between_llms_are_each_llms_own_ridge_regression_on_the_others(rng: np.random.Generator) -> None:
+    residual = rng.normal(size=(40, 6)) @ rng.normal(size=(6, 6))
     weights = llm_weights(residual, reg=3.0)
     assert (np.diag(weights) == 0).all()
     for j in range(6):
@@ -19,10 +17,10 @@ def test_the_weights_between_llms_are_each_llms_own_ridge_regression_on_the_othe
         np.testing.assert_allclose(weights[others, j], expected)
 
 
-def test_regression_with_unobserved_cells_equals_one_solve_for_each_llm() -> None:
-    X, Y = RNG.normal(size=(60, 5)), RNG.normal(size=(60, 7))
+def test_regression_with_unobserved_cells_equals_one_solve_for_each_llm(rng: np.random.Generator) -> None:
+    X, Y = rng.normal(size=(60, 5)), rng.normal(size=(60, 7))
     Y[:20, 2:4] = np.nan  # two LLMs were not run on a task
-    Y[RNG.random(60) < 0.3, 6] = np.nan
+    Y[rng.random(60) < 0.3, 6] = np.nan
     weight = regress(X, Y, 2.0)
     for j in range(7):
         rows = ~np.isnan(Y[:, j])
@@ -36,8 +34,8 @@ def test_llms_observed_on_the_same_instances_share_a_gram_matrix() -> None:
     assert [group.tolist() for group in same_rows(Y)] == [[0, 3, 5], [1, 4], [2]]
 
 
-def test_an_llm_without_records_is_predicted_by_its_mean_and_the_ease() -> None:
-    assert regress(RNG.normal(size=(9, 3)), np.full((9, 1), np.nan), 1.0).tolist() == [[0.0]] * 3
+def test_an_llm_without_records_is_predicted_by_its_mean_and_the_ease(rng: np.random.Generator) -> None:
+    assert regress(rng.normal(size=(9, 3)), np.full((9, 1), np.nan), 1.0).tolist() == [[0.0]] * 3
 
 
 def test_without_smoothing_complete_data_give_the_ridge_regression_of_the_scores() -> None:
@@ -48,9 +46,9 @@ def test_without_smoothing_complete_data_give_the_ridge_regression_of_the_scores
     np.testing.assert_allclose(router.score(data), X @ weight + offset, atol=1e-4)
 
 
-def test_the_penalty_has_the_least_leave_one_out_error() -> None:
-    X = RNG.normal(size=(40, 8))
-    Y = X[:, :2] + RNG.normal(size=(40, 2))
+def test_the_penalty_has_the_least_leave_one_out_error(rng: np.random.Generator) -> None:
+    X = rng.normal(size=(40, 8))
+    Y = X[:, :2] + rng.normal(size=(40, 2))
 
     def left_out_error(reg: float) -> float:
         errors = 0.0

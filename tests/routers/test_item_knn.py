@@ -7,19 +7,17 @@ from recroute.routers.item_knn import similar_llms
 from recroute.routers.residual import residual_scores
 from recroute.testing import planted_dataset
 
-RNG = np.random.default_rng(0)
 
-
-def test_weights_are_the_largest_cosines_scaled_to_one() -> None:
-    residual = RNG.normal(size=(50, 8))
+def test_weights_are_the_largest_cosines_scaled_to_one(rng: np.random.Generator) -> None:
+    residual = rng.normal(size=(50, 8))
     unit = residual / np.linalg.norm(residual, axis=0)
     cosine = unit.T @ unit
     kept = np.where(cosine >= -np.sort(-cosine, axis=1)[:, 2:3], cosine, 0).clip(min=0)
     np.testing.assert_allclose(similar_llms(residual, 3).toarray(), kept / kept.sum(axis=1, keepdims=True), rtol=1e-5)
 
 
-def test_an_llm_without_residuals_has_only_itself() -> None:
-    residual = RNG.normal(size=(20, 4))
+def test_an_llm_without_residuals_has_only_itself(rng: np.random.Generator) -> None:
+    residual = rng.normal(size=(20, 4))
     residual[:, 1] = 0
     np.testing.assert_allclose(similar_llms(residual, 3).toarray()[1], [0, 1, 0, 0])
 

@@ -6,8 +6,6 @@ from recroute.routers import make_router
 from recroute.routers.kmeans import choose_strength, cluster, nearest, shrunk_means
 from recroute.testing import planted_dataset
 
-RNG = np.random.default_rng(0)
-
 
 def test_without_shrinkage_the_features_are_the_plain_means_per_cluster(planted: Dataset) -> None:
     router = make_router("kmeans", n_clusters=3, strength=0).fit(planted)
@@ -38,10 +36,10 @@ def test_a_shrunk_mean_weighs_the_evidence() -> None:
     np.testing.assert_allclose(found, [[2 / 5 * 0.3, 1 / 4 * 0.6]])
 
 
-def test_the_strength_is_that_of_an_explicit_leave_one_out() -> None:
-    label = RNG.integers(0, 4, 60)
-    observed = (RNG.random((60, 5)) < 0.7).astype(np.float64)
-    values = (RNG.normal(size=(4, 5))[label] * 0.5 + RNG.normal(size=(60, 5))) * observed
+def test_the_strength_is_that_of_an_explicit_leave_one_out(rng: np.random.Generator) -> None:
+    label = rng.integers(0, 4, 60)
+    observed = (rng.random((60, 5)) < 0.7).astype(np.float64)
+    values = (rng.normal(size=(4, 5))[label] * 0.5 + rng.normal(size=(60, 5))) * observed
     strengths = (np.inf, 30.0, 10.0, 3.0, 1.0)
 
     def left_out(strength: float) -> float:
@@ -57,14 +55,14 @@ def test_the_strength_is_that_of_an_explicit_leave_one_out() -> None:
     np.testing.assert_allclose(error.sum(), left_out(strength))
 
 
-def test_nearest_equals_a_plain_search() -> None:
-    X, centres = RNG.normal(size=(50, 4)).astype(np.float32), RNG.normal(size=(7, 4)).astype(np.float32)
+def test_nearest_equals_a_plain_search(rng: np.random.Generator) -> None:
+    X, centres = rng.normal(size=(50, 4)).astype(np.float32), rng.normal(size=(7, 4)).astype(np.float32)
     distance = np.linalg.norm(X[:, None] - centres[None], axis=2)
     np.testing.assert_array_equal(nearest(X, centres), distance.argmin(axis=1))
 
 
-def test_clusters_are_the_same_for_the_same_seed() -> None:
-    X = RNG.normal(size=(300, 6)).astype(np.float32)
+def test_clusters_are_the_same_for_the_same_seed(rng: np.random.Generator) -> None:
+    X = rng.normal(size=(300, 6)).astype(np.float32)
     np.testing.assert_array_equal(cluster(X, 8, 1)[0], cluster(X, 8, 1)[0])
 
 

@@ -12,8 +12,6 @@ from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import RouterError, UnknownNameError
 from recroute.routers.llm_map import principal_axes
 
-RNG = np.random.default_rng(0)
-
 
 def specialists(n: int = 240, m: int = 12) -> Dataset:
     """Two tasks; each half of the LLMs is right nine times in ten on its own one, three times in ten on the other."""
@@ -42,8 +40,8 @@ def found(data: Dataset) -> rr.LLMMap:
     return rr.llm_map(rr.make_router("svd", n_factors=3).fit(data), data)
 
 
-def test_distances_are_differences_of_predictions_without_their_means() -> None:
-    U, V = RNG.normal(size=(50, 3)) + 2, RNG.normal(size=(7, 3))
+def test_distances_are_differences_of_predictions_without_their_means(rng: np.random.Generator) -> None:
+    U, V = rng.normal(size=(50, 3)) + 2, rng.normal(size=(7, 3))
     position, share, instance = principal_axes(U, V)
     products = U @ V.T
     products = products - products.mean(axis=0)
@@ -57,15 +55,15 @@ def test_distances_are_differences_of_predictions_without_their_means() -> None:
     assert (np.diff(share) < 0).all()
 
 
-def test_however_the_factors_are_turned_the_map_is_the_same() -> None:
-    U, V, turn = RNG.normal(size=(40, 3)), RNG.normal(size=(9, 3)), RNG.normal(size=(3, 3))
+def test_however_the_factors_are_turned_the_map_is_the_same(rng: np.random.Generator) -> None:
+    U, V, turn = rng.normal(size=(40, 3)), rng.normal(size=(9, 3)), rng.normal(size=(3, 3))
     for one, other in zip(principal_axes(U, V), principal_axes(U @ turn, V @ np.linalg.inv(turn).T), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-8)
 
 
-def test_factors_that_are_nothing_are_left_out() -> None:
-    U = np.column_stack([RNG.normal(size=30), np.ones(30), np.zeros(30)])
-    position, share, _ = principal_axes(U, RNG.normal(size=(5, 3)))
+def test_factors_that_are_nothing_are_left_out(rng: np.random.Generator) -> None:
+    U = np.column_stack([rng.normal(size=30), np.ones(30), np.zeros(30)])
+    position, share, _ = principal_axes(U, rng.normal(size=(5, 3)))
     assert position.shape == (5, 1)
     assert share == pytest.approx([1])
 
