@@ -99,7 +99,7 @@ def new_file(path: Path) -> Iterator[Path]:
                 _pour(Path(folder) / "output", path)
             return
         target = resolved(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         with temporary_file(target) as temporary:
             yield temporary
             if found is not None:
@@ -128,6 +128,17 @@ def check_file(path: Path) -> None:
         raise RecrouteError(f"{path} is a socket; name a file")
     if not os.access(folder if found is None else path, os.W_OK):
         raise RecrouteError(f"{path} cannot be written to: no permission; name another place")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that files are written into, if there is none; a link is followed.
+
+    RecrouteError if it cannot be made.
+    """
+    try:
+        resolved(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecrouteError(f"folder {path} cannot be made: {error.strerror}; name another place") from None
 
 
 def is_stdout(path: Path) -> bool:

@@ -32,7 +32,7 @@ def download(
 
     Example: recroute data download routereval --to routereval_files --only 'router_dataset*'
     """
-    check_places(json_path)
+    check_places(json_path, into=to)
 
     def confirm(n_bytes: int) -> bool:
         if yes:

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from recroute.data.atomic import check_new_folder
+from recroute.data.atomic import check_folder, check_new_folder
 from recroute.errors import RecrouteError
 from recroute.files import check_file, is_stdout, resolved
 
@@ -16,12 +16,15 @@ OURS = ("records.parquet", "preferences.parquet", "router.json", "records.jsonl"
 
 
 def check_places(
-    *files: Path | None, folders: Mapping[Path, str] | None = None, inputs: Iterable[str | Path | None] = ()
+    *files: Path | None,
+    folders: Mapping[Path, str] | None = None,
+    into: Path | None = None,
+    inputs: Iterable[str | Path | None] = (),
 ) -> None:
     """Refuse outputs that cannot be written, that are the same, or that an input would be lost to.
 
-    `folders` are new folders, each with the file by which an older one is known. `inputs` are paths; those that are
-    texts are routers, which may be files, but no folders.
+    `folders` are new folders, each with the file by which an older one is known; `into` is one that files are added
+    to. `inputs` are paths; those that are texts are routers, which may be files, but no folders.
     """
     folders = folders or {}
     written = [path for path in files if path is not None]
@@ -29,6 +32,8 @@ def check_places(
         check_file(path)
     for path, marker in folders.items():
         check_new_folder(path, marker)
+    if into is not None:
+        check_folder(into)
     known: dict[str, Path] = {}
     for path in (*written, *folders):
         if not is_device(path) and known.setdefault(_key(path), path) is not path:

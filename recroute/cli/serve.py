@@ -102,7 +102,7 @@ def serve(
     from recroute.serve.run import bind, run
     from recroute.serve.settings import LOOPBACK, Settings
 
-    check_places(json_path, inputs=(router_dir, feedback, token_file))
+    check_places(json_path, into=feedback, inputs=(router_dir, feedback, token_file))
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("recroute.serve").setLevel(logging.ERROR if quiet else logging.INFO)
     settings = Settings(

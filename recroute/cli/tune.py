@@ -97,7 +97,7 @@ def tune(
     """
     from recroute.tuning import tune as search
 
-    check_places(json_path, inputs=(dataset, space, *(router or ())))
+    check_places(json_path, into=out, inputs=(dataset, space, *(router or ())))
     screen = console(quiet, json_path)
     sizes = whole_numbers(pool_sizes, "--pool-sizes")
     digests = file_digests(dataset)

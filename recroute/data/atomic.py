@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from recroute.data.swap import read_folder, recover, replace_folder, unfinished_folder
 from recroute.errors import RecrouteError
-from recroute.files import resolved
+from recroute.files import make_folder, resolved
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # what only writing can raise
 
@@ -25,7 +25,7 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
     """
     check_new_folder(path, marker)
     path = resolved(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with unfinished_folder(path) as temporary:
         try:
             yield temporary
@@ -44,16 +44,33 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
 
 def check_new_folder(path: Path, marker: str) -> None:
     """Refuse a place that `new_folder` could not take, before the work is done."""
-    if str(path) == "-":
-        raise RecrouteError("a folder cannot be written to standard output; name a folder")
-    real = resolved(path)
+    real = _named_folder(path)
     recover(real)
     read_folder(real, lambda place: _check_ours(place, path, marker))
     if os.path.ismount(real):
         raise RecrouteError(f"{path} is a mount point and cannot be replaced; name a folder inside it")
     if real.exists() and Path.cwd().is_relative_to(real):
         raise RecrouteError(f"{path} is where this command runs and cannot be replaced; name a folder inside it")
-    above = next(folder for folder in real.parents if folder.exists())
+    _refuse_unwritable(path, real.parents)
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a folder that files could not be written into, before the work is done; there need be none yet."""
+    real = _named_folder(path)
+    if real.exists() and not real.is_dir():
+        raise RecrouteError(f"{path} is a file; name a folder")
+    _refuse_unwritable(path, (real, *real.parents))
+
+
+def _named_folder(path: Path) -> Path:
+    if str(path) == "-":
+        raise RecrouteError("a folder cannot be written to standard output; name a folder")
+    return resolved(path)
+
+
+def _refuse_unwritable(path: Path, folders: Iterable[Path]) -> None:
+    """Look at the first of the folders that is there."""
+    above = next(folder for folder in folders if folder.exists())
     if not os.access(above, os.W_OK):
         raise RecrouteError(f"{path} cannot be written to: no permission in {above}; name another place")
 

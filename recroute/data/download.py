@@ -11,6 +11,7 @@ from pathlib import Path
 
 from recroute.data.hub import Hub, RemoteFile, part_of
 from recroute.errors import DataError, UnknownNameError
+from recroute.files import make_folder
 
 ENDPOINT = "https://huggingface.co"
 ASK_FROM = 10**9  # bytes
@@ -87,7 +88,7 @@ def download(
     to = Path(to)
     hub = Hub(os.environ.get("HF_ENDPOINT", ENDPOINT).rstrip("/"), DATASETS[name].repository)
     files = _chosen(hub.files(), only, hub)
-    to.mkdir(parents=True, exist_ok=True)
+    make_folder(to)
     waiting = [file for file in files if not _is_there(file, to / file.path)]
     total = sum(file.size for file in waiting)
     n_bytes = total - sum(

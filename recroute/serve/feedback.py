@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from recroute.errors import RecrouteError
+from recroute.files import make_folder
 from recroute.serve.decisions import KINDS, Decision, Decisions, head
 from recroute.serve.lines import LineFile, log
 from recroute.serve.problems import ServeError
@@ -56,7 +57,7 @@ class FeedbackLog:
         self.folder = folder
         with ExitStack() as opened:  # closed again where something cannot be opened
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
                 opened.callback(os.close, _locked(folder))
                 self.decisions = Decisions(folder)
                 opened.callback(self.decisions.close)

@@ -10,6 +10,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from recroute.errors import DataError
+from recroute.files import make_folder
 
 try:
     import fcntl
@@ -72,7 +73,7 @@ def open_journal(path: Path) -> JournalStorage:
     DataError
         If the file is no journal, or a damaged one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     if os.path.lexists(path) and not is_journal(path):  # what reads it would cut off its last line
         raise DataError(f"{path} is no journal of a study; name another --out")
     lock = KernelLock(str(path)) if fcntl else JournalFileOpenLock(str(path))

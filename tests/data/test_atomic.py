@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from recroute.data.atomic import check_new_folder, new_folder
+from recroute.data.atomic import check_folder, check_new_folder, new_folder
 from recroute.errors import RecrouteError
+from recroute.files import make_folder
 
 MARKER = "marker"
 
@@ -88,3 +89,18 @@ def test_an_unreadable_source_keeps_its_name(tmp_path: Path) -> None:
 
     with pytest.raises(FileNotFoundError, match="source"):
         unreadable()
+
+
+def test_a_folder_that_files_are_added_to_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("deep/target")
+    check_folder(tmp_path / "link")
+    make_folder(tmp_path / "link")
+    assert (tmp_path / "deep" / "target").is_dir()
+    check_folder(tmp_path / "link")
+    (tmp_path / "file").touch()
+    with pytest.raises(RecrouteError, match="is a file; name a folder"):
+        check_folder(tmp_path / "file")
+    with pytest.raises(RecrouteError, match="cannot be made"):
+        make_folder(tmp_path / "file")
+    with pytest.raises(RecrouteError, match="name a folder"):
+        check_folder(Path("-"))
