@@ -28,7 +28,7 @@ HEAVY = (
 )
 # A module may import from levels below its own, and from its own folder.
 LEVELS = (
-    ("errors", "_version", "memo", "threads", "temporary"),
+    ("errors", "_version", "arrays", "memo", "npz", "threads", "temporary"),
     ("registry", "files", "arguments"),
     ("data",),
     ("splits", "encoders", "retrieval", "metrics"),

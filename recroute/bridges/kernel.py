@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arrays import array
 from recroute.bridges.spectrum import PENALTIES, Array, Spectrum
 from recroute.memo import Memo
 
@@ -31,10 +32,10 @@ class KernelBridge:
     width : f64 ()
     """
 
-    landmarks: NDArray[np.floating]
-    weight: Array
-    offset: Array
-    width: Array
+    landmarks: NDArray[np.floating] = array("n_landmarks", "width")
+    weight: Array = array("n_landmarks", "n_factors")
+    offset: Array = array("n_factors")
+    width: Array = array(low=1e-9)
 
     @classmethod
     def fit(cls, X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | None, seed: int) -> KernelBridge:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arrays import array
 from recroute.bridges.spectrum import Array
 
 N_HIDDEN = 64
@@ -32,10 +33,10 @@ class MLPBridge:
     offset : f64 (k,)
     """
 
-    hidden_weight: Array
-    hidden_offset: Array
-    weight: Array
-    offset: Array
+    hidden_weight: Array = array("width", "n_hidden")
+    hidden_offset: Array = array("n_hidden")
+    weight: Array = array("n_hidden", "n_factors")
+    offset: Array = array("n_factors")
 
     @classmethod
     def fit(cls, X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | None, seed: int) -> MLPBridge:

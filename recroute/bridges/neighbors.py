@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arrays import array
 from recroute.bridges.spectrum import Array
 from recroute.retrieval import Neighbors
 
@@ -34,11 +35,11 @@ class NeighborsBridge:
     reg : f64 ()
     """
 
-    vectors: NDArray[np.float32]
-    factors: Array
-    mean: Array
-    n_neighbors: NDArray[np.int64]
-    reg: Array
+    vectors: NDArray[np.float32] = array("n_prompts", "width")
+    factors: Array = array("n_prompts", "n_factors")
+    mean: Array = array("n_factors")
+    n_neighbors: NDArray[np.int64] = array(kind="int", low=1)
+    reg: Array = array(low=0, allow=("inf",))
 
     @classmethod
     def fit(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arrays import array
 from recroute.bridges.spectrum import PENALTIES, ROWS_AT_ONCE, Array, Spectrum
 from recroute.memo import Memo
 
@@ -23,8 +24,8 @@ class RidgeBridge:
     offset : f64 (k,)
     """
 
-    weight: Array
-    offset: Array
+    weight: Array = array("width", "n_factors")
+    offset: Array = array("n_factors")
 
     @classmethod
     def fit(cls, X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | None, seed: int) -> RidgeBridge:

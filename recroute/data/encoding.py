@@ -76,6 +76,11 @@ class JointEncoder:
     widths: tuple[int, ...]
 
     @property
+    def width(self) -> int:
+        """Dimensions of a vector."""
+        return sum(self.widths)
+
+    @property
     def name(self) -> str:
         return "+".join(part.name for part in self.parts)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
+from recroute.arrays import ArrayRule
 from recroute.data.cells import (
     MAX_VALUES,
     TWICE,
@@ -22,6 +23,7 @@ from recroute.data.cells import (
     row_blocks,
 )
 from recroute.data.code_book import CodeBook
+from recroute.data.matrix_state import CODED, SPARSE, refuse_codes, refuse_csr
 from recroute.data.schema import LARGEST, RECORDS
 from recroute.errors import DataError
 
@@ -238,11 +240,21 @@ class InteractionMatrix:
         stored = self.scores
         return {"data": stored.data, "indices": stored.indices, "indptr": stored.indptr, "shape": np.array(self.shape)}
 
+    @staticmethod
+    def state_rules(names: Collection[str]) -> dict[str, ArrayRule]:
+        """What each array of `state` has to be; `names` are those that are there."""
+        return CODED if "codes" in names else SPARSE
+
     @classmethod
     def of_state(cls, arrays: Mapping[str, NDArray[Any]]) -> InteractionMatrix:
-        """The matrix that `state` wrote; KeyError if an array is missing."""
+        """The matrix that `state` wrote.
+
+        Raises KeyError if an array is missing, DataError if they do not fit together.
+        """
         if "codes" in arrays:
+            refuse_codes(arrays)
             return cls(DenseCells(arrays["codes"], arrays["values"]))
+        refuse_csr(arrays)
         n, m = arrays["shape"]
         return cls.from_csr(
             sp.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(int(n), int(m)))

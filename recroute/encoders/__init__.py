@@ -1,7 +1,7 @@
 """Text to vector: those a data set came with, TF-IDF with SVD, a sentence encoder, surface features, side by side."""
 
 from recroute.encoders.choose import ENCODERS, encode_dataset, fit_encoder, main_encoder, view_encoder
-from recroute.encoders.joint import JointEncoder, encode_texts, vectors_of
+from recroute.encoders.joint import JointEncoder, encode_texts, encoder_width, vectors_of
 from recroute.encoders.registry import register_encoder
 from recroute.encoders.sentence import SentenceEncoder
 from recroute.encoders.surface import SurfaceEncoder
@@ -15,6 +15,7 @@ __all__ = [
     "TfidfEncoder",
     "encode_dataset",
     "encode_texts",
+    "encoder_width",
     "fit_encoder",
     "main_encoder",
     "register_encoder",

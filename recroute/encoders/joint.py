@@ -9,7 +9,13 @@ from recroute.data import Dataset, Encoder
 from recroute.data.encoding import JointEncoder, encode_texts
 from recroute.errors import RouterError
 
-__all__ = ["JointEncoder", "encode_texts", "vectors_of"]
+__all__ = ["JointEncoder", "encode_texts", "encoder_width", "vectors_of"]
+
+
+def encoder_width(encoder: Encoder) -> int | None:
+    """Dimensions of an encoder's vectors, where it says so before it encodes."""
+    width = getattr(encoder, "width", None)
+    return width if isinstance(width, int) else None
 
 
 def vectors_of(dataset: Dataset, encoder: Encoder) -> NDArray[np.float32]:

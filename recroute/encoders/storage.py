@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arrays import ArrayError, ArrayRule, check_arrays, inside
 from recroute.data import Encoder, Precomputed
 from recroute.data.encoding import Named
-from recroute.encoders.joint import JointEncoder
+from recroute.data.files import is_text
+from recroute.encoders.joint import JointEncoder, encoder_width
 from recroute.encoders.registry import REGISTRY, check_savable, kind_of
 from recroute.encoders.sentence import SentenceEncoder
 from recroute.errors import RouterError
@@ -65,17 +67,55 @@ def restore_encoder(
 ) -> Encoder | None:
     """The encoder that was described; `folder` is the router's.
 
-    Raises KeyError if an array or an entry is missing, RouterError if a file of it is damaged.
+    Raises RouterError if the description, an array or a file of it is not what it has to be.
     """
+    try:
+        if description is not None and description.get("kind") == "joint":
+            return _joint(description, arrays, folder)
+        check_arrays(arrays, _rules(description, arrays), {})
+    except ArrayError as error:
+        raise RouterError(f"the encoder in {folder} is damaged: {error}; fit the router again") from None
+    return None if description is None else _one(description, arrays, folder)
+
+
+def _joint(description: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], folder: Path) -> JointEncoder:
+    parts, widths = description.get("parts"), description.get("widths")
+    if not (isinstance(parts, list) and parts and all(isinstance(part, dict) for part in parts)):
+        raise ArrayError("its parts are no list of encoders")
+    if not (isinstance(widths, list) and len(widths) == len(parts) and all(type(w) is int and w > 0 for w in widths)):
+        raise ArrayError("its widths are no number for each part")
+    rules: dict[str, ArrayRule] = {}
+    for i, part in enumerate(parts):
+        own_rules = _rules(part, inside(arrays, f"{i}."))
+        rules |= {f"{i}.{name}": rule.under(f"{i}.", frozenset()) for name, rule in own_rules.items()}
+    check_arrays(arrays, rules, {f"{i}.width": width for i, width in enumerate(widths)})
+    found = []
+    for i, part in enumerate(parts):
+        found.append(_one(part, inside(arrays, f"{i}."), folder))
+        if (encoder_width(found[-1]) or widths[i]) != widths[i]:
+            raise ArrayError(f"part {i} is not {widths[i]} wide")
+    return JointEncoder(tuple(found), tuple(widths))
+
+
+def _rules(description: Mapping[str, Any] | None, names: Collection[str]) -> Mapping[str, ArrayRule]:
+    """What the arrays of one encoder have to be, once its description was checked; a user's own may have any."""
     if description is None:
-        return None
+        return {}
+    kind = description.get("kind")
+    if not all(is_text(description.get(key)) for key in ("kind", "name", "source")) or kind == "joint":
+        raise ArrayError("its kind, name or source is none")
+    files = description.get("files")
+    if kind == "sentence" and not (isinstance(files, dict) and all(map(is_text, (*files, *files.values())))):
+        raise ArrayError("its files have no hashes")
+    if kind in ("precomputed", "sentence") or kind not in REGISTRY.names():
+        return {}
+    rules: Mapping[str, ArrayRule] | None = getattr(REGISTRY.get(kind), "RULES", None)
+    return dict.fromkeys(names, ArrayRule(kind="any")) if rules is None else rules
+
+
+def _one(description: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], folder: Path) -> Encoder:
+    """An encoder of one part, its description and arrays checked."""
     kind = description["kind"]
-    if kind == "joint":
-        parts = []
-        for i, part in enumerate(description["parts"]):
-            own = {name.removeprefix(f"{i}."): array for name, array in arrays.items() if name.startswith(f"{i}.")}
-            parts.append(restore_encoder(part, own, folder))
-        return JointEncoder(tuple(part for part in parts if part is not None), tuple(description["widths"]))
     if kind == "precomputed":
         source = description["source"]
         return Named(source) if description["name"] == source else Precomputed(source)

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arrays import ArrayRule
+
 # Shares of the characters, and whether a pattern occurs.
 CHARACTERS = {"digits": r"\d", "capitals": r"[A-Z]", "signs": r"[^\w\s]", "spaces": r"\s", "non_ascii": r"[^\x00-\x7f]"}
 PATTERNS = {
@@ -37,6 +39,11 @@ class SurfaceEncoder:
 
     kind: ClassVar[str] = "surface"
     of_prompts: ClassVar[bool] = True
+    RULES: ClassVar[Mapping[str, ArrayRule]] = {
+        "mean": ArrayRule(shape=(str(N_FEATURES),)),
+        "deviation": ArrayRule(shape=(str(N_FEATURES),), low=1e-7, allow=("inf",)),
+    }
+    width: ClassVar[int] = N_FEATURES
 
     def __init__(self, mean: NDArray[np.float32], deviation: NDArray[np.float32]) -> None:
         self.mean = mean

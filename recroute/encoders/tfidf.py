@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arrays import ArrayRule
 from recroute.errors import DataError
 
 # Words and pairs of words; numbers and single signs stay, because they tell arithmetic and code from prose.
@@ -41,6 +42,11 @@ class TfidfEncoder:
 
     kind: ClassVar[str] = "tfidf"
     of_prompts: ClassVar[bool] = True
+    RULES: ClassVar[Mapping[str, ArrayRule]] = {
+        "vocabulary": ArrayRule(shape=("n_terms",), kind="text"),
+        "idf": ArrayRule(shape=("n_terms",)),
+        "components": ArrayRule(shape=("width", "n_terms")),
+    }
 
     def __init__(self, vocabulary: NDArray[np.str_], idf: NDArray[np.float32], components: NDArray[np.float32]) -> None:
         self.vocabulary = vocabulary
@@ -71,6 +77,11 @@ class TfidfEncoder:
         svd = TruncatedSVD(n_dims, random_state=seed).fit(weights)
         vocabulary = np.asarray(vectorizer.get_feature_names_out(), dtype=np.str_)
         return cls(vocabulary, vectorizer.idf_.astype(np.float32), svd.components_.astype(np.float32))
+
+    @property
+    def width(self) -> int:
+        """Dimensions of a vector."""
+        return len(self.components)
 
     @cached_property
     def name(self) -> str:

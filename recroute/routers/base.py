@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.arguments import LARGEST_SEED, as_list, as_texts, as_whole_number, check_kind, checked, classes_of
+from recroute.arrays import ArrayRule, Arrays, inside, rules_of
 from recroute.data import Dataset, Encoder, IdMap, InteractionMatrix, llm_means
-from recroute.encoders import encode_texts, fit_encoder, vectors_of, view_encoder
+from recroute.encoders import encode_texts, encoder_width, fit_encoder, vectors_of, view_encoder
 from recroute.errors import RouterError, UnknownNameError
 from recroute.retrieval import Choices, condensed, tie_order, top_k
-from recroute.routers.fields import fitted, setting
+from recroute.routers.fields import Layout, fitted, group_of, group_rules, group_state, groups, setting
 from recroute.routers.instances import Instances, n_instances, read_instances
 from recroute.routers.ranking import Ranking
 from recroute.routers.unseen.background import Background
@@ -65,7 +66,7 @@ class Router(ABC):
 
     seed: int = setting(0, low=0, high=LARGEST_SEED, help="seed of everything random in the fit")
 
-    llm_mean_: NDArray[np.float64] = fitted()
+    llm_mean_: NDArray[np.float64] = fitted("n_llms")
     llm_ids_: IdMap = fitted(array=False)
     encoder_: Encoder | None = fitted(array=False)
     background_: Background | None = fitted(array=False)
@@ -120,13 +121,42 @@ class Router(ABC):
     def state(self) -> dict[str, NDArray[Any]]:
         """The arrays that `save` writes: those that a fit sets."""
         declared = (f for f in fields(self) if f.metadata.get("array"))
-        return {f.name: getattr(self, f.name) for f in declared if f.metadata["needed"] or hasattr(self, f.name)}
+        found = {f.name: getattr(self, f.name) for f in declared if f.metadata["needed"] or hasattr(self, f.name)}
+        for f, prefix, _ in groups(self):
+            found |= {prefix + name: array for name, array in group_state(getattr(self, f.name)).items()}
+        return found
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Set what `state` gave; KeyError if an array is missing."""
         for f in fields(self):
             if f.metadata.get("array") and (f.metadata["needed"] or f.name in arrays):
                 setattr(self, f.name, arrays[f.name])
+        for f, prefix, of in groups(self):
+            setattr(self, f.name, group_of(of, inside(arrays, prefix)))
+        self.fill_in()
+
+    def fill_in(self) -> None:  # noqa: B027
+        """Set what folders of older versions lack; nothing by default."""
+
+    def layout(self, arrays: Arrays) -> Layout:
+        """What the arrays of `state` have to be, for these `arrays`; names that are not declared do not belong there.
+
+        Where a router overrides `restore` and not this, any array passes that is not declared.
+        """
+        rules = rules_of(type(self))
+        for _, prefix, of in groups(self):
+            names = set(inside(arrays, prefix))
+            rules |= {prefix + name: rule for name, rule in group_rules(of, names).items()}
+        restores, declares = (_owner(type(self), name) for name in ("restore", "layout"))
+        if restores is not declares and issubclass(restores, declares):
+            rules = dict.fromkeys(arrays, ArrayRule(kind="any")) | rules
+        return Layout(rules, {"n_llms": len(self.llm_ids_)})
+
+    def restored(self, sizes: Mapping[str, int]) -> None:  # noqa: B027
+        """Called once a folder is read: raises RouterError for what shapes and ranges cannot say; nothing by default.
+
+        `sizes` are the dimensions of the arrays, `n_prompts` among them where it is known.
+        """
 
     @checked
     def fit(self, train: Dataset) -> Self:
@@ -159,6 +189,8 @@ class Router(ABC):
             train = train.evaluated()
         train = self._with_vectors(train)
         reads_text = isinstance(self, TextRouter)
+        if isinstance(self, TextRouter) and train.embeddings is not None:
+            self.width_ = train.embeddings.shape[1]
         self.background_ = Background.of(train, with_vectors=reads_text) if has_scores else None
         self.llm_ids_ = train.llm_ids
         self.llm_mean_ = llm_means(train)
@@ -454,7 +486,14 @@ class Router(ABC):
         known = read_instances(instances)
         if n_instances(known) == 0:
             return np.zeros((0, len(llm_index)), dtype=np.float32)
-        return self._score(known, llm_index)
+        with np.errstate(all="ignore"):  # the result is looked at
+            return self._finite(self._score(known, llm_index))
+
+    def _finite(self, predicted: Scores) -> Scores:
+        """The predictions; RouterError where one is no number, unless they are observed scores."""
+        if self.needs != "scores" and not np.isfinite(predicted).all():
+            raise RouterError(f"{self.label} predicts scores that are not finite; fit it again")
+        return predicted
 
     @abstractmethod
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
@@ -490,7 +529,19 @@ class TextRouter(Router):
 
     views: str = setting("embedding", choices=VIEWS, help="of the text: the main vectors, TF-IDF, or all there is")
 
-    width_: NDArray[np.int64] = fitted(needed=False)
+    width_: NDArray[np.int64] = fitted("1", kind="int", low=1, needed=False)
+
+    def layout(self, arrays: Arrays) -> Layout:
+        width = 0 if self.encoder_ is None else encoder_width(self.encoder_)
+        return super().layout(arrays) | Layout({}, {} if width is None else {"width": width})
+
+    def restored(self, sizes: Mapping[str, int]) -> None:
+        super().restored(sizes)
+        if (width := sizes.get("width")) is None or width == 0:
+            return
+        if hasattr(self, "width_") and int(self.width_[0]) != width:
+            raise RouterError(f"{self.name} reads vectors {int(self.width_[0])} wide, and its arrays are {width} wide")
+        self.width_ = np.array([width])
 
     def _with_vectors(self, train: Dataset) -> Dataset:
         encoder = train.encoder if train.embeddings is not None else fit_encoder(train)
@@ -507,7 +558,8 @@ class TextRouter(Router):
     def vectors(self, instances: Instances) -> NDArray[np.float32]:
         """Vectors f32 (b, d) of the instances in the space the router was fitted in."""
         encoder, known = self.encoder_, read_instances(instances)
-        assert encoder is not None  # set by fit
+        if encoder is None:
+            raise RouterError(f"{self.label} reads text and has no encoder; fit it again")
         width = int(self.width_[0]) if hasattr(self, "width_") else None  # folders of older versions lack it
         if isinstance(known, Dataset):
             vectors = vectors_of(known, encoder)
@@ -521,3 +573,8 @@ class TextRouter(Router):
                 f"{width} wide; give vectors of that encoder"
             )
         return vectors
+
+
+def _owner(cls: type, name: str) -> type:
+    """The class that defines a method."""
+    return next(owner for owner in cls.__mro__ if name in vars(owner))

@@ -130,11 +130,11 @@ class BradleyTerry(TextRouter):
     n_opponents: int = setting(4, low=1, help="battles of each LLM on each prompt, at most")
     n_epochs: int = setting(20, low=1, help="steps of L-BFGS, at most")
 
-    centre_: NDArray[np.float32] = fitted()
-    weight_: NDArray[np.float32] = fitted()
-    leaderboard_: NDArray[np.float32] = fitted()
-    first_shown_: NDArray[np.float64] = fitted(needed=False)  # log odds
-    pool_mean_: NDArray[np.float64] = fitted()  # of the LLMs it was fitted on
+    centre_: NDArray[np.float32] = fitted("width")
+    weight_: NDArray[np.float32] = fitted("width", "n_llms")
+    leaderboard_: NDArray[np.float32] = fitted("n_llms")
+    first_shown_: NDArray[np.float64] = fitted("1", needed=False)  # log odds
+    pool_mean_: NDArray[np.float64] = fitted("1", needed=False)  # of the LLMs it was fitted on
 
     def _fit(self, train: Dataset) -> None:
         rows, self.centre_ = Rows.of_train(train, self.vectors(train), self.seed)
@@ -151,8 +151,9 @@ class BradleyTerry(TextRouter):
         self.first_shown_ = np.array([first_shown])
         self.pool_mean_ = np.array([self.llm_mean_.mean()])
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        super().restore({"pool_mean_": arrays["llm_mean_"].mean(keepdims=True), **arrays})
+    def fill_in(self) -> None:
+        if not hasattr(self, "pool_mean_"):
+            self.pool_mean_ = self.llm_mean_.mean(keepdims=True)
 
     def _held_out_errors(self, fit: Cells, held: Cells) -> Array:
         assert isinstance(fit, Rows)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arrays import ArrayRule, Arrays
 from recroute.data import Dataset
 from recroute.errors import RouterError
 from recroute.retrieval import condensed, tie_order
 from recroute.routers.base import Instances, Ranking, Scores, fitted, setting
 from recroute.routers.costs import CostModel, cost_unit, no_costs, vectors
+from recroute.routers.fields import Layout, fitted_group
 from recroute.routers.instances import n_instances, read_instances
 from recroute.routers.parts import Composite, draw_folds, fit_parts, out_of_fold
 from recroute.routers.registry import make_router
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
     from recroute.routers.unseen.new_llms import NewLLMs
 
 Index = NDArray[np.int64]
+CURVE = {
+    "curve": ArrayRule(shape=("3", "n_trade_offs"), low=0),
+    "best_single": ArrayRule(shape=(), low=0),
+    "cost_unit": ArrayRule(shape=(), kind="text"),
+}
 TARGETS = ("budget", "quality", "trade_off")
 
 
@@ -48,9 +55,9 @@ class Budgeted(Composite):
     quality: float | None = setting(None, low=0, help="share of the best single LLM's mean score, such as 0.98")
     trade_off: float | None = setting(None, low=0, help="score worth giving up per unit of cost")
 
-    costs_: CostModel = fitted(array=False)
+    costs_: CostModel = fitted_group("cost.", CostModel)
     curve_: Curve = fitted(array=False)
-    chosen_trade_off_: NDArray[np.float64] = fitted()
+    chosen_trade_off_: NDArray[np.float64] = fitted("1", low=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -178,13 +185,20 @@ class Budgeted(Composite):
 
     def state(self) -> dict[str, NDArray[Any]]:
         curve = self.curve_
-        arrays = super().state() | self.costs_.state()
+        arrays = super().state()
         arrays["curve"] = np.stack([curve.trade_off, curve.cost, curve.quality])
         return arrays | {"best_single": np.array(curve.best_single), "cost_unit": np.array(curve.unit)}
 
+    def layout(self, arrays: Arrays) -> Layout:
+        return super().layout(arrays) | Layout(CURVE, {})
+
+    def restored(self, sizes: Mapping[str, int]) -> None:
+        super().restored(sizes)
+        if (np.diff(self.curve_.trade_off) < 0).any():
+            raise RouterError(f"the curve of {self.name} is not in the order of its trade-offs")
+
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         super().restore(arrays)
-        self.costs_ = CostModel.from_state(arrays)
         trade_off, cost, quality = arrays["curve"]
         self.curve_ = Curve(trade_off, cost, quality, float(arrays["best_single"]), str(arrays["cost_unit"]))
 

@@ -34,7 +34,7 @@ class Calibrated(Composite):
 
     router: str = setting("knn(n_neighbors=100)", help="the router to calibrate")
 
-    coefficient_: Array = fitted()
+    coefficient_: Array = fitted("3")
 
     def part_names(self) -> Sequence[str]:
         return ["best_single", self.router]  # best_single predicts the means of the prompts it was fitted on

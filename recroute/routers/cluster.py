@@ -36,11 +36,11 @@ class Cluster(TextRouter):
 
     n_clusters: int = setting(3, low=1, help="Gaussians of the mixture")
 
-    share_: NDArray[np.float64] = fitted()
-    center_: NDArray[np.float64] = fitted()
-    precision_: NDArray[np.float64] = fitted()
-    cluster_mean_: NDArray[np.float32] = fitted()
-    member_: NDArray[np.int64] = fitted(needed=False)  # (n,), cluster of each training prompt with a record
+    share_: NDArray[np.float64] = fitted("n_clusters", low=0)
+    center_: NDArray[np.float64] = fitted("n_clusters", "width")
+    precision_: NDArray[np.float64] = fitted("n_clusters", "width", "width")
+    cluster_mean_: NDArray[np.float32] = fitted("n_clusters", "n_llms")
+    member_: NDArray[np.int64] = fitted("n_prompts", kind="int", below="n_clusters", needed=False)
 
     def _fit(self, train: Dataset) -> None:
         from sklearn.exceptions import ConvergenceWarning

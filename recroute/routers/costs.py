@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from recroute.arrays import array
 from recroute.bridges import fit_ridge
 from recroute.data import Dataset
 from recroute.errors import RouterError
@@ -40,10 +40,10 @@ class CostModel:
         `price_in + price_out` of the LLM table, NaN where unknown: what an unseen LLM may be placed by.
     """
 
-    level: Array
-    weight: Array
-    offset: Array
-    price: Array
+    level: Array = array("n_llms", low=0)
+    weight: Array = array("width?", "n_llms")
+    offset: Array = array("n_llms")
+    price: Array = array("n_llms", allow=("nan", "inf"))
 
     @classmethod
     def fit(cls, train: Dataset) -> CostModel:
@@ -104,15 +104,6 @@ class CostModel:
             np.append(self.offset, np.full(n, self.offset[new.known].mean())),
             np.append(self.price, price),
         )
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """The arrays that `from_state` needs."""
-        return {f"cost.{f.name}": getattr(self, f.name) for f in fields(self)}
-
-    @classmethod
-    def from_state(cls, arrays: Mapping[str, NDArray[Any]]) -> CostModel:
-        """KeyError if an array is missing."""
-        return cls(*(arrays[f"cost.{f.name}"] for f in fields(cls)))
 
 
 def vectors(data: Dataset) -> NDArray[np.float32]:

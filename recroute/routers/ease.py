@@ -41,8 +41,8 @@ class EASE(TextRouter):
     smoothing: float = setting(0.5, low=0, high=1, help="share of an LLM's prediction that the other LLMs make")
     llm_reg: float = setting(10.0, low=0, help="penalty on the weights between LLMs")
 
-    center_: NDArray[np.float32] = fitted()
-    weight_: NDArray[np.float32] = fitted()
+    center_: NDArray[np.float32] = fitted("width")
+    weight_: NDArray[np.float32] = fitted("width", "n_llms")
 
     def _fit(self, train: Dataset) -> None:
         assert train.embeddings is not None

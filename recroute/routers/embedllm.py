@@ -94,11 +94,11 @@ class EmbedLLM(TextRouter):
     )
     n_epochs: int = setting(40, low=1, help="steps of L-BFGS, at most")
 
-    centre_: NDArray[np.float32] = fitted()
-    projection_: NDArray[np.float32] = fitted()
-    llm_factors_: NDArray[np.float32] = fitted()
-    head_: NDArray[np.float32] = fitted()
-    bias_: NDArray[np.float32] = fitted()
+    centre_: NDArray[np.float32] = fitted("width")
+    projection_: NDArray[np.float32] = fitted("width", "n_factors")
+    llm_factors_: NDArray[np.float32] = fitted("n_llms", "n_factors")
+    head_: NDArray[np.float32] = fitted("n_factors")
+    bias_: NDArray[np.float32] = fitted("n_llms")
 
     def _fit(self, train: Dataset) -> None:
         cells, self.centre_ = Cells.of(train, self.vectors(train), self.seed)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arrays import ArrayError, ArrayRule, check_arrays, check_types
 from recroute.data import InteractionMatrix
-from recroute.errors import RouterError
+from recroute.errors import DataError, RouterError
+from recroute.npz import NpzError, map_npy
 from recroute.retrieval import Neighbors
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -86,26 +89,60 @@ class EvidenceFiles:
     """
 
     def __init__(self, folder: Path, places: Mapping[str, str], digests: Mapping[str, str], held: Arrays) -> None:
+        self._folder, self._n_llms = folder, 0
         self._arrays: dict[str, NDArray[Any]] = {}
-        self._unchecked: dict[Path, tuple[str, str]] = {}
+        self._unchecked: list[tuple[Path, mmap, str]] = []
         for name, place in places.items():
             if place.startswith(HELD):
-                self._arrays[name] = held[place.removeprefix(HELD)]
+                if (own := held.get(place.removeprefix(HELD))) is None:
+                    raise _damaged(folder, f"the evidence {name} is in no array of it")
+                self._arrays[name] = own
                 continue
-            file = folder / Path(place).name
+            file = folder / place
             try:
-                self._arrays[name] = np.load(file, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError, EOFError) as error:
+                self._arrays[name], content = map_npy(file)
+            except NpzError as error:
                 raise _damaged(file, str(error)) from None
-            self._unchecked[file] = (name, digests[place])
+            if place not in digests:
+                raise _damaged(file, "router.json has no SHA-256 of it")
+            self._unchecked.append((file, content, digests[place]))
+
+    def check_shapes(self, sizes: dict[str, int]) -> None:
+        """Raise RouterError unless the arrays are those of the folder's prompts and LLMs, without reading them.
+
+        `sizes` are the dimensions that are known; the number of prompts is added.
+        """
+        names = {"n_rows": "n_prompts", "width": "width"}
+        own = {name: sizes[theirs] for name, theirs in names.items() if theirs in sizes}
+        try:
+            check_types(self._arrays, _rules(self._arrays), own)
+        except ArrayError as error:
+            raise _damaged(self._folder, f"evidence: {error}") from None
+        self._n_llms, sizes["n_prompts"] = sizes["n_llms"], own["n_rows"]
+        if own.get("n_columns", 0) > self._n_llms:
+            raise _damaged(self._folder, f"evidence of {own['n_columns']} LLMs, and there are {self._n_llms}")
 
     @cached_property
     def evidence(self) -> Evidence:
-        for file, (name, digest) in self._unchecked.items():
-            if hashlib.sha256(self._arrays[name].base).hexdigest() != digest:  # type: ignore[arg-type]  # the mapping
+        for file, content, digest in self._unchecked:
+            if hashlib.sha256(content).hexdigest() != digest:
                 raise _damaged(file, "its SHA-256 differs from router.json")
         scores = {name: array for name, array in self._arrays.items() if name != VECTORS}
-        return Evidence(InteractionMatrix.of_state(scores), self._arrays.get(VECTORS))
+        try:
+            check_arrays(self._arrays, _rules(self._arrays), {})
+            matrix = InteractionMatrix.of_state(scores)
+        except (ArrayError, DataError) as error:
+            raise _damaged(self._folder, f"evidence: {error}") from None
+        if (n_new := self._n_llms - matrix.n_llms) < 0:
+            raise _damaged(self._folder, f"evidence of {matrix.n_llms} LLMs, and there are {self._n_llms}")
+        if n_new:  # older versions kept nothing of LLMs that lightfm had placed by their metadata
+            matrix = matrix.with_llms(InteractionMatrix.empty(matrix.n_instances, n_new))
+        return Evidence(matrix, self._arrays.get(VECTORS))
+
+
+def _rules(names: Collection[str]) -> dict[str, ArrayRule]:
+    vectors = {VECTORS: ArrayRule(shape=("n_rows", "width"), needed=False)}
+    return {**InteractionMatrix.state_rules(names), **vectors}
 
 
 def _same(array: NDArray[Any], held: Arrays) -> str | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from recroute.data import Dataset
 from recroute.retrieval import LLMIndex
 from recroute.retrieval.llm_index import KINDS
 from recroute.routers.base import Instances, Ranking, Scores, TextRouter, fitted, setting
+from recroute.routers.fields import fitted_group
 from recroute.routers.instances import n_instances, read_instances
 from recroute.threads import one_thread
 
@@ -53,10 +54,10 @@ class FactorRouter(TextRouter):
     reg: float | None = setting(None, low=0, help="penalty of the bridge; none: chosen by leave-one-out")
     index: str = setting("flat", choices=KINDS, help="search among many LLMs; hnsw and ivf are approximate")
 
-    bias_: Array = fitted()
-    llm_factors_: Array = fitted()
-    instance_factors_: NDArray[np.float32] = fitted(needed=False)  # (n, k), of training prompts with a record
-    bridge_: Bridge = fitted(array=False)
+    bias_: Array = fitted("n_llms")
+    llm_factors_: Array = fitted("n_llms", "n_factors")
+    instance_factors_: NDArray[np.float32] = fitted("n_prompts", "n_factors", needed=False)
+    bridge_: Bridge = fitted_group("bridge.", lambda router: bridge_class(router.bridge))
 
     @abstractmethod
     def _factorise(self, train: Dataset) -> tuple[Array, Array, Array]:
@@ -118,7 +119,7 @@ class FactorRouter(TextRouter):
         vectors = self.vectors(known)
         with one_thread(len(vectors), 0):
             best, predicted = self._index().search(self.bridge_(vectors), k, None if llms is None else pool)
-        return Ranking(best.astype(np.int32), predicted, self.llm_ids_)
+        return Ranking(best.astype(np.int32), self._finite(predicted), self.llm_ids_)
 
     def _add_llms(self, new: NewLLMs) -> None:
         """As if the scores expected of the LLM had been among the others: their mean, then factors by least squares."""
@@ -145,12 +146,3 @@ class FactorRouter(TextRouter):
             self._llm_index = LLMIndex(self.bias_, self.llm_factors_, self.llm_mean_, self.index, self.seed)
         found: LLMIndex = self._llm_index
         return found
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        arrays = {f"bridge.{f.name}": getattr(self.bridge_, f.name) for f in fields(bridge_class(self.bridge))}
-        return super().state() | arrays
-
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        super().restore(arrays)
-        cls = bridge_class(self.bridge)
-        self.bridge_ = cls(**{f.name: arrays[f"bridge.{f.name}"] for f in fields(cls)})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +43,11 @@ class Guarded(Composite):
         1.0, low=0, help="standard errors that the gain of leaving the best single LLM must exceed"
     )
 
-    z_: Array = fitted()
-    best_: NDArray[np.int64] = fitted()
-    error_: Array = fitted()
-    least_mean_: Array = fitted()  # the train mean; of an LLM added since, the lower end of its interval
+    z_: Array = fitted("1", low=0, allow=("inf",))
+    best_: NDArray[np.int64] = fitted("1", kind="int", below="n_llms")
+    error_: Array = fitted("n_llms", low=0, allow=("inf",))
+    # the train mean; of an LLM added since, the lower end of its interval
+    least_mean_: Array = fitted("n_llms", needed=False)
 
     def part_names(self) -> Sequence[str]:
         return [self.router]
@@ -92,8 +93,9 @@ class Guarded(Composite):
         self._hold_at(self.least_mean_[kept])
         super()._take_llms(kept)
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        super().restore({"least_mean_": arrays["llm_mean_"], **arrays})
+    def fill_in(self) -> None:
+        if not hasattr(self, "least_mean_"):
+            self.least_mean_ = self.llm_mean_
 
     def _hold_at(self, least_mean: Array) -> None:
         self.least_mean_ = least_mean

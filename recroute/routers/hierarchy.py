@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arrays import ArrayRule
 from recroute.bridges.evidence import Kernel, eigen_kernels, fit_evidence
 from recroute.data import Dataset
+from recroute.errors import RouterError
 from recroute.memo import Memo
 from recroute.routers.base import VIEWS, Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.factorisation import completed, interaction_factors
+from recroute.routers.fields import fitted_group
 from recroute.routers.text_views import TextViews, fit_text_views
 from recroute.threads import one_thread
 
@@ -31,6 +34,11 @@ LEVELS: tuple[dict[str, float], ...] = (
     {"task": 0.5, "text": 0.5},
     {"task": 0.5, "near": 0.5},
 )
+WEIGHTS = {
+    "text": ArrayRule(shape=("width", "n_factors+1")),
+    "near": ArrayRule(shape=("n_near", "n_factors+1")),
+    "task": ArrayRule(shape=("n_tasks", "n_factors+1"), needed=False),
+}
 FILL_FACTORS = 8  # of the model that stands in for unobserved cells
 
 
@@ -54,12 +62,12 @@ class Hierarchy(TextRouter):
     views: str = setting("all", choices=VIEWS, help="of the text: the main vectors, TF-IDF, or all there is")
     n_factors: int = setting(60, low=1, help="components of the interaction that are kept")
 
-    bias_: Array = fitted()
-    llm_factors_: Array = fitted()
-    views_: TextViews = fitted(array=False)
-    weights_: dict[str, Array] = fitted(array=False)
-    offset_: Array = fitted()
-    loadings_: NDArray[np.float32] = fitted(needed=False)  # (n, 1 + k), of training prompts with a record
+    bias_: Array = fitted("n_llms")
+    llm_factors_: Array = fitted("n_llms", "n_factors+1")
+    views_: TextViews = fitted_group("views.", TextViews)
+    weights_: dict[str, Array] = fitted_group("weights.", WEIGHTS)
+    offset_: Array = fitted("n_factors+1")
+    loadings_: NDArray[np.float32] = fitted("n_prompts", "n_factors+1", needed=False)
 
     def _fit(self, train: Dataset) -> None:
         train = train.evaluated()
@@ -101,15 +109,10 @@ class Hierarchy(TextRouter):
             predicted = bias + factors @ llm_factors.T  # (b, 1 + k) x (1 + k, m)
         return np.asarray(predicted, dtype=np.float32)
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        weights = {f"weights.{name}": array for name, array in self.weights_.items()}
-        return super().state() | weights | {f"views.{name}": array for name, array in vars(self.views_).items()}
-
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        super().restore(arrays)
-        prefix = "weights."
-        self.weights_ = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
-        self.views_ = TextViews(**{f.name: arrays[f"views.{f.name}"] for f in fields(TextViews)})
+    def restored(self, sizes: Mapping[str, int]) -> None:
+        super().restored(sizes)
+        if ("task" in self.weights_) != (len(self.views_.task_offset) > 0):
+            raise RouterError(f"{self.name} has tasks without weights, or weights without tasks")
 
 
 def _views_and_kernels(

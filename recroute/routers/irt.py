@@ -97,11 +97,11 @@ class IRT(TextRouter):
     )
     n_epochs: int = setting(60, low=1, help="steps of L-BFGS, at most")
 
-    centre_: NDArray[np.float32] = fitted()
-    discrimination_: NDArray[np.float32] = fitted()
-    ability_: NDArray[np.float32] = fitted()
-    difficulty_: NDArray[np.float32] = fitted()
-    bias_: NDArray[np.float32] = fitted()
+    centre_: NDArray[np.float32] = fitted("width")
+    discrimination_: NDArray[np.float32] = fitted("width", "n_factors")
+    ability_: NDArray[np.float32] = fitted("n_llms", "n_factors")
+    difficulty_: NDArray[np.float32] = fitted("width")
+    bias_: NDArray[np.float32] = fitted("n_llms")
 
     def _fit(self, train: Dataset) -> None:
         cells, self.centre_ = Cells.of(train, self.vectors(train), self.seed)

@@ -37,8 +37,8 @@ class ItemKNN(TextRouter):
     n_neighbors: int = setting(100, low=1, help="training prompts to average over")
     n_similar: int = setting(20, low=1, help="LLMs to average over, itself among them")
 
-    vectors_: NDArray[np.float32] = fitted()
-    surplus_: NDArray[np.float32] = fitted()
+    vectors_: NDArray[np.float32] = fitted("n_rows", "width")
+    surplus_: NDArray[np.float32] = fitted("n_rows", "n_llms")
 
     def _fit(self, train: Dataset) -> None:
         assert train.embeddings is not None

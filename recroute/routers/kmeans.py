@@ -48,12 +48,12 @@ class KMeans(TextRouter):
         None, low=0, help="records that the LLM's mean counts for in a cluster; none: chosen on train by leave-one-out"
     )
 
-    centres_: NDArray[np.float32] = fitted()
-    feature_: NDArray[np.float32] = fitted()
-    label_: NDArray[np.int64] = fitted(needed=False)  # (n,), cluster of each training prompt with a record
-    ease_: NDArray[np.float32] = fitted(needed=False)  # (n, 1), of each of them
-    shared_: NDArray[np.float64] = fitted(needed=False)  # (c, 1), ease of each cluster
-    strength_: NDArray[np.float64] = fitted(needed=False)
+    centres_: NDArray[np.float32] = fitted("n_clusters", "width")
+    feature_: NDArray[np.float32] = fitted("n_clusters", "n_llms")
+    label_: NDArray[np.int64] = fitted("n_prompts", kind="int", below="n_clusters", needed=False)
+    ease_: NDArray[np.float32] = fitted("n_prompts", "1", needed=False)
+    shared_: NDArray[np.float64] = fitted("n_clusters", "1", needed=False)  # ease of each cluster
+    strength_: NDArray[np.float64] = fitted("1", low=0, allow=("inf",), needed=False)
 
     def _fit(self, train: Dataset) -> None:
         seen = np.flatnonzero(train.interactions.instance_counts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.cells import CELLS_AT_ONCE
 from recroute.data.passes import in_order
+from recroute.errors import RouterError
 from recroute.retrieval import Neighbors
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.fields import fitted_group
 
 if TYPE_CHECKING:
     from recroute.routers.unseen.new_llms import NewLLMs
@@ -35,9 +37,9 @@ class KNN(TextRouter):
 
     n_neighbors: int = setting(5, low=1, help="training prompts to average over")
 
-    vectors_: NDArray[np.float32] = fitted()
-    scores_: InteractionMatrix = fitted(array=False)  # of the LLMs it was fitted on
-    added_: NDArray[np.float32] = fitted()  # (n, j), of LLMs added since: what is expected of them, NaN where nothing
+    vectors_: NDArray[np.float32] = fitted("n_rows", "width")
+    scores_: InteractionMatrix = fitted_group("scores.", InteractionMatrix)  # of the LLMs it was fitted on
+    added_: NDArray[np.float32] = fitted("n_rows", "n_added?", allow=("nan",))  # expected scores of LLMs added since
 
     def _fit(self, train: Dataset) -> None:
         assert train.embeddings is not None
@@ -86,12 +88,10 @@ class KNN(TextRouter):
                 pass
         return predicted
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        return super().state() | {f"scores.{name}": array for name, array in self.scores_.state().items()}
-
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        super().restore(arrays)
-        prefix = "scores."
-        self.scores_ = InteractionMatrix.of_state(
-            {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
-        )
+    def restored(self, sizes: Mapping[str, int]) -> None:
+        super().restored(sizes)
+        if self.scores_.n_llms + self.added_.shape[1] != len(self.llm_ids_):
+            raise RouterError(f"{self.name} keeps scores of more or fewer LLMs than it names")
+        seen = np.count_nonzero(self.scores_.instance_counts)
+        if seen != sizes.get("n_prompts", seen):
+            raise RouterError(f"{self.name} keeps scores of other prompts than its folder")

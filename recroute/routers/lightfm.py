@@ -58,15 +58,15 @@ class LightFM(TextRouter):
     learning_rate: float = setting(0.05, low=0, help="step of the gradient (AdaGrad)")
     n_epochs: int = setting(5, low=1, help="passes over the records")
 
-    center_: NDArray[np.float32] = fitted()  # (d,), the mean prompt
-    weight_: NDArray[np.float32] = fitted()  # (d, k + 1), from prompt vector to factors and bias
-    offset_: NDArray[np.float32] = fitted()  # (k + 1,), factors and bias of the mean prompt
-    llm_factors_: NDArray[np.float32] = fitted()  # (m, k + 1)
-    unseen_: NDArray[np.float32] = fitted()  # (k + 1,), an LLM of which nothing is known
-    feature_: NDArray[np.float32] = fitted()  # (f + 3, k + 1), what an LLM's features add to it
-    families_: NDArray[np.str_] = fitted()
-    number_center_: Array = fitted()
-    number_spread_: Array = fitted()
+    center_: NDArray[np.float32] = fitted("width")  # the mean prompt
+    weight_: NDArray[np.float32] = fitted("width", "n_factors+1")  # from prompt vector to factors and bias
+    offset_: NDArray[np.float32] = fitted("n_factors+1")  # factors and bias of the mean prompt
+    llm_factors_: NDArray[np.float32] = fitted("n_llms", "n_factors+1")
+    unseen_: NDArray[np.float32] = fitted("n_factors+1")  # an LLM of which nothing is known
+    feature_: NDArray[np.float32] = fitted("n_families?+3", "n_factors+1")  # what an LLM's features add to it
+    families_: NDArray[np.str_] = fitted("n_families?", kind="text")
+    number_center_: Array = fitted("3")
+    number_spread_: Array = fitted("3", low=1e-12)
 
     def _fit(self, train: Dataset) -> None:
         assert train.embeddings is not None
@@ -149,6 +149,9 @@ class LightFM(TextRouter):
         grown.llm_factors_ = np.vstack([self.llm_factors_, placed]).astype(np.float32)
         at_mean = self._predict(self.offset_[None, :], placed)[0]  # the score on the mean prompt stands for the mean
         grown.llm_mean_ = np.concatenate([self.llm_mean_, at_mean])
+        if self.background_ is not None:
+            n = self.background_.prompts.height
+            grown.background_ = self.background_.grown(np.full((n, table.height), np.nan, dtype=np.float32))
         grown.llm_ids_ = IdMap((*self.llm_ids_, *table["llm_id"].to_list()), kind="llm")
         return grown
 

@@ -32,8 +32,8 @@ class Linear(TextRouter):
     n_epochs: int = setting(10, low=1, help="passes over the training instances")
     batch_size: int = setting(1, low=1, help="instances in a step")
 
-    weight_: NDArray[np.float32] = fitted()
-    offset_: NDArray[np.float32] = fitted()
+    weight_: NDArray[np.float32] = fitted("width", "n_llms")
+    offset_: NDArray[np.float32] = fitted("n_llms")
 
     def _fit(self, train: Dataset) -> None:
         ((self.weight_, self.offset_),) = self._train(train, hidden=())

@@ -33,8 +33,9 @@ class MLP(Linear):
     n_epochs: int = setting(100, low=1, help="passes over the training instances")
     batch_size: int = setting(16, low=1, help="instances in a step")
 
-    hidden_weight_: NDArray[np.float32] = fitted()
-    hidden_offset_: NDArray[np.float32] = fitted()
+    hidden_weight_: NDArray[np.float32] = fitted("width", "n_hidden")
+    hidden_offset_: NDArray[np.float32] = fitted("n_hidden")
+    weight_: NDArray[np.float32] = fitted("n_hidden", "n_llms")
 
     def _fit(self, train: Dataset) -> None:
         layers = self._train(train, hidden=(self.n_hidden,))

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arrays import Arrays, inside
 from recroute.data import Dataset, llm_means, prompt_groups
 from recroute.encoders import view_encoder
 from recroute.memo import Memo
 from recroute.retrieval import tie_order
 from recroute.routers.base import VIEWS, Router, TextRouter, fitted, setting
+from recroute.routers.fields import SHARED, Layout
 from recroute.routers.registry import make_router
 from recroute.routers.unseen.grow import grown, taken
 
@@ -59,16 +61,35 @@ class Composite(TextRouter):
         return arrays
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self.parts_ = self._empty_parts(arrays)
         super().restore(arrays)
-        self.parts_ = self.make_parts()
         for i, part in enumerate(self.parts_):
+            part.restore(inside(arrays, f"part{i}."))
+
+    def layout(self, arrays: Arrays) -> Layout:
+        parts = self._empty_parts(arrays)
+        found = super().layout(arrays) | Layout({}, {"n_parts": len(parts)})
+        for i, part in enumerate(parts):
             prefix = f"part{i}."
-            part.llm_ids_ = self.llm_ids_
+            found |= part.layout(inside(arrays, prefix)).under(prefix)
+        return found
+
+    def restored(self, sizes: Mapping[str, int]) -> None:
+        super().restored(sizes)
+        for i, part in enumerate(self.parts_):
+            own = {name.removeprefix(f"part{i}."): size for name, size in sizes.items()}
+            part.restored({**own, **{name: sizes[name] for name in SHARED if name in sizes}})
+
+    def _empty_parts(self, arrays: Arrays) -> list[Router]:
+        """The parts that a folder with these arrays has, before they are restored."""
+        parts = self.make_parts()
+        for part in parts:
             encoder = self.encoder_
             reads = part.views if isinstance(part, TextRouter) else "all"
+            part.llm_ids_ = self.llm_ids_
             part.background_ = None  # the whole keeps it
             part.encoder_ = None if encoder is None else view_encoder(encoder, reads)
-            part.restore({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
+        return parts
 
 
 def out_of_fold(

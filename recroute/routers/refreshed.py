@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
+from recroute.errors import RouterError
 from recroute.routers.base import Instances, Router, Scores, TextRouter, fitted, setting
+from recroute.routers.fields import fitted_group
 from recroute.routers.instances import n_instances, read_instances
 from recroute.routers.parts import Composite, fit_parts
 from recroute.routers.refresh.answers import Answers, predicted_cells
@@ -50,14 +52,14 @@ class Refreshed(Composite):
     router: str = setting("auto", help="the router inside")
     n_dims: int = setting(16, low=0, high=64, help="directions of the text in which its error may vary")
 
-    centre_: Array = fitted()
-    projection_: Array = fitted()
-    weights_: Array = fitted()
-    common_: Array = fitted()
-    level_: Array = fitted()
-    chosen_: Array = fitted()  # text and noise of the posterior
-    decisions_: NDArray[np.uint64] = fitted()
-    sums_: Sums = fitted(array=False)
+    centre_: Array = fitted("n_read?")
+    projection_: Array = fitted("n_read?", "n_dims?")
+    weights_: Array = fitted("n_llms", "n_dims?+1")
+    common_: Array = fitted("n_dims?+1")
+    level_: Array = fitted("n_llms", low=0)
+    chosen_: Array = fitted("2", low=0)  # text and noise of the posterior
+    decisions_: NDArray[np.uint64] = fitted("n_decisions?", kind="number")
+    sums_: Sums = fitted_group("sums.", Sums)
 
     @classmethod
     def around(cls, router: Router, training: Dataset | None) -> Self:
@@ -184,12 +186,10 @@ class Refreshed(Composite):
         super()._take_llms(kept)
         self.sums_, self.weights_, self.level_ = self.sums_.take(kept), self.weights_[kept], self.level_[kept]
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        return super().state() | self.sums_.state()
-
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        super().restore(arrays)
-        self.sums_ = Sums.of_state(arrays)
+    def restored(self, sizes: Mapping[str, int]) -> None:
+        super().restored(sizes)
+        if len(self.centre_) not in (0, sizes.get("width", len(self.centre_))):
+            raise RouterError(f"{self.name} projects vectors of another width than those it reads")
 
 
 def _noise(predicted: Array) -> Array:

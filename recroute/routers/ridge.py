@@ -31,8 +31,8 @@ class Ridge(TextRouter):
     views: str = setting("all", choices=VIEWS, help="of the text: the main vectors, TF-IDF, or all there is")
     reg: float | None = setting(None, low=0, help="penalty; none: chosen by leave-one-out")
 
-    weight_: Array = fitted()
-    offset_: Array = fitted()
+    weight_: Array = fitted("width", "n_llms")
+    offset_: Array = fitted("n_llms")
 
     def _fit(self, train: Dataset) -> None:
         assert train.embeddings is not None

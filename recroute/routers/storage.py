@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +10,25 @@ from numpy.typing import NDArray
 
 from recroute._version import __version__
 from recroute.arguments import checked
-from recroute.data import Encoder, IdMap
+from recroute.arrays import ArrayError, check_arrays
+from recroute.data import Encoder
 from recroute.data.atomic import new_folder
 from recroute.data.digest import sha256
 from recroute.data.swap import read_folder
 from recroute.encoders import SentenceEncoder, main_encoder
 from recroute.encoders.registry import is_savable
 from recroute.encoders.storage import describe_encoder, encoder_state, restore_encoder, write_encoder_files
-from recroute.errors import RouterError
+from recroute.errors import DataError, RouterError
 from recroute.files import write_json, write_text
+from recroute.npz import NpzError, read_npz
 from recroute.routers.base import Router
 from recroute.routers.card import CARD
+from recroute.routers.description import FILE, FORMAT, MEND, Description
+from recroute.routers.evidence import EvidenceFiles
 from recroute.routers.registry import make_router
-from recroute.routers.unseen.background import Background
+from recroute.routers.unseen.background import PROMPTS, Background
 from recroute.routers.unseen.grow import lacking
 
-FORMAT = 1
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -44,13 +45,18 @@ def save_router(router: Router, path: str | Path, card: str | None = None) -> No
     Raises
     ------
     RouterError
-        If the router is not fitted, its sentence encoder is not what it was then, or its encoder cannot be saved.
+        If the router is not fitted, its arrays are not what its fields declare (of numbers that are not finite, for
+        one), its sentence encoder is not what it was then, or its encoder cannot be saved.
     RecrouteError
         If `path` is something else than a router's folder.
     """
     router.llm_index()  # raises if not fitted
     encoder = _read_by(router)
     files: dict[str, Arrays] = {"arrays.npz": router.state()}
+    try:
+        check_state(router, files["arrays.npz"])
+    except ArrayError as error:
+        raise RouterError(f"{router.label} cannot be saved: {error}; see that its data are sound") from None
     description: dict[str, Any] = {
         "format": FORMAT,
         "recroute": __version__,
@@ -82,40 +88,70 @@ def load_router(path: str | Path) -> Router:
     Raises
     ------
     RouterError
-        If there is none, or if a file of it is missing, damaged or of a later format.
+        If there is none, if a file of it is missing, damaged or of a later format, or if its content is not what
+        the router, its encoder and what it remembers declare: nothing is used before it was checked.
     """
     return read_folder(Path(path), _read_router)
 
 
 def _read_router(path: Path) -> Router:
-    description = _read_description(path)
-    files: dict[str, Arrays] = {}
-    evidence = description.get("evidence", {})  # older versions kept none
-    for name, digest in description["sha256"].items():
-        if name in evidence.values():
-            continue  # may be large, and is checked when it is first needed
-        file = path / Path(name).name
-        if not file.is_file() or sha256(file) != digest:
-            raise RouterError(
-                f"{file} is missing or damaged (its SHA-256 differs from router.json); fit the router again"
-            )
-        if name not in ("arrays.npz", "encoder.npz"):
-            continue  # the router's own, read below
-        try:
-            with np.load(file, allow_pickle=False) as content:
-                files[name] = dict(content)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise RouterError(f"{file} cannot be read: {error}; fit the router again") from None
-    router = make_router(description["name"], **description["hyperparameters"])
+    description = Description.read(path)
     try:
-        router.llm_ids_ = IdMap(tuple(description["llm_ids"]), kind="llm")
-        router.encoder_ = restore_encoder(description["encoder"], files.get("encoder.npz", {}), path)
-        router.restore(files["arrays.npz"])
-        router.background_ = Background.read(path, evidence, description["sha256"], files["arrays.npz"])
-    except KeyError as missing:
-        raise RouterError(f"{path} lacks {missing}; fit the router again") from None
+        router = make_router(description.name, **description.hyperparameters)
+        return _restored(router, path, description)
+    except RecursionError:
+        raise RouterError(f"{path / FILE} names routers inside of routers too deeply; {MEND}") from None
+
+
+def _restored(router: Router, path: Path, description: Description) -> Router:
+    """The router with what its folder holds; nothing of it is used before it was checked."""
+    arrays = _read_arrays(path, description)
+    router.llm_ids_ = description.llm_ids
+    router.encoder_ = restore_encoder(description.encoder, arrays["encoder.npz"], path)
+    own, file = arrays["arrays.npz"], path / "arrays.npz"
+    try:
+        sizes = check_state(router, own)
+        router.restore(own)
+    except (ArrayError, DataError) as error:
+        raise RouterError(f"{file} is not of this router: {error}; {MEND}") from None
+    router.background_ = None
+    if PROMPTS in description.sha256:
+        evidence = EvidenceFiles(path, description.evidence, description.sha256, own) if description.evidence else None
+        router.background_ = Background.read(path, description.sha256, evidence, sizes)
+    try:
+        router.restored(sizes)
+    except RouterError as error:
+        raise RouterError(f"{file} is not of this router: {error}; {MEND}") from None
     router.read_files(path)
     return router
+
+
+def check_state(router: Router, arrays: Arrays) -> dict[str, int]:
+    """The dimensions of a router's arrays; ArrayError unless they are those that its fields declare."""
+    layout = router.layout(arrays)
+    sizes = dict(layout.sizes)
+    check_arrays(arrays, layout.rules, sizes)
+    return sizes
+
+
+def _read_arrays(path: Path, description: Description) -> dict[str, Arrays]:
+    """The arrays of the router and of its encoder, once the hashes of all files but the evidence were compared."""
+    places = set(description.evidence.values())  # may be large, and is checked when it is first needed
+    for name, digest in description.sha256.items():
+        file = path / name
+        if name not in places and not (file.is_file() and sha256(file) == digest):
+            raise RouterError(f"{file} is missing or damaged (its SHA-256 differs from {FILE}); {MEND}")
+    found: dict[str, Arrays] = {"encoder.npz": {}}
+    for name in ("arrays.npz", "encoder.npz"):
+        if name not in description.sha256 or name in places:
+            continue
+        try:
+            found[name] = read_npz(path / name)
+        except NpzError as error:
+            raise RouterError(f"{path / name} cannot be read: {error}; {MEND}") from None
+    if "arrays.npz" not in found:
+        raise RouterError(f"{path / FILE} has no SHA-256 of arrays.npz; {MEND}")
+    return found
 
 
 def _read_by(router: Router) -> Encoder | None:
@@ -125,21 +161,3 @@ def _read_by(router: Router) -> Encoder | None:
         return encoder
     spared = isinstance(main_encoder(encoder), SentenceEncoder) or not is_savable(encoder)
     return None if spared else encoder
-
-
-def _read_description(path: Path) -> dict[str, Any]:
-    file = path / "router.json"
-    if not file.is_file():
-        raise RouterError(f"no router at {path} (router.json is missing); make one with recroute fit")
-    try:
-        description = json.loads(file.read_text(encoding="utf8"))
-        needed = {"format", "name", "hyperparameters", "encoder", "llm_ids", "sha256"}
-        if not isinstance(description, dict) or (lacking := needed - set(description)):
-            raise ValueError(f"it lacks {', '.join(sorted(lacking)) if isinstance(description, dict) else 'keys'}")
-    except ValueError as error:
-        raise RouterError(f"{file} is damaged: {error}; fit the router again") from None
-    if description["format"] > FORMAT:
-        raise RouterError(
-            f"{path} was written by recroute {description.get('recroute')}; install that version or a later one"
-        )
-    return description

@@ -31,8 +31,8 @@ class TaskBest(Router):
     takes_unseen_llms: ClassVar[bool] = True
     llm_arrays: ClassVar[Mapping[str, int]] = {"task_mean_": 1}
 
-    task_names_: NDArray[np.str_] = fitted()
-    task_mean_: NDArray[np.float32] = fitted()
+    task_names_: NDArray[np.str_] = fitted("n_tasks", kind="text", distinct=True)
+    task_mean_: NDArray[np.float32] = fitted("n_tasks", "n_llms")
 
     def _fit(self, train: Dataset) -> None:
         names, means, _ = task_means(train)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.arrays import array
+
 Array = NDArray[np.float64]
 N_LANDMARKS = 300
 INVERSE_PENALTY = 10.0  # of the task classifier; on unit vectors anything from 3 to 30 does the same
@@ -33,14 +35,14 @@ class TextViews:
         From kernel values to features, and their mean.
     """
 
-    centre: Array
-    scale: Array
-    task_weight: Array
-    task_offset: Array
-    task_centre: Array
-    landmarks: Array
-    near_map: Array
-    near_centre: Array
+    centre: Array = array("width")
+    scale: Array = array("4", low=1e-12)
+    task_weight: Array = array("width", "n_tasks?")
+    task_offset: Array = array("n_tasks?")
+    task_centre: Array = array("n_tasks?")
+    landmarks: Array = array("n_landmarks", "width")
+    near_map: Array = array("n_landmarks", "n_near")
+    near_centre: Array = array("n_near")
 
     def task_shares(self, X: NDArray[np.floating]) -> Array:
         """Probability of each task, f64 (b, t)."""

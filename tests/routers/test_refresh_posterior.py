@@ -58,8 +58,8 @@ def test_sums_of_parts_are_those_of_the_whole_and_llms_can_be_taken() -> None:
     for half in (slice(None, None, 2), slice(1, None, 2)):
         parts = parts.with_answers(features[half], llm[half], residual[half], variance[half])
         parts = parts.with_battles(a[half], b[half], lead[half], spread[half])
-    for name, value in whole.state().items():
-        np.testing.assert_allclose(parts.state()[name], value, atol=1e-12)
+    for name, value in vars(whole).items():
+        np.testing.assert_allclose(getattr(parts, name), value, atol=1e-12)
     order = np.array([3, 1, 0, 2])
     again = whole.take(order)
     np.testing.assert_allclose(

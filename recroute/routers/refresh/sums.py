@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from recroute.arrays import array
 
 Array = NDArray[np.float64]
 
@@ -31,12 +32,12 @@ class Sums:
         Of their battles: number, weight, and the residuals' moment and square.
     """
 
-    gram: Array
-    moment: Array
-    square: Array
-    count: NDArray[np.int64]
-    pairs: NDArray[np.int32]
-    pair_sums: Array
+    gram: Array = array("n_llms", "n_dims?+1", "n_dims?+1")
+    moment: Array = array("n_llms", "n_dims?+1")
+    square: Array = array("n_llms", low=0)
+    count: NDArray[np.int64] = array("n_llms", kind="int", low=0)
+    pairs: NDArray[np.int32] = array("n_pairs?", "2", kind="int", below="n_llms")
+    pair_sums: Array = array("n_pairs?", "4")
 
     @classmethod
     def empty(cls, n_llms: int, n_features: int) -> Sums:
@@ -95,14 +96,6 @@ class Sums:
         of_llms = {name: getattr(self, name)[kept] for name in OF_LLMS}
         found = replace(self, **of_llms, pairs=self.pairs[:0], pair_sums=self.pair_sums[:0])
         return found._with_pairs(np.column_stack([np.minimum(a, b), np.maximum(a, b)]), sums)
-
-    def state(self) -> dict[str, NDArray[np.generic]]:
-        """The arrays that `of_state` reads."""
-        return {f"sums.{f.name}": getattr(self, f.name) for f in fields(self)}
-
-    @classmethod
-    def of_state(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Sums:
-        return cls(**{f.name: arrays[f"sums.{f.name}"] for f in fields(cls)})  # type: ignore[arg-type]
 
 
 OF_LLMS = ("gram", "moment", "square", "count")

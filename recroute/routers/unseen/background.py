@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.data import Dataset
+from recroute.data import Dataset, IdMap
+from recroute.data.files import regular_file
+from recroute.data.schema import INSTANCES, check_columns, require_columns
 from recroute.errors import DataError, RouterError
 from recroute.files import write_parquet
 from recroute.routers.evidence import Evidence, EvidenceFiles
+
+SWELL, SMALL = 100, 1 << 26  # how far the texts of a compressed file may swell
 
 if TYPE_CHECKING:
     from recroute.routers.unseen.prior import LLMPrior
@@ -102,24 +106,60 @@ class Background:
         return {} if self.evidence is None else self.evidence.write(folder, held)
 
     @classmethod
-    def read(
-        cls,
-        folder: Path,
-        places: Mapping[str, str],
-        digests: Mapping[str, str],
-        held: Mapping[str, NDArray[Any]],
-    ) -> Background | None:
-        """What `write` wrote; None if it was not called.
+    def read(cls, folder: Path, files: Collection[str], kept: EvidenceFiles | None, sizes: dict[str, int]) -> Self:
+        """What `write` wrote.
 
-        Raises RouterError if the files are damaged.
+        Parameters
+        ----------
+        folder : Path
+        files : collection of str
+            Names of the files whose hashes were checked.
+        kept : EvidenceFiles, optional
+        sizes : dict of str to int
+            The router's dimensions; the number of prompts is added.
+
+        Raises
+        ------
+        RouterError
+            If the files are damaged, or not about the same prompts.
         """
         from recroute.routers.unseen.prior import LLMPrior
 
-        if not (folder / PROMPTS).is_file():
-            return None
+        if kept is not None:
+            kept.check_shapes(sizes)
         try:
-            prompts = pl.read_parquet(folder / PROMPTS, glob=False)
-            prior = LLMPrior.load(folder / PRIOR) if (folder / PRIOR).is_file() else None
-        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-            raise RouterError(f"{folder} cannot be read: {error}; fit the router again") from None
-        return cls(prompts, None, prior, EvidenceFiles(folder, places, digests, held) if places else None)
+            prompts = read_prompts(folder / PROMPTS, sizes.get("n_prompts"))
+            prior = LLMPrior.load(folder / PRIOR) if PRIOR in files else None
+        except DataError as error:
+            raise RouterError(f"{str(error).partition(';')[0]}; fit the router again") from None
+        sizes["n_prompts"] = prompts.height
+        if prior is not None and prior.instance_ids.tolist() != prompts["instance_id"].to_list():
+            raise RouterError(f"{folder / PRIOR} is about other prompts than {PROMPTS}; fit the router again")
+        return cls(prompts, None, prior, kept)
+
+
+def read_prompts(file: Path, n: int | None) -> pl.DataFrame:
+    """The table of training prompts, of which there have to be n, if that is known.
+
+    Raises DataError if it is damaged or not such a table; what it announces is compared before it is read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        announced = pq.read_metadata(regular_file(file))
+        size = sum(announced.row_group(i).total_byte_size for i in range(announced.num_row_groups))
+        if announced.num_rows != (n or announced.num_rows) or not announced.num_rows:
+            raise DataError(f"{file} has {announced.num_rows} prompts, and the router was fitted on {n or 'some'}")
+        if size > max(SMALL, SWELL * file.stat().st_size):
+            raise DataError(f"{file} announces {size} bytes in a file of {file.stat().st_size}")
+        table = pl.read_parquet(file, glob=False)
+    except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise DataError(f"{file} cannot be read: {reason[0]}") from None
+    table = check_columns(table, INSTANCES, str(file))
+    require_columns(table, ("task",), str(file))
+    IdMap(tuple(table["instance_id"].to_list()), kind="instance")
+    return table.select([name for name in COLUMNS if name in table.columns])

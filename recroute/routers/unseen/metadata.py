@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recroute.arrays import array
 from recroute.routers.llm_features import logarithms
 from recroute.routers.unseen.families import family_groups
 from recroute.routers.unseen.posterior import Array
@@ -37,11 +38,11 @@ class Metadata:
         Chosen on the known LLMs, see `choose`.
     """
 
-    families: NDArray[np.str_]
-    numbers: Array
-    deviations: Array
-    bandwidth: float = np.inf
-    boost: float = 0.0
+    families: NDArray[np.str_] = array("n_known", kind="text")
+    numbers: Array = array("n_known", "3", allow=("nan",))
+    deviations: Array = array("3", low=1e-12)
+    bandwidth: float = array(default=np.inf, low=1e-6, allow=("inf",))
+    boost: float = array(default=0.0)
 
     @classmethod
     def learn(cls, llms: pl.DataFrame, mean_score: Array, seed: int = 0) -> Metadata:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +13,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.arguments import checked
+from recroute.arrays import ArrayError, array, check_arrays, rules_of
 from recroute.data import Dataset
 from recroute.errors import DataError
 from recroute.files import new_file
+from recroute.npz import NpzError, read_npz
 from recroute.routers.factorisation import factorise
 from recroute.routers.unseen.calibrate import NORMAL, interval_scales
 from recroute.routers.unseen.metadata import Metadata
@@ -38,6 +39,8 @@ class LLMPrior:
 
     Parameters
     ----------
+    metadata : Metadata
+        What is known of the known LLMs beside their scores, for the weights.
     instance_ids : str (n,)
     task : int64 (n,)
         Position of each prompt's task in `task_names`.
@@ -49,8 +52,6 @@ class LLMPrior:
         Of the known LLMs: the mean score, and the factors.
     noise : f64 (n,)
         Variance of a score around its expectation.
-    metadata : Metadata
-        What is known of the known LLMs beside their scores, for the weights.
     spread : float
         How far an unseen LLM is from the nearest known ones, as a share of the known LLMs' covariance.
     answers, scale : f64 (c,), f64 (c, 2)
@@ -58,17 +59,17 @@ class LLMPrior:
         says, see `interval_scales`.
     """
 
-    instance_ids: NDArray[np.str_]
-    task: NDArray[np.int64]
-    task_names: NDArray[np.str_]
-    llm_ids: NDArray[np.str_]
-    loadings: Array
-    vectors: Array
-    noise: Array
     metadata: Metadata
-    spread: float
-    answers: Array
-    scale: Array
+    instance_ids: NDArray[np.str_] = array("n_prompts", kind="text", distinct=True)
+    task: NDArray[np.int64] = array("n_prompts", kind="int", below="n_tasks")
+    task_names: NDArray[np.str_] = array("n_tasks", kind="text", distinct=True)
+    llm_ids: NDArray[np.str_] = array("n_known", kind="text", distinct=True)
+    loadings: Array = array("n_prompts", "n_factors+1")
+    vectors: Array = array("n_known", "n_factors+1")
+    noise: Array = array("n_prompts", low=1e-9)
+    spread: float = array(low=1e-9)
+    answers: Array = array("n_answers", low=0)
+    scale: Array = array("n_answers", "2", low=0)
 
     def __repr__(self) -> str:
         (n, width), m = self.loadings.shape, len(self.llm_ids)
@@ -226,12 +227,15 @@ class LLMPrior:
     @classmethod
     def load(cls, path: str | Path) -> LLMPrior:
         """Read what `save` wrote; DataError if it is something else."""
+        of_metadata = rules_of(Metadata)
+        rules = rules_of(cls) | {f"metadata.{name}": rule for name, rule in of_metadata.items()}
         try:
-            with np.load(path, allow_pickle=False) as content:
-                arrays: dict[str, Any] = {f.name: content[f.name] for f in fields(cls) if f.name != "metadata"}
-                described: dict[str, Any] = {f.name: content[f"metadata.{f.name}"] for f in fields(Metadata)}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            content = read_npz(Path(path))
+            check_arrays(content, rules, {})
+        except (NpzError, ArrayError) as error:
             raise DataError(f"{path} holds no prior of recroute: {error}; learn it again") from None
+        arrays: dict[str, Any] = {name: content[name] for name in rules_of(cls)}
+        described: dict[str, Any] = {name: content[f"metadata.{name}"] for name in of_metadata}
         described |= {name: float(described[name]) for name in ("bandwidth", "boost")}
         arrays |= {"spread": float(arrays["spread"]), "metadata": Metadata(**described)}
         return cls(**arrays)
