@@ -107,9 +107,11 @@ def _rules(description: Mapping[str, Any] | None, names: Collection[str]) -> Map
     files = description.get("files")
     if kind == "sentence" and not (isinstance(files, dict) and all(map(is_text, (*files, *files.values())))):
         raise ArrayError("its files have no hashes")
-    if kind in ("precomputed", "sentence") or kind not in REGISTRY.names():
+    if kind in ("precomputed", "sentence"):
         return {}
-    rules: Mapping[str, ArrayRule] | None = getattr(REGISTRY.get(kind), "RULES", None)
+    rules: Mapping[str, ArrayRule] | None = None
+    if kind in REGISTRY.names():
+        rules = getattr(REGISTRY.get(kind), "RULES", None)
     return dict.fromkeys(names, ArrayRule(kind="any")) if rules is None else rules
 
 

@@ -189,8 +189,6 @@ class Router(ABC):
             train = train.evaluated()
         train = self._with_vectors(train)
         reads_text = isinstance(self, TextRouter)
-        if isinstance(self, TextRouter) and train.embeddings is not None:
-            self.width_ = train.embeddings.shape[1]
         self.background_ = Background.of(train, with_vectors=reads_text) if has_scores else None
         self.llm_ids_ = train.llm_ids
         self.llm_mean_ = llm_means(train)
