@@ -103,7 +103,7 @@ def test_what_cannot_be_served_is_one_line(
     (tmp_path / "token").write_text("\n")
     assert "the token is empty" in refused(capsys, router_dir, "--token-file", tmp_path / "token")
     (tmp_path / "file").write_text("")
-    assert "feedback folder" in refused(capsys, router_dir, "--feedback", tmp_path / "file", "--port", 0)
+    assert "is a file; name a folder" in refused(capsys, router_dir, "--feedback", tmp_path / "file", "--port", 0)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert "pip install 'recroute[serve]'" in refused(capsys, router_dir)
 

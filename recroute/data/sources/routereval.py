@@ -175,5 +175,5 @@ def _blocks(boards: list[_Board], position: dict[str, int]) -> Iterator[Block]:
             for start in range(0, len(scores), ROWS):
                 part = scores[start : start + ROWS]
                 rows = np.arange(first + start, first + start + len(part), dtype=np.int32)
-                yield Block(np.repeat(rows, len(columns)), np.tile(columns, len(part)), part.ravel().astype(np.float32))
+                yield Block(np.repeat(rows, len(columns)), np.tile(columns, len(part)), part.ravel())
             first += len(scores)
