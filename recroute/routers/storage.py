@@ -18,7 +18,7 @@ from recroute.data.swap import read_folder
 from recroute.encoders import SentenceEncoder, main_encoder
 from recroute.encoders.registry import is_savable
 from recroute.encoders.storage import describe_encoder, encoder_state, restore_encoder, write_encoder_files
-from recroute.errors import DataError, RouterError
+from recroute.errors import RecrouteError, RouterError
 from recroute.files import write_json, write_text
 from recroute.npz import NpzError, read_npz
 from recroute.routers.base import Router
@@ -97,7 +97,10 @@ def load_router(path: str | Path) -> Router:
 def _read_router(path: Path) -> Router:
     description = Description.read(path)
     try:
-        router = make_router(description.name, **description.hyperparameters)
+        try:
+            router = make_router(description.name, **description.hyperparameters)
+        except RecrouteError as error:
+            raise RouterError(f"{path / FILE}: {error}") from None
         return _restored(router, path, description)
     except RecursionError:
         raise RouterError(f"{path / FILE} names routers inside of routers too deeply; {MEND}") from None
@@ -112,7 +115,7 @@ def _restored(router: Router, path: Path, description: Description) -> Router:
     try:
         sizes = check_state(router, own)
         router.restore(own)
-    except (ArrayError, DataError) as error:
+    except (ArrayError, RecrouteError) as error:
         raise RouterError(f"{file} is not of this router: {error}; {MEND}") from None
     router.background_ = None
     if PROMPTS in description.sha256:

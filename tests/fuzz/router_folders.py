@@ -231,7 +231,7 @@ def sign(folder: Path) -> None:
     try:
         description = json.loads(file.read_bytes())
         known = dict(description["sha256"])
-    except (ValueError, OSError, KeyError, TypeError):
+    except (ValueError, OSError, KeyError, TypeError, RecursionError):
         return
     for name in known:
         if isinstance(name, str) and "\0" not in name and len(name) < 200 and (folder / name).is_file():

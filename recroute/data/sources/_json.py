@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from recroute.data.files import parse_json, regular_file
 from recroute.data.sources._pickle import clean_text
 from recroute.errors import DataError
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line number from 1 and object of each line. Lines end at "\\n" alone: U+2028 occurs inside strings."""
-    with path.open(encoding="utf8", newline="\n") as file:
+    with regular_file(path).open(encoding="utf8", newline="\n") as file:
         number = 0
         try:
             for number, line in enumerate(file, start=1):
@@ -28,11 +28,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def json_object(path: Path) -> dict[str, Any]:
     """The one object in a JSON file."""
-    try:
-        text = path.read_text(encoding="utf8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 ({error.reason}); write the file again") from None
-    return _object(text, str(path))
+    return _object(regular_file(path).read_bytes(), str(path))
 
 
 def text(row: dict[str, Any], key: str, where: str) -> str:
@@ -61,13 +57,8 @@ def prompt_text(value: Any) -> str | None:
     return clean_text(value) if isinstance(value, str) and value else None
 
 
-def _object(line: str, where: str) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except RecursionError:
-        raise DataError(f"{where} is nested too deeply; mend it") from None
-    except ValueError as error:
-        raise DataError(f"{where} is no JSON: {error}; mend it") from None
+def _object(content: str | bytes, where: str) -> dict[str, Any]:
+    found = parse_json(content, where)
     if not isinstance(found, dict):
         raise DataError(f"{where} holds {type(found).__name__}, not an object; is this file of that layout?")
     return found

@@ -11,6 +11,7 @@ import math
 import pickle
 import re
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
@@ -18,6 +19,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recroute.arrays import is_text as is_text_array
+from recroute.data.files import regular_file
 from recroute.errors import DataError
 
 NUMPY_CORE = ("numpy.core", "numpy._core")
@@ -38,6 +41,7 @@ ALLOWED = {
     ("pandas.core.indexes.base", "Index"),
     ("pandas.core.indexes.range", "RangeIndex"),
 }
+LARGEST = 2**64
 DTYPE = re.compile(r"[biufSUO]\d{0,9}")
 # What a damaged pickle can make the unpickler raise.
 DAMAGE = (
@@ -71,6 +75,9 @@ class Inert:
         self.state = state
 
 
+KEYS = (str, bytes, int, float, type(None), Inert)  # Inert ones by identity
+
+
 class _Refused(Exception):  # noqa: N818  never seen outside: load_pickle turns it into a DataError
     pass
 
@@ -88,6 +95,7 @@ class _Bounded:
 
 
 class _Reader(pickle._Unpickler):  # the Python one: the C one allocates whatever a damaged memo index asks for
+    stack: list[Any]
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
 
     def load_bytearray8(self) -> None:
@@ -95,6 +103,38 @@ class _Reader(pickle._Unpickler):  # the Python one: the C one allocates whateve
         self.append(bytearray(self.read(n)))  # type: ignore[attr-defined]
 
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+
+    def load_setitem(self) -> None:
+        self._check_keys(self.stack[-2:-1])
+        super().load_setitem()  # type: ignore[misc]
+
+    def load_setitems(self) -> None:
+        self._check_keys(self.stack[::2])
+        super().load_setitems()  # type: ignore[misc]
+
+    def load_dict(self) -> None:
+        self._check_keys(self.stack[::2])
+        super().load_dict()  # type: ignore[misc]
+
+    def load_additems(self) -> None:
+        self._check_keys(self.stack)
+        super().load_additems()  # type: ignore[misc]
+
+    def load_frozenset(self) -> None:
+        self._check_keys(self.stack)
+        super().load_frozenset()  # type: ignore[misc]
+
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+    dispatch[pickle.DICT[0]] = load_dict
+    dispatch[pickle.ADDITEMS[0]] = load_additems
+    dispatch[pickle.FROZENSET[0]] = load_frozenset
+
+    def _check_keys(self, keys: Sequence[Any]) -> None:
+        """Refuse what takes longer to hash than to read: tuples of tuples, of which 60 may stand for 2^60."""
+        for key in keys:
+            if not isinstance(key, KEYS):
+                raise pickle.UnpicklingError(f"{_kind(key)} as a key")
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ALLOWED:
@@ -108,6 +148,7 @@ def load_pickle(path: Path) -> Any:
     Raises DataError if the pickle asks for anything but NumPy and plain containers (before it runs any of it),
     or is damaged.
     """
+    regular_file(path)
     try:
         with path.open("rb") as file:
             return _Reader(_Bounded(file, path.stat().st_size)).load()
@@ -131,7 +172,7 @@ def as_dict(value: Any, where: str) -> dict[Any, Any]:
 def as_array(value: Any, where: str) -> NDArray[Any]:
     """The array behind a record, or a list of numbers or texts as an array; DataError naming `where` if neither."""
     try:
-        return np.array([_scalar(item) for item in value]) if isinstance(value, list | tuple) else _array(value)
+        return _array_of(value) if isinstance(value, list | tuple) else _array(value)
     except DAMAGE as error:
         raise DataError(f"{where} is {_kind(value)}, not an array ({_line(error)}); get the file again") from None
 
@@ -144,6 +185,12 @@ def as_frame(value: Any, where: str) -> pl.DataFrame:
         raise DataError(
             f"{where} is no pandas frame of plain text and numbers ({_line(error)}); write it as CSV with to_csv"
         ) from None
+
+
+def _array_of(values: Sequence[Any]) -> NDArray[Any]:
+    items = [_scalar(item) for item in values]
+    texts = any(isinstance(item, str) for item in items)
+    return np.array(items, dtype=object if texts else None)  # else each text takes as much as the longest
 
 
 def _array(value: Any) -> NDArray[Any]:
@@ -159,13 +206,17 @@ def _array(value: Any) -> NDArray[Any]:
         flat[:] = [_scalar(item) for item in raw]
     else:
         flat = np.frombuffer(_bytes(raw), dtype=kind)
+        if kind.kind == "U" and not is_text_array(flat):
+            raise ValueError("it holds characters that are none")
     if math.prod(shape) != len(flat) or min(shape, default=0) < 0:
         raise ValueError(f"{len(flat)} values for shape {shape}")
     return flat.reshape(shape, order="F" if fortran else "C")
 
 
 def _dtype(record: Inert) -> np.dtype[Any]:
-    code = str(record.args[0])
+    code = record.args[0]
+    if not isinstance(code, str):
+        raise ValueError(f"dtype {_kind(code)}")
     if record.name != "dtype" or not DTYPE.fullmatch(code):
         raise ValueError(f"dtype {code[:20]}")
     order = record.state[1] if record.state and record.state[1] in ("<", ">") else ""
@@ -173,7 +224,7 @@ def _dtype(record: Inert) -> np.dtype[Any]:
 
 
 def _bytes(raw: Any) -> Any:
-    if isinstance(raw, Inert) and raw.name == "encode":
+    if isinstance(raw, Inert) and raw.name == "encode" and isinstance(raw.args[0], str):
         return str(raw.args[0]).encode("latin1")
     if isinstance(raw, Inert) and raw.name == "bytes":  # how older protocols write no bytes at all
         return bytes(*(bytes(argument) for argument in raw.args[:1] if isinstance(argument, list)))
@@ -187,6 +238,8 @@ def _scalar(item: Any) -> Any:
         return np.frombuffer(_bytes(item.args[1]), dtype=_dtype(item.args[0]))[0].item()
     if not isinstance(item, str | int | float | bool | None):
         raise TypeError(f"{_kind(item)} inside an array")
+    if isinstance(item, int) and not -LARGEST <= item < LARGEST:
+        raise ValueError("a whole number beyond 64 bits")
     return item
 
 

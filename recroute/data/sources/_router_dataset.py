@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from recroute.data.content import Block, Content
 from recroute.data.sources._pickle import as_array, as_dict, clean_text, load_pickle
+from recroute.data.vectors import as_vectors
 from recroute.errors import DataError
 
 SUFFIX = "_router_dataset.pkl"
@@ -95,11 +96,11 @@ def _blocks(parts: list[_Benchmark], position: dict[str, int]) -> Iterator[Block
 def _read(file: Path) -> _Benchmark:
     content = as_dict(load_pickle(file), str(file))
     stem = file.name.removesuffix(SUFFIX)
-    index = {part: _part(content, "split_index", f"{part}_indices", file) for part in PARTS}
+    index = {part: _positions(content, part, file) for part in PARTS}
     sizes = {part: len(found) for part, found in index.items()}
     instances = pl.DataFrame(
         {
-            "instance_id": [f"{stem}.{int(i)}" for part in PARTS for i in index[part].ravel()],
+            "instance_id": [f"{stem}.{i}" for part in PARTS for i in index[part]],
             "split": [name for part, name in PARTS.items() for _ in range(sizes[part])],
         }
     ).with_columns(pl.lit(stem).alias("task"), pl.lit(benchmark_of(stem)).alias("benchmark"))
@@ -115,7 +116,7 @@ def _read(file: Path) -> _Benchmark:
         found = [_part(content, "embedding", f"{part}_embed", file, sizes[part]) for part in PARTS]
         if any(v.ndim != 2 or v.dtype.kind not in "iuf" for v in found) or len({v.shape[1] for v in found}) > 1:
             raise DataError(f"'embedding' in {file} is no three blocks of vectors; get the file again")
-        vectors = np.concatenate(found).astype(np.float32)
+        vectors = as_vectors(np.concatenate(found), f"'embedding' in {file}")
     pools = list(_pools(content, sizes, file))
     llms = list(dict.fromkeys(llm for pool in pools for llm in pool.llms))
     return _Benchmark(
@@ -157,9 +158,9 @@ def _pools(content: dict[Any, Any], sizes: dict[str, int], file: Path) -> Iterat
                 if len(set(llms)) != len(llms):
                     raise DataError(f"'model' of {where} names an LLM twice; get the file again")
                 found = True
-                yield _Pool(
-                    clean_text(group), len(llms), llms, np.concatenate(blocks).astype(np.float32), "train_label" in data
-                )
+                with np.errstate(over="ignore"):  # what is too large is refused as a score
+                    scores = np.concatenate(blocks).astype(np.float32)
+                yield _Pool(clean_text(group), len(llms), llms, scores, "train_label" in data)
     if not found:
         raise DataError(f"{file} holds no pool under 'easy' or 'hard'; is it a router_dataset?")
 
@@ -185,6 +186,16 @@ def _join(pools: list[_Pool], llms: list[str], n: int, file: Path) -> NDArray[np
 def _table(pools: list[_Pool], stem: str) -> pl.DataFrame:
     rows = [(benchmark_of(stem), pool.group, pool.size, llm) for pool in pools for llm in pool.llms]
     return pl.DataFrame(rows, schema=["benchmark", "group", "pool_size", "llm_id"], orient="row")
+
+
+def _positions(content: dict[Any, Any], part: str, file: Path) -> list[int]:
+    name = f"{part}_indices"
+    try:
+        return [int(i) for i in _part(content, "split_index", name, file).ravel()]
+    except (TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{name!r} in {file} are no whole numbers; get the file again") from None
 
 
 def _part(content: dict[Any, Any], key: str, part: str, file: Path, n: int | None = None) -> NDArray[Any]:

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data.content import Block, Content
+from recroute.data.files import regular_file
 from recroute.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".arrow", ".feather", ".ipc")
@@ -38,7 +39,7 @@ def open_table(path: Path) -> pl.LazyFrame:
     """The table in a file, to be read in batches. Text columns of CSV stay text: ids such as 007 are names."""
     if path.suffix not in SUFFIXES:
         raise DataError(f"{path.name} ends in {path.suffix or 'nothing'!r}; a table is {', '.join(SUFFIXES)}")
-    if path.stat().st_size == 0:
+    if regular_file(path).stat().st_size == 0:
         raise DataError(f"{path} is an empty file; a table needs a header and at least one row")
     with reading(path):
         if path.suffix in (".csv", ".tsv"):

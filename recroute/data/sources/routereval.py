@@ -15,6 +15,7 @@ from recroute.data.content import Block, Content
 from recroute.data.sources._pickle import as_array, as_dict, clean_text, load_pickle
 from recroute.data.sources._router_dataset import SUFFIX, benchmark_of, read_router_dataset
 from recroute.data.sources.source import Source
+from recroute.data.vectors import as_vectors
 from recroute.errors import DataError
 
 BOARDS = ("old", "new", "mmlu_pro")
@@ -164,7 +165,7 @@ def _vectors(file: Path, task: str, n: int, value: Any) -> NDArray[np.float32] |
         raise DataError(
             f"{task} in {file} is {found.dtype} {found.shape}, not a vector for {n} instances; get the file again"
         )
-    return found.astype(np.float32)
+    return as_vectors(found, f"{task} in {file}")
 
 
 def _blocks(boards: list[_Board], position: dict[str, int]) -> Iterator[Block]:

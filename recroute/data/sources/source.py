@@ -10,6 +10,7 @@ import polars as pl
 
 from recroute.data.atomic import check_new_folder
 from recroute.data.content import Content, Progress, write_content
+from recroute.data.files import regular_file
 from recroute.errors import DataError
 from recroute.registry import Registry, convert_settings, field_names
 
@@ -106,6 +107,8 @@ def import_dataset(
     source, destination = Path(source), Path(destination)
     if not source.exists():
         raise DataError(f"nothing at {source}; name a file or folder in the {layout} layout ({importer.reads})")
+    if not source.is_dir():
+        regular_file(source)
     if destination.resolve() in (source.resolve(), *source.resolve().parents):
         raise DataError(f"{destination} holds the source itself; name another place for the data set")
     check_new_folder(destination, marker="records.parquet")
