@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,20 @@ def real() -> Path:
 def rng() -> np.random.Generator:
     """Random numbers of the test's own, from the beginning: what it draws depends on no other test."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[[Callable[[], object]], None]:
+    """Waits for what happens in another thread or process until it has, however slow the machine."""
+
+    def wait(happened: Callable[[], object]) -> None:
+        until = time.monotonic() + 60
+        while not happened():
+            if time.monotonic() > until:
+                pytest.fail("it has not happened within a minute")
+            time.sleep(0.01)
+
+    return wait
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +93,7 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = sorted({word for phrase in WORDS for word in phrase.split()} | {"number"})
     digits = [*"0123456789", *(f"##{digit}" for digit in range(10))]
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *digits]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary))
+    (folder / "vocab.txt").write_text("\n".join(vocabulary), "utf8")
     transformers.BertTokenizer(str(folder / "vocab.txt"), model_max_length=24).save_pretrained(folder)
     config = transformers.BertConfig(
         vocab_size=len(vocabulary),
@@ -105,12 +120,12 @@ def tiny_sentence_model(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFac
         {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{name}"}
         for i, (name, path) in enumerate(parts.items())
     ]
-    (folder / "modules.json").write_text(json.dumps(modules))
-    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 20}))
+    (folder / "modules.json").write_text(json.dumps(modules), "utf8")
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 20}), "utf8")
     (folder / "1_Pooling").mkdir()
     pooling = {"word_embedding_dimension": 32, "pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
-    (folder / "README.md").write_text("no part of the model")
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling), "utf8")
+    (folder / "README.md").write_text("no part of the model", "utf8")
     return folder
 
 

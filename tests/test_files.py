@@ -35,22 +35,22 @@ def test_text_without_a_place_in_unicode_is_written(tmp_path: Path) -> None:
 def test_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     target, link, dangling = tmp_path / "deep" / "target.json", tmp_path / "link.json", tmp_path / "dangling.json"
-    target.write_text("old")
+    target.write_text("old", "utf8")
     link.symlink_to(target)
     dangling.symlink_to("deep/new.json")
     for path in (link, dangling):
         check_file(path)
         write_json(path, [1])
         assert path.is_symlink()
-    assert target.read_text() == (tmp_path / "deep" / "new.json").read_text() == "[\n 1\n]\n"
+    assert target.read_text("utf8") == (tmp_path / "deep" / "new.json").read_text("utf8") == "[\n 1\n]\n"
     assert sorted(os.listdir(tmp_path / "deep")) == ["new.json", "target.json"]
 
 
 def test_a_hard_link_stays_one(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("a longer old text")
+    (tmp_path / "a").write_text("a longer old text", "utf8")
     os.link(tmp_path / "a", tmp_path / "b")
     write_text(tmp_path / "b", "new")
-    assert (tmp_path / "a").read_text() == "new"
+    assert (tmp_path / "a").read_text("utf8") == "new"
 
 
 def test_a_loop_of_links_is_refused(tmp_path: Path) -> None:
@@ -109,16 +109,16 @@ def test_a_file_keeps_its_permissions(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("old")
+    (tmp_path / "a.txt").write_text("old", "utf8")
 
     def interrupted() -> None:
         with new_file(tmp_path / "a.txt") as temporary:
-            temporary.write_text("half")
+            temporary.write_text("half", "utf8")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert (tmp_path / "a.txt").read_text() == "old"
+    assert (tmp_path / "a.txt").read_text("utf8") == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
@@ -134,7 +134,7 @@ def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
 def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("ü" * 127)
     write_text(path, "x")
-    assert path.read_text() == "x"
+    assert path.read_text("utf8") == "x"
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -
     assert len(os.listdir(tmp_path)) == 1
     with new_file(tmp_path / "a") as one, new_file(tmp_path / "a") as other:  # of a living process: it stays
         assert {one.name, other.name} == set(os.listdir(tmp_path))
-        other.write_text("new")
+        other.write_text("new", "utf8")
     assert os.listdir(tmp_path) == ["a"]
 
 
@@ -172,11 +172,11 @@ def test_a_dash_is_refused_where_standard_output_is_closed(monkeypatch: pytest.M
 def test_the_file_that_standard_output_leads_to_is_standard_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with (tmp_path / "out.txt").open("w") as out:
+    with (tmp_path / "out.txt").open("w", encoding="utf8") as out:
         monkeypatch.setattr(sys, "stdout", out)
         print("before")
         assert is_stdout(tmp_path / "out.txt")
         write_text(tmp_path / "out.txt", "json\n")
         print("after")
     monkeypatch.undo()
-    assert (tmp_path / "out.txt").read_text() == "before\njson\nafter\n"
+    assert (tmp_path / "out.txt").read_text("utf8") == "before\njson\nafter\n"

@@ -66,6 +66,17 @@ def test_imports_follow_the_layers() -> None:
             assert other == own or LEVEL_OF[other] < LEVEL_OF[own], f"{path} imports {node.module}"
 
 
+def test_text_files_name_their_encoding() -> None:
+    """Else they are read and written in that of the machine, which may lack the characters."""
+    for path in [*ROOT.rglob("*.py"), *Path(__file__).parent.rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            encoding = {"read_text": 0, "write_text": 1}.get(node.func.attr)
+            if encoding is not None and not any(keyword.arg == "encoding" for keyword in node.keywords):
+                assert len(node.args) > encoding, f"{path}, line {node.lineno}: {ast.unparse(node)} names no encoding"
+
+
 HOLDS_ARRAYS = re.compile(r"\b(NDArray|DataFrame|Array|Floats|Labels|Scores|Index)\b")
 
 

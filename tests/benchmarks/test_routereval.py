@@ -169,7 +169,7 @@ def test_import_and_evaluate(folder: Path, routers: tuple[str, ...], tmp_path: P
     json_file = tmp_path / "result.json"
     options += ["--encoder", "precomputed", "--json", str(json_file), "--quiet"]
     evaluated = run(COMMAND, "evaluate", target, *options)
-    rows = json.loads(json_file.read_text())["rows"]
+    rows = json.loads(json_file.read_text("utf8"))["rows"]
     mu = {row["router"]: row["value"] for row in rows if row["metric"] == "mean_score"}
     print(
         f"\nimport   {imported}\nevaluate {evaluated}: "

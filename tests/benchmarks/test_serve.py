@@ -39,18 +39,18 @@ class Served:
         while not ready.exists():
             assert self.process.poll() is None
             time.sleep(0.05)
-        facts = json.loads(ready.read_text())
+        facts = json.loads(ready.read_text("utf8"))
         self.port, self.url = facts["port"], facts["url"]
 
     @property
     def cpu(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text("utf8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @property
     def memory(self) -> float:
         """Resident, in MB."""
-        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text("utf8").split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
     def metric(self, name: str) -> float:

@@ -198,8 +198,8 @@ def write_log(folder: Path, n_records: int) -> None:
 def spent(spark: Any) -> tuple[float, float]:
     """Processor seconds of the JVM so far, and the most memory it had, in GB."""
     pid = spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid()
-    times = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    peak = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    times = Path(f"/proc/{pid}/stat").read_text("utf8").rsplit(")", 1)[1].split()
+    peak = next(line for line in Path(f"/proc/{pid}/status").read_text("utf8").splitlines() if line.startswith("VmHWM"))
     return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK"), int(peak.split()[1]) / 1e6
 
 

@@ -43,7 +43,7 @@ def test_frontier_prints_tables_and_writes_json_page_and_picture(
     assert "what quality costs" in shown
     assert "AIQ: knn" in shown
     assert all((tmp_path / f"f.{kind}").stat().st_size for kind in ("html", "png", "csv"))
-    result = json.loads((tmp_path / "f.json").read_text())
+    result = json.loads((tmp_path / "f.json").read_text("utf8"))
     assert result["command"][0] == "recroute"
     assert result["dataset"]["cost_unit"] == "USD"
     assert {row["metric"] for row in result["rows"]} >= {"aiq", "cost_at_quality@95", "cost_at_quality@100"}
@@ -62,7 +62,7 @@ def test_fit_with_a_budget_says_what_to_expect(
     arguments = ["fit", str(folder), "--router", "knn", "--quality", "1.0", "--out", str(tmp_path / "r")]
     assert run([*arguments, "--json", str(tmp_path / "f.json")]) == 0
     assert "USD per 1,000, mean score" in capsys.readouterr().out
-    facts = json.loads((tmp_path / "f.json").read_text())
+    facts = json.loads((tmp_path / "f.json").read_text("utf8"))
     assert facts["router"] == "budgeted"
     assert facts["hyperparameters"]["router"] == "knn"
     assert facts["expected"]["cost"] < 1.5
@@ -75,7 +75,7 @@ def test_route_takes_another_budget_by_the_saved_curve(router: Path, tmp_path: P
         out = tmp_path / f"{budget}.json"
         prompt = "translate the sentence number 5"
         assert run(["route", str(router), prompt, "--budget", budget, "--json", str(out), "--quiet"]) == 0
-        (found,) = json.loads(out.read_text())["routes"]
+        (found,) = json.loads(out.read_text("utf8"))["routes"]
         costs += found["predicted_cost"]
         assert found["llms"][0] in ("llm-0", "llm-1", "llm-2", "llm-3", "llm-4", "llm-5")
     assert costs[0] < 0.0015
@@ -86,7 +86,7 @@ def test_evaluate_within_a_budget_spends_less(folder: Path, tmp_path: Path, caps
     arguments = ["evaluate", str(folder), "--router", "knn", "--quality", "1.0", "--no-headroom"]
     assert run([*arguments, "--json", str(out)]) == 0
     assert "cost of 1,000" in capsys.readouterr().out
-    rows = json.loads(out.read_text())["rows"]
+    rows = json.loads(out.read_text("utf8"))["rows"]
     spent = {row["router"]: row["value"] for row in rows if row["metric"] == "mean_cost"}
     assert spent["budgeted(router=knn,quality=1.0)"] < 0.8 * spent["knn"]
 
@@ -97,7 +97,7 @@ def test_a_column_that_a_person_names_is_the_cost(folder: Path, tmp_path: Path) 
     out = tmp_path / "f.json"
     arguments = ["frontier", str(tmp_path / "records.csv"), "--router", "best_single", "--json", str(out), "--quiet"]
     assert run([*arguments, "--cost", "seconds"]) == 0
-    result = json.loads(out.read_text())
+    result = json.loads(out.read_text("utf8"))
     assert result["dataset"]["cost_unit"] == "seconds"
     cheapest = min(row["value"] for row in result["rows"] if row["metric"] == "mean_cost")
     assert 1.8 < cheapest < 2.2

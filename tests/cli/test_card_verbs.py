@@ -40,7 +40,7 @@ def test_route_works_with_any_card_or_none(fitted: Path, tmp_path: Path) -> None
             card.write_bytes(content)
         route = ["route", str(fitted / "router"), "Translate the sign", "--json", str(tmp_path / "r.json"), "--quiet"]
         assert run(route) == 0
-        told.append(json.loads((tmp_path / "r.json").read_text()))
+        told.append(json.loads((tmp_path / "r.json").read_text("utf8")))
     card.write_bytes(written)
     assert told[0] == told[1] == told[2]
 
@@ -50,7 +50,7 @@ def test_onboard_says_what_changed_since_it_was_measured(fitted: Path, tmp_path:
     one, two, three = (tmp_path / name for name in ("one", "two", "three"))
     answers = tmp_path / "answers.csv"
     ids = router.training_prompts["instance_id"].to_list()[:3]
-    answers.write_text("instance_id,score\n" + "".join(f"{name},1\n" for name in ids))
+    answers.write_text("instance_id,score\n" + "".join(f"{name},1\n" for name in ids), "utf8")
     quiet = ["--quiet", "--out"]
     assert run(["onboard", str(fitted / "router"), "--llm", "new", "--results", str(answers), *quiet, str(one)]) == 0
     assert run(["onboard", str(one), "--remove", router.llm_ids_.ids[0], *quiet, str(two)]) == 0

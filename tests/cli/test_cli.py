@@ -50,7 +50,7 @@ def test_a_saved_router_routes_a_raw_prompt_in_a_new_process(router: Path, tmp_p
         check=True,
     )
     assert "llm-1" in result.stdout
-    (route,) = json.loads((tmp_path / "r.json").read_text())["routes"]
+    (route,) = json.loads((tmp_path / "r.json").read_text("utf8"))["routes"]
     assert set(route["llms"]) == {"llm-1", "llm-4"}
 
 
@@ -61,7 +61,7 @@ def test_route_explains_its_choice(router: Path, tmp_path: Path, capsys: pytest.
     assert "predicted task: translate" in shown
     assert "[red]number 5" in shown
     assert "translate the sentence number" in shown
-    (route,) = json.loads((tmp_path / "r.json").read_text())["routes"]
+    (route,) = json.loads((tmp_path / "r.json").read_text("utf8"))["routes"]
     explanation = route["explanation"]
     assert [llm["llm_id"] for llm in explanation["llms"]] == route["llms"]
     assert len(explanation["neighbors"]) == 5
@@ -69,10 +69,10 @@ def test_route_explains_its_choice(router: Path, tmp_path: Path, capsys: pytest.
 
 
 def test_route_reads_files_and_restricts_the_pool(router: Path, tmp_path: Path) -> None:
-    (tmp_path / "p.jsonl").write_text('{"prompt": "compile the program\u2028now"}\n{"prompt": "multiply"}\n')
+    (tmp_path / "p.jsonl").write_text('{"prompt": "compile the program\u2028now"}\n{"prompt": "multiply"}\n', "utf8")
     arguments = ["--input", tmp_path / "p.jsonl", "--llms", "llm-1,llm-3", "--json", tmp_path / "r.json", "--quiet"]
     assert run(["route", str(router), *map(str, arguments)]) == 0
-    routes = json.loads((tmp_path / "r.json").read_text())["routes"]
+    routes = json.loads((tmp_path / "r.json").read_text("utf8"))["routes"]
     assert len(routes) == 2
     assert {name for route in routes for name in route["llms"]} <= {"llm-1", "llm-3"}
 
@@ -102,7 +102,7 @@ def test_evaluate_and_scale_write_json_and_print_tables(
     out = capsys.readouterr().out
     assert "m = 4" in out
     assert max(map(len, out.splitlines())) <= 100
-    assert {row["pool_size"] for row in json.loads((tmp_path / "f.json").read_text())["rows"]} == {2, 4, None}
+    assert {row["pool_size"] for row in json.loads((tmp_path / "f.json").read_text("utf8"))["rows"]} == {2, 4, None}
     assert (tmp_path / "g.png").stat().st_size > 10_000
 
 
@@ -118,7 +118,7 @@ def test_scale_on_own_pools(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     out = capsys.readouterr().out
     assert "V_B published for arc" in out
     assert "pools are those that came with the data" in out
-    result = json.loads((tmp_path / "f.json").read_text())
+    result = json.loads((tmp_path / "f.json").read_text("utf8"))
     assert {row["group"] for row in result["rows"]} == {*groups, "mean"}
     assert result["published"]["benchmark"] == "arc"
 
@@ -126,7 +126,7 @@ def test_scale_on_own_pools(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_fit_writes_what_it_fitted_as_json(folder: Path, tmp_path: Path) -> None:
     places = ["--out", str(tmp_path / "r"), "--json", str(tmp_path / "f.json")]
     assert run(["fit", str(folder), "--router", "svd", "--set", "n_factors=2", *places]) == 0
-    facts = json.loads((tmp_path / "f.json").read_text())
+    facts = json.loads((tmp_path / "f.json").read_text("utf8"))
     assert facts["hyperparameters"]["n_factors"] == 2
     assert (facts["router"], facts["n_train"], facts["n_llms"]) == ("svd", 192, 6)
 
@@ -138,10 +138,10 @@ def test_quiet_prints_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_describe_and_routers(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["data", "describe", str(folder), "--json", str(tmp_path / "d.json")]) == 0
-    facts = json.loads((tmp_path / "d.json").read_text())
+    facts = json.loads((tmp_path / "d.json").read_text("utf8"))
     assert (facts["n_llms"], facts["n_instances"], facts["density"]) == (6, 240, 1.0)
     assert run(["routers", "--json", str(tmp_path / "r.json")]) == 0
-    assert {entry["name"] for entry in json.loads((tmp_path / "r.json").read_text())["routers"]} >= {
+    assert {entry["name"] for entry in json.loads((tmp_path / "r.json").read_text("utf8"))["routers"]} >= {
         "svd",
         "als",
         "knn",
@@ -156,7 +156,7 @@ def test_demo_tells_the_whole_story(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "pool size m" in out
     assert (tmp_path / "demo" / "growth.png").read_bytes().startswith(b"\x89PNG")
     assert run(["route", str(tmp_path / "demo" / "router"), "Translate the sign at the quay", "--quiet"]) == 0
-    assert json.loads((tmp_path / "demo.json").read_text())["dataset"]["simulated"] is True
+    assert json.loads((tmp_path / "demo.json").read_text("utf8"))["dataset"]["simulated"] is True
     table = ["data", "import", "table", str(tmp_path / "demo" / "simulated_scores.csv"), str(tmp_path / "mine")]
     assert run([*table, "--quiet"]) == 0
     mine, made = read_dataset(tmp_path / "mine"), read_dataset(tmp_path / "demo" / "dataset")
@@ -248,7 +248,7 @@ def test_simulated_data_are_marked_when_fitted(tmp_path: Path, capsys: pytest.Ca
 def test_tasks_are_held_out_from_the_command_line(folder: Path, tmp_path: Path) -> None:
     arguments = ["--router", "best_single", "--holdout", "task", "--no-headroom", "--json", str(tmp_path / "r.json")]
     assert run(["evaluate", str(folder), *arguments, "--quiet"]) == 0
-    result = json.loads((tmp_path / "r.json").read_text())
+    result = json.loads((tmp_path / "r.json").read_text("utf8"))
     groups = {row["group"] for row in result["rows"]}
     assert groups == {"task compile", "task multiply", "task translate", "mean"}
     assert result["dataset"]["split"] == "holdout task"

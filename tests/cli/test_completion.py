@@ -60,7 +60,7 @@ def test_other_shells_get_a_line_on_each_verb(
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
 def test_a_bash_that_installed_completion_completes(tmp_path: Path) -> None:
     program = tmp_path / "recroute"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from recroute.cli import main; main()" "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from recroute.cli import main; main()" "$@"\n', "utf8")
     program.chmod(0o755)
     script = """
     recroute --install-completion

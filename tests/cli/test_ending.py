@@ -111,7 +111,7 @@ recroute.data.content.store_matrix = interrupted
 
 @pytest.mark.parametrize(("how", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
 def test_a_signal_in_the_middle_leaves_nothing_behind(tmp_path: Path, how: str, code: int) -> None:
-    (tmp_path / "a.csv").write_text("instance_id,llm_id,score\nq,a,1\nq,b,0\n")
+    (tmp_path / "a.csv").write_text("instance_id,llm_id,score\nq,a,1\nq,b,0\n", "utf8")
     (tmp_path / "out").mkdir()
     arguments = ["data", "import", "table", str(tmp_path / "a.csv"), str(tmp_path / "out" / "new")]
     found, said = process(IN_THE_MIDDLE.format(how), *arguments)
@@ -120,7 +120,7 @@ def test_a_signal_in_the_middle_leaves_nothing_behind(tmp_path: Path, how: str, 
 
 
 def test_what_a_killed_import_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("instance_id,llm_id,score\nq,a,1\nq,b,0\n")
+    (tmp_path / "a.csv").write_text("instance_id,llm_id,score\nq,a,1\nq,b,0\n", "utf8")
     (tmp_path / "out").mkdir()
     arguments = ["data", "import", "table", str(tmp_path / "a.csv"), str(tmp_path / "out" / "new"), "--quiet"]
     assert process(IN_THE_MIDDLE.format("SIGKILL"), *arguments)[0] == -9

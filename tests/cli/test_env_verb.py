@@ -74,7 +74,7 @@ def test_the_verb_shows_and_writes_it(
     out = capsys.readouterr().out
     for said in ("mine", "missing", "sentence-transformers", "mlc is not available: pip install 'recroute[text]'"):
         assert said in out
-    facts = json.loads((tmp_path / "env.json").read_text())
+    facts = json.loads((tmp_path / "env.json").read_text("utf8"))
     assert facts["datasets"] == ["mine"]
     assert facts["blas"]
     assert facts["extras"]["text"]["install"] == "pip install 'recroute[text]'"

@@ -61,7 +61,7 @@ def test_the_whole_way(world: Dataset, router: Path, tmp_path: Path, capsys: pyt
     assert "after no prompt: expected mean score" in capsys.readouterr().out
     asked = pl.read_csv(anchors)
     assert asked.columns == ["instance_id", "prompt", "task"]
-    assert asked["instance_id"].to_list() == json.loads(facts.read_text())["anchors"]
+    assert asked["instance_id"].to_list() == json.loads(facts.read_text("utf8"))["anchors"]
     assert all('\n"quoted", with a comma' in prompt for prompt in asked["prompt"])
 
     scored = answer(world, anchors, tmp_path / "scored.csv")
@@ -73,7 +73,7 @@ def test_the_whole_way(world: Dataset, router: Path, tmp_path: Path, capsys: pyt
     printed = capsys.readouterr().out
     for part in ("after 8 of 120 prompts", "90% interval", "most alike", "of the training prompts", "16 prompts more"):
         assert part in printed
-    found = json.loads(facts.read_text())
+    found = json.loads(facts.read_text("utf8"))
     assert found["ci_low"] < found["mean"] < found["ci_high"]
     assert found["next"]["interval_width"] < found["ci_high"] - found["ci_low"]
     assert [task["n_prompts"] for task in found["tasks"]] == np.unique(world.tasks, return_counts=True)[1].tolist()
@@ -95,14 +95,14 @@ def test_a_jsonl_file_and_blank_scores_will_do(world: Dataset, router: Path, tmp
     for results, n in ((scored, 8), (tmp_path / "some.csv", 6)):
         arguments = ("--out", tmp_path / "grown", "--json", tmp_path / "facts.json", "--quiet")
         assert go(router, "--llm", NEW, "--results", results, *arguments) == 0
-        assert json.loads((tmp_path / "facts.json").read_text())["n_answers"] == n
+        assert json.loads((tmp_path / "facts.json").read_text("utf8"))["n_answers"] == n
 
 
 def test_metadata_and_another_strategy(router: Path, tmp_path: Path) -> None:
     known = ("--family", "llama", "--n-params-b", 8, "--price-in", 0.1, "--price-out", 0.2, "--strategy", "random")
     for name in ("a.csv", "b.csv"):
         assert go(router, "--llm", NEW, "--budget", 3, "--out", tmp_path / name, "--seed", 5, "--quiet", *known) == 0
-    assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
+    assert (tmp_path / "a.csv").read_text("utf8") == (tmp_path / "b.csv").read_text("utf8")
 
 
 def test_samples_of_lm_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,12 +125,12 @@ def test_samples_of_lm_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         {"doc_id": i, "doc_hash": hashes[i], "doc": {"question": f"question {i}"}, "filter": "none", "acc": i % 2}
         for i in range(40, 60)
     ]
-    file.write_text("\n".join(json.dumps(row) for row in rows))
+    file.write_text("\n".join(json.dumps(row) for row in rows), "utf8")
     facts = tmp_path / "facts.json"
     arguments = ("--llm", "my/model", "--results", file, "--out", tmp_path / "grown", "--json", facts)
     assert go(tmp_path / "router", *arguments) == 0
     assert "10 documents the router was not fitted on were left out" in capsys.readouterr().out
-    assert json.loads(facts.read_text())["n_answers"] == 10
+    assert json.loads(facts.read_text("utf8"))["n_answers"] == 10
 
 
 BAD = {
@@ -152,7 +152,7 @@ def test_bad_results_are_one_line(
     content: str, router: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = load_router(router).training_prompts["instance_id"][0]
-    (tmp_path / "bad.csv").write_text(content.format(first))
+    (tmp_path / "bad.csv").write_text(content.format(first), "utf8")
     line = refused(capsys, router, "--llm", NEW, "--results", tmp_path / "bad.csv", "--out", tmp_path / "grown")
     assert BAD[content] in line
     assert not (tmp_path / "grown").exists()
@@ -161,7 +161,7 @@ def test_bad_results_are_one_line(
 def test_bad_usage_is_one_line(router: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, new = ("--out", tmp_path / "out.csv"), ("--llm", NEW)
     scored = tmp_path / "scored.csv"
-    scored.write_text("instance_id,score\n")
+    scored.write_text("instance_id,score\n", "utf8")
     known = load_router(router).llm_ids_.ids[0]
     for arguments, part in (
         ((*new, "--budget", 500), "500 anchors cannot be chosen from the 120"),

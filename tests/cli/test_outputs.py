@@ -138,13 +138,13 @@ def test_a_table_to_standard_output_stands_there_alone(folder: Path, capsys: pyt
 
 
 def test_links_and_pipes_are_written_to(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "old.json").write_text("old")
+    (tmp_path / "old.json").write_text("old", "utf8")
     (tmp_path / "link.json").symlink_to("old.json")
     (tmp_path / "link").symlink_to("made")
     for _ in range(2):  # made, and replaced
         places = ["--out", str(tmp_path / "link"), "--json", str(tmp_path / "link.json")]
         assert run(["fit", str(folder), "--router", "best_single", *places, "--quiet"]) == 0
-        assert strict((tmp_path / "old.json").read_text())["router"] == "best_single"
+        assert strict((tmp_path / "old.json").read_text("utf8"))["router"] == "best_single"
         assert (tmp_path / "made" / "router.json").is_file()
     assert sorted(os.listdir(tmp_path)) == ["data", "link", "link.json", "made", "old.json"]
     assert (tmp_path / "link").is_symlink()
@@ -176,10 +176,10 @@ def test_an_output_that_would_do_harm_is_refused(
     folder: Path, router: Path, tmp_path: Path, refused: Refused, line: str, said: str
 ) -> None:
     (tmp_path / "link").symlink_to("data")
-    (tmp_path / "best.toml").write_text('router = "best_single"')
+    (tmp_path / "best.toml").write_text('router = "best_single"', "utf8")
     (tmp_path / "foreign" / "deep").mkdir(parents=True)
-    (tmp_path / "foreign" / "deep" / "a.json").write_text("{}")
-    (folder / "card.json").write_text("{}")
+    (tmp_path / "foreign" / "deep" / "a.json").write_text("{}", "utf8")
+    (folder / "card.json").write_text("{}", "utf8")
     assert said in refused(line)
 
 

@@ -39,7 +39,7 @@ def test_battles_to_a_router(battles: Path, capsys: pytest.CaptureFixture[str]) 
 
     out = call("data", "import", "table", battles, folder / "d", "--pairs", "--json", folder / "i.json")
     assert "240 instances x 6 LLMs, 2,500 preferences" in out
-    assert json.loads((folder / "i.json").read_text())["n_preferences"] == 2500
+    assert json.loads((folder / "i.json").read_text("utf8"))["n_preferences"] == 2500
     assert "n preferences" in call("data", "describe", folder / "d")
     assert "duplicate" not in call("data", "doctor", folder / "d")
     call("fit", folder / "d", "--out", folder / "r")
@@ -47,7 +47,7 @@ def test_battles_to_a_router(battles: Path, capsys: pytest.CaptureFixture[str]) 
     out = call("evaluate", folder / "d", "--router", "bradley_terry(reg=1.0)", "--json", folder / "e.json")
     assert "agreement" in out
     assert "bradley_terry(reg=1.0) beats best_single by" in out
-    rows = json.loads((folder / "e.json").read_text())["rows"]
+    rows = json.loads((folder / "e.json").read_text("utf8"))["rows"]
     assert {"agreement"} <= {row["metric"] for row in rows}
 
 

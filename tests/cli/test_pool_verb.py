@@ -39,18 +39,18 @@ def test_pool_writes_all_its_files_and_a_data_set_to_go_on_with(
     printed = capsys.readouterr().out
     assert "where the prompts go" in printed
     assert "of what task_best" in printed
-    result = json.loads(files["json"].read_text())
+    result = json.loads(files["json"].read_text("utf8"))
     assert result["llms"][0] == "llm-4"
     assert {"router", "group", "pool_size", "seed", "metric", "value", "ci_low", "ci_high", "n_instances"} <= set(
         result["rows"][0]
     )
     assert run(["report", str(files["json"]), "--html", str(tmp_path / "report.html")]) == 2
     assert "recroute pool --html writes itself" in capsys.readouterr().err
-    page = files["html"].read_text()
+    page = files["html"].read_text("utf8")
     assert "<svg" in page
     assert not [address for address in ("http://", "https://", "src=") if address in page.split("</style>")[1]]
     assert files["png"].read_bytes().startswith(b"\x89PNG")
-    assert files["csv"].read_text().startswith("router,group,baseline,pool_size")
+    assert files["csv"].read_text("utf8").startswith("router,group,baseline,pool_size")
     whole, chosen = read_dataset(folder), read_dataset(out)
     assert list(chosen.llm_ids.ids) == result["llms"]
     test, of_whole = (split_dataset(data, seed=3).test.instance_ids.ids for data in (chosen, whole))

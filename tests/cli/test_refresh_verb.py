@@ -31,7 +31,7 @@ def feedback(world: Dataset, router: Path, tmp_path: Path) -> Path:
     scores = later.interactions.dense()[np.arange(120), later.llm_ids.to_index(names)]
     folder = tmp_path / "feedback"
     folder.mkdir()
-    with (folder / "records.jsonl").open("w") as file:
+    with (folder / "records.jsonl").open("w", encoding="utf8") as file:
         for i, (name, prompt) in enumerate(zip(names, later.prompts or [], strict=True)):
             score = 0.0 if name == names[0] else float(scores[i])
             row = {"instance_id": f"p{i}", "llm_id": name, "score": score, "propensity": None, "decision_id": f"d{i}"}
@@ -52,7 +52,7 @@ def test_the_router_is_replaced_and_the_table_shows_the_drift(
     shown = capsys.readouterr().out
     assert "120 scores, 0 preferences" in shown
     assert "the last line is torn" in shown
-    facts = json.loads((tmp_path / "facts.json").read_text())
+    facts = json.loads((tmp_path / "facts.json").read_text("utf8"))
     assert facts["router"] == load_router(router).label != before.label
     assert facts["n_records"] == sum(row["n_answers"] for row in facts["llms"]) == 120
     assert facts["choices_changed"] > 0.1
@@ -71,7 +71,7 @@ def test_the_same_feedback_again_changes_nothing(
     capsys.readouterr()
     assert go(tmp_path / "new", "--records", feedback, "--json", tmp_path / "facts.json") == 0
     assert "nothing new" in capsys.readouterr().out
-    assert json.loads((tmp_path / "facts.json").read_text())["n_records"] == 0
+    assert json.loads((tmp_path / "facts.json").read_text("utf8"))["n_records"] == 0
     np.testing.assert_array_equal(load_router(tmp_path / "new").score(world), once)
 
 
@@ -79,11 +79,13 @@ def test_bad_feedback_is_one_line_and_the_router_stays(
     router: Path, feedback: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {file.name: file.read_bytes() for file in router.iterdir()}
-    with (feedback / "records.jsonl").open("a") as file:
+    with (feedback / "records.jsonl").open("a", encoding="utf8") as file:
         file.write('"}\n' + json.dumps({"instance_id": "x", "llm_id": "unheard of", "score": 1}) + "\n")
     assert go(router, "--records", feedback) == 2
     file_of_one = tmp_path / "one.jsonl"
-    file_of_one.write_text(json.dumps({"instance_id": "x", "llm_id": "unheard of", "score": 1, "prompt": "hi"}) + "\n")
+    file_of_one.write_text(
+        json.dumps({"instance_id": "x", "llm_id": "unheard of", "score": 1, "prompt": "hi"}) + "\n", "utf8"
+    )
     assert go(router, "--records", file_of_one) == 2
     shown = capsys.readouterr().err.splitlines()
     assert len(shown) == 2

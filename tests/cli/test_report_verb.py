@@ -31,9 +31,11 @@ def test_a_run_folder_holds_what_was_asked_and_where_the_data_come_from(runs: Pa
         "environment.json",
         "result.json",
     }
-    options = json.loads((runs / "one" / "config.json").read_text())["options"]
+    options = json.loads((runs / "one" / "config.json").read_text("utf8"))["options"]
     assert (options["router"], options["baseline"], options["seed"]) == (["svd"], "best_single", 0)
-    assert len(json.loads((runs / "one" / "result.json").read_text())["dataset"]["sha256"]["records.parquet"]) == 64
+    assert (
+        len(json.loads((runs / "one" / "result.json").read_text("utf8"))["dataset"]["sha256"]["records.parquet"]) == 64
+    )
     assert pl.read_parquet(runs / "one" / "choices.parquet").height > 0
 
 
@@ -41,12 +43,12 @@ def test_one_run_and_two_runs_become_a_page(runs: Path, tmp_path: Path, capsys: 
     places = ["--html", tmp_path / "r.html", "--png", tmp_path / "r.png", "--csv", tmp_path / "r.csv"]
     assert run(["report", *map(str, [runs / "one", runs / "two", *places])]) == 0
     assert "ridge" in capsys.readouterr().out
-    assert ">ridge<" in (tmp_path / "r.html").read_text()
+    assert ">ridge<" in (tmp_path / "r.html").read_text("utf8")
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
     assert {"svd", "ridge"} <= set(pl.read_csv(tmp_path / "r.csv")["router"])
     assert run(["report", str(runs / "one" / "result.json"), "--html", str(tmp_path / "one.html"), "--quiet"]) == 0
     assert capsys.readouterr().out == ""
-    assert ">ridge<" not in (tmp_path / "one.html").read_text()
+    assert ">ridge<" not in (tmp_path / "one.html").read_text("utf8")
 
 
 def test_runs_on_other_data_are_refused_in_one_line(
@@ -71,7 +73,7 @@ def test_scale_writes_a_page_beside_its_tables(runs: Path, tmp_path: Path) -> No
     sizes = ["--pool-sizes", "2,4", "--groups", "nested", "--quiet"]
     places = ["--html", str(tmp_path / "r.html"), "--csv", str(tmp_path / "r.csv")]
     assert run(["scale", str(runs / "planted"), "--router", "svd", *sizes, *places]) == 0
-    assert "As the pool grows" in (tmp_path / "r.html").read_text()
+    assert "As the pool grows" in (tmp_path / "r.html").read_text("utf8")
     assert pl.read_csv(tmp_path / "r.csv").height > 0
 
 

@@ -102,7 +102,7 @@ def test_what_cannot_be_measured_is_refused(world: Dataset, options: dict[str, o
 
 def test_report_and_picture_tell_what_was_found(found: ColdStart, tmp_path: Path) -> None:
     write_coldstart_html(found, tmp_path / "cold.html")
-    html = (tmp_path / "cold.html").read_text()
+    html = (tmp_path / "cold.html").read_text("utf8")
     assert "SIMULATED DATA" in html
     assert html.count("<svg") == 1
     assert all(line in html.replace("&#x27;", "'") for line in found.sentences())
@@ -113,7 +113,7 @@ def test_the_command_prints_and_writes_the_same_numbers(world: Dataset, tmp_path
     write_dataset(world, tmp_path / "data")
     command = ["coldstart", str(tmp_path / "data"), "--router", "ridge", "--anchors", "0,8", "--seeds", "1", "--quiet"]
     assert run([*command, "--json", str(tmp_path / "a.json"), "--png", str(tmp_path / "a.png")]) == 0
-    result = json.loads((tmp_path / "a.json").read_text())
+    result = json.loads((tmp_path / "a.json").read_text("utf8"))
     assert {"router", "strategy", "n_anchors", "metric", "value", "ci_low", "ci_high"} <= set(result["rows"][0])
     expected = rr.coldstart(rr.read_dataset(tmp_path / "data"), ["ridge"], anchors=(0, 8), n_seeds=1)
     assert [row["value"] for row in result["rows"]] == expected.rows["value"].fill_nan(None).to_list()

@@ -15,7 +15,7 @@ MARKER = "marker"
 
 def write(path: Path, content: str) -> None:
     with new_folder(path, MARKER) as folder:
-        (folder / MARKER).write_text(content)
+        (folder / MARKER).write_text(content, "utf8")
 
 
 def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
     for content in ("made", "replaced", "again"):
         write(link, content)
         assert link.is_symlink()
-        assert (target / MARKER).read_text() == content
+        assert (target / MARKER).read_text("utf8") == content
     assert sorted(os.listdir(tmp_path)) == ["deep", "link"]
     assert os.listdir(tmp_path / "deep") == ["target"]
 
@@ -38,7 +38,7 @@ def test_a_loop_of_links_is_refused(tmp_path: Path) -> None:
 
 
 def test_files_and_what_lies_in_them_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("kept")
+    (tmp_path / "file").write_text("kept", "utf8")
     (tmp_path / "link").symlink_to("file")
     for path in (tmp_path / "file", tmp_path / "link"):
         with pytest.raises(RecrouteError, match="is no folder of recroute's"):
@@ -47,7 +47,7 @@ def test_files_and_what_lies_in_them_are_refused(tmp_path: Path) -> None:
         check_new_folder(tmp_path / "file" / "new", MARKER)
     with pytest.raises(RecrouteError, match="name a folder"):
         check_new_folder(Path("-"), MARKER)
-    assert (tmp_path / "file").read_text() == "kept"
+    assert (tmp_path / "file").read_text("utf8") == "kept"
 
 
 def test_the_folder_a_command_runs_in_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_a_full_disk_names_the_folder_and_leaves_nothing(tmp_path: Path) -> None
 def test_an_unreadable_source_keeps_its_name(tmp_path: Path) -> None:
     def unreadable() -> None:
         with new_folder(tmp_path / "a", MARKER):
-            (tmp_path / "source").read_text()
+            (tmp_path / "source").read_text("utf8")
 
     with pytest.raises(FileNotFoundError, match="source"):
         unreadable()

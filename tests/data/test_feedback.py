@@ -19,8 +19,8 @@ def lines(*rows: object) -> str:
 
 
 def test_a_folder_of_both(tmp_path: Path) -> None:
-    (tmp_path / "records.jsonl").write_text(lines({**RECORD, "vector": [0.5, 1], "encoder": "e"}))
-    (tmp_path / "preferences.jsonl").write_text(lines(PAIR, {**PAIR, "decision_id": "d2", "outcome": "tie"}))
+    (tmp_path / "records.jsonl").write_text(lines({**RECORD, "vector": [0.5, 1], "encoder": "e"}), "utf8")
+    (tmp_path / "preferences.jsonl").write_text(lines(PAIR, {**PAIR, "decision_id": "d2", "outcome": "tie"}), "utf8")
     found = read_feedback(tmp_path)
     assert (found.n_records, found.n_preferences, found.notes) == (1, 2, ())
     assert found.records is not None
@@ -42,13 +42,13 @@ def test_a_torn_last_line_is_left_out_with_a_note(tmp_path: Path) -> None:
     file = tmp_path / "records.jsonl"
     whole = lines(RECORD, {**RECORD, "decision_id": "d2"})
     for cut in range(1, 40):
-        file.write_text(whole + lines(RECORD)[:cut])
+        file.write_text(whole + lines(RECORD)[:cut], "utf8")
         found = read_feedback(tmp_path)
         assert found.n_records == 2
         assert "the last line is torn" in found.notes[0]
-    file.write_text(whole.rstrip("\n"))  # whole, but for its end
+    file.write_text(whole.rstrip("\n"), "utf8")  # whole, but for its end
     assert read_feedback(tmp_path).notes == ()
-    file.write_text(whole[:20] + "\n" + whole)
+    file.write_text(whole[:20] + "\n" + whole, "utf8")
     with pytest.raises(DataError, match=r"records.jsonl, line 1 is no JSON"):
         read_feedback(file)
 
@@ -88,7 +88,7 @@ def test_decisions_that_are_known_are_left_out() -> None:
 )
 def test_what_is_no_feedback_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
     file = tmp_path / "records.jsonl"
-    file.write_text(lines(RECORD, {**RECORD, "decision_id": "d2", **change}))
+    file.write_text(lines(RECORD, {**RECORD, "decision_id": "d2", **change}), "utf8")
     with pytest.raises(DataError, match=message):
         read_feedback(file)
 
@@ -98,6 +98,6 @@ def test_where_there_is_none(tmp_path: Path) -> None:
         read_feedback(tmp_path)
     with pytest.raises(DataError, match="does not exist"):
         read_feedback(tmp_path / "no.jsonl")
-    (tmp_path / "records.jsonl").write_text("")
+    (tmp_path / "records.jsonl").write_text("", "utf8")
     with pytest.raises(DataError, match="no feedback yet"):
         read_feedback(tmp_path)

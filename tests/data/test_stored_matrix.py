@@ -101,12 +101,12 @@ def unknown_code(folder: Path) -> None:
 
 
 def no_json(folder: Path) -> None:
-    (folder / "scores.json").write_text("{")
+    (folder / "scores.json").write_text("{", "utf8")
 
 
 def other_order(folder: Path) -> None:
-    meaning = json.loads((folder / "scores.json").read_text())
-    (folder / "scores.json").write_text(json.dumps(meaning | {"values": meaning["values"][::-1]}))
+    meaning = json.loads((folder / "scores.json").read_text("utf8"))
+    (folder / "scores.json").write_text(json.dumps(meaning | {"values": meaning["values"][::-1]}), "utf8")
 
 
 @pytest.mark.parametrize("spoil", [stale_records, stale_instances, cut_codes, unknown_code, no_json, other_order])

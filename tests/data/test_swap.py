@@ -28,11 +28,11 @@ def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 def write(path: Path, text: str) -> None:
     with new_folder(path, "mark") as folder:
         for name in FILES:
-            (folder / name).write_text(text)
+            (folder / name).write_text(text, "utf8")
 
 
 def read(path: Path) -> set[str]:
-    return {(path / name).read_text() for name in FILES}
+    return {(path / name).read_text("utf8") for name in FILES}
 
 
 def test_readers_beside_two_writers_find_one_whole_folder(tmp_path: Path) -> None:
@@ -65,11 +65,11 @@ def test_a_folder_replaced_in_the_middle_is_read_again(tmp_path: Path) -> None:
     turns: list[str] = []
 
     def read_slowly(place: Path) -> tuple[str, str]:
-        first = (place / "a").read_text()
+        first = (place / "a").read_text("utf8")
         if not turns:
             write(path, "new")
         turns.append(first)
-        return first, (place / "b").read_text()
+        return first, (place / "b").read_text("utf8")
 
     assert read_folder(path, read_slowly) == ("new", "new")
     assert turns == ["old", "new"]
@@ -101,7 +101,7 @@ def test_a_writer_who_comes_between_wins_until_the_other_ends(tmp_path: Path) ->
         assert read(path) == {"in between"}
         assert folder.is_dir()  # what a living writer has not finished is not removed by another
         for name in FILES:
-            (folder / name).write_text("last")
+            (folder / name).write_text("last", "utf8")
     assert read(path) == {"last"}
     assert os.listdir(tmp_path) == ["thing"]
 
@@ -111,13 +111,13 @@ def test_what_is_put_there_meanwhile_and_is_not_ours_is_not_lost(tmp_path: Path)
 
     def write_late() -> None:
         with new_folder(path, "mark") as folder:
-            (folder / "mark").write_text("new")
+            (folder / "mark").write_text("new", "utf8")
             path.mkdir()
-            (path / "thesis").write_text("three years")
+            (path / "thesis").write_text("three years", "utf8")
 
     with pytest.raises(RecrouteError, match="no folder of recroute's"):
         write_late()
-    assert (path / "thesis").read_text() == "three years"
+    assert (path / "thesis").read_text("utf8") == "three years"
     assert os.listdir(tmp_path) == ["thing"]
 
 

@@ -96,12 +96,12 @@ def test_equal_files_make_equal_names_and_share_a_model(
     encoder: SentenceEncoder, tiny_sentence_model: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(tiny_sentence_model, tmp_path / "tiny")
-    (tmp_path / "tiny" / "README.md").write_text("other")
+    (tmp_path / "tiny" / "README.md").write_text("other", "utf8")
     copy = SentenceEncoder.open(str(tmp_path / "tiny"))
     assert copy.name == encoder.name
     assert copy._model is encoder._model
-    sentences = json.loads((tmp_path / "tiny" / "sentence_bert_config.json").read_text())
-    (tmp_path / "tiny" / "sentence_bert_config.json").write_text(json.dumps(sentences | {"max_seq_length": 5}))
+    sentences = json.loads((tmp_path / "tiny" / "sentence_bert_config.json").read_text("utf8"))
+    (tmp_path / "tiny" / "sentence_bert_config.json").write_text(json.dumps(sentences | {"max_seq_length": 5}), "utf8")
     assert SentenceEncoder.open(str(tmp_path / "tiny")).name != encoder.name
 
 
@@ -147,7 +147,9 @@ def test_a_study_goes_on_with_the_same_encoder(planted: Dataset, kind: str, tmp_
     common = {"routers": ["svd"], "n_folds": 2, "pool_sizes": (3,), "groups": ("nested",), "encoder": kind}
     tune(few, tmp_path / "study", n_trials=1, **common)
     assert tune(few, tmp_path / "study", n_trials=2, **common).trials.height == 2
-    assert "sentence" in json.loads((tmp_path / "study" / "router" / "router.json").read_text())["encoder"]["name"]
+    assert (
+        "sentence" in json.loads((tmp_path / "study" / "router" / "router.json").read_text("utf8"))["encoder"]["name"]
+    )
 
 
 @pytest.mark.parametrize(("name", "holds"), [("auto", True), ("svd", True), ("ridge(views=tfidf)", False)])
@@ -222,7 +224,7 @@ except ValueError as error:
     assert "vocab.txt is missing or damaged" in subprocess.run(command, capture_output=True, text=True).stdout
     shutil.rmtree(folder)
     make_router("ridge").fit(prepare_split(planted, encoder=kind).train).save(folder)
-    (folder / "encoder" / "adapter_config.json").write_text("{}")
+    (folder / "encoder" / "adapter_config.json").write_text("{}", "utf8")
     assert "adapter_config.json is no file of the encoder" in refused(folder)
 
 

@@ -22,12 +22,12 @@ def model(tmp_path: Path) -> Path:
         {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
         {"path": "2_Normalize", "type": "sentence_transformers.models.Normalize"},
     ]
-    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "modules.json").write_text(json.dumps(modules), "utf8")
     for name in ("config.json", "tokenizer.json", "vocab.txt", "model.safetensors", "1_Pooling/config.json"):
-        (folder / name).write_text(name)
+        (folder / name).write_text(name, "utf8")
     (folder / "onnx").mkdir()
     for name in ("README.md", "code.py", "onnx/model.onnx", "pytorch_model.bin"):
-        (folder / name).write_text(name)
+        (folder / name).write_text(name, "utf8")
     return folder
 
 
@@ -44,16 +44,16 @@ def test_settings_tokenizer_and_weights_are_hashed_and_nothing_else(model: Path)
     expected = ["1_Pooling/config.json", "config.json", "model.safetensors", "modules.json", "tokenizer.json"]
     assert list(hash_model(model)) == [*expected, "vocab.txt"]
     before = hash_model(model)
-    (model / "README.md").write_text("other")
+    (model / "README.md").write_text("other", "utf8")
     assert hash_model(model) == before
-    (model / "1_Pooling" / "config.json").write_text("other")
+    (model / "1_Pooling" / "config.json").write_text("other", "utf8")
     assert hash_model(model) != before
 
 
 def test_a_folder_without_a_model_is_refused(model: Path) -> None:
     (model / "modules.json").unlink()
     assert "modules.json is missing" in line(DataError, hash_model, model)
-    (model / "modules.json").write_text("[{}]")
+    (model / "modules.json").write_text("[{}]", "utf8")
     assert "cannot be read" in line(DataError, hash_model, model)
 
 
@@ -62,8 +62,8 @@ def test_pickled_weights_are_refused(model: Path) -> None:
     assert "pytorch_model.bin is a pickle" in line(DataError, hash_model, model)
     (model / "pytorch_model.bin").unlink()
     assert "no weights" in line(DataError, hash_model, model)
-    (model / "model.safetensors").write_text("there")
-    (model / "1_Pooling" / "pytorch_model.bin").write_text("a module of its own")
+    (model / "model.safetensors").write_text("there", "utf8")
+    (model / "1_Pooling" / "pytorch_model.bin").write_text("a module of its own", "utf8")
     assert "1_Pooling/pytorch_model.bin is a pickle" in line(DataError, hash_model, model)
 
 
@@ -76,7 +76,7 @@ def test_pickled_weights_are_refused(model: Path) -> None:
     ],
 )
 def test_a_model_that_brings_code_or_points_elsewhere_is_refused(model: Path, module: dict, reason: str) -> None:
-    (model / "modules.json").write_text(json.dumps([module]))
+    (model / "modules.json").write_text(json.dumps([module]), "utf8")
     assert reason in line(DataError, hash_model, model)
 
 
@@ -84,7 +84,7 @@ def test_every_change_of_a_file_is_noticed(model: Path) -> None:
     files = hash_model(model)
     check_files(model, files, alone=False)
     assert "README.md is no file of the encoder" in line(RouterError, check_files, model, files, alone=True)
-    (model / "vocab.txt").write_text("swapped")
+    (model / "vocab.txt").write_text("swapped", "utf8")
     assert "vocab.txt is missing or damaged" in line(RouterError, check_files, model, files, alone=False)
     (model / "vocab.txt").unlink()
     assert "vocab.txt is missing or damaged" in line(RouterError, check_files, model, files, alone=False)
@@ -96,7 +96,7 @@ def test_copies_are_what_was_hashed(model: Path, tmp_path: Path) -> None:
     files = hash_model(model)
     copy_files(model, files, tmp_path / "copy")
     check_files(tmp_path / "copy", files, alone=True)
-    (model / "vocab.txt").write_text("swapped")
+    (model / "vocab.txt").write_text("swapped", "utf8")
     assert "has changed since" in line(RouterError, copy_files, model, files, tmp_path / "late")
     (model / "vocab.txt").unlink()
     assert "is gone" in line(RouterError, copy_files, model, files, tmp_path / "later")
@@ -112,8 +112,8 @@ def test_a_name_is_looked_up_in_the_cache_only(tmp_path: Path, monkeypatch: pyte
     snapshot = tmp_path / "models--me--small" / "snapshots" / "abc"
     snapshot.mkdir(parents=True)
     (snapshot.parents[1] / "refs").mkdir()
-    (snapshot.parents[1] / "refs" / "main").write_text("abc")
-    (snapshot / "config.json").write_text("{}")
+    (snapshot.parents[1] / "refs" / "main").write_text("abc", "utf8")
+    (snapshot / "config.json").write_text("{}", "utf8")
     monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
     real = hub.snapshot_download
     monkeypatch.setattr(hub, "snapshot_download", lambda *a, **named: real(*a, cache_dir=tmp_path, **named))

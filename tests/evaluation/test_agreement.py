@@ -53,7 +53,7 @@ def test_preferences_alone_are_judged_by_agreement(found: Evaluation) -> None:
 
 def test_preferences_alone_can_be_reported(found: Evaluation, tmp_path: Path) -> None:
     write_html(found, tmp_path / "f.html")
-    assert "agreement with decided preferences" in (tmp_path / "f.html").read_text()
+    assert "agreement with decided preferences" in (tmp_path / "f.html").read_text("utf8")
     assert found.plot().get_xlabel() == "agreement with decided preferences"
 
 

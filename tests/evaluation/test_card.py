@@ -187,7 +187,7 @@ def _with_vectors(data: Dataset) -> Dataset:
 def test_a_card_is_saved_and_never_looked_at_again(parts: Split, tmp_path: Path) -> None:
     router = make_router("svd").fit(parts.train)
     router.save(tmp_path / "r", card="of mine")
-    assert (tmp_path / "r" / CARD).read_text() == "of mine"
+    assert (tmp_path / "r" / CARD).read_text("utf8") == "of mine"
     (tmp_path / "r" / CARD).write_bytes(b"\xff edited by somebody")
     assert load_router(tmp_path / "r").label == router.label
     router.save(tmp_path / "r")

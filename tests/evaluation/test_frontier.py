@@ -92,7 +92,7 @@ def test_a_router_that_chooses_by_chance_is_left_out_with_a_note(found: Frontier
 
 def test_json_has_the_rows_of_an_evaluation_and_the_points(found: Frontier, tmp_path: Path) -> None:
     found.write_json(tmp_path / "f.json")
-    result = json.loads((tmp_path / "f.json").read_text())
+    result = json.loads((tmp_path / "f.json").read_text("utf8"))
     assert {"recroute", "command", "dataset", "seed", "rows", "points"} <= set(result)
     keys = {"router", "group", "pool_size", "seed", "metric", "value", "ci_low", "ci_high", "n_instances"}
     assert all(keys <= set(row) for row in result["rows"])
@@ -132,7 +132,7 @@ def test_what_a_person_looks_at(found: Frontier, tmp_path: Path) -> None:
     first, llms = frontier_tables(found)
     assert (first.row_count, llms.row_count) == (4, 2)
     write_frontier_html(found, tmp_path / "f.html")
-    page = (tmp_path / "f.html").read_text()
+    page = (tmp_path / "f.html").read_text("utf8")
     assert page.count("<svg") == 1
     assert "What quality costs on two" in page
     assert "http" not in page.split("</style>")[1].split("<script>")[0].replace("http-equiv", "")

@@ -103,7 +103,7 @@ def test_table_picture_and_page(found: LearningCurve, tmp_path: Path) -> None:
     assert [label.get_text() for label in axes.get_xticklabels()] == ["7", "24", "240"]
     assert axes.get_xlabel() == "training instances"
     write_learning_html(found, tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text()
+    page = (tmp_path / "page.html").read_text("utf8")
     assert "Holm" in page
     assert page.count("<svg") == 2
 
@@ -115,7 +115,7 @@ def test_the_verb_writes_curves(data: Dataset, tmp_path: Path, capsys: pytest.Ca
     places = [part for kind, path in files.items() for part in (f"--{kind}", path)]
     assert run([*command, "--train-fractions", ".1,1", *places, "--out", str(tmp_path / "run"), "--no-headroom"]) == 0
     assert "ahead from" in capsys.readouterr().out
-    result = json.loads(Path(files["json"]).read_text())
+    result = json.loads(Path(files["json"]).read_text("utf8"))
     assert {row["train_fraction"] for row in result["rows"]} == {0.1, 1.0}
     assert {row["n_train"] for row in result["rows"]} == {24, 240}
     assert set(pl.read_parquet(tmp_path / "run" / "choices.parquet")["train_fraction"]) == {0.1, 1.0}

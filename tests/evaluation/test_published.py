@@ -39,7 +39,7 @@ def test_the_table_has_every_benchmark_and_the_routers_that_we_have_too() -> Non
 
 def test_published_values_come_with_benchmark_groups_and_size(found: Evaluation, tmp_path: Path) -> None:
     found.write_json(tmp_path / "run.json")
-    published = json.loads((tmp_path / "run.json").read_text())["published"]
+    published = json.loads((tmp_path / "run.json").read_text("utf8"))["published"]
     assert published["benchmark"] == "gpqa"
     assert published["rows"][0] == {"router": "oracle", "here": "oracle", "value": 2.52}
     assert all(row["here"] is None or row["here"] in set(found.rows["router"]) for row in published["rows"])

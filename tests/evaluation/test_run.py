@@ -112,7 +112,7 @@ def test_same_seed_same_rows(data: Dataset, grown: Evaluation) -> None:
 
 def test_the_json_has_the_agreed_keys(grown: Evaluation, tmp_path: Path) -> None:
     grown.write_json(tmp_path / "run.json", command=["recroute", "scale"])
-    result = json.loads((tmp_path / "run.json").read_text())
+    result = json.loads((tmp_path / "run.json").read_text("utf8"))
     assert {"recroute", "command", "dataset", "seed", "rows"} <= set(result)
     keys = {"router", "group", "pool_size", "seed", "metric", "value", "ci_low", "ci_high", "n_instances"}
     compared = [row for row in result["rows"] if "baseline" in row]

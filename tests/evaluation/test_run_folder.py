@@ -29,10 +29,10 @@ def test_a_run_comes_back_as_it_was(run: Evaluation, tmp_path: Path) -> None:
     assert found.choices is not None
     assert found.choices.equals(run.choices)
     assert found.info == {**run.info, "command": ["recroute", "scale"]}
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config = json.loads((tmp_path / "run" / "config.json").read_text("utf8"))
     assert config["options"] == {"pool_sizes": "3,6"}
     assert config["routers"]["svd"]["n_factors"] == 4
-    assert "numpy" in json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert "numpy" in json.loads((tmp_path / "run" / "environment.json").read_text("utf8"))
 
 
 def test_a_result_json_alone_is_a_run_without_choices(run: Evaluation, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_damage_is_told(run: Evaluation, tmp_path: Path) -> None:
     with pytest.raises(RecrouteError, match="no run at"):
         read_run(tmp_path / "nowhere")
     for text, message in (("{", "is no JSON"), ("[]", "is not a result"), ('{"rows": [{"x": 1}]}', "is not a result")):
-        (tmp_path / "run.json").write_text(text)
+        (tmp_path / "run.json").write_text(text, "utf8")
         with pytest.raises(RecrouteError, match=message):
             read_run(tmp_path / "run.json")
     write_run(run, tmp_path / "run")

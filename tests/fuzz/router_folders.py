@@ -246,7 +246,7 @@ def write_json(file: Path, value: Any) -> None:
     text = json.dumps(value)
     for name, written in LONG_JSON.items():
         text = text.replace(f'"{name}"', written)
-    file.write_text(text)
+    file.write_text(text, "utf8")
 
 
 def fresh(source: Path, folder: Path) -> Path:

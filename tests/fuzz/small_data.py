@@ -74,7 +74,7 @@ class Tables:
             ids = np.array(self.instance_ids, dtype=np.str_)
             np.savez(folder / "embeddings.npz", instance_id=ids, embedding=self.embeddings, encoder=np.array("own"))
         if self.card:
-            (folder / "card.json").write_text(json.dumps(self.card))
+            (folder / "card.json").write_text(json.dumps(self.card), "utf8")
         return folder
 
 

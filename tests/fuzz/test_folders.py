@@ -20,7 +20,7 @@ def test_a_damaged_folder_under_any_verb(data: st.DataObject, line: tuple[str, s
         SOUND.write(folder / "data")
         mutate(data.draw, folder / "data")
         if run_verb("data", "describe", folder / "data", "--json", folder / "o.json").code == 0:
-            json.loads((folder / "o.json").read_text())
+            json.loads((folder / "o.json").read_text("utf8"))
             run_line(line[0], folder / "data", line[1], folder)
 
 

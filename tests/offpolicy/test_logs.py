@@ -119,7 +119,7 @@ def test_the_records_of_a_service_are_logs_with_vectors_in_place_of_prompts(tmp_
     )
     path = tmp_path / "records.jsonl"
     pl.concat([table, table[:3]]).write_ndjson(path)  # a decision that was sent twice
-    with path.open("a") as file:
+    with path.open("a", encoding="utf8") as file:
         file.write('{"instance_id": "torn')
     logs = read_logs(path)
     assert len(logs) == len(simulated)

@@ -133,7 +133,7 @@ def test_the_verb_prints_a_table_and_writes_json(
     out = capsys.readouterr().out
     assert "doubly robust" in out
     assert "random is behind logged" in out
-    rows = json.loads((tmp_path / "f.json").read_text())["rows"]
+    rows = json.loads((tmp_path / "f.json").read_text("utf8"))["rows"]
     assert {"mine", "random", "logged"} == {row["router"] for row in rows}
     keys = {"router", "group", "pool_size", "seed", "metric", "value", "ci_low", "ci_high", "n_instances", "estimator"}
     assert all(set(row) == keys for row in rows if "baseline" not in row)

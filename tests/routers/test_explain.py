@@ -60,7 +60,7 @@ def test_a_router_that_holds_the_arrays_itself_writes_them_once(
     name: str, fitted: dict[str, Router], tmp_path: Path
 ) -> None:
     fitted[name].save(tmp_path / "router")
-    places = json.loads((tmp_path / "router" / "router.json").read_text())["evidence"]
+    places = json.loads((tmp_path / "router" / "router.json").read_text("utf8"))["evidence"]
     assert places["codes"].startswith("arrays.npz:")
     assert places["vectors"].startswith("arrays.npz:")
     assert not (tmp_path / "router" / "evidence-vectors.npy").exists()
@@ -100,11 +100,11 @@ def test_evidence_outlives_its_folder(data: Dataset, fitted: dict[str, Router], 
 def test_an_older_folder_loads_and_says_what_it_lacks(fitted: dict[str, Router], tmp_path: Path) -> None:
     fitted["svd"].save(tmp_path / "router")
     path = tmp_path / "router" / "router.json"
-    description = json.loads(path.read_text())
+    description = json.loads(path.read_text("utf8"))
     for place in description.pop("evidence").values():
         (tmp_path / "router" / place).unlink()
         del description["sha256"][place]
-    path.write_text(json.dumps(description))
+    path.write_text(json.dumps(description), "utf8")
     loaded = load_router(tmp_path / "router")
     grown = loaded.add_llms(None, pl.DataFrame({"llm_id": ["new"]}))
     for router in (loaded, grown):

@@ -70,7 +70,7 @@ def test_an_unobserved_cell_is_no_failure_and_an_llm_without_a_record_keeps_its_
 def test_its_files_are_in_the_folder_with_their_hashes(planted: Dataset, tiny_encoder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "router"
     _router(tiny_encoder, n_epochs=1).fit(planted).save(folder)
-    hashed = json.loads((folder / "router.json").read_text())["sha256"]
+    hashed = json.loads((folder / "router.json").read_text("utf8"))["sha256"]
     assert set(hashed) == {file.name for file in folder.iterdir()} - {"router.json"}
     assert {"arrays.npz", "model.safetensors", "config.json", "tokenizer.json"} <= set(hashed)
     content = (folder / "model.safetensors").read_bytes()

@@ -20,7 +20,7 @@ ONE = {"llm_id": ["one-more"]}
 
 @pytest.fixture(scope="session")
 def expected(old_routers: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((old_routers / "expected.json").read_text())
+    found: dict[str, Any] = json.loads((old_routers / "expected.json").read_text("utf8"))
     return found
 
 

@@ -101,7 +101,7 @@ def test_routers_within_routers_without_an_end_are_refused(tmp_path: Path) -> No
     with pytest.raises(RecrouteError, match="routers within routers more than 20 deep"):
         rr.make_router("guarded(router=" * 30 + "knn" + ")" * 30)
     file = tmp_path / "best.toml"
-    file.write_text(f'router = "guarded(router={file})"')
+    file.write_text(f'router = "guarded(router={file})"', "utf8")
     with pytest.raises(RecrouteError, match="names itself"):
         rr.make_router(str(file))
     with pytest.raises(RecrouteError, match="cannot be read"):

@@ -157,9 +157,9 @@ def test_bad_names_and_values_are_refused(name: str, values: dict[str, object], 
 
 def test_a_configuration_file_names_router_and_hyperparameters(tmp_path: Path) -> None:
     path = tmp_path / "best.toml"
-    path.write_text('router = "svd"\nn_factors = 2\n')
+    path.write_text('router = "svd"\nn_factors = 2\n', "utf8")
     assert make_router(str(path)).label == make_router("svd", n_factors=2).label
-    path.write_text("n_factors = 2\n")
+    path.write_text("n_factors = 2\n", "utf8")
     with pytest.raises(RecrouteError, match="names no router"):
         make_router(str(path))
 

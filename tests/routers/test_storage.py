@@ -15,7 +15,7 @@ def folder(planted: Dataset, tmp_path: Path) -> Path:
 
 
 def test_the_folder_describes_itself(folder: Path) -> None:
-    description = json.loads((folder / "router.json").read_text())
+    description = json.loads((folder / "router.json").read_text("utf8"))
     assert description["name"] == "svd"
     assert description["hyperparameters"] == make_router("svd").hyperparameters()
     assert description["llm_ids"] == [f"llm-{i}" for i in range(6)]
@@ -39,8 +39,8 @@ def test_every_damage_is_noticed(folder: Path, name: str, damage: str) -> None:
 
 
 def test_a_later_format_is_refused(folder: Path) -> None:
-    description = json.loads((folder / "router.json").read_text())
-    (folder / "router.json").write_text(json.dumps(description | {"format": 99}))
+    description = json.loads((folder / "router.json").read_text("utf8"))
+    (folder / "router.json").write_text(json.dumps(description | {"format": 99}), "utf8")
     with pytest.raises(RecrouteError, match="later one"):
         load_router(folder)
 
@@ -58,7 +58,7 @@ def test_an_unfitted_router_is_not_saved(tmp_path: Path) -> None:
 
 
 def test_a_foreign_folder_is_not_replaced(planted: Dataset, tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine", "utf8")
     with pytest.raises(RecrouteError, match="name another place"):
         make_router("best_single").fit(planted).save(tmp_path)
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "notes.txt").read_text("utf8") == "mine"

@@ -64,7 +64,7 @@ class Server:
             if self.process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(self.process.communicate()[1])
             time.sleep(0.02)
-        self.facts = json.loads(ready.read_text())
+        self.facts = json.loads(ready.read_text("utf8"))
         self.url = self.facts["url"]
         self.client = httpx.Client(base_url=self.url, timeout=30)
 

@@ -21,7 +21,7 @@ PROMPT = "multiply the integers number 7"
 
 
 def lines(path: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_text("utf8").splitlines()]
 
 
 def test_an_answer_ranks_as_the_router_does(make_client: MakeClient, router_dir: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_score_becomes_a_record(make_client: MakeClient, router_dir: Path, tmp
         "encoder": router.encoder_.name,
     }
     assert len(Records(read_records(tmp_path / "records.jsonl"))) == 1
-    assert PROMPT not in (tmp_path / "decisions.jsonl").read_text()
+    assert PROMPT not in (tmp_path / "decisions.jsonl").read_text("utf8")
 
 
 def test_prompts_are_kept_only_if_asked_for(make_client: MakeClient, tmp_path: Path) -> None:
@@ -148,9 +148,9 @@ def test_decisions_and_feedback_outlive_a_restart(make_client: MakeClient, route
         body = client.post("/route", json={"prompt": [PROMPT, "other"]}).json()
         first, second = (route["decision_id"] for route in body["routes"])
         client.post("/feedback", json={"decision_id": first, "score": 1.0})
-    with (tmp_path / "records.jsonl").open("a") as file:
+    with (tmp_path / "records.jsonl").open("a", encoding="utf8") as file:
         file.write('{"decision_id":"torn')
-    with (tmp_path / "decisions.jsonl").open("a") as file:
+    with (tmp_path / "decisions.jsonl").open("a", encoding="utf8") as file:
         file.write("{")
     client = make_client(feedback_dir=tmp_path)
     assert client.post("/feedback", json={"decision_id": first, "score": 1.0}).json()["duplicate"] is True

@@ -91,7 +91,7 @@ def test_bad_requests_to_route(make_client: MakeClient, body: str | bytes, statu
 def test_bad_feedback(make_client: MakeClient, tmp_path: Path, given: dict[str, Any]) -> None:
     client = make_client(feedback_dir=tmp_path)
     assert said(post(client, json.dumps(given), "/feedback"), 422)
-    assert (tmp_path / "records.jsonl").read_text() == ""
+    assert (tmp_path / "records.jsonl").read_text("utf8") == ""
 
 
 def test_prompts_of_every_kind_are_routed(make_client: MakeClient) -> None:
@@ -213,9 +213,9 @@ def test_a_full_disk_refuses_feedback_and_leaves_no_half_line(
     with monkeypatch.context() as patch:
         patch.setattr("recroute.serve.lines.os.fsync", full)
         assert "could not be written to disk" in said(client.post("/feedback", json=given), 503)
-    assert (tmp_path / "records.jsonl").read_text() == ""
+    assert (tmp_path / "records.jsonl").read_text("utf8") == ""
     assert client.post("/feedback", json=given).json()["duplicate"] is False
-    assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 1
+    assert len((tmp_path / "records.jsonl").read_text("utf8").splitlines()) == 1
 
 
 def test_labels_of_metrics_are_bounded() -> None:

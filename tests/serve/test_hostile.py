@@ -209,9 +209,9 @@ def test_a_body_cut_short_is_nothing_to_others(start: Callable[..., Any], tmp_pa
 
 
 def test_decisions_of_earlier_commits_take_feedback(make_client: MakeClient, tmp_path: Path) -> None:
-    (tmp_path / "decisions.jsonl").write_text(OLD_FIRST + OLD_SECOND)
+    (tmp_path / "decisions.jsonl").write_text(OLD_FIRST + OLD_SECOND, "utf8")
     record = {"decision_id": OLD_IDS[0], "instance_id": "2d711642b726b044", "llm_id": "llm-0", "score": 1.0}
-    (tmp_path / "records.jsonl").write_text(json.dumps(record, separators=(",", ":")) + "\n")
+    (tmp_path / "records.jsonl").write_text(json.dumps(record, separators=(",", ":")) + "\n", "utf8")
     client = make_client(feedback_dir=tmp_path)
     assert [score(client, one).json()["duplicate"] for one in OLD_IDS] == [True, False]
     last = json.loads((tmp_path / "records.jsonl").read_bytes().splitlines()[-1])
@@ -221,7 +221,7 @@ def test_decisions_of_earlier_commits_take_feedback(make_client: MakeClient, tmp
 def test_records_of_decisions_that_are_gone_do_not_stand_for_others(make_client: MakeClient, tmp_path: Path) -> None:
     """`decisions.jsonl` was moved away to save space, or the records are those of another server."""
     lines = [f'{{"decision_id":"{start:x}-ffffffffffffffff","score":0.0}}\n' for start in (0, 1, 2**51)]
-    (tmp_path / "records.jsonl").write_text("".join(lines))
+    (tmp_path / "records.jsonl").write_text("".join(lines), "utf8")
     client = make_client(feedback_dir=tmp_path)
     assert [score(client, one).json()["duplicate"] for one in routed(client, 2)] == [False, False]
 
@@ -245,9 +245,9 @@ def test_a_file_that_others_cut_or_write_to_is_gone_on_with(make_client: MakeCli
     os.truncate(tmp_path / "records.jsonl", 0)
     after = routed(client, 2)
     assert [score(client, one).status_code for one in before] == [404, 404]
-    with (tmp_path / "decisions.jsonl").open("a") as file:
+    with (tmp_path / "decisions.jsonl").open("a", encoding="utf8") as file:
         file.write("torn")
-    with (tmp_path / "records.jsonl").open("a") as file:
+    with (tmp_path / "records.jsonl").open("a", encoding="utf8") as file:
         file.write("{}\n")
     after += routed(client, 1)
     assert [score(client, one).json()["duplicate"] for one in after] == [False] * 3

@@ -66,7 +66,7 @@ def test_the_value_of_another_policy_is_recovered(
 def test_a_prompt_may_be_routed_again(make_client: MakeClient, tmp_path: Path) -> None:
     client = make_client(feedback_dir=tmp_path, explore="epsilon:0.5")
     serve_and_score(client, ["multiply"] * 30, np.ones((30, 6)))
-    with (tmp_path / "records.jsonl").open("a") as file:
+    with (tmp_path / "records.jsonl").open("a", encoding="utf8") as file:
         file.write('{"decision_id":"0-1')  # being written
     logs = rr.read_logs(tmp_path / "records.jsonl")
     assert len(logs) == 30

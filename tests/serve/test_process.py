@@ -1,12 +1,12 @@
 """The server as a process: what is on disk after kill -9, how it stops, what it says."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,55 +19,62 @@ from fastapi import FastAPI
 from recroute.cli.app import run
 
 Start = Callable[..., Any]
+Eventually = Callable[[Callable[[], object]], None]
 
 
 def test_every_acknowledged_record_is_there_after_kill_9(start: Start, tmp_path: Path) -> None:
     folder = tmp_path / "feedback"
     server = start("--feedback", str(folder))
     prompts = [f"multiply the integers number {i}" for i in range(200)]
-    routes = httpx.post(server.url + "/route", json={"prompt": prompts}).json()["routes"]
+    routes = httpx.post(server.url + "/route", json={"prompt": prompts}, timeout=60).json()["routes"]
     ids = [route["decision_id"] for route in routes]
     acknowledged: list[str] = []
 
     def give(part: list[str]) -> None:
-        with httpx.Client(base_url=server.url) as client:
+        with httpx.Client(base_url=server.url, timeout=60) as client:
             for decision_id in part:
                 answer = client.post("/feedback", json={"decision_id": decision_id, "score": 1.0})
                 assert answer.json() == {"decision_id": decision_id, "duplicate": False}
                 acknowledged.append(decision_id)
+                if len(acknowledged) >= 40:  # every client has some to give still
+                    server.process.send_signal(signal.SIGKILL)
 
     with ThreadPoolExecutor(4) as pool:
         giving = [pool.submit(give, ids[i::4]) for i in range(4)]
-        while len(acknowledged) < 40:
-            time.sleep(0.001)
-        server.process.send_signal(signal.SIGKILL)
         ends = [future.exception() for future in giving]
     assert all(isinstance(end, httpx.TransportError) for end in ends)
-    assert server.process.wait(10) == -signal.SIGKILL
-    with (folder / "records.jsonl").open("a") as file:
+    assert server.process.wait(60) == -signal.SIGKILL
+    with (folder / "records.jsonl").open("a", encoding="utf8") as file:
         file.write('{"decision_id": "tor')  # what a machine that fails in the middle may leave
     server = start("--feedback", str(folder))
-    recorded = [json.loads(line)["decision_id"] for line in (folder / "records.jsonl").read_text().splitlines()]
+    recorded = [json.loads(line)["decision_id"] for line in (folder / "records.jsonl").read_text("utf8").splitlines()]
     assert set(acknowledged) <= set(recorded)
     assert len(recorded) == len(set(recorded)) <= len(acknowledged) + 4  # and what was in flight
-    again = httpx.post(server.url + "/feedback", json={"decision_id": acknowledged[0], "score": 1.0})
+    again = httpx.post(server.url + "/feedback", json={"decision_id": acknowledged[0], "score": 1.0}, timeout=60)
     assert again.json()["duplicate"] is True
     assert "a torn last line of 20 bytes is cut off" in server.stop()[2]
 
 
+def accepts_connections(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=60):
+        return True
+    return False
+
+
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_signal_answers_what_is_under_way_and_ends_in_order(
-    start: Start, tmp_path: Path, how: signal.Signals, code: int
+    start: Start, tmp_path: Path, how: signal.Signals, code: int, eventually: Eventually
 ) -> None:
-    server = start("--feedback", str(tmp_path / "feedback"))
+    server = start("--feedback", str(tmp_path / "feedback"), "--timeout", "60")
     prompts = [f"multiply the integers number {i}" for i in range(256)]
     body = json.dumps({"prompt": prompts, "k": 6}).encode()
-    head = f"POST /route HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"POST /route HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
     with socket.create_connection(("127.0.0.1", server.facts["port"])) as connection:
-        connection.sendall(head.encode() + body[:-1])  # all but the last byte: the request is under way
-        time.sleep(0.2)
+        connection.sendall(head.encode() + b"expect: 100-continue\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")  # the server waits for the body: it is under way
+        connection.sendall(body[:-1])
         server.process.send_signal(how)
-        time.sleep(0.3)
+        eventually(lambda: not accepts_connections(server.facts["port"]))  # the signal has been heard
         connection.sendall(body[-1:])
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 200 OK")
@@ -77,7 +84,7 @@ def test_a_signal_answers_what_is_under_way_and_ends_in_order(
     assert f"svd(n_factors=2), 6 LLMs, version {server.facts['router_version']}: {server.url}" in out
     assert f"feedback: {tmp_path / 'feedback'}, without the prompts' texts" in out
     assert "Traceback" not in error
-    assert len((tmp_path / "feedback" / "decisions.jsonl").read_text().splitlines()) == 256
+    assert len((tmp_path / "feedback" / "decisions.jsonl").read_text("utf8").splitlines()) == 256
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -100,9 +107,9 @@ def test_what_cannot_be_served_is_one_line(
     assert "add --feedback" in refused(capsys, router_dir, "--explore", "thompson")
     assert "is none of" in refused(capsys, router_dir, "--explore", "x", "--feedback", tmp_path / "f", "--port", 0)
     assert "is in the router's folder" in refused(capsys, router_dir, "--feedback", router_dir / "feedback")
-    (tmp_path / "token").write_text("\n")
+    (tmp_path / "token").write_text("\n", "utf8")
     assert "the token is empty" in refused(capsys, router_dir, "--token-file", tmp_path / "token")
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", "utf8")
     assert "is a file; name a folder" in refused(capsys, router_dir, "--feedback", tmp_path / "file", "--port", 0)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert "pip install 'recroute[serve]'" in refused(capsys, router_dir)
@@ -119,7 +126,7 @@ def test_the_token_is_from_the_environment_and_a_server_for_everybody_warns(
     monkeypatch.setenv("RECROUTE_TOKEN", "of the environment")
     assert run(everybody) == 0
     assert "warning" not in capsys.readouterr().out
-    (tmp_path / "token").write_text("of the file\n")
+    (tmp_path / "token").write_text("of the file\n", "utf8")
     assert run([*everybody, "--token-file", str(tmp_path / "token")]) == 0
     tokens = [app.state.service.settings.token for app in served]
     assert tokens == [None, "of the environment", "of the file"]

@@ -97,17 +97,17 @@ def _half(folder: Path) -> None:
 
 
 def _no_json(folder: Path) -> None:
-    (folder / "router.json").write_text("{")
+    (folder / "router.json").write_text("{", "utf8")
 
 
 def _odd_json(folder: Path) -> None:
-    description = json.loads((folder / "router.json").read_text())
-    (folder / "router.json").write_text(json.dumps({**description, "sha256": [], "hyperparameters": 3}))
+    description = json.loads((folder / "router.json").read_text("utf8"))
+    (folder / "router.json").write_text(json.dumps({**description, "sha256": [], "hyperparameters": 3}), "utf8")
 
 
 def _unknown(folder: Path) -> None:
-    description = json.loads((folder / "router.json").read_text())
-    (folder / "router.json").write_text(json.dumps({**description, "name": "nonsense"}))
+    description = json.loads((folder / "router.json").read_text("utf8"))
+    (folder / "router.json").write_text(json.dumps({**description, "name": "nonsense"}), "utf8")
 
 
 @pytest.mark.parametrize("spoil", [_damage, _half, _no_json, _odd_json, _unknown, shutil.rmtree])

@@ -39,7 +39,7 @@ def test_a_study_leaves_all_that_is_promised(tmp_path: Path, noisy: Dataset) -> 
     best = table.filter(place=1).row(0, named=True)
     assert best["value"] == pytest.approx(max(table.filter(state="complete")["value"]))
     assert make_router(str(study / "best.toml")).label == found.best.label
-    config = json.loads((study / "config.json").read_text())
+    config = json.loads((study / "config.json").read_text("utf8"))
     assert config["space"]["knn"]["n_neighbors"] == {"low": 5, "high": 300, "log": True}
     assert found.evaluation is not None
     saved = rr.read_run(study / "run")
@@ -57,7 +57,7 @@ def test_a_study_leaves_all_that_is_promised(tmp_path: Path, noisy: Dataset) -> 
     assert set(stopped["outcome"]) == {"stopped after 1 of 3 folds"}
     assert min(stopped["place"]) > max(table.filter(state="complete")["place"])
     assert table["number"].to_list() == list(range(12))
-    html = (study / "report.html").read_text()
+    html = (study / "report.html").read_text("utf8")
     rows = html.partition("All trials")[2]
     assert rows.index(f">{found.best.label}<") < rows.index(">stopped after 1 of 3 folds<")
     assert html.count("<svg") >= 3
@@ -140,7 +140,7 @@ def test_at_the_timeout_the_best_so_far_is_written_and_test_is_not_read(tmp_path
     found = rr.tune(noisy, tmp_path / "study", n_trials=500, timeout=0, **SMALL)
     assert not found.complete
     assert found.evaluation is None
-    assert "NOT FINISHED" in (tmp_path / "study" / "report.html").read_text()
+    assert "NOT FINISHED" in (tmp_path / "study" / "report.html").read_text("utf8")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_what_cannot_be_searched_is_refused_in_one_line(
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, noisy: Dataset) -> None:
     (tmp_path / "study").mkdir()
-    (tmp_path / "study" / "thesis.tex").write_text("all of it")
+    (tmp_path / "study" / "thesis.tex").write_text("all of it", "utf8")
     with pytest.raises(DataError, match="is no study"):
         rr.tune(noisy, tmp_path / "study", n_trials=2, **SMALL)
     assert [file.name for file in (tmp_path / "study").iterdir()] == ["thesis.tex"]
@@ -197,7 +197,7 @@ def test_an_interrupt_keeps_what_was_finished(tmp_path: Path, noisy: Dataset, jo
     assert pl.read_csv(tmp_path / "study" / "trials.csv").height >= 3
     assert (tmp_path / "study" / "best.toml").is_file()
     assert not (tmp_path / "study" / "run").exists()
-    assert "test has not been read" in (tmp_path / "study" / "router" / "CARD.md").read_text()
+    assert "test has not been read" in (tmp_path / "study" / "router" / "CARD.md").read_text("utf8")
 
 
 @pytest.mark.parametrize(

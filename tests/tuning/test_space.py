@@ -50,7 +50,7 @@ def test_encoders_that_the_data_lack_are_left_out(planted: Dataset) -> None:
 
 def test_a_file_takes_the_place_of_what_is_packaged(tmp_path: Path) -> None:
     file = tmp_path / "space.toml"
-    file.write_text("[knn]\nn_neighbors = { choices = [7, 9] }\nviews = false\n[every]\ncalibration = false\n")
+    file.write_text("[knn]\nn_neighbors = { choices = [7, 9] }\nviews = false\n[every]\ncalibration = false\n", "utf8")
     (parameters,) = read_space(["knn"], file).parameters.values()
     assert list(parameters) == ["n_neighbors"]
     assert parameters["n_neighbors"].choices == (7, 9)
@@ -86,7 +86,7 @@ def test_a_file_takes_the_place_of_what_is_packaged(tmp_path: Path) -> None:
 )
 def test_a_space_that_is_wrong_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "space.toml"
-    file.write_text(text)
+    file.write_text(text, "utf8")
     with pytest.raises(RecrouteError, match=message):
         read_space(["knn", "auto"], file)
 

@@ -21,7 +21,9 @@ from recroute.tuning.identity import check_same, identity
 from recroute.tuning.journal import open_journal
 
 OLD = Path(__file__).parent / "old_study"  # of 7040c13: six trials, one pipeline proposed twice, two stopped early
-KNOWN: dict[str, Any] = {key: json.loads((OLD / "config.json").read_text())[key] for key in ("split_sha256", "space")}
+KNOWN: dict[str, Any] = {
+    key: json.loads((OLD / "config.json").read_text("utf8"))[key] for key in ("split_sha256", "space")
+}
 
 
 @pytest.fixture
@@ -134,7 +136,7 @@ def test_a_log_of_something_else_is_left_as_it_is(tmp_path: Path, content: bytes
 @pytest.mark.parametrize("name", ["router", "run"])
 def test_a_folder_of_something_else_inside_is_found_before_the_work(study: Path, name: str) -> None:
     (study / name).mkdir()
-    (study / name / "mine.txt").write_text("all of it")
+    (study / name / "mine.txt").write_text("all of it", "utf8")
     with pytest.raises(rr.RecrouteError, match=f"{name} exists and is no folder of recroute's"):
         StudyFolder(study).check(KNOWN)
 

@@ -111,10 +111,10 @@ def test_half_a_database_is_refused(tmp_path: Path, made: bytes, cut: float) -> 
 
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.db"
-    path.write_text("not a database at all, and long enough to be read as one" * 20)
+    path.write_text("not a database at all, and long enough to be read as one" * 20, "utf8")
     with pytest.raises(DataError, match=r"notes\.db cannot be opened: file is not a database"):
         open_storage(f"sqlite:///{path}", NOWHERE)
-    assert path.read_text().startswith("not a database")
+    assert path.read_text("utf8").startswith("not a database")
 
 
 def test_a_locked_database_is_waited_for_and_then_named(

@@ -91,7 +91,7 @@ def test_a_living_worker_is_left_alone(tmp_path: Path, space: Space, validation:
     running = study.ask()
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
-        with open(f"/proc/{sleeper.pid}/stat") as file:
+        with open(f"/proc/{sleeper.pid}/stat", encoding="utf8") as file:
             started = file.read().rpartition(")")[2].split()[19]
         name = {"host": socket.gethostname(), "pid": sleeper.pid, "started": started, "at": time.time()}
         running.set_user_attr(WORKER, name)
@@ -112,7 +112,9 @@ def test_no_pipeline_is_judged_twice_while_there_are_others(
     tmp_path: Path, validation: Validation, planted: Dataset
 ) -> None:
     file = tmp_path / "space.toml"
-    file.write_text("[knn]\nn_neighbors = { low = 5, high = 16 }\n[every]\ncalibration = false\nviews = false\n")
+    file.write_text(
+        "[knn]\nn_neighbors = { low = 5, high = 16 }\n[every]\ncalibration = false\nviews = false\n", "utf8"
+    )
     few = read_space(["knn"], file)  # twelve pipelines
     study = new_study(tmp_path / "study", few)
     work(study, Job(few, validation, 12, seed=0, prune=False))
@@ -135,7 +137,7 @@ def test_hyperparameters_that_the_data_do_not_take_are_a_finding(
 ) -> None:
     file = tmp_path / "space.toml"
     views = 'views = { choices = ["tfidf", "all"] }'
-    file.write_text(f"[knn]\n{views}\nn_neighbors = false\n[every]\ncalibration = false\n")
+    file.write_text(f"[knn]\n{views}\nn_neighbors = false\n[every]\ncalibration = false\n", "utf8")
     vectors = np.random.default_rng(0).normal(size=(planted.n_instances, 4)).astype(np.float32)
     tables = planted.instances.drop("prompt"), planted.llms
     no_prompts = Dataset("bare", planted.interactions, *tables, vectors, Precomputed("theirs"))

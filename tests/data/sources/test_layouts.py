@@ -51,7 +51,8 @@ def imported(tmp_path: Path) -> Callable[..., Dataset]:
 
 def test_long_table_keeps_three_states_costs_and_ids(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
     (tmp_path / "t.csv").write_text(
-        "qid,model,score,cost,prompt,task\n007,b,0,0.5,Why?,x\n007,a,0.25,,Why?,x\n8,a,,0.1,How?,y\n8,b,1,0.25,How?,y\n"
+        "qid,model,score,cost,prompt,task\n007,b,0,0.5,Why?,x\n007,a,0.25,,Why?,x\n8,a,,0.1,How?,y\n8,b,1,0.25,How?,y\n",
+        "utf8",
     )
     data = imported("table", tmp_path / "t.csv", columns="instance_id=qid,llm_id=model")
     assert cells(data) == {("007", "b"): 0.0, ("007", "a"): 0.25, ("8", "b"): 1.0}  # the empty score is unobserved
@@ -97,7 +98,7 @@ def test_long_table_in_every_format_keeps_all_it_says(
 
 
 def test_wide_table_is_scaled_as_a_whole_with_costs_beside_it(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
-    (tmp_path / "w.tsv").write_text("q\ta\tb\tb|cost\tnote\nq1\t10\t30\t0.5\tfine\nq2\t\t20\t\tlate\n")
+    (tmp_path / "w.tsv").write_text("q\ta\tb\tb|cost\tnote\nq1\t10\t30\t0.5\tfine\nq2\t\t20\t\tlate\n", "utf8")
     data = imported("table", tmp_path / "w.tsv", columns="instance_id=q", scale="minmax", ignore="note")
     assert cells(data) == {("q1", "a"): 0.0, ("q1", "b"): 1.0, ("q2", "b"): 0.5}
     assert data.interactions.costs is not None
@@ -108,7 +109,7 @@ def test_wide_table_is_scaled_as_a_whole_with_costs_beside_it(tmp_path: Path, im
 
 @pytest.mark.parametrize(("scale", "expected"), [("percent", [0.5, 0.8]), ("minmax", [0.0, 1.0])])
 def test_scaling(tmp_path: Path, imported: Callable[..., Dataset], scale: str, expected: list[float]) -> None:
-    (tmp_path / "t.csv").write_text("instance_id,llm_id,score\nq,a,50\nq,b,80\n")
+    (tmp_path / "t.csv").write_text("instance_id,llm_id,score\nq,a,50\nq,b,80\n", "utf8")
     data = imported("table", tmp_path / "t.csv", scale=scale)
     np.testing.assert_allclose(data.interactions.scores.data, expected, rtol=1e-6)
 
@@ -128,7 +129,7 @@ def test_scaling(tmp_path: Path, imported: Callable[..., Dataset], scale: str, e
     ],
 )
 def test_bad_table_is_refused_in_one_line_and_nothing_is_written(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "t.csv").write_text(text)
+    (tmp_path / "t.csv").write_text(text, "utf8")
     with pytest.raises(DataError) as error:
         import_dataset("table", tmp_path / "t.csv", tmp_path / "imported")
     assert message in str(error.value)
@@ -249,8 +250,8 @@ def test_routerbench_prompts_are_parsed_and_costs_kept(
 
 def test_embedllm_keeps_its_split_and_finds_model_names(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
     for part, row in (("train", "1,Q1,0,math,1"), ("val", "2,Q2,1,math,0"), ("test", "3,Q3,0,code,0")):
-        (tmp_path / f"{part}.csv").write_text(f"prompt_id,prompt,model_id,category,label\n{row}\n")
-    (tmp_path / "model_order.csv").write_text("model_id,model_name\n0,llama\n1,qwen\n")
+        (tmp_path / f"{part}.csv").write_text(f"prompt_id,prompt,model_id,category,label\n{row}\n", "utf8")
+    (tmp_path / "model_order.csv").write_text("model_id,model_name\n0,llama\n1,qwen\n", "utf8")
     data = imported("embedllm", tmp_path)
     assert cells(data) == {("1", "llama"): 1.0, ("2", "qwen"): 0.0, ("3", "llama"): 0.0}
     assert data.instances["split"].to_list() == ["train", "valid", "test"]
@@ -258,7 +259,7 @@ def test_embedllm_keeps_its_split_and_finds_model_names(tmp_path: Path, imported
 
 
 def test_embedllm_without_names_and_categories(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
-    (tmp_path / "train.csv").write_text("prompt_id,prompt,model_id,category_id,label\n7,Q,3,12,1\n7,Q,4,12,0\n")
+    (tmp_path / "train.csv").write_text("prompt_id,prompt,model_id,category_id,label\n7,Q,3,12,1\n7,Q,4,12,0\n", "utf8")
     data = imported("embedllm", tmp_path / "train.csv")
     assert cells(data) == {("7", "3"): 1.0, ("7", "4"): 0.0}
     assert data.tasks.tolist() == ["12"]
@@ -267,7 +268,7 @@ def test_embedllm_without_names_and_categories(tmp_path: Path, imported: Callabl
 
 def test_embedllm_instance_in_two_parts_is_refused(tmp_path: Path) -> None:
     for part in ("train", "test"):
-        (tmp_path / f"{part}.csv").write_text("prompt_id,prompt,model_id,category,label\n1,Q,0,math,1\n")
+        (tmp_path / f"{part}.csv").write_text("prompt_id,prompt,model_id,category,label\n1,Q,0,math,1\n", "utf8")
     with pytest.raises(DataError, match=r"instance_id '1' stands in two parts of the split"):
         import_dataset("embedllm", tmp_path, tmp_path / "imported")
 
@@ -285,10 +286,11 @@ def test_llmrouter_reads_odd_line_ends_prices_and_splits(tmp_path: Path, importe
         encoding="utf8",
     )
     (tmp_path / "routing_test.jsonl").write_text(
-        llmrouter_row("two", "small", 0, embedding_id=1, **tokens) + llmrouter_row("two", "large", 1, embedding_id=1)
+        llmrouter_row("two", "small", 0, embedding_id=1, **tokens) + llmrouter_row("two", "large", 1, embedding_id=1),
+        "utf8",
     )
     prices = {"small": {"size": "7B", "feature": "fast", "input_price": 0.2, "output_price": 0.4}}
-    (tmp_path / "llms.json").write_text(json.dumps(prices))
+    (tmp_path / "llms.json").write_text(json.dumps(prices), "utf8")
     data = imported("llmrouter", tmp_path)
     assert cells(data) == {("t.1", "small"): 0.0, ("t.1", "large"): 1.0, ("t.0", "small"): 0.5}
     assert dict(zip(data.instances["instance_id"], data.prompts or [], strict=True))["t.0"] == "one\u2028line"
@@ -303,9 +305,9 @@ def test_llmrouter_reads_odd_line_ends_prices_and_splits(tmp_path: Path, importe
 def test_llmrouter_takes_prices_from_a_named_file(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
     tokens = {"input_tokens": 2_000_000, "output_tokens": 1_000_000}
     rows = [llmrouter_row("one", llm, 1, embedding_id=0, **tokens) for llm in ("a", "b")]
-    (tmp_path / "r.jsonl").write_text("".join(rows))
+    (tmp_path / "r.jsonl").write_text("".join(rows), "utf8")
     prices = {"a": {"size": "350M", "input_price": 0.1, "output_price": 0.3}, "c": {"input_price": 1}}
-    (tmp_path / "p.json").write_text(json.dumps(prices))
+    (tmp_path / "p.json").write_text(json.dumps(prices), "utf8")
     data = imported("llmrouter", tmp_path / "r.jsonl", prices=str(tmp_path / "p.json"))
     assert data.interactions.costs is not None
     np.testing.assert_array_equal(data.interactions.costs.data, np.float32([2 * 0.1 + 1 * 0.3, NAN]))
@@ -319,7 +321,7 @@ def test_llmrouter_queries_are_told_apart_by_text_if_ids_mix_them(
     tmp_path: Path, imported: Callable[..., Dataset]
 ) -> None:
     lines = [llmrouter_row("one", "a", 1, embedding_id=0), llmrouter_row("two", "a", 0, embedding_id=0)]
-    (tmp_path / "r.jsonl").write_text("".join(lines))
+    (tmp_path / "r.jsonl").write_text("".join(lines), "utf8")
     assert sorted(cells(imported("llmrouter", tmp_path / "r.jsonl")).values()) == [0.0, 1.0]
     assert "told apart by their text" in imported.notes[0]  # type: ignore[attr-defined]
 
@@ -335,7 +337,7 @@ def test_llmrouterbench_newest_run_wins_and_null_is_unobserved(
             {"index": 2, "origin_query": "Q2", "prompt": "long Q2", "score": None, "cost": 0.5},
         ]
         content = {"model_name": "m1", "dataset_name": "aime", "split": "test", "records": records}
-        (folder / f"aime-test-m1-{stamp}.json").write_text(json.dumps(content))
+        (folder / f"aime-test-m1-{stamp}.json").write_text(json.dumps(content), "utf8")
     data = imported("llmrouterbench", tmp_path / "bench")
     assert cells(data) == {("aime.test.1", "m1"): 1.0}
     assert data.prompts == ["Q1", "Q2"]
@@ -359,7 +361,7 @@ def lm_eval_row(doc: int, score: float, filter_name: str = "none", **more: Any) 
 
 def write_samples(folder: Path, rows: list[dict[str, Any]], date: str = "2025-01-01T00-00-00.0") -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"samples_arc_easy_{date}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / f"samples_arc_easy_{date}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf8")
 
 
 def test_lm_eval_joins_by_document_not_by_row(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
@@ -398,7 +400,7 @@ def test_lm_eval_filters_metrics_and_runs(tmp_path: Path, imported: Callable[...
 def test_lm_eval_says_if_the_published_mean_is_another(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
     write_samples(tmp_path / "one", [lm_eval_row(0, 1.0), lm_eval_row(1, 0.0)])
     results = {"model_name": "org/real-name", "results": {"arc_easy": {"acc_norm,none": 0.75}}}
-    (tmp_path / "one/results_2025-01-01T00-00-00.0.json").write_text(json.dumps(results))
+    (tmp_path / "one/results_2025-01-01T00-00-00.0.json").write_text(json.dumps(results), "utf8")
     assert imported("lm-eval", tmp_path).llms["llm_id"].to_list() == ["org/real-name"]
     assert "2 samples have mean 0.5000, results_" in imported.notes[-1]  # type: ignore[attr-defined]
 
@@ -425,17 +427,17 @@ def test_third_party_layout_is_found_by_entry_point(monkeypatch: pytest.MonkeyPa
 
 
 def test_foreign_folder_and_the_source_itself_are_not_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("instance_id,llm_id,score\nq,a,1\n")
+    (tmp_path / "t.csv").write_text("instance_id,llm_id,score\nq,a,1\n", "utf8")
     (tmp_path / "letters").mkdir()
-    (tmp_path / "letters/one.txt").write_text("dear")
+    (tmp_path / "letters/one.txt").write_text("dear", "utf8")
     for destination in (tmp_path / "letters", tmp_path):
         with pytest.raises(RecrouteError, match=r"letters exists and is no folder|holds the source itself"):
             import_dataset("table", tmp_path / "t.csv", destination)
-    assert (tmp_path / "letters/one.txt").read_text() == "dear"
+    assert (tmp_path / "letters/one.txt").read_text("utf8") == "dear"
 
 
 def test_interrupted_import_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("instance_id,llm_id,score\nq,a,1\n")
+    (tmp_path / "t.csv").write_text("instance_id,llm_id,score\nq,a,1\n", "utf8")
 
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt
@@ -507,31 +509,31 @@ def published_rows(layout: str, place: Path) -> Iterator[tuple[str, str, float, 
     """Instance, LLM, score, cost and task, read with csv and json alone."""
     if layout == "embedllm":
         for part in ("train", "val", "test"):
-            with (place / f"{part}.csv").open(newline="") as file:
+            with (place / f"{part}.csv").open(newline="", encoding="utf8") as file:
                 for row in csv.DictReader(file):
                     yield row["prompt_id"], row["model_name"], float(row["label"]), None, row["category"]
     elif layout == "routerbench":
-        with place.open(newline="") as file:
+        with place.open(newline="", encoding="utf8") as file:
             for row in csv.DictReader(file):
                 for llm in (name.removesuffix("|total_cost") for name in row if name.endswith("|total_cost")):
                     cost = float(row[f"{llm}|total_cost"])
                     yield row["sample_id"], llm, float(row[llm]), cost, row["eval_name"]
     elif layout == "llmrouter":
-        for line in place.read_text().split("\n")[:-1]:
+        for line in place.read_text("utf8").split("\n")[:-1]:
             row = json.loads(line)
             instance = f"{row['task_name']}.{row['embedding_id']}"
             yield instance, row["model_name"], row["performance"], None, row["task_name"]
     elif layout == "llmrouterbench":
-        for run in map(json.loads, (path.read_text() for path in place.rglob("*.json"))):
+        for run in map(json.loads, (path.read_text("utf8") for path in place.rglob("*.json"))):
             for row in run["records"]:
                 instance = f"{run['dataset_name']}.{run['split']}.{row['index']}"
                 yield instance, run["model_name"], row["score"], row["cost"], run["dataset_name"]
     else:
         for path in place.rglob("samples_*.jsonl"):
             (results,) = path.parent.glob("results_*.json")
-            for row in map(json.loads, path.read_text().split("\n")[:-1]):
+            for row in map(json.loads, path.read_text("utf8").split("\n")[:-1]):
                 if row["filter"] == "flexible-extract":
-                    llm = json.loads(results.read_text())["model_name"]
+                    llm = json.loads(results.read_text("utf8"))["model_name"]
                     yield f"gsm8k.{row['doc_hash'][:16]}", llm, row["exact_match"], None, "gsm8k"
 
 

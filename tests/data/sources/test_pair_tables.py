@@ -73,7 +73,7 @@ def test_the_users_turns_of_a_conversation_are_the_prompt(tmp_path: Path, nested
         {"model_a": a, "model_b": b, "winner": w, "conversation_a": talk if nested else json.dumps(talk)}
         for a, b, w, talk in zip(ARENA["model_a"], ARENA["model_b"], WINNERS, talks, strict=True)
     ]
-    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, lines)), "utf8")
     done = import_dataset("table", tmp_path / "t.jsonl", tmp_path / "d", pairs=True)
     data = read_dataset(tmp_path / "d")
     assert sorted(data.prompts or []) == ["How?", "Who?", "Why?\n\nAnd then?"]
@@ -85,7 +85,7 @@ def test_the_users_turns_of_a_conversation_are_the_prompt(tmp_path: Path, nested
 def test_parts_of_a_turn(tmp_path: Path) -> None:
     talk = says([{"type": "text", "text": "Look:"}, {"type": "image", "text": None}])
     row = {"model_a": "x", "model_b": "y", "winner": "tie", "conversation_a": talk}
-    (tmp_path / "t.jsonl").write_text(json.dumps(row))
+    (tmp_path / "t.jsonl").write_text(json.dumps(row), "utf8")
     import_dataset("table", tmp_path / "t.jsonl", tmp_path / "d", pairs=True)
     assert read_dataset(tmp_path / "d").prompts == ["Look:"]
 
@@ -139,7 +139,7 @@ def test_what_an_instance_is_called_twice_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_table_of_battles_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "t.csv").write_text(text)
+    (tmp_path / "t.csv").write_text(text, "utf8")
     with pytest.raises(DataError) as error:
         import_dataset("table", tmp_path / "t.csv", tmp_path / "d", pairs=True)
     assert message in str(error.value)
@@ -164,7 +164,7 @@ KEYS = st.sampled_from([*ARENA, "winner_model_a", "winner_model_b", "winner_tie"
 def test_whatever_the_lines_hold(tmp_path: Path, lines: list[dict[str, Any]], sound: bool) -> None:
     good = {"model_a": "x", "model_b": "y", "winner": "tie"}
     rows = [good | line if sound else line for line in lines]
-    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf8")
     message = ""
     try:
         import_dataset("table", tmp_path / "t.jsonl", tmp_path / "d", pairs=True)
