@@ -38,7 +38,7 @@ SHOWN = 8  # trials of the table
 
 def tune(
     dataset: DatasetPath,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the study; an existing one is gone on with.")],
+    out: Annotated[Path, typer.Option("--out", help="Study folder; an existing study is resumed.")],
     router: Annotated[
         list[str] | None,
         typer.Option(
