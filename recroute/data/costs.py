@@ -83,6 +83,7 @@ def _by_price(
         table = table.with_columns(pl.lit(TOKENS_OUT).alias("tokens_out"))
         assumed.append(f"{TOKENS_OUT} tokens per answer")
     prices = llms.select("llm_id", pl.col("price_in", "price_out").cast(pl.Float64))
+    table = table.drop("price_in", "price_out", strict=False)  # columns of the records by these names are no prices
     table = table.join(prices, on="llm_id", how="left", maintain_order="left")
     cost = (pl.col("price_in") * pl.col("tokens_in") + pl.col("price_out") * pl.col("tokens_out")) / 1e6
     table = table.with_columns(cost.alias("cost"))

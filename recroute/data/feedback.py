@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +13,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.arguments import checked
+from recroute.data.files import regular_file
 from recroute.data.folder import read_records
 from recroute.data.preferences import PAIR_COLUMNS, pair_table
+from recroute.data.reading import read_json_lines
 from recroute.data.records import Records
 from recroute.data.schema import ID_COLUMNS, as_table, text_column
 from recroute.errors import DataError
@@ -152,33 +153,20 @@ def _read(path: Path, notes: list[str]) -> pl.DataFrame | None:
     content = whole_lines(path, notes)
     if not content.strip():
         return None
-    try:
-        return pl.read_ndjson(io.BytesIO(content), infer_schema_length=None)
-    except (pl.exceptions.PolarsError, ValueError) as error:
-        raise DataError(f"{path.name}, {_first_bad(content, str(error))}; mend or remove that line") from None
+    return read_json_lines(content, path.name)
 
 
 def whole_lines(path: Path, notes: list[str]) -> bytes:
     """The content of a file of JSON lines but for a last line that is torn, which is noted."""
-    content = path.read_bytes()
+    content = regular_file(path).read_bytes()
     end = content.rfind(b"\n") + 1
     if (last := content[end:]).strip():
         try:
             json.loads(last)
-        except ValueError:
+        except (ValueError, RecursionError):
             notes.append(f"{path.name}: the last line is torn ({len(last)} bytes without an end); it is left out")
             return content[:end]
     return content
-
-
-def _first_bad(content: bytes, reason: str) -> str:
-    for number, line in enumerate(content.split(b"\n"), 1):
-        try:
-            if line.strip() and not isinstance(json.loads(line), dict):
-                return f"line {number} is no JSON object"
-        except ValueError as error:
-            return f"line {number} is no JSON: {error}"
-    return f"its lines do not fit together: {reason.strip().splitlines()[0]}"
 
 
 def _beside(checked: pl.DataFrame, given: pl.DataFrame, source: str) -> pl.DataFrame:

@@ -73,16 +73,18 @@ def read_table(path: Path) -> pl.DataFrame:
 @contextmanager
 def parquet_file(path: Path, dictionary: tuple[str, ...] = ()) -> Iterator[pq.ParquetFile]:
     """An open Parquet file; DataError for one that is damaged, or announces more than its size allows for."""
-    with reading(path, "parquet"), pq.ParquetFile(regular_file(path), read_dictionary=list(dictionary)) as file:
-        _refuse_twice(file.schema_arrow.names, path)
-        groups = [file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups)]
-        announced = max(sum(groups), 4 * file.metadata.num_rows, *groups, 0)
-        if announced > max(SMALL, SWELL * path.stat().st_size):
+    with reading(path, "parquet"):
+        told = pq.read_metadata(regular_file(path))
+        size = path.stat().st_size
+        announced = max(sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups)), 4 * told.num_rows)
+        if announced > max(SMALL, SWELL * size):
             raise DataError(
-                f"{path} announces {file.metadata.num_rows:,} rows, {announced:,} bytes, in a file of "
-                f"{path.stat().st_size:,}; write it again"
+                f"{path} announces {told.num_rows:,} rows, {announced:,} bytes, in a file of {size:,}; write it again"
             )
-        yield file
+        plain = {told.schema.column(i).path for i in range(told.num_columns)}  # what is nested has other paths
+        with pq.ParquetFile(path, metadata=told, read_dictionary=[n for n in dictionary if n in plain]) as file:
+            _refuse_twice(file.schema_arrow.names, path)
+            yield file
 
 
 def read_json_lines(content: bytes, source: str) -> pl.DataFrame:
@@ -97,10 +99,11 @@ def _read_parquet(path: Path) -> pl.DataFrame:
     with parquet_file(path) as file:
         table = file.read()
     table.validate(full=True)  # text that is UTF-8, which polars takes for granted
-    schema = table.schema.remove_metadata()
-    plain = pa.schema([field.remove_metadata() for field in schema])
-    str(plain)  # names that are UTF-8
-    found = pl.from_arrow(table.cast(plain))
+    for field in table.schema:  # as are names, and what is said of a column
+        str(field)
+        for told in (field.metadata or {}).items():
+            b"".join(told).decode("utf8")
+    found = pl.from_arrow(table.replace_schema_metadata(None))
     assert isinstance(found, pl.DataFrame)
     return found
 

@@ -8,7 +8,6 @@ removed; where the hashes differ they are ignored.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,13 @@ from numpy.typing import NDArray
 
 from recroute.data.cells import MAX_VALUES, DenseCells
 from recroute.data.digest import sha256
+from recroute.data.files import read_json
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix, is_dense
 from recroute.data.parquet_matrix import TwiceError, read_matrix
 from recroute.errors import DataError
 from recroute.files import write_json
+from recroute.npz import map_npy
 
 STORED_FROM = 1 << 20  # cells; below, reading the records takes no time
 CODES, COSTS, MEANING = "scores.npy", "costs.npy", "scores.json"
@@ -56,16 +57,16 @@ def stored_matrix(folder: Path, instances: IdMap, llms: IdMap) -> InteractionMat
     if not (folder / MEANING).is_file():
         return None
     try:
-        meaning = json.loads((folder / MEANING).read_text(encoding="utf8"))
+        meaning = read_json(folder / MEANING)
         values = np.array([np.nan, *meaning["values"]], dtype=np.float32)
         if meaning["made_of"] != _made_of(folder, instances, llms):
             return None
         codes = _mapped(folder / CODES, np.uint8, (len(instances), len(llms)))
         spent = _mapped(folder / COSTS, np.float32, codes.shape) if (folder / COSTS).is_file() else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
     rising = len(values) <= 1 + MAX_VALUES and bool((values[1:-1] < values[2:]).all())
-    if not rising or int(codes.max(initial=0)) >= len(values):
+    if not rising or not ((values[1:] >= 0) & (values[1:] <= 1)).all() or int(codes.max(initial=0)) >= len(values):
         return None
     return InteractionMatrix(DenseCells(codes, values, spent))
 
@@ -79,7 +80,7 @@ def twice_message(instance: str, llm: str, n_extra: int) -> str:
 
 
 def _mapped(path: Path, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    array, _ = map_npy(path)
     if array.dtype != dtype or array.shape != shape:
         raise ValueError(f"{path} is {array.dtype} {array.shape}")
     return array

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from recroute.arguments import checked
 from recroute.data.atomic import new_folder
+from recroute.data.files import read_json
+from recroute.data.reading import DAMAGE, is_there, read_table, reading
 from recroute.data.swap import read_folder
 from recroute.errors import DataError
 from recroute.evaluation.evaluation import Evaluation
@@ -67,21 +66,16 @@ def _read_run(path: Path) -> Evaluation:
     result = path / RESULT if path.is_dir() else path
     if not result.is_file():
         raise DataError(f"no run at {path}: name a folder that --out wrote, or a result file that --json wrote")
-    try:
-        raw = json.loads(result.read_text(encoding="utf8"))
-    except ValueError as error:
-        raise DataError(f"{result} is no JSON ({error}); write it again with --json or --out") from None
+    raw = read_json(result)
     for key, verb in OTHERS.items():
         if isinstance(raw, dict) and key in raw:
             raise DataError(f"{result} is a result of {verb}, whose report recroute {verb} --html writes itself")
     try:
         evaluation = Evaluation.from_dict(raw)
-    except (KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
+    except (*DAMAGE, AttributeError) as error:
         raise DataError(f"{result} is not a result of evaluate or scale ({error!r})") from None
     choices = path / CHOICES
-    if not choices.is_file():
+    if not is_there(choices):
         return evaluation
-    try:
-        return evaluation.with_choices(pl.read_parquet(choices))
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{choices} cannot be read as parquet ({error}); run again") from None
+    with reading(choices, "choices of a run"):
+        return evaluation.with_choices(read_table(choices))

@@ -14,13 +14,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, IdMap
-from recroute.data.files import regular_file
+from recroute.data.reading import read_table
 from recroute.data.schema import INSTANCES, check_columns, require_columns
 from recroute.errors import DataError, RouterError
 from recroute.files import write_parquet
 from recroute.routers.evidence import Evidence, EvidenceFiles
-
-SWELL, SMALL = 100, 1 << 26  # how far the texts of a compressed file may swell
 
 if TYPE_CHECKING:
     from recroute.routers.unseen.prior import LLMPrior
@@ -143,23 +141,9 @@ def read_prompts(file: Path, n: int | None) -> pl.DataFrame:
 
     Raises DataError if it is damaged or not such a table; what it announces is compared before it is read.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        announced = pq.read_metadata(regular_file(file))
-        size = sum(announced.row_group(i).total_byte_size for i in range(announced.num_row_groups))
-        if announced.num_rows != (n or announced.num_rows) or not announced.num_rows:
-            raise DataError(f"{file} has {announced.num_rows} prompts, and the router was fitted on {n or 'some'}")
-        if size > max(SMALL, SWELL * file.stat().st_size):
-            raise DataError(f"{file} announces {size} bytes in a file of {file.stat().st_size}")
-        table = pl.read_parquet(file, glob=False)
-    except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise DataError(f"{file} cannot be read: {reason[0]}") from None
-    table = check_columns(table, INSTANCES, str(file))
+    table = check_columns(read_table(file), INSTANCES, str(file))
+    if table.is_empty() or table.height != (n or table.height):
+        raise DataError(f"{file} has {table.height} prompts, and the router was fitted on {n or 'some'}")
     require_columns(table, ("task",), str(file))
     IdMap(tuple(table["instance_id"].to_list()), kind="instance")
     return table.select([name for name in COLUMNS if name in table.columns])
