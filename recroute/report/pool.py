@@ -31,6 +31,8 @@ def pool_tables(found: PoolChoice) -> list[Table]:
 def pool_plot(found: PoolChoice) -> Text:
     """The share of routed quality by size, for a terminal."""
     rows = found.pooled("share_of_all").filter(pl.col("group").is_in(list(GROUPS)))
+    if rows.is_empty():  # what all LLMs reach is 0, as the sentences tell
+        return Text()
     kept = rows.with_columns(router=pl.col("group"), group=pl.lit(f"all {n_candidates(found):,} LLMs = 1"))
     return growth_plot(kept.drop("baseline"), metric="share_of_all", height=14)
 

@@ -33,9 +33,11 @@ def plot_pool(found: PoolChoice) -> Any:
     for axes, (metric, told) in zip(both, METRICS.items(), strict=True):
         for i, (group, label) in enumerate(GROUPS.items()):
             rows = found.pooled(metric, group=group)
+            if rows.is_empty():
+                continue
             if group == "best_single":
                 axes.axhline(rows["value"][0], color="0.45", ls=":", lw=1.4, label=label)
-            elif rows.height:
+            else:
                 _curve(axes, rows, label, i)
         axes.axhline(1, color="0.3", lw=0.8)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -44,7 +46,8 @@ def plot_pool(found: PoolChoice) -> Any:
         axes.set_title(f"{told}, share of all {n_candidates(found):,} LLMs", loc="left", fontsize=11)
         axes.grid(axis="y", alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8.5, loc="lower right")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=8.5, loc="lower right")
     both[0].figure.suptitle(
         f"{marked(found)}{found.info['dataset']['name']}, {found.info['router']}".replace("$", r"\$"), x=0.01, ha="left"
     )

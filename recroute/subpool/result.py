@@ -71,11 +71,16 @@ class PoolChoice(Result):
             (ORACLE, "oracle_share_of_all", "for the oracle", f"the oracle score of all {m:,}"),
         ):
             row = self.pooled(metric, group=group, pool_size=size)
+            if row.is_empty():
+                found.append(f"{size} chosen {aim}: no share of {told} can be told, for that is 0 on test")
+                continue
             line = f"{size} chosen {aim}: {_share(row)} of {told}"
             if (strong := self.pooled(metric, group=STRONG, pool_size=size)).height:
                 gap = self.pooled(metric, group=group, baseline=STRONG, pool_size=size)
                 line += f"; RouterEval's all_strong {_share(strong)}, difference {_share(gap, '+')}"
             found.append(line)
+        if self.pooled("share_of_all", group=ROUTED).is_empty():
+            return found
         k, told = self.enough(), f"{ENOUGH:.0%} of what {router} reaches with all {m:,}"
         found.append(
             f"no pool of up to {size} LLMs chosen for routing has {told}"

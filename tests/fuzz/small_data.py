@@ -149,6 +149,10 @@ def _some_costs_missing(costs: Any) -> Any:
     return costs
 
 
+def _holes(shape: tuple[int, ...], share: float) -> Any:
+    return np.random.default_rng(1).random(shape) < share
+
+
 def _only(scores: Any) -> None:
     first = scores[0, 0]
     scores[:] = np.nan
@@ -174,6 +178,15 @@ KINDS: dict[str, Callable[[], Tables]] = {
     "one instance has none": lambda: _scores(_set(3)),
     "one task has none": lambda: _scores(_set(slice(0, None, 3))),
     "one record for each instance": lambda: _scores(_set(np.arange(24), (np.arange(24) + 1) % 3), m=2 + 1),
+    "8 LLMs": lambda: sound(24, 8),
+    "8 LLMs, 3 instances": lambda: sound(3, 8),
+    "8 LLMs, 5 instances": lambda: sound(5, 8),
+    "8 LLMs alike": lambda: _scores(_alike, m=8),
+    "8 LLMs, all equal": lambda: _scores(_set(slice(None), value=0.5), m=8),
+    "8 LLMs, 3 have records": lambda: _scores(_set(slice(None), slice(3, None)), m=8),
+    "8 LLMs, sparse": lambda: _scores(lambda s: np.copyto(s, np.nan, where=_holes(s.shape, 0.8)), m=8),
+    "8 LLMs, one family": lambda: replace(sound(24, 8), llms={"family": ["f"] * 8}),
+    "8 LLMs, one task": lambda: replace(sound(24, 8), instances={"prompt": [f"p {i}" for i in range(24)]}),
     "all equal": lambda: _scores(_set(slice(None), value=0.5)),
     "all 0": lambda: _scores(_set(slice(None), value=0.0)),
     "all 1": lambda: _scores(_set(slice(None), value=1.0)),

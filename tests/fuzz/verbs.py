@@ -76,6 +76,11 @@ def run_line(verb: str, data: Path, router: str, out: Path) -> Ran:
 def _use(router: Path, data: Path, out: Path) -> None:
     run_verb("route", router, "some text", "", "--explain", "--top-k", 2, "--json", out / "o.json")
     run_verb("refresh", router, "--records", data / "records.parquet" if data.is_dir() else data, "--out", out / "new")
+    rows = pl.DataFrame(
+        {"instance_id": ["new"], "llm_id": ["llm-0"], "score": [1.0], "prompt": ["text"], "task": ["math"]}
+    )
+    rows.write_ndjson(out / "feedback.jsonl")
+    run_verb("refresh", router, "--records", out / "feedback.jsonl", "--out", out / "new")
     run_verb("onboard", router, "--remove", "llm-0", "--out", out / "fewer")
     if run_verb("onboard", router, "--llm", "new", "--budget", 3, "--out", out / "anchors.csv").code == 0:
         table = pl.read_csv(out / "anchors.csv", infer_schema=False)

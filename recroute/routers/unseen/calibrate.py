@@ -50,7 +50,7 @@ def interval_scales(train: Dataset, n_factors: int | None, seed: int) -> tuple[A
     ratios: Ratios = {}
     for unseen in _folds(train, rng):
         known = np.setdiff1d(np.arange(train.n_llms), unseen)
-        if len(unseen) == 0 or len(known) < MIN_LLMS:
+        if len(unseen) == 0 or np.count_nonzero(train.interactions.llm_counts[known]) < MIN_LLMS:
             continue
         prior = LLMPrior.learn(train.take_llms(known), n_factors=n_factors, calibrated=False, seed=seed)
         unseen = np.sort(rng.permutation(unseen)[:MAX_UNSEEN])

@@ -92,11 +92,12 @@ class LLMPrior:
         Raises
         ------
         DataError
-            If there are fewer than 4 LLMs.
+            If there are fewer than 4 LLMs with records.
         """
-        if train.n_llms < MIN_LLMS:
+        if (n_llms := np.count_nonzero(train.interactions.llm_counts)) < MIN_LLMS:
             raise DataError(
-                f"{train.name} has {train.n_llms} LLMs; a prior for unseen ones is learned from at least {MIN_LLMS}"
+                f"{train.name} has {n_llms} LLMs with records; a prior for unseen ones is learned from at least "
+                f"{MIN_LLMS}"
             )
         scales = interval_scales(train, n_factors, seed) if calibrated else (np.zeros(1), np.ones((1, 2)))
         n_factors = n_factors or max(1, min(MAX_FACTORS, train.n_llms // 3))
@@ -129,7 +130,7 @@ class LLMPrior:
         """Covariance f64 (1 + k, 1 + k) of the known LLMs' vectors."""
         k = self.vectors.shape[1]
         cov: Array = np.cov(self.vectors, rowvar=False)
-        cov += 1e-6 * np.trace(cov) / k * np.eye(k)
+        cov += 1e-6 * max(np.trace(cov) / k, 1e-6) * np.eye(k)  # LLMs that are all alike have no spread
         return cov
 
     @cached_property

@@ -40,13 +40,13 @@ def shrink_loadings(block: NDArray[np.floating], loadings: Array, vectors: Array
     noise = _residual(scores, observed, loadings, vectors) * n_llms / max(n_llms - k, 1)
     center, cov = loadings.mean(axis=0), np.cov(loadings, rowvar=False) + 1e-9 * np.eye(k)
     for _ in range(N_ROUNDS):
-        loadings, open_cov = fold_in(scores.T, observed.T, vectors, center, cov, float(noise.mean()))
+        loadings, open_cov = fold_in(scores.T, observed.T, vectors, center, cov, max(float(noise.mean()), MIN_NOISE))
         open_variance = np.einsum("nkl,kl->n", open_cov, second_moment, optimize=True)
         squares = np.where(observed, scores - loadings @ vectors.T, 0) ** 2
         noise = np.full(len(scores), (squares.sum() + count @ open_variance) / count.sum())
         center = loadings.mean(axis=0)
         away = loadings - center
-        cov = away.T @ away / len(away) + open_cov.mean(axis=0)
+        cov = away.T @ away / len(away) + open_cov.mean(axis=0) + 1e-12 * np.eye(k)  # prompts may be all alike
     own = squares.sum(axis=1) + count * open_variance
     noise = (own + noise) / (count + 1)
     return loadings, np.maximum(noise + open_variance, MIN_NOISE)
