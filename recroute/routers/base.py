@@ -53,6 +53,7 @@ class Router(ABC):
     arrays that `_fit` sets are declared with `fitted()`; their names end in an underscore, and `save` writes them.
     `llm_arrays` names those of them that have a row (0) or a column (1) for each LLM: enough for a router to take
     unseen LLMs; one that knows better than a linear function of what is known of the LLM overrides `_add_llms`.
+    `grows_from` names arrays that only `_add_llms` needs: folders of older versions may lack them.
     `optional_modules` names what it imports beyond the default install, each with the extra that brings it.
     """
 
@@ -62,6 +63,7 @@ class Router(ABC):
     takes_unseen_llms: ClassVar[bool] = False
     learns_from_preferences: ClassVar[bool] = False
     llm_arrays: ClassVar[Mapping[str, int]] = {}
+    grows_from: ClassVar[Sequence[str]] = ()
     optional_modules: ClassVar[Mapping[str, str]] = {}
 
     seed: int = setting(0, low=0, high=LARGEST_SEED, help="seed of everything random in the fit")

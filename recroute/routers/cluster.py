@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -33,6 +33,7 @@ class Cluster(TextRouter):
     kind: ClassVar[str] = "neighbours"
     takes_unseen_llms: ClassVar[bool] = True
     llm_arrays: ClassVar[Mapping[str, int]] = {"cluster_mean_": 1}
+    grows_from: ClassVar[Sequence[str]] = ("member_",)
 
     n_clusters: int = setting(3, low=1, help="Gaussians of the mixture")
 

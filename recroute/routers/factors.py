@@ -49,6 +49,7 @@ class FactorRouter(TextRouter):
     kind: ClassVar[str] = "factors"
     takes_unseen_llms: ClassVar[bool] = True
     llm_arrays: ClassVar[Mapping[str, int]] = {"bias_": 0, "llm_factors_": 0}
+    grows_from: ClassVar[Sequence[str]] = ("instance_factors_",)
 
     bridge: str = setting("ridge", choices=BRIDGES, help="from prompt vector to instance factors")
     reg: float | None = setting(None, low=0, help="penalty of the bridge; none: chosen by leave-one-out")

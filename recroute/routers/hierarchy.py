@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -58,6 +58,7 @@ class Hierarchy(TextRouter):
     kind: ClassVar[str] = "shrinkage"
     takes_unseen_llms: ClassVar[bool] = True
     llm_arrays: ClassVar[Mapping[str, int]] = {"bias_": 0, "llm_factors_": 0}
+    grows_from: ClassVar[Sequence[str]] = ("loadings_",)
 
     views: str = setting("all", choices=VIEWS, help="of the text: the main vectors, TF-IDF, or all there is")
     n_factors: int = setting(60, low=1, help="components of the interaction that are kept")

@@ -42,6 +42,7 @@ class KMeans(TextRouter):
     kind: ClassVar[str] = "clusters"
     takes_unseen_llms: ClassVar[bool] = True
     llm_arrays: ClassVar[Mapping[str, int]] = {"feature_": 1}
+    grows_from: ClassVar[Sequence[str]] = ("label_", "ease_", "shared_", "strength_")
 
     n_clusters: int | None = setting(None, low=1, help="clusters of prompts; none: chosen on train by leave-one-out")
     strength: float | None = setting(

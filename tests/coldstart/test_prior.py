@@ -137,3 +137,10 @@ def test_bad_input_is_refused(prior: LLMPrior, world: Dataset) -> None:
         prior.posterior(bad)
     with pytest.raises(DataError, match="at least 4"):
         LLMPrior.learn(world.take_llms(np.arange(3)))
+
+
+def test_llms_that_all_answer_alike_have_a_posterior(prior: LLMPrior) -> None:
+    alike = replace(prior, vectors=np.tile(prior.vectors[:1], (len(prior.vectors), 1)))
+    found = alike.posterior(np.full((prior.n_instances, 1), np.nan, dtype=np.float32))
+    assert np.isfinite(found.mean).all()
+    assert np.isfinite(found.interval).all()

@@ -15,6 +15,8 @@ import numpy as np
 import polars as pl
 from hypothesis import strategies as st
 
+from recroute.npz import map_npy, read_npz
+
 ODD_NUMBERS = [0, 1, -1, 2, 7, 2**31, 2**63, -(2**70), 0.5, -0.5, 1e300, float("nan"), float("inf")]
 ODD_TEXTS = ["", "x", "..", "/", "a/b", "\0", "\ud800", "a\nb", "arrays.npz", "arrays.npz:llm_mean_", "9" * 5000]
 LONG_JSON = {"GIANT": "9" * 5000, "DEEP": "[" * 100_000}  # what Python cannot write as JSON
@@ -43,6 +45,8 @@ UNREADABLE = (
     LookupError,
     TypeError,
     SystemError,
+    SyntaxError,
+    RecursionError,
     zipfile.BadZipFile,
     pl.exceptions.PolarsError,
 )
@@ -209,12 +213,11 @@ def change_folder(draw: st.DrawFn, folder: Path) -> None:
             elif file.name == "router.json":
                 write_json(file, draw(change_json(json.loads(file.read_bytes()))))
             elif file.suffix == ".npz":
-                with np.load(file) as content:
-                    arrays = dict(content)
+                arrays = read_npz(file)
                 draw(change_arrays(arrays))
                 draw(st.sampled_from([np.savez, np.savez, np.savez_compressed]))(file, **arrays)
             elif file.suffix == ".npy":
-                np.save(file, draw(odd_arrays(np.load(file))))
+                np.save(file, draw(odd_arrays(np.array(map_npy(file)[0]))))
             elif file.suffix == ".parquet":
                 draw(change_prompts(file))
         except UNREADABLE:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from fuzz.router_folders import fresh, sign, write_header
 
@@ -153,6 +154,18 @@ def test_a_pipe_in_place_of_any_file(folder: Callable[[str], Path]) -> None:
         (path / name).unlink()
         os.mkfifo(path / name)
         refused(path, name)
+
+
+@pytest.mark.parametrize(
+    ("router", "name"),
+    [("kmeans", "ease_"), ("cluster", "member_"), ("hierarchy", "loadings_"), ("svd", "instance_factors_")],
+)
+def test_a_folder_without_what_growing_takes(folder: Callable[[str], Path], router: str, name: str) -> None:
+    path = folder(router)
+    change(path / "arrays.npz", lambda arrays: arrays.pop(name))
+    sign(path)
+    with pytest.raises(RouterError, match=f"saved without {name}"):
+        load_router(path).add_llms(None, pl.DataFrame({"llm_id": ["one-more"]}))
 
 
 def test_evidence_with_bytes_behind_it(folder: Callable[[str], Path]) -> None:

@@ -40,7 +40,9 @@ def add_llms(router: R, interactions: InteractionMatrix | Dataset | None, llm_ta
 
 
 def grown(router: R, new: NewLLMs) -> R:
-    """A copy of the router with the new LLMs behind its own."""
+    """A copy of the router with the new LLMs behind its own; RouterError if its folder lacked what that takes."""
+    if gone := [name for name in router.grows_from if not hasattr(router, name)]:
+        raise RouterError(f"this {router.name} router was saved without {gone[0]} and takes no LLM; fit it again")
     found = copy(router)
     found._add_llms(new)
     if router.background_ is not None:
