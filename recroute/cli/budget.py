@@ -10,6 +10,7 @@ from recroute.cli.options import COST
 from recroute.errors import RecrouteError
 from recroute.routers import Router, make_router
 from recroute.routers.budgeted import Budgeted
+from recroute.routers.ranking import shown
 
 Cost = Annotated[
     str | None,
@@ -68,5 +69,5 @@ def expectation(router: Router) -> str | None:
     found = router.expected()
     return (
         f"expected of prompts like the training prompts: {found['cost']:.4g} {found['unit']} per 1,000, mean score "
-        f"{found['score']:.3f} (best single LLM: {found['best_single']:.3f})"
+        f"{shown(found['score'])} (best single LLM: {found['best_single']:.3f})"
     )

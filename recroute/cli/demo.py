@@ -18,6 +18,7 @@ from recroute.evaluation import prepare_split, router_card, scale
 from recroute.files import write_text
 from recroute.report import growth_plot, growth_table, save_growth_png
 from recroute.routers import make_router
+from recroute.routers.ranking import shown
 
 POOL_SIZES = (3, 5, 10, 30, 100, 200)
 ROUTERS = ("auto", "svd", "als")
@@ -63,7 +64,7 @@ def demo(
     choice = router.rank([prompt])
     screen.print(
         f"The fitted auto router sends the test prompt\n  {prompt!r}\nto {choice.names[0][0]} "
-        f"(predicted score {choice.predicted_score[0, 0]:.2f}; simulated).",
+        f"(predicted score {shown(choice.predicted_score[0, 0], '.2f')}; simulated).",
         markup=False,
     )
     screen.print(f'Try: recroute route {out / "router"} "your prompt" --top-k 3', markup=False)

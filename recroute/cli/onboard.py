@@ -23,6 +23,7 @@ from recroute.errors import RecrouteError, RouterError
 from recroute.files import write_json, write_text
 from recroute.routers import Router, load_router
 from recroute.routers.card import changed_card
+from recroute.routers.ranking import shown
 
 KNOWN = "What is known of the LLM"  # a panel of the help
 Keep = Callable[[Mapping[str, Any]], None]  # writes what --json asks for
@@ -179,8 +180,8 @@ def _print_withdrawal(llm: str, change: Withdrawal, printer: Console) -> None:
         heirs = ", ".join(f"{name} {share:.0%}" for name, share in change.successors.head(5).iter_rows())
         printer.print(f"its prompts go to: {heirs}", markup=False, soft_wrap=True)
     printer.print(
-        f"predicted mean score of the choices: {change.before:.4f} with it, {change.after:.4f} without "
-        f"({change.after - change.before:+.4f})",
+        f"predicted mean score of the choices: {shown(change.before, '.4f')} with it, "
+        f"{shown(change.after, '.4f')} without ({change.after - change.before:+.4f})",
         markup=False,
         soft_wrap=True,
     )

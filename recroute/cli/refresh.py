@@ -16,6 +16,7 @@ from recroute.data.feedback import read_feedback
 from recroute.files import write_json
 from recroute.routers import load_router
 from recroute.routers.card import changed_card
+from recroute.routers.ranking import shown
 from recroute.routers.refresh.change import Change, refresh_with_change
 
 SHOWN = 20
@@ -75,7 +76,7 @@ def _print(change: Change, n_rows: int, printer: Console) -> None:
     for name, n, battles, predicted, observed, low, high, now in change.llms.head(SHOWN).iter_rows():
         cells = ["-"] * 4
         if n:
-            cells = [f"{predicted:.3f}", f"{observed:.3f}", f"{low:.3f} to {high:.3f}", f"{now:.3f}"]
+            cells = [shown(predicted), f"{observed:.3f}", f"{low:.3f} to {high:.3f}", shown(now)]
         table.add_row(name, str(n), str(battles), *cells)
     printer.print(table)
     if change.llms.height > SHOWN:

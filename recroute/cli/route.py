@@ -19,6 +19,7 @@ from recroute.errors import DataError
 from recroute.files import write_json
 from recroute.routers import load_router
 from recroute.routers.budgeted import Budgeted
+from recroute.routers.ranking import shown
 
 
 def route(
@@ -73,10 +74,10 @@ def route(
         if explained is not None:
             result["explanation"] = explained[i].to_dict()
         results.append(result)
-        shown = " ".join(text.split())
+        asked = " ".join(text.split())
         for j, name in enumerate(names):
-            table.add_row(shown, name, f"{predicted[j]:.3f}", *([] if spent is None else [f"{spent[j]:.4g}"]))
-            shown = ""  # the prompt stands in the first row of its LLMs
+            table.add_row(asked, name, shown(predicted[j]), *([] if spent is None else [f"{spent[j]:.4g}"]))
+            asked = ""  # the prompt stands in the first row of its LLMs
     if json_path is not None:
         write_json(json_path, {"router": router.label, "routes": results})
     screen = console(quiet, json_path)

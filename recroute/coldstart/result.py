@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from recroute.evaluation.compare import bracket
 from recroute.evaluation.result_json import Result
 
 COLUMNS: dict[str, Any] = {
@@ -111,4 +112,4 @@ class ColdStart(Result):
 
 
 def _shown(row: Mapping[str, Any]) -> str:
-    return f"{row['value']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]"
+    return f"{row['value']:.3f} {bracket(row['ci_low'], row['ci_high'])}"

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.coldstart.result import COLUMNS
-from recroute.evaluation.bootstrap import Bootstrap, interval
+from recroute.evaluation.bootstrap import Bootstrap, interval_around
 from recroute.routers.unseen.posterior import Array
 
 ROUTER = "fold-in"
@@ -65,29 +65,36 @@ def rows_of_routing(seen: Seen, seeds: list[int], seed: int) -> list[dict[str, A
         metrics = {"mean_score": (values, replicates)}
         if strategy is not None:
             of_full, drawn = full[label, pool]
-            metrics[SHARE] = (values / of_full, replicates / drawn)
+            metrics[SHARE] = (_share(values, of_full), _share(replicates, drawn))
         for metric, (means, resampled) in metrics.items():
-            low, high = interval(resamples.pool(means, resampled), n)
+            low, high = interval_around(float(means.mean()), resamples.pool(means, resampled), n)
             rows.append(
                 head
                 | {"metric": metric, "seed": None, "value": float(means.mean()), "ci_low": low, "ci_high": high}
                 | {"n_instances": n}
             )
             for i, s in enumerate(seeds):
-                low, high = interval(resampled[i], n)
+                low, high = interval_around(float(means[i]), resampled[i], n)
                 rows.append(
                     head
                     | {"metric": metric, "seed": s, "value": float(means[i]), "ci_low": low, "ci_high": high}
                     | {"n_instances": len(seen.test_ids[s]), "pool_size": seen.pool_sizes[pool, s]}
                 )
     for (label, pool), (values, replicates) in full.items():
-        low, high = interval(resamples.pool(values, replicates), len(seen.test_ids[seeds[0]]))
+        n = len(seen.test_ids[seeds[0]])
+        low, high = interval_around(float(values.mean()), resamples.pool(values, replicates), n)
         rows.append(
             {"router": label, "group": pool, "strategy": "all scores", "metric": "mean_score"}
             | {"value": float(values.mean()), "ci_low": low, "ci_high": high}
             | {"n_instances": len(seen.test_ids[seeds[0]])}
         )
     return rows
+
+
+def _share(part: Array, whole: Array) -> Array:
+    """NaN of nothing."""
+    found: Array = np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+    return found
 
 
 def _resampled_mean(weights: NDArray[np.float32], values: Array) -> Array:
@@ -110,12 +117,13 @@ def _rows(resamples: Bootstrap, values: list[Array], groups: list[Labels], seeds
         means.append(mean)
         replicates.append(drawn)
         n_groups |= set(group[there].tolist())
-        low, high = _within_range(interval(drawn, len(np.unique(group[there]))))
+        low, high = _within_range(interval_around(mean, drawn, len(np.unique(group[there]))))
         rows.append({"seed": seeds[i], "value": mean, "ci_low": low, "ci_high": high, "n_llms": int(there.sum())})
     known = [m for m in means if not np.isnan(m)]
-    low, high = _within_range(interval(resamples.pool(np.array(means), np.stack(replicates)), len(n_groups)))
-    n_llms = sum(row["n_llms"] for row in rows) // len(rows)
     value = float(np.mean(known)) if known else float("nan")
+    pooled = resamples.pool(np.array(means), np.stack(replicates))
+    low, high = _within_range(interval_around(value, pooled, len(n_groups)))
+    n_llms = sum(row["n_llms"] for row in rows) // len(rows)
     return [{"seed": None, "value": value, "ci_low": low, "ci_high": high, "n_llms": n_llms}, *rows]
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from recroute.evaluation.compare import bracket
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.fitted import evaluate_fitted
 from recroute.routers import Router
@@ -73,8 +74,5 @@ def _table(router: Router, found: Evaluation, unit: str) -> list[str]:
 def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None or math.isnan(row["value"]):
         return "-"
-    value, low, high = (
-        f"{row[key]:.3g}" if row["metric"] == "mean_cost" else f"{row[key]:.3f}"
-        for key in ("value", "ci_low", "ci_high")
-    )
-    return f"{value} [{low}, {high}]"
+    form = ".3g" if row["metric"] == "mean_cost" else ".3f"
+    return f"{row['value']:{form}} {bracket(row['ci_low'], row['ci_high'], form)}"

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.evaluation.bootstrap import interval
+from recroute.evaluation.bootstrap import interval_around
 
 Array = NDArray[np.float64]
 COMPARED = ("mean_score", "best_single_ratio", "lift", "agreement")
@@ -111,8 +111,8 @@ def comparisons(
             continue
         apart = values - against[0]  # (n_seeds,)
         difference = pool(apart, replicates - against[1])
-        low, high = interval(difference, n_instances)
         value = float(np.nanmean(apart)) if not np.isnan(apart).all() else float("nan")
+        low, high = interval_around(value, difference, n_instances)
         families.setdefault((group, size, metric), []).append(len(rows))
         rows.append(
             {
@@ -134,6 +134,15 @@ def comparisons(
     return pl.DataFrame(rows, schema=COMPARISON_COLUMNS)
 
 
+def bracket(low: float, high: float, form: str = ".3f") -> str:
+    """An interval in words.
+
+    >>> bracket(0.1, 0.25, ".2f"), bracket(math.nan, math.nan)
+    ('[0.10, 0.25]', '[no interval]')
+    """
+    return "[no interval]" if math.isnan(low + high) else f"[{low:{form}}, {high:{form}}]"
+
+
 def sentence(row: Mapping[str, Any]) -> str:
     """A comparison row in words, in points (hundredths of the score).
 
@@ -145,7 +154,7 @@ def sentence(row: Mapping[str, Any]) -> str:
     if row["p_holm"] >= LEVEL:
         corrected = " after Holm's correction" * (low > 0 or high < 0)
         told = f"{row['router']} cannot be told from {row['baseline']}{corrected}"
-        return f"{told}: {size:+.1f} points [{low:.1f}, {high:.1f}]"
+        return f"{told}: {size:+.1f} points {bracket(low, high, '.1f')}"
     if size > 0:
-        return f"{row['router']} beats {row['baseline']} by {size:.1f} points [{low:.1f}, {high:.1f}]"
-    return f"{row['router']} is behind {row['baseline']} by {-size:.1f} points [{-high:.1f}, {-low:.1f}]"
+        return f"{row['router']} beats {row['baseline']} by {size:.1f} points {bracket(low, high, '.1f')}"
+    return f"{row['router']} is behind {row['baseline']} by {-size:.1f} points {bracket(-high, -low, '.1f')}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from recroute.evaluation.compare import LEVEL
+from recroute.evaluation.compare import LEVEL, bracket
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.frontier_rows import POINT_COLUMNS, SINGLE
 
@@ -83,14 +83,14 @@ def _sentence(row: Mapping[str, Any], unit: str) -> str:
     unclear = row["p_holm"] >= LEVEL or low <= 0 <= high
     if row["metric"] == "aiq":
         if unclear:
-            return f"AIQ: {who} cannot be told from {base}: {value:+.4f} [{low:.4f}, {high:.4f}]"
+            return f"AIQ: {who} cannot be told from {base}: {value:+.4f} {bracket(low, high, '.4f')}"
         if value < 0:
-            return f"AIQ: {who} is {-value:.4f} [{-high:.4f}, {-low:.4f}] below {base}"
-        return f"AIQ: {who} is {value:.4f} [{low:.4f}, {high:.4f}] above {base}"
+            return f"AIQ: {who} is {-value:.4f} {bracket(-high, -low, '.4f')} below {base}"
+        return f"AIQ: {who} is {value:.4f} {bracket(low, high, '.4f')} above {base}"
     percent = row["metric"].partition("@")[2]
     head = f"cost at {percent}% of the best single LLM's quality: {who}"
     if value is None or value != value:
         return f"{head} and {base} do not both get there"
     value, low, high = PROMPTS * value, PROMPTS * low, PROMPTS * high
-    told = f"{value:+.4g} [{low:.4g}, {high:.4g}] {unit} per 1,000 prompts against {base}"
+    told = f"{value:+.4g} {bracket(low, high, '.4g')} {unit} per 1,000 prompts against {base}"
     return f"{head} {told}{', cannot be told apart' if unclear else ''}"

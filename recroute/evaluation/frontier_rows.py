@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.evaluation.bootstrap import Bootstrap, interval
+from recroute.evaluation.bootstrap import Bootstrap, interval_around
 from recroute.evaluation.compare import COMPARISON_COLUMNS, comparisons, is_bound
 from recroute.evaluation.evaluation import COLUMNS
 from recroute.metrics import Spending, weighted_mean
@@ -183,7 +183,7 @@ def _metrics(
 def _row(
     router: str, group: str, size: int, seed: int | None, metric: str, value: float, drawn: Array, n: int
 ) -> dict[str, Any]:
-    low, high = interval(drawn, n)
+    low, high = interval_around(value, drawn, n)
     head = {"router": router, "group": group, "pool_size": size, "seed": seed, "metric": metric}
     return head | {"value": value, "ci_low": low, "ci_high": high, "n_instances": n}
 
@@ -193,8 +193,8 @@ def _point_rows(
 ) -> Iterator[dict[str, Any]]:
     height = np.interp(points.cost[0], *(line[0] for line in hull(points.cost, points.score)))
     for i, weight in enumerate(weights):
-        cost_low, cost_high = interval(drawn.cost[:, i], n)
-        score_low, score_high = interval(drawn.score[:, i], n)
+        cost_low, cost_high = interval_around(float(points.cost[0, i]), drawn.cost[:, i], n)
+        score_low, score_high = interval_around(float(points.score[0, i]), drawn.score[:, i], n)
         yield {
             "router": router,
             "group": group,

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.evaluation.bootstrap import Bootstrap, interval
+from recroute.evaluation.bootstrap import Bootstrap, interval_around
 from recroute.evaluation.compare import COMPARED, comparisons
 from recroute.evaluation.evaluation import COLUMNS
-from recroute.metrics import METRICS, OF_PREFERENCES, Outcome
+from recroute.metrics import METRICS, NO_INTERVAL, OF_PREFERENCES, Outcome
 
 Array = NDArray[np.float64]
 MANY_UNOBSERVED = 0.01
@@ -60,7 +60,8 @@ def summarise(
         n_instances[cell.group, cell.pool_size, True] = _n_decided(cell)
         for router, outcome in cell.outcomes.items():
             for name, metric in METRICS.items():
-                estimate = Estimate(float(metric(outcome, None)[0]), metric(outcome, weights))
+                drawn = np.full(len(weights), np.nan) if name in NO_INTERVAL else metric(outcome, weights)
+                estimate = Estimate(float(metric(outcome, None)[0]), drawn)
                 by_seed.setdefault((router, cell.group, cell.pool_size, name), {})[cell.seed] = estimate
     by_seed = {key: found for key, found in by_seed.items() if not np.isnan([e.value for e in found.values()]).all()}
     by_seed = _with_curve(_with_group_mean(by_seed))
@@ -153,7 +154,7 @@ def _combined(curve: dict[int, dict[int, Estimate]], weight: Array) -> dict[int,
 
 
 def _row(seed: int | None, estimate: Estimate, n: int) -> dict[str, Any]:
-    low, high = interval(estimate.replicates, n)
+    low, high = interval_around(estimate.value, estimate.replicates, n)
     return {"seed": seed, "value": estimate.value, "ci_low": low, "ci_high": high}
 
 

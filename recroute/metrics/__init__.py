@@ -65,6 +65,7 @@ METRICS: dict[str, Metric] = {
         agreement,
     )
 }
+NO_INTERVAL = frozenset({"coverage"})  # a resample of instances says nothing of what others would have
 OF_PREFERENCES = frozenset({"agreement"})  # over battles; all others are over scores
 
 # Of all others more is better; what says neither (selection_entropy, oracle, ...) is nothing to search for.
@@ -76,6 +77,7 @@ NO_OBJECTIVE = frozenset({"oracle", "random", "selection_entropy"})
 __all__ = [
     "LOWER_IS_BETTER",
     "METRICS",
+    "NO_INTERVAL",
     "NO_OBJECTIVE",
     "OF_PREFERENCES",
     "Agreement",

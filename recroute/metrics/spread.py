@@ -34,7 +34,7 @@ def choice_entropy(outcome: Outcome, weights: NDArray[np.floating] | None = None
 def coverage(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
     """Share of the pool's LLMs that are chosen at least once.
 
-    Range [1 / m, min(1, n / m)]; no direction. A resample leaves rare choices out, so its interval lies low.
+    Range [1 / m, min(1, n / m)]; no direction. No interval: a resample can only lose LLMs.
 
     >>> coverage(Outcome.of([[1, 0, 0], [0, 1, 0], [1, 0, 0]], choice=[0, 1, 0])).round(3)
     array([0.667])

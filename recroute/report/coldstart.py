@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator
 from html import escape
@@ -93,6 +94,8 @@ def _row(found: ColdStart, metric: str, **where: Any) -> dict[str, Any] | None:
 def _cell(row: dict[str, Any] | None) -> str | Text:
     if row is None or row["value"] is None or row["value"] != row["value"]:
         return "-"
+    if math.isnan(row["ci_low"]):
+        return f"{row['value']:.3f}"
     low, high = (f"{row[name]:.3f}".removeprefix("0") for name in ("ci_low", "ci_high"))
     return stacked(f"{row['value']:.3f}", f"{low} {high}")
 

@@ -21,6 +21,7 @@ from recroute.report.html import html_list, opening, origin_sections, page
 from recroute.report.html_table import Number, html_table
 from recroute.report.stacked import stacked
 from recroute.report.svg import notebook_svg
+from recroute.report.table import with_interval
 
 HEADS = {
     "aiq": "AIQ",
@@ -52,8 +53,8 @@ def frontier_tables(found: Frontier) -> list[Table]:
     for row in single_llms(found).filter("on_hull").iter_rows(named=True):
         llms.add_row(
             row["router"],
-            _with_interval(row["mean_score"], row["score_low"], row["score_high"], ".3f"),
-            _with_interval(row["mean_cost"], row["cost_low"], row["cost_high"], ".4g"),
+            with_interval(row["mean_score"], row["score_low"], row["score_high"], ".3f"),
+            with_interval(row["mean_cost"], row["cost_low"], row["cost_high"], ".4g"),
         )
     return [table, llms]
 
@@ -164,11 +165,7 @@ def _cell(found: Frontier, metric: str, router: str) -> str | Text:
     if not _is_known(row):
         reached = found.pooled(f"reached@{metric.partition('@')[2]}").get(router)
         return "-" if reached is None else stacked("-", f"in {reached['value']:.0%} of resamples")
-    return _with_interval(times * row["value"], times * row["ci_low"], times * row["ci_high"], form)
-
-
-def _with_interval(value: float, low: float, high: float, form: str) -> Text:
-    return stacked(f"{value:{form}}", f"{low:{form}} {high:{form}}")
+    return with_interval(times * row["value"], times * row["ci_low"], times * row["ci_high"], form)
 
 
 def _number(found: Frontier, metric: str, router: str) -> Number:

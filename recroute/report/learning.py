@@ -16,9 +16,8 @@ from recroute.files import write_text
 from recroute.report.html import html_list, opening, origin_sections, page
 from recroute.report.html_table import Number, html_table
 from recroute.report.plot import plot_growth, save_axes
-from recroute.report.stacked import stacked
 from recroute.report.svg import inline_svg
-from recroute.report.table import TITLES
+from recroute.report.table import TITLES, with_interval
 from recroute.report.terminal_plot import growth_plot
 
 X_LABEL = "training instances"
@@ -157,5 +156,4 @@ def _marked(found: LearningCurve) -> str:
 def _cell(rows: pl.DataFrame) -> str | Text:
     if rows.is_empty():
         return "-"
-    value, low, high = rows.select("value", "ci_low", "ci_high").row(0)
-    return stacked(f"{value:.3f}", f"{low:.3f} {high:.3f}")
+    return with_interval(*rows.select("value", "ci_low", "ci_high").row(0))

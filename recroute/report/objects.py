@@ -13,6 +13,7 @@ from recroute.data.means import task_means
 from recroute.report.html_table import Number, html_table
 from recroute.routers import Ranking, Router
 from recroute.routers.explanation import Explanation, interval, shown_score, snippet
+from recroute.routers.ranking import shown
 from recroute.splits import Split
 
 MOST_TASKS = 20
@@ -93,15 +94,15 @@ def router_notebook(router: Router) -> str:
 def ranking_notebook(ranking: Ranking) -> str:
     """A row for each prompt, its LLMs by name with predicted scores; a long one is cut."""
     n, k = ranking.llm_index.shape
-    shown = min(k, MOST_LLMS)
+    n_shown = min(k, MOST_LLMS)
     rows = [
-        [str(i), *(f"{name} ({score:.3f})" for name, score in ranking.row(i)[:shown])]
+        [str(i), *(f"{name} ({shown(score)})" for name, score in ranking.row(i)[:n_shown])]
         for i in range(min(n, MOST_PROMPTS))
     ]
     told = f"the best {k:,} of {len(ranking.llm_ids):,} LLMs for each of {n:,} prompts, with their predicted scores"
-    if n > MOST_PROMPTS or k > shown:
-        told += f"; here the first {min(n, MOST_PROMPTS)} prompts and {shown} LLMs"
-    heads = ["prompt", *(f"{place}." for place in range(1, shown + 1))]
+    if n > MOST_PROMPTS or k > n_shown:
+        told += f"; here the first {min(n, MOST_PROMPTS)} prompts and {n_shown} LLMs"
+    heads = ["prompt", *(f"{place}." for place in range(1, n_shown + 1))]
     return "\n".join([*_head("Ranking", told), html_table(heads, rows, sortable=False)])
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from recroute.offpolicy import OffPolicy
 from recroute.report.html import html_list, opening
 from recroute.report.html_table import Number, html_table
-from recroute.report.stacked import stacked
+from recroute.report.table import with_interval
 
 HEADS = {"ips": "IPS", "snips": "SNIPS", "dr": "doubly robust"}
 
@@ -76,4 +76,4 @@ def _value(rows: pl.DataFrame, metric: str) -> float:
 
 def _cell(rows: pl.DataFrame, form: str = ".3f") -> Text:
     value, low, high = rows.select("value", "ci_low", "ci_high").row(0)
-    return stacked(f"{value:{form}}", f"{low:{form}} {high:{form}}")
+    return with_interval(value, low, high, form)

@@ -8,7 +8,9 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
+from recroute.evaluation.compare import bracket
 from recroute.report.stacked import stacked
+from recroute.report.table import with_interval
 from recroute.report.terminal_plot import growth_plot
 from recroute.subpool import PoolChoice
 
@@ -86,7 +88,7 @@ def _share_table(found: PoolChoice, metric: str) -> Table:
     assert full is not None
     table.caption = (
         f"of all: {found.info['router'] if metric == 'share_of_all' else 'oracle'} {full['value']:.3f} "
-        f"[{full['ci_low']:.3f}, {full['ci_high']:.3f}]; n = {full['n_instances']} test prompts x "
+        f"{bracket(full['ci_low'], full['ci_high'])}; n = {full['n_instances']} test prompts x "
         f"{len(found.info['seeds'])} seeds, 95% bootstrap intervals"
     )
     return table
@@ -119,7 +121,7 @@ def one_row(found: PoolChoice, metric: str, **where: Any) -> dict[str, Any] | No
 def _cell(row: dict[str, Any] | None) -> str | Text:
     if row is None:
         return "-"
-    return stacked(f"{row['value']:.1%}", f"{row['ci_low']:.1%} {row['ci_high']:.1%}")
+    return with_interval(row["value"], row["ci_low"], row["ci_high"], ".1%")
 
 
 def marked(found: PoolChoice) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import polars as pl
 from rich.table import Table
 from rich.text import Text
@@ -116,4 +118,11 @@ def _cell(found: pl.DataFrame, apart: str = " ", form: str = ".3f") -> str | Tex
     if found.is_empty():
         return "-"
     value, low, high = found.select("value", "ci_low", "ci_high").row(0)
+    return with_interval(value, low, high, form, apart)
+
+
+def with_interval(value: float, low: float | None, high: float | None, form: str = ".3f", apart: str = " ") -> Text:
+    """A number for a terminal, with its interval below where it has one."""
+    if low is None or high is None or math.isnan(low + high):
+        return Text(f"{value:{form}}")
     return stacked(f"{value:{form}}", f"{low:{form}}{apart}{high:{form}}")

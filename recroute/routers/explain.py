@@ -57,8 +57,9 @@ def explain(
     found = nearest(router, evidence, known, max(N_NEAR, n_neighbors))
     of_error = None if found is None else (found[0][:, :N_NEAR], found[1][:, :N_NEAR])
     variance = score_error(router).variance(predicted, of_error, pool, reducible=False)
-    score, std = (np.take_along_axis(of, place, axis=1) for of in (predicted.astype(np.float64), np.sqrt(variance)))
-    low, high = (score.clip(0, 1) - NORMAL * std).clip(0, 1), (score.clip(0, 1) + NORMAL * std).clip(0, 1)
+    score = np.take_along_axis(predicted.astype(np.float64), place, axis=1).clip(0, 1)
+    std = np.take_along_axis(np.sqrt(variance), place, axis=1)
+    low, high = (score - NORMAL * std).clip(0, 1), (score + NORMAL * std).clip(0, 1)
     names = ranking.names
     tasks: list[dict[str, Any] | None] = [None] * b
     neighbors: list[list[dict[str, Any]]] = [[] for _ in range(b)]

@@ -14,7 +14,8 @@ class Explanation:
     Parameters
     ----------
     llms : list of dict
-        The k best, best first: `llm_id, predicted_score, ci_low, ci_high`, a 90% interval of the LLM's expected score.
+        The k best, best first: `llm_id, predicted_score` (within [0, 1]), `ci_low, ci_high`, a 90% interval of the
+        LLM's expected score.
     task : dict, optional
         The most likely task of the prompt: `name, probability`. None where the router reads no text or knows one task.
     neighbors : list of dict

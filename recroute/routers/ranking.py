@@ -13,6 +13,15 @@ from recroute.data import IdMap
 SHOWN = 3  # prompts and LLMs that a line or two in a terminal has room for
 
 
+def shown(score: float, form: str = ".3f") -> str:
+    """A predicted score for people: a score is in [0, 1], where a router's arithmetic need not stay.
+
+    >>> shown(1.02), shown(-0.01), shown(0.5)
+    ('1.000', '0.000', '0.500')
+    """
+    return f"{min(max(score, 0.0), 1.0):{form}}"
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Ranking:
     """The k best LLMs of each of b instances, best first.
@@ -22,6 +31,7 @@ class Ranking:
     llm_index : int32 (b, k)
         Positions in `llm_ids`.
     predicted_score : f32 (b, k)
+        As the router orders by them: may lie outside of [0, 1]; what people are shown does not.
     llm_ids : IdMap
         All LLMs of the router.
     """
@@ -44,7 +54,7 @@ class Ranking:
         n, k = self.llm_index.shape
         lines = [f"Ranking(the best {k:,} of {len(self.llm_ids):,} LLMs for each of {n:,} instances"]
         for i in range(min(n, SHOWN)):
-            best = ", ".join(f"{name} {score:.3f}" for name, score in self.row(i)[:SHOWN])
+            best = ", ".join(f"{name} {shown(score)}" for name, score in self.row(i)[:SHOWN])
             lines.append(f"  {i}: {best}{', ...' if k > SHOWN else ''}")
         return "\n".join([*lines, *["  ..."] * (n > SHOWN)]) + ")"
 

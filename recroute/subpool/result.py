@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from recroute.evaluation.compare import bracket
 from recroute.evaluation.result_json import Result
 from recroute.subpool.rows import ALL, ORACLE, ROUTED, STRONG
 
@@ -110,4 +111,4 @@ class PoolChoice(Result):
 
 def _share(rows: pl.DataFrame, sign: str = "") -> str:
     value, low, high = rows.select("value", "ci_low", "ci_high").row(0)
-    return f"{value:{sign}.1%} [{low:{sign}.1%}, {high:{sign}.1%}]"
+    return f"{value:{sign}.1%} {bracket(low, high, f'{sign}.1%')}"

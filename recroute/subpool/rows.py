@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.evaluation.bootstrap import Bootstrap, interval
+from recroute.evaluation.bootstrap import Bootstrap, interval_around
 from recroute.evaluation.summarise import unobserved_notes
 from recroute.subpool.judge import Array, Judged
 
@@ -80,7 +80,7 @@ def rows_of(seen: Seen, test_ids: Mapping[int, NDArray[np.str_]], router: str) -
         if len(seeds) > 1:
             told += zip(seeds, values.tolist(), replicates, counts, strict=True)
         for seed, value, drawn, n in told:
-            low, high = interval(drawn, n)
+            low, high = interval_around(value, drawn, n)
             if head["baseline"] is None and head["metric"] in BOUNDED:
                 low, high = np.clip([low, high], 0, 1).tolist()  # percentiles taken further out need not stay inside
             row = {"seed": seed, "value": value, "ci_low": low, "ci_high": high, "n_instances": n}
@@ -122,7 +122,7 @@ def difference(pool: Judged, other: Judged, instance_ids: NDArray[np.str_], seed
     """How much higher the mean score of `pool` is, with its paired interval, on the instances where both have one."""
     weights = Bootstrap([instance_ids], seed).weights(0, instance_ids).astype(np.float64)
     value, replicates = _difference("mean_score", pool, other, pool, weights)
-    return value, *interval(replicates, len(instance_ids))
+    return value, *interval_around(value, replicates, len(instance_ids))
 
 
 def _difference(metric: str, pool: Judged, other: Judged, full: Judged, weights: Array) -> tuple[float, Array]:

@@ -5,14 +5,16 @@ is the mean over all repetitions of the fitted routers' expected scores on 4,000
 """
 
 from dataclasses import replace
+from itertools import pairwise, product
 
 import numpy as np
 import polars as pl
 import pytest
 
 from recroute.data import Dataset, InteractionMatrix, Precomputed, llm_means
-from recroute.evaluation.bootstrap import Bootstrap, interval
+from recroute.evaluation.bootstrap import MOST_BIAS, Bootstrap, interval, interval_around
 from recroute.metrics import Outcome, lift, mean_score
+from recroute.metrics.spread import entropy_bits
 from recroute.routers import make_router
 from recroute.splits import split_dataset
 
@@ -92,3 +94,41 @@ def test_intervals_cover_the_truth(n_seeds: int, fixed_test: bool) -> None:
         shares.append(covered)
     # the aim is 93% to 97%; of 500 repetitions the share itself is uncertain by one point
     assert all(0.92 <= share <= 0.98 for share in shares)
+
+
+BIASES = (0.0, 0.25, 0.5, MOST_BIAS, 1.5)  # standard deviations of the replicates
+
+
+def gini_of(shares: np.ndarray) -> np.ndarray:
+    m = shares.shape[-1]
+    return np.asarray(np.sort(shares, axis=-1) @ (2 * np.arange(1, m + 1) - m - 1) / m)
+
+
+def test_corrected_intervals_of_entropy_and_gini() -> None:
+    """Choices drawn from known shares, 3 to 100 LLMs and 40 to 1,000 prompts; by the bias of the replicates."""
+    rng = np.random.default_rng(0)
+    found: dict[str, list[tuple[float, bool, bool]]] = {"entropy": [], "gini": []}
+    for decay, n_llms, n in product((0.5, 1.0, 1.5), (3, 6, 10, 20, 50, 100), (40, 80, 150, 300, 1000)):
+        chance = 1 / np.arange(1, n_llms + 1) ** decay
+        chance /= chance.sum()
+        for _ in range(60):
+            shares = rng.multinomial(n, chance) / n
+            drawn = rng.multinomial(n, shares, size=1000) / n
+            for name, statistic in (("entropy", entropy_bits), ("gini", gini_of)):
+                truth, value = (float(statistic(one[None])[0]) for one in (chance, shares))
+                replicates = statistic(drawn)
+                low, high = interval_around(value, replicates, n)
+                plain_low, plain_high = interval(replicates, n)
+                bias = abs(replicates.mean() - value) / replicates.std()
+                found[name].append((bias, low <= truth <= high, plain_low <= truth <= plain_high))
+    for name, rows in found.items():
+        bias, corrected, plain = np.array(rows, dtype=float).T
+        for least, most in pairwise(BIASES):
+            part = (bias >= least) & (bias < most)
+            print(
+                f"{name}, bias {least} to {most} deviations ({part.sum()}): corrected {corrected[part].mean():.3f}, "
+                f"percentiles {plain[part].mean():.3f}"
+            )
+            if most <= MOST_BIAS:
+                assert corrected[part].mean() > 0.84
+                assert corrected[part].mean() > plain[part].mean() - 0.02

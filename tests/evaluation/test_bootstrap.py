@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from recroute.evaluation.bootstrap import Bootstrap, interval
+from recroute.evaluation.bootstrap import Bootstrap, interval, interval_around
 from recroute.metrics import Outcome, mean_score
+from recroute.metrics.spread import entropy_bits
 
 IDS = np.array([f"i{i}" for i in range(400)])
 
@@ -51,3 +54,53 @@ def test_few_instances_give_the_interval_of_student() -> None:
     low, high = interval(np.random.default_rng(0).normal(size=200_000), 10)
     assert high == pytest.approx(2.262 * np.sqrt(10 / 9), abs=0.03)
     assert low == pytest.approx(-high, abs=0.05)
+
+
+def shares_of(counts: np.ndarray) -> np.ndarray:
+    return counts / counts.sum(axis=-1, keepdims=True)
+
+
+def test_where_replicates_are_not_biased_the_interval_is_that_of_percentiles() -> None:
+    replicates = 0.5 + 0.1 * np.random.default_rng(0).normal(size=1000)
+    replicates += 0.5 - replicates.mean()
+    assert interval_around(0.5, replicates, 100) == interval(replicates, 100)
+
+
+def test_the_interval_of_an_entropy_is_moved_against_its_bias_and_holds_it() -> None:
+    counts = np.array([60, 30, 15, 8, 4, 2])
+    value = float(entropy_bits(shares_of(counts)[None])[0])
+    drawn = np.random.default_rng(0).multinomial(counts.sum(), shares_of(counts), size=1000)
+    replicates = entropy_bits(shares_of(drawn))
+    (low, high), (plain_low, plain_high) = interval_around(value, replicates, 119), interval(replicates, 119)
+    assert replicates.mean() < value
+    assert plain_low < low < value < plain_high < high
+    assert high <= replicates.max()
+
+
+def test_without_an_interval_that_would_hold_the_truth_there_is_none() -> None:
+    many = np.full(200, 1 / 200)  # of 200 LLMs 60 prompts show a few
+    counts = np.random.default_rng(0).multinomial(60, many)
+    value = float(entropy_bits(shares_of(counts)[None])[0])
+    replicates = entropy_bits(shares_of(np.random.default_rng(1).multinomial(60, shares_of(counts), size=1000)))
+    assert np.isnan(interval_around(value, replicates, 60)).all()
+    for nothing in (interval_around(np.nan, replicates, 60), interval_around(0.5, np.full(5, np.nan), 60)):
+        assert np.isnan(nothing).all()
+
+
+def test_rounding_leaves_the_estimate_inside() -> None:
+    for value in (0.3, 1e-300, 1e6, -0.7):
+        low, high = interval_around(value, np.full(50, value * (1 + 1e-15)), 10)
+        assert low <= value <= high
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    value=st.floats(-2, 2),
+    replicates=st.lists(st.floats(-2, 2) | st.just(float("nan")), max_size=40),
+    n_instances=st.integers(1, 50),
+)
+def test_an_interval_holds_its_estimate_or_there_is_none(
+    value: float, replicates: list[float], n_instances: int
+) -> None:
+    low, high = interval_around(value, np.array(replicates, dtype=np.float64), n_instances)
+    assert low <= value <= high or np.isnan([low, high]).all()

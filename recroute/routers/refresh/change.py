@@ -101,7 +101,7 @@ def wilson(mean: Array, n: NDArray[np.integer]) -> tuple[Array, Array]:
     z2, n = NORMAL**2, np.maximum(n, 1)
     centre = (mean + z2 / (2 * n)) / (1 + z2 / n)
     half = NORMAL * np.sqrt(mean * (1 - mean) / n + z2 / (4 * n**2)) / (1 + z2 / n)
-    return np.maximum(centre - half, 0), np.minimum(centre + half, 1)
+    return np.clip(centre - half, 0, mean), np.clip(centre + half, mean, 1)
 
 
 def _of_scores(router: Router) -> Router:
