@@ -23,6 +23,20 @@ from recroute.testing.planted import WORDS
 REAL = Path(os.environ.get("RECROUTE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
+# What a person or a CI service may have set: colour in what is captured, a proxy before servers on this machine,
+# credentials. Tests that want one set it.
+OF_THE_MACHINE = (
+    *("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "TERMINAL_WIDTH"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"),
+    *("RECROUTE_TOKEN", "HF_TOKEN", "HF_ENDPOINT"),
+)
+
+
+def pytest_configure() -> None:
+    for name in OF_THE_MACHINE:
+        os.environ.pop(name, None)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not REAL.is_dir():
         for item in items:

@@ -3,7 +3,13 @@ from threading import Thread
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from recroute.threads import SHARED_FROM, one_thread
+from recroute.threads import SHARED_FROM, _libraries, one_thread
+
+
+@pytest.fixture(autouse=True)
+def _all_libraries() -> None:
+    """Those that other tests have loaded since the first product are held as well."""
+    _libraries.cache_clear()
 
 
 def blas_threads() -> set[int]:

@@ -102,7 +102,11 @@ def test_evaluate_and_scale_write_json_and_print_tables(
     out = capsys.readouterr().out
     assert "m = 4" in out
     assert max(map(len, out.splitlines())) <= 100
-    assert {row["pool_size"] for row in json.loads((tmp_path / "f.json").read_text("utf8"))["rows"]} == {2, 4, None}
+    assert {row["pool_size"] for row in json.loads((tmp_path / "f.json").read_text("utf8"))["rows"]} == {
+        2,
+        4,
+        None,
+    }
     assert (tmp_path / "g.png").stat().st_size > 10_000
 
 

@@ -84,7 +84,8 @@ def test_bad_feedback_is_one_line_and_the_router_stays(
     assert go(router, "--records", feedback) == 2
     file_of_one = tmp_path / "one.jsonl"
     file_of_one.write_text(
-        json.dumps({"instance_id": "x", "llm_id": "unheard of", "score": 1, "prompt": "hi"}) + "\n", "utf8"
+        json.dumps({"instance_id": "x", "llm_id": "unheard of", "score": 1, "prompt": "hi"}) + "\n",
+        "utf8",
     )
     assert go(router, "--records", file_of_one) == 2
     shown = capsys.readouterr().err.splitlines()

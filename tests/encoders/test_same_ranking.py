@@ -44,7 +44,8 @@ def check(kind: str, folder: Path) -> None:
     """Fit on some of 500 prompts, rank all by the vectors of the data, and have new processes rank the raw texts."""
     parts = prepare_split(simulate(n_llms=12, n_instances=N), encoder=kind)
     (folder / "prompts.json").write_text(
-        json.dumps([p for part in parts.parts().values() for p in part.prompts or []]), "utf8"
+        json.dumps([p for part in parts.parts().values() for p in part.prompts or []]),
+        "utf8",
     )
     expected = {}
     for name in ROUTERS:

@@ -125,8 +125,8 @@ def test_a_file_beside_the_arrays(folder: Callable[[str], Path], file: str, edit
 )
 def test_an_entry_of_the_description(folder: Callable[[str], Path], key: str, value: Any, match: str) -> None:
     path = folder("svd")
-    description = json.loads((path / "router.json").read_text())
-    (path / "router.json").write_text(json.dumps({**description, key: value}))
+    description = json.loads((path / "router.json").read_text("utf8"))
+    (path / "router.json").write_text(json.dumps({**description, key: value}), "utf8")
     with pytest.raises(ValueError, match=match) as error:
         load_router(path)
     assert "\n" not in str(error.value)
@@ -141,9 +141,9 @@ def test_a_description_that_is_none(folder: Callable[[str], Path], text: str) ->
 
 def test_routers_inside_of_routers_without_end(folder: Callable[[str], Path]) -> None:
     path = folder("guarded")
-    description = json.loads((path / "router.json").read_text())
+    description = json.loads((path / "router.json").read_text("utf8"))
     description["hyperparameters"]["router"] = "guarded(router=" * 5000 + "knn" + ")" * 5000
-    (path / "router.json").write_text(json.dumps(description))
+    (path / "router.json").write_text(json.dumps(description), "utf8")
     refused(path, "routers within routers")
 
 

@@ -193,7 +193,7 @@ def test_honest_clients_lose_nothing_beside_hostile_ones(start: Callable[..., An
 
 
 def test_a_body_cut_short_is_nothing_to_others(start: Callable[..., Any], tmp_path: Path) -> None:
-    server = start("--feedback", str(tmp_path / "feedback"), "--timeout", "1")
+    server = start("--feedback", str(tmp_path / "feedback"), "--timeout", "3")
     with httpx.Client(base_url=server.url, timeout=30) as client:
         (decision_id,) = routed(client, 1)  # type: ignore[arg-type]
         body = json.dumps({"decision_id": decision_id, "score": 0.0}).encode()

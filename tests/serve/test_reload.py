@@ -3,7 +3,6 @@
 import json
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from recroute.serve.live import LiveRouter
 from recroute.testing import planted_dataset
 
 MakeClient = Callable[..., TestClient]
+Eventually = Callable[[Callable[[], object]], None]
 PROMPTS = [f"{words} number 7" for words in ("multiply the integers", "translate the sentence", "compile the program")]
 
 
@@ -39,7 +39,7 @@ def answer(client: TestClient) -> tuple[str, str]:
 
 
 def test_reload_under_load_fails_no_request_and_mixes_no_versions(
-    make_client: MakeClient, routers: list[Router], tmp_path: Path
+    make_client: MakeClient, routers: list[Router], tmp_path: Path, eventually: Eventually
 ) -> None:
     folder = tmp_path / "router"
     routers[0].save(folder)
@@ -55,12 +55,11 @@ def test_reload_under_load_fails_no_request_and_mixes_no_versions(
     with ThreadPoolExecutor(4) as pool:
         under_load = [pool.submit(load) for _ in range(4)]
         for turn in range(1, 9):
+            before = answer(client)[0]
             routers[turn % 2].save(folder)
             if turn % 3 == 0:
                 assert client.post("/reload").status_code == 200
-            else:
-                time.sleep(0.1)
-        client.post("/reload")
+            eventually(lambda before=before: seen and seen[-1][0] != before)
         stop.set()
         for one in under_load:
             one.result()  # raises what went wrong in it
@@ -73,16 +72,14 @@ def test_reload_under_load_fails_no_request_and_mixes_no_versions(
 
 
 def test_the_server_finds_a_new_router_by_itself(
-    make_client: MakeClient, routers: list[Router], tmp_path: Path
+    make_client: MakeClient, routers: list[Router], tmp_path: Path, eventually: Eventually
 ) -> None:
     folder = tmp_path / "router"
     routers[0].save(folder)
     client = make_client(router_dir=folder, poll=0.02)
     before = client.get("/healthz").json()["router_version"]
     routers[1].save(folder)
-    until = time.monotonic() + 20
-    while client.get("/healthz").json()["router_version"] == before and time.monotonic() < until:
-        time.sleep(0.02)
+    eventually(lambda: client.get("/healthz").json()["router_version"] != before)
     assert client.get("/llms").json()["llms"][0]["llm_id"] == "llm-3"
     assert client.post("/reload").json()["changed"] is False
 

@@ -183,7 +183,7 @@ def test_an_interrupt_keeps_what_was_finished(tmp_path: Path, noisy: Dataset, jo
     command += ["--out", str(tmp_path / "study"), "--router", "knn", "--router", "ridge", "--pool-sizes", "3"]
     command += ["--groups", "nested", "--folds", "3", "--trials", "4000", "--jobs", jobs]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    timer = threading.Timer(120, child.kill)
+    timer = threading.Timer(600, child.kill)
     timer.start()
     journal = tmp_path / "study" / "journal.log"
     while child.poll() is None and not (journal.exists() and journal.read_bytes().count(b'"state":1') >= 3):

@@ -89,7 +89,7 @@ def test_what_an_interrupted_call_of_this_process_left_is_taken_over(
 def test_a_living_worker_is_left_alone(tmp_path: Path, space: Space, validation: Validation) -> None:
     study = new_study(tmp_path, space)
     running = study.ask()
-    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         with open(f"/proc/{sleeper.pid}/stat", encoding="utf8") as file:
             started = file.read().rpartition(")")[2].split()[19]
@@ -103,7 +103,7 @@ def test_a_living_worker_is_left_alone(tmp_path: Path, space: Space, validation:
         assert sum(map(is_finished, study.trials)) == 2  # the third place is the other worker's
     finally:
         sleeper.kill()
-        sleeper.wait()
+        sleeper.communicate()
     work(study, Job(space, validation, 3, seed=0))
     assert sum(map(is_finished, study.trials)) == 3
 
@@ -113,7 +113,8 @@ def test_no_pipeline_is_judged_twice_while_there_are_others(
 ) -> None:
     file = tmp_path / "space.toml"
     file.write_text(
-        "[knn]\nn_neighbors = { low = 5, high = 16 }\n[every]\ncalibration = false\nviews = false\n", "utf8"
+        "[knn]\nn_neighbors = { low = 5, high = 16 }\n[every]\ncalibration = false\nviews = false\n",
+        "utf8",
     )
     few = read_space(["knn"], file)  # twelve pipelines
     study = new_study(tmp_path / "study", few)
@@ -166,8 +167,8 @@ def test_a_torn_last_line_is_cut_and_the_rest_is_kept(tmp_path: Path, space: Spa
 CHILD = """
 import sys
 import recroute as rr
-rr.tune(rr.read_dataset(sys.argv[1]), sys.argv[2], routers=["knn", "ridge", "svd"], n_trials=9, pool_sizes=[3],
-        groups=["nested"], n_folds=3, prune=False, seed=5)
+rr.tune(rr.read_dataset(sys.argv[1]), sys.argv[2], routers=["knn", "ridge", "svd"], n_trials=int(sys.argv[3]),
+        pool_sizes=[3], groups=["nested"], n_folds=3, prune=False, seed=5)
 """
 
 
@@ -177,16 +178,16 @@ def test_a_killed_search_loses_its_running_trial_only(tmp_path: Path, planted: D
     command = [sys.executable, "-c", CHILD, str(tmp_path / "data"), str(tmp_path / "study")]
     seen: dict[int, tuple[object, ...]] = {}
     for enough in (2, 5):
-        child = subprocess.Popen(command, stderr=subprocess.PIPE)
+        child = subprocess.Popen([*command, "400"], stderr=subprocess.PIPE)
         while child.poll() is None and len(_finished(tmp_path)) < enough:
             time.sleep(0.05)
         os.kill(child.pid, signal.SIGKILL)
         child.communicate()
         seen |= _finished(tmp_path)
-    assert 5 <= len(seen) < 9
-    subprocess.run(command, check=True)
+    assert 5 <= len(seen) < 400
+    subprocess.run([*command, str(len(seen) + 2)], check=True)
     ended = _finished(tmp_path)
-    assert len(ended) == 9
+    assert len(ended) == len(seen) + 2
     assert {number: ended[number] for number in seen} == seen
 
 

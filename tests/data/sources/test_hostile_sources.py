@@ -64,7 +64,7 @@ def test_a_pipe_as_a_table_is_refused(tmp_path: Path) -> None:
 )
 def test_deep_and_giant_json_is_one_line(tmp_path: Path, layout: str, content: str, match: str) -> None:
     source, file = source_of(tmp_path, layout)
-    file.write_text(content)
+    file.write_text(content, "utf8")
     refused(layout, source, match)
 
 
@@ -135,12 +135,12 @@ def test_vectors_that_could_not_be_read_again_are_not_imported(tmp_path: Path, v
 
 
 def test_costs_that_could_not_be_read_again_are_not_imported(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("instance_id,llm_id,score,cost\nq,a,1,1e308\nq,b,0,1\n")
+    (tmp_path / "t.csv").write_text("instance_id,llm_id,score,cost\nq,a,1,1e308\nq,b,0,1\n", "utf8")
     refused("table", tmp_path / "t.csv", "cost 1e")
 
 
 def test_half_characters_in_names_are_imported_as_question_marks(tmp_path: Path) -> None:
     source, file = source_of(tmp_path, "llmrouter")
     rows = [{"model_name": f"m{i}\ud800", "task_name": "t", "query": "q\ud800", "performance": i} for i in (0, 1)]
-    file.write_text("\n".join(map(json.dumps, rows)))
+    file.write_text("\n".join(map(json.dumps, rows)), "utf8")
     assert import_dataset("llmrouter", source, tmp_path / "imported").n_llms == 2
