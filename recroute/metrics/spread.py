@@ -59,14 +59,15 @@ def gini(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array
 
 
 def shares(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
-    """Share of the choices of each LLM that is chosen at all, f64 (b, distinct choices)."""
+    """Share of the choices of each LLM that is chosen at all, f64 (b, distinct choices); NaN where nothing weighs."""
     chosen, position = np.unique(outcome.choice, return_inverse=True)
     if weights is None:
         weights = np.ones((1, len(outcome)))
     member = np.zeros((len(outcome), len(chosen)))
     member[np.arange(len(outcome)), position] = 1
     counts = weights @ member  # (b, n) x (n, distinct choices)
-    found: Array = counts / counts.sum(axis=1, keepdims=True)
+    total = counts.sum(axis=1, keepdims=True)
+    found: Array = np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
     return found
 
 

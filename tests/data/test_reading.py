@@ -56,7 +56,7 @@ def test_a_column_that_stands_twice_is_named(tmp_path: Path) -> None:
     table = pa.table(ROWS)
     pq.write_table(table.append_column("score", table["score"]), tmp_path / "r.parquet")
     assert "column 'score' stands twice" in refused(tmp_path / "r.parquet")
-    (tmp_path / "r.csv").write_text("instance_id,llm_id,score,score\nq,a,1,0\n")
+    (tmp_path / "r.csv").write_text("instance_id,llm_id,score,score\nq,a,1,0\n", "utf8")
     assert "column 'score' stands twice" in refused(tmp_path / "r.csv")
 
 
@@ -109,16 +109,16 @@ def test_a_panic_of_polars_is_one_line() -> None:
 
 @pytest.mark.parametrize("text", ["[1]", "{", '{"a": ' * 100_000, '{"a": 1' + "0" * 5000 + "}"])
 def test_a_card_that_is_none_is_refused(folder: Path, text: str) -> None:
-    (folder / "card.json").write_text(text)
+    (folder / "card.json").write_text(text, "utf8")
     assert "card.json" in refused(folder)
 
 
 def test_mapped_scores_outside_the_range_are_not_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recroute.data.stored_matrix.STORED_FROM", 1)
     write_dataset(Dataset.from_records(ROWS), folder)
-    meaning = json.loads((folder / "scores.json").read_text())
+    meaning = json.loads((folder / "scores.json").read_text("utf8"))
     for values in ([0.0, 0.5, 7.0], [-1.0, 0.5, 1.0], [0.0, 0.5, 10**400], "no"):
-        (folder / "scores.json").write_text(json.dumps({**meaning, "values": values}))
+        (folder / "scores.json").write_text(json.dumps({**meaning, "values": values}), "utf8")
         assert np.nanmax(read_dataset(folder).interactions.dense()) == 1
 
 

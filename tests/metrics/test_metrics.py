@@ -18,6 +18,7 @@ from recroute.metrics import (
     oracle,
     random,
     regret,
+    spread,
 )
 
 GRADES = st.sampled_from([0.0, 0.25, 0.5, 1.0])
@@ -82,3 +83,10 @@ def test_every_metric_has_a_formula_and_an_example(name: str) -> None:
     doc = METRICS[name].__doc__ or ""
     assert "Range" in doc
     assert ">>>" in doc
+
+
+def test_a_resample_in_which_nothing_weighs_has_no_spread() -> None:
+    found = Outcome.of([[1, 0], [0, 1]], choice=[0, 1])
+    weights = np.array([[0.0, 0.0], [1.0, 1.0]])
+    np.testing.assert_array_equal(spread.choice_entropy(found, weights), [np.nan, 1.0])
+    np.testing.assert_array_equal(spread.gini(found, weights), [np.nan, 0.0])
