@@ -22,7 +22,7 @@ from recroute.routers.factorisation import factorise
 from recroute.routers.unseen.calibrate import NORMAL, interval_scales
 from recroute.routers.unseen.metadata import Metadata
 from recroute.routers.unseen.posterior import Array, Floats, Posterior, expected_scores, locate, resemblances
-from recroute.routers.unseen.shrink import shrink_loadings
+from recroute.routers.unseen.shrink import MIN_NOISE, shrink_loadings
 
 MAX_FACTORS = 24
 MIN_LLMS = 4
@@ -66,7 +66,7 @@ class LLMPrior:
     llm_ids: NDArray[np.str_] = array("n_known", kind="text", distinct=True)
     loadings: Array = array("n_prompts", "n_factors+1")
     vectors: Array = array("n_known", "n_factors+1")
-    noise: Array = array("n_prompts", low=1e-9)
+    noise: Array = array("n_prompts", low=MIN_NOISE / 2)
     spread: float = array(low=1e-9)
     answers: Array = array("n_answers", low=0)
     scale: Array = array("n_answers", "2", low=0)
