@@ -48,9 +48,9 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     Memory grows with the size of the file, whatever its headers announce. Raises NpzError if it is damaged, or no
     regular file.
     """
-    if not path.is_file():
-        raise NpzError("it is no regular file")
     try:
+        if not path.is_file():
+            raise NpzError("it is no regular file")
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             _refuse_bomb(members, path.stat().st_size)
@@ -68,9 +68,9 @@ def map_npy(path: Path) -> tuple[NDArray[Any], mmap.mmap]:
     The mapping keeps what it is where the file is replaced meanwhile. Raises NpzError if the file is damaged, no
     regular file, or longer or shorter than its header announces.
     """
-    if not path.is_file():
-        raise NpzError("it is no regular file")
     try:
+        if not path.is_file():
+            raise NpzError("it is no regular file")
         with path.open("rb") as file:
             dtype, shape, order = _read_header(file)
             _refuse_size(dtype, shape, path.stat().st_size - file.tell())

@@ -154,7 +154,9 @@ def _means(values: NDArray[np.floating], weights: NDArray[np.floating] | None = 
     if weights is None:
         weights = np.ones((1, len(values)))
     if known.all():
-        return np.asarray(weights @ values / weights.sum(axis=1, keepdims=True), dtype=np.float64)
+        total = weights.sum(axis=1, keepdims=True, dtype=np.float64)
+        shape = (len(weights), values.shape[1])
+        return np.divide(weights @ values, total, out=np.full(shape, np.nan), where=total > 0)
     found: Array = np.stack([weighted_mean(column, weights) for column in values.T], axis=1)
     return found
 

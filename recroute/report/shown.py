@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import warnings
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,6 +14,12 @@ DPI = 100
 
 class ShownFigure(Figure):
     """A figure that a notebook shows where a cell ends with it."""
+
+    def savefig(self, *args: Any, **options: Any) -> None:
+        """As Matplotlib's, but silent about characters of names that the font lacks: a box stands for them."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r"Glyph \d+", category=UserWarning)
+            super().savefig(*args, **options)
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()

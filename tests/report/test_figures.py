@@ -1,5 +1,6 @@
 """Plots return axes that a notebook shows, and that nobody has to close."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 import recroute as rr
 from recroute.report import plot_growth, plot_history, plot_shares
 from recroute.report.figures import new_axes, new_row
+from recroute.testing import planted_dataset
 
 PNG = b"\x89PNG"
 
@@ -71,3 +73,10 @@ def test_a_cell_that_ends_with_a_plot_shows_it_once() -> None:
     assert isinstance(notebook, nbformat.NotebookNode)
     for cell in notebook.cells[1:]:
         assert ["image/png" in output.get("data", {}) for output in cell.outputs] == [True], cell.source
+
+
+def test_names_that_a_font_or_a_terminal_cannot_show_are_drawn() -> None:
+    data = dataclasses.replace(planted_dataset(), name="\ud800\x1b[31m 模型 \x00")
+    assert data.name == "\\ud800\\x1b[31m 模型 \\x00"
+    found = rr.scale(data, ["best_single"], pool_sizes=[2], groups=["nested"], n_resamples=10)
+    assert found.plot()._repr_png_().startswith(PNG)

@@ -208,3 +208,13 @@ def test_a_router_with_numbers_that_are_none_is_not_saved_over_a_sound_one(
     with pytest.raises(RouterError, match=r"cannot be saved: array bias_\[0\] is nan"):
         router.save(path)
     assert (path / "arrays.npz").read_bytes() == before
+
+
+def test_names_of_files_that_no_system_takes(folder: Callable[[str], Path]) -> None:
+    path = folder("grown")
+    text = (path / "router.json").read_text("utf8")
+    stored = next(file.name for file in path.iterdir() if file.suffix == ".npy")
+    (path / "router.json").write_text(text.replace(stored, "9" * 400), "utf8")
+    with pytest.raises(RouterError) as error:
+        load_router(path)
+    assert "\n" not in str(error.value)
