@@ -155,8 +155,9 @@ def _means(values: NDArray[np.floating], weights: NDArray[np.floating] | None = 
         weights = np.ones((1, len(values)))
     if known.all():
         total = weights.sum(axis=1, keepdims=True, dtype=np.float64)
-        shape = (len(weights), values.shape[1])
-        return np.divide(weights @ values, total, out=np.full(shape, np.nan), where=total > 0)
+        sums = weights @ values  # (b, n) x (n, p)
+        means: Array = np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0)
+        return means
     found: Array = np.stack([weighted_mean(column, weights) for column in values.T], axis=1)
     return found
 
