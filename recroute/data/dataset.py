@@ -20,7 +20,7 @@ from recroute.data.preferences import Preferences, pair_table
 from recroute.data.records import Records
 from recroute.data.schema import INSTANCES, LLMS, check_columns
 from recroute.data.vectors import as_vectors
-from recroute.errors import DataError, UnknownNameError, visible
+from recroute.errors import DataError, UnknownNameError, one_line
 
 SCHEMAS = {"instance_id": INSTANCES, "llm_id": LLMS}
 
@@ -66,7 +66,7 @@ class Dataset:
     preferences: Preferences | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", visible(self.name))  # it is for messages and titles
+        object.__setattr__(self, "name", one_line(self.name))  # it is for messages and titles
         n, m = self.interactions.n_instances, self.interactions.n_llms
         if (self.instances.height, self.llms.height) != (n, m):
             raise DataError(

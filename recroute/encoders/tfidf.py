@@ -74,9 +74,11 @@ class TfidfEncoder:
                 f"the {len(prompts)} training prompts share no words; give texts, or embeddings.npz"
             ) from None
         n_dims = min(n_dims, min(weights.shape) - 1) or 1
-        svd = TruncatedSVD(n_dims, random_state=seed).fit(weights)
+        components = np.ones((1, 1))  # of one term there is nothing to leave out
+        if weights.shape[1] > 1:
+            components = TruncatedSVD(n_dims, random_state=seed).fit(weights).components_
         vocabulary = np.asarray(vectorizer.get_feature_names_out(), dtype=np.str_)
-        return cls(vocabulary, vectorizer.idf_.astype(np.float32), svd.components_.astype(np.float32))
+        return cls(vocabulary, vectorizer.idf_.astype(np.float32), components.astype(np.float32))
 
     @property
     def width(self) -> int:

@@ -58,8 +58,12 @@ def cost_curves(found: Frontier) -> list[CostCurve]:
 
 
 def single_llms(found: Frontier) -> pl.DataFrame:
-    """Points of the single LLMs by rising cost of 1,000 prompts; `on_hull` is about their common hull on test."""
-    rows = found.points.filter(pl.col("group") == SINGLE).sort("mean_cost")
+    """Points of the single LLMs by rising cost of 1,000 prompts, without those nobody judged on test.
+
+    `on_hull` is about their common hull on test.
+    """
+    judged = pl.col("mean_cost").is_finite() & pl.col("mean_score").is_finite()
+    rows = found.points.filter(pl.col("group") == SINGLE, judged).sort("mean_cost")
     cost, score = rows["mean_cost"].to_numpy(), rows["mean_score"].to_numpy()
     _, height = hull(cost[None], score[None])
     money = [pl.col(name) * PROMPTS for name in ("mean_cost", "cost_low", "cost_high")]

@@ -16,9 +16,10 @@ class ShownFigure(Figure):
     """A figure that a notebook shows where a cell ends with it."""
 
     def savefig(self, *args: Any, **options: Any) -> None:
-        """As Matplotlib's, but silent about characters of names that the font lacks: a box stands for them."""
+        """As Matplotlib's, but silent about names: what a font lacks is a box, and what is too long is cut."""
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r"Glyph \d+", category=UserWarning)
+            for message in (r"Glyph \d+", "constrained_layout not applied"):
+                warnings.filterwarnings("ignore", message=message, category=UserWarning)
             super().savefig(*args, **options)
 
     def _repr_png_(self) -> bytes:

@@ -39,3 +39,9 @@ def test_a_prompt_without_a_known_term_is_the_zero_vector(encoder: TfidfEncoder)
 
 def test_no_prompts_give_no_vectors(encoder: TfidfEncoder) -> None:
     assert encoder.encode([]).shape == (0, 8)
+
+
+def test_a_vocabulary_of_one_term_is_one_dimension() -> None:
+    encoder = TfidfEncoder.fit(["again", "again again"], n_dims=8)
+    assert encoder.width == 1
+    assert encoder.encode(["again"]).shape == (1, 1)

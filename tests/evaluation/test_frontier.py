@@ -1,5 +1,6 @@
 """Cost-quality curves: hand arithmetic on made-up choices, and what they say where the truth is known."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -146,3 +147,15 @@ def test_free_llms_are_drawn_on_a_linear_axis() -> None:
     found = frontier(Dataset("free", free, data.instances, data.llms), ["best_single"], n_resamples=20)
     assert plot_frontier(found).get_xscale() == "linear"
     assert "log scale" not in frontier_text(found).plain
+
+
+def test_an_llm_that_nobody_judged_on_test_is_no_point(found: Frontier) -> None:
+    unknown = found.points.filter(pl.col("router") == "middling").with_columns(
+        pl.lit("absent").alias("router"),
+        pl.lit(float("nan")).alias("mean_cost"),
+        pl.lit(float("nan")).alias("mean_score"),
+    )
+    assert unknown.height
+    more = dataclasses.replace(found, points=pl.concat([found.points, unknown]))
+    assert frontier_text(more).plain == frontier_text(found).plain
+    assert plot_frontier(more)._repr_png_() == plot_frontier(found)._repr_png_()

@@ -249,7 +249,7 @@ CARDS = [
 
 def change_embeddings(draw: st.DrawFn, folder: Path) -> None:
     """Another file in place of embeddings.npz."""
-    instances = pl.read_parquet(folder / "records.parquet")["instance_id"].unique().sort().to_list()
+    instances = pl.read_parquet(_file(draw, folder, ("records.parquet",)))["instance_id"].unique().sort().to_list()
     known = embeddings([str(value) for value in instances] or ["q0"])
     (folder / "embeddings.npz").write_bytes(known[draw(st.sampled_from(list(known)))])
 
