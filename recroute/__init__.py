@@ -50,13 +50,13 @@ if TYPE_CHECKING:
         write_run,
     )
     from recroute.offpolicy import Logs, OffPolicy, off_policy, read_logs, simulate_logs
+    from recroute.pool_choice import PoolChoice, choose_pool
     from recroute.pools import make_pools
     from recroute.report import plot_growth, write_html
     from recroute.routers import Ranking, Router, load_router, make_router, register_router, router_names
     from recroute.routers.llm_map import LLMMap, llm_map
     from recroute.routers.spark import fit_als_on_spark
     from recroute.splits import Split, split_dataset
-    from recroute.subpool import PoolChoice, choose_pool
     from recroute.tuning import Tuned, tune
 
 _HOMES = {
@@ -98,7 +98,7 @@ _HOMES = {
     "recroute.routers.llm_map": ("LLMMap", "llm_map"),
     "recroute.routers.spark": ("fit_als_on_spark",),
     "recroute.splits": ("Split", "split_dataset"),
-    "recroute.subpool": ("PoolChoice", "choose_pool"),
+    "recroute.pool_choice": ("PoolChoice", "choose_pool"),
     "recroute.tuning": ("Tuned", "tune"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

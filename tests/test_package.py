@@ -28,15 +28,16 @@ HEAVY = (
 )
 # A module may import from levels below its own, and from its own folder.
 LEVELS = (
-    ("errors", "_version", "arrays", "memo", "npz", "threads", "temporary"),
-    ("registry", "files", "arguments"),
+    ("errors", "_version"),
+    ("util",),
     ("data",),
     ("splits", "encoders", "retrieval", "metrics"),
     ("bridges",),
     ("routers",),
     ("pools", "testing", "litellm"),
+    ("experiment",),
     ("evaluation",),
-    ("coldstart", "subpool", "offpolicy"),
+    ("coldstart", "pool_choice", "offpolicy"),
     ("tuning", "report", "serve"),
     ("cli",),
     ("__main__",),

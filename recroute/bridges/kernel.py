@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arrays import array
 from recroute.bridges.spectrum import PENALTIES, Array, Spectrum
-from recroute.memo import Memo
+from recroute.util.arrays import array
+from recroute.util.memo import Memo
 
 WIDTHS = (0.5, 1.0, 2.0)  # in units of the typical distance; far above it the kernel is a linear one
 EXACT_LIMIT = 2000  # up to here every training prompt is a landmark

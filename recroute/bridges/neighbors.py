@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arrays import array
 from recroute.bridges.spectrum import Array
 from recroute.retrieval import Neighbors
+from recroute.util.arrays import array
 
 COUNTS = np.array([5, 10, 20, 50, 100, 200])
 # Weight of the mean of all prompts, in neighbours of similarity 1; the last one is that mean alone.

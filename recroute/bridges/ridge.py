@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arrays import array
 from recroute.bridges.spectrum import PENALTIES, ROWS_AT_ONCE, Array, Spectrum
-from recroute.memo import Memo
+from recroute.util.arrays import array
+from recroute.util.memo import Memo
 
 AT_ONCE = 1 << 26  # numbers in the vectors that are decomposed in one piece
 

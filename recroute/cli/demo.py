@@ -15,10 +15,10 @@ from recroute.cli.screen import progress_bar
 from recroute.data import Dataset, write_dataset
 from recroute.data.sources import simulate
 from recroute.evaluation import prepare_split, router_card, scale
-from recroute.files import write_text
 from recroute.report import growth_plot, growth_table, save_growth_png
 from recroute.routers import make_router
 from recroute.routers.ranking import shown
+from recroute.util.files import write_text
 
 POOL_SIZES = (3, 5, 10, 30, 100, 200)
 ROUTERS = ("auto", "svd", "als")

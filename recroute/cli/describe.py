@@ -11,7 +11,7 @@ from recroute.cli.options import DatasetPath, JsonPath, Quiet
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
 from recroute.data import Dataset, llm_means, read_dataset
-from recroute.files import write_json
+from recroute.util.files import write_json
 
 
 def describe(dataset: DatasetPath, json_path: JsonPath = None, quiet: Quiet = False) -> None:

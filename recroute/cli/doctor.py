@@ -16,7 +16,7 @@ from recroute.cli.places import check_places
 from recroute.cli.screen import console, progress_bar
 from recroute.data import write_dataset
 from recroute.data.doctor import Diagnosis, diagnose_path
-from recroute.files import write_json
+from recroute.util.files import write_json
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 

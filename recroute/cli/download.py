@@ -15,7 +15,7 @@ from recroute.cli.screen import console, progress_bar
 from recroute.data.download import DATASETS
 from recroute.data.download import download as fetch
 from recroute.errors import RecrouteError
-from recroute.files import write_json
+from recroute.util.files import write_json
 
 
 def download(

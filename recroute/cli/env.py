@@ -15,8 +15,8 @@ from recroute.cli.installed import Package, requirements
 from recroute.cli.options import JsonPath, Quiet
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
-from recroute.files import write_json
 from recroute.routers import router_class, router_names
+from recroute.util.files import write_json
 
 ADDS = {  # what an extra is for
     "lightfm": "the router lightfm (part of the default install from Python 3.12 on)",

@@ -22,10 +22,10 @@ from recroute.cli.places import check_places
 from recroute.cli.screen import console
 from recroute.data import read_dataset
 from recroute.evaluation import prepare_split, router_card
-from recroute.files import write_json
 from recroute.routers import make_router
 from recroute.routers.budgeted import Budgeted
 from recroute.routers.card import CARD
+from recroute.util.files import write_json
 
 
 def fit(

@@ -11,7 +11,7 @@ from recroute.cli.options import JsonPath, Quiet, settings
 from recroute.cli.places import check_places
 from recroute.cli.screen import console, progress_bar
 from recroute.data.sources import import_dataset, layout_names
-from recroute.files import write_json
+from recroute.util.files import write_json
 
 
 def import_data(

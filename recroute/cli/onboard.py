@@ -20,10 +20,10 @@ from recroute.coldstart.onboard import Expectation, Withdrawal, choices, expect,
 from recroute.coldstart.results import read_results
 from recroute.data import Dataset
 from recroute.errors import RecrouteError, RouterError
-from recroute.files import write_json, write_text
 from recroute.routers import Router, load_router
 from recroute.routers.card import changed_card
 from recroute.routers.ranking import shown
+from recroute.util.files import write_json, write_text
 
 KNOWN = "What is known of the LLM"  # a panel of the help
 Keep = Callable[[Mapping[str, Any]], None]  # writes what --json asks for

@@ -14,10 +14,10 @@ from recroute.cli.options import OUTPUT
 from recroute.cli.places import check_places
 from recroute.cli.screen import Screen, console
 from recroute.evaluation import Evaluation, LearningCurve, write_run
-from recroute.evaluation.provenance import file_digests
 from recroute.evaluation.run_folder import RESULT
-from recroute.files import is_stream, write_text
+from recroute.experiment.provenance import file_digests
 from recroute.report import save_learning_png, save_png, write_html, write_learning_html
+from recroute.util.files import is_stream, write_text
 
 Result = TypeVar("Result", Evaluation, LearningCurve)
 RunPath = Annotated[

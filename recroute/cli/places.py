@@ -6,9 +6,9 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from recroute.data.atomic import check_folder, check_new_folder
 from recroute.errors import RecrouteError
-from recroute.files import check_file, is_stdout, resolved
+from recroute.util.atomic import check_folder, check_new_folder
+from recroute.util.files import check_file, is_stdout, resolved
 
 OWN_SUFFIXES = (".parquet", ".npz", ".npy", ".jsonl", ".md")  # in a folder of recroute's that is read
 OWN_NAMES = ("card.json", "scores.json", "router.json", "config.json", "environment.json")

@@ -24,8 +24,8 @@ from recroute.cli.options import (
 from recroute.cli.outputs import CsvPath, HtmlPath, Outputs, PngPath, file_digests
 from recroute.cli.screen import progress_bar
 from recroute.data import read_dataset, write_dataset
+from recroute.pool_choice import choose_pool
 from recroute.report import pool_plot, pool_tables, save_pool_png, write_pool_html
-from recroute.subpool import choose_pool
 
 
 def pool(

@@ -13,11 +13,11 @@ from recroute.cli.options import JsonPath, Quiet
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
 from recroute.data.feedback import read_feedback
-from recroute.files import write_json
 from recroute.routers import load_router
 from recroute.routers.card import changed_card
 from recroute.routers.ranking import shown
 from recroute.routers.refresh.change import Change, refresh_with_change
+from recroute.util.files import write_json
 
 SHOWN = 20
 

@@ -16,10 +16,10 @@ from recroute.cli.options import JsonPath, Quiet
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
 from recroute.errors import DataError
-from recroute.files import write_json
 from recroute.routers import load_router
 from recroute.routers.budgeted import Budgeted
 from recroute.routers.ranking import shown
+from recroute.util.files import write_json
 
 
 def route(

@@ -9,8 +9,8 @@ from rich.table import Table
 from recroute.cli.options import JsonPath, Quiet
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
-from recroute.files import write_json
 from recroute.routers import router_class, router_names
+from recroute.util.files import write_json
 
 
 def routers(json_path: JsonPath = None, quiet: Quiet = False) -> None:

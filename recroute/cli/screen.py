@@ -24,7 +24,7 @@ from rich.progress import (
 from rich.segment import Segment
 
 from recroute.errors import visible
-from recroute.files import is_stdout
+from recroute.util.files import is_stdout
 
 REPLACED = "recroute.replaced"  # name of the error handler of streams
 SIGNS = {"…": "...", "·": ".", "–": "-", "—": "-", "•": "*", "×": "x", "±": "+-", "≤": "<=", "≥": ">=", "→": "->"}

@@ -14,7 +14,7 @@ from recroute.cli.options import JsonPath, Quiet
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
 from recroute.errors import RecrouteError
-from recroute.files import write_json
+from recroute.util.files import write_json
 
 if TYPE_CHECKING:
     from recroute.serve.service import Service

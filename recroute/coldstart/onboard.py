@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.arguments import checked
 from recroute.coldstart.anchors import select_anchors
 from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import DataError, RouterError
@@ -19,6 +18,7 @@ from recroute.routers.unseen.grow import check_takes_unseen, refuse_known
 from recroute.routers.unseen.new_llms import read_scores
 from recroute.routers.unseen.posterior import Array, Floats, Posterior
 from recroute.routers.unseen.prior import LLMPrior
+from recroute.util.arguments import checked
 
 NEXT = 16  # prompts that would be run next
 N_ALIKE = 5

@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from recroute.evaluation.compare import bracket
-from recroute.evaluation.result_json import Result
+from recroute.experiment.compare import bracket
+from recroute.experiment.result import Result
 
 COLUMNS: dict[str, Any] = {
     "router": pl.String,

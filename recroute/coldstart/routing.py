@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recroute.coldstart.rounds import Round
 from recroute.data import InteractionMatrix
-from recroute.evaluation.prepare import with_vectors
+from recroute.experiment.prepare import with_vectors
 from recroute.routers import Router
 from recroute.routers.unseen.grow import lacking
 from recroute.routers.unseen.posterior import Array

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.coldstart.result import COLUMNS
-from recroute.evaluation.bootstrap import Bootstrap, interval_around
+from recroute.experiment.bootstrap import Bootstrap, interval_around
 from recroute.routers.unseen.posterior import Array
 
 ROUTER = "fold-in"

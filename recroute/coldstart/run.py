@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arguments import as_texts, as_whole_number, as_whole_numbers, checked
 from recroute.coldstart.holdout import described
 from recroute.coldstart.measure import per_llm
 from recroute.coldstart.result import ColdStart
@@ -19,9 +18,10 @@ from recroute.data import Dataset
 from recroute.encoders import encode_dataset
 from recroute.errors import DataError, RouterError
 from recroute.evaluation.loop import usable
-from recroute.evaluation.provenance import dataset_facts, environment, split_digest
+from recroute.experiment.provenance import dataset_facts, environment, split_digest
 from recroute.routers import Router, as_routers
 from recroute.routers.unseen.families import family_groups
+from recroute.util.arguments import as_texts, as_whole_number, as_whole_numbers, checked
 
 ANCHORS = (0, 1, 2, 4, 8, 16, 32, 64, 128)
 # In every table, also when they win.

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from recroute.data.atomic import new_folder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import is_dense
 from recroute.data.preferences import Preferences
@@ -22,7 +21,8 @@ from recroute.data.schema import INSTANCES, LARGEST, LLMS, RECORDS, check_column
 from recroute.data.stored_matrix import store_matrix, twice_message
 from recroute.data.vectors import as_vectors
 from recroute.errors import DataError
-from recroute.files import write_json, write_parquet
+from recroute.util.atomic import new_folder
+from recroute.util.files import write_json, write_parquet
 
 ROWS_PER_GROUP = 1 << 20
 Progress = Callable[[int, int], None]

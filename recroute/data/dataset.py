@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.arguments import as_index, checked
 from recroute.data.encoding import Encoder, check_encoder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import Index, InteractionMatrix
@@ -21,6 +20,7 @@ from recroute.data.records import Records
 from recroute.data.schema import INSTANCES, LLMS, check_columns
 from recroute.data.vectors import as_vectors
 from recroute.errors import DataError, UnknownNameError, one_line
+from recroute.util.arguments import as_index, checked
 
 SCHEMAS = {"instance_id": INSTANCES, "llm_id": LLMS}
 

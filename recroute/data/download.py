@@ -11,7 +11,7 @@ from pathlib import Path
 
 from recroute.data.hub import Hub, RemoteFile, part_of
 from recroute.errors import DataError, UnknownNameError
-from recroute.files import make_folder
+from recroute.util.files import make_folder
 
 ENDPOINT = "https://huggingface.co"
 ASK_FROM = 10**9  # bytes

@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.arguments import checked
 from recroute.data.files import regular_file
 from recroute.data.folder import read_records
 from recroute.data.preferences import PAIR_COLUMNS, pair_table
@@ -20,6 +19,7 @@ from recroute.data.reading import read_json_lines
 from recroute.data.records import Records
 from recroute.data.schema import ID_COLUMNS, as_table, text_column
 from recroute.errors import DataError
+from recroute.util.arguments import checked
 
 RECORDS, PREFERENCES = "records.jsonl", "preferences.jsonl"
 TEXTS = ("prompt", "task", "encoder", "decision_id")  # what a row may have besides, and may lack

@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.arguments import checked
 from recroute.data.cells import row_blocks
 from recroute.data.content import Block, Content, write_content
 from recroute.data.costs import cost_column
@@ -25,9 +24,10 @@ from recroute.data.reading import SUFFIXES, is_there, read_table, reading
 from recroute.data.records import Records
 from recroute.data.schema import INSTANCES, LLMS, POOLS, PREFERENCES, Schema, check_columns
 from recroute.data.stored_matrix import stored_matrix
-from recroute.data.swap import read_folder
 from recroute.errors import DataError
-from recroute.npz import read_npz
+from recroute.util.arguments import checked
+from recroute.util.npz import read_npz
+from recroute.util.swap import read_folder
 
 
 @checked

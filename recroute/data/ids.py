@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arguments import as_index
 from recroute.errors import DataError, UnknownNameError
+from recroute.util.arguments import as_index
 
 
 @dataclass(frozen=True, repr=False)

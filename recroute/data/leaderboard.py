@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arguments import as_whole_number, checked
 from recroute.data.preferences import Preferences
+from recroute.util.arguments import as_whole_number, checked
 
 Array = NDArray[np.float64]
 PRIOR = 0.1  # precision of the prior on a coefficient: only an LLM that always wins or loses feels it

@@ -11,7 +11,6 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from recroute.arrays import ArrayRule
 from recroute.data.cells import (
     MAX_VALUES,
     TWICE,
@@ -26,6 +25,7 @@ from recroute.data.code_book import CodeBook
 from recroute.data.matrix_state import CODED, SPARSE, refuse_codes, refuse_csr
 from recroute.data.schema import LARGEST, RECORDS
 from recroute.errors import DataError
+from recroute.util.arrays import ArrayRule
 
 __all__ = ["DENSE_FROM", "Index", "InteractionMatrix"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from recroute.arrays import ArrayRule, Arrays
 from recroute.data.cells import MAX_VALUES
 from recroute.errors import DataError
+from recroute.util.arrays import ArrayRule, Arrays
 
 CODED = {
     "codes": ArrayRule(shape=("n_rows", "n_columns?"), kind="code"),

@@ -6,12 +6,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recroute.arguments import checked
 from recroute.data.cells import DenseCells
 from recroute.data.dataset import Dataset
 from recroute.data.leaderboard import leaderboard
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.passes import pass_over
+from recroute.util.arguments import checked
 
 PRIOR_RECORDS = 10.0  # about the noise variance of a 0/1 score over the variance of LLMs' skill within a task
 

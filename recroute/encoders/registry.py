@@ -8,7 +8,7 @@ from recroute.data import Encoder, Precomputed
 from recroute.encoders.joint import JointEncoder
 from recroute.encoders.sentence import SentenceEncoder
 from recroute.errors import RouterError
-from recroute.registry import Registry
+from recroute.util.registry import Registry
 
 REGISTRY = Registry(
     "encoder",

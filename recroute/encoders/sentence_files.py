@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from recroute.data.digest import sha256
 from recroute.errors import DataError, RouterError
+from recroute.util.digest import sha256
 
 MODULES = "modules.json"
 # What a model is read from: settings, tokenizer and weights. Everything else in its folder is left alone.

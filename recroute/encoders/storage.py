@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arrays import ArrayError, ArrayRule, check_arrays, inside
 from recroute.data import Encoder, Precomputed
 from recroute.data.encoding import Named
 from recroute.data.files import is_text
@@ -17,6 +16,7 @@ from recroute.encoders.joint import JointEncoder, encoder_width
 from recroute.encoders.registry import REGISTRY, check_savable, kind_of
 from recroute.encoders.sentence import SentenceEncoder
 from recroute.errors import RouterError
+from recroute.util.arrays import ArrayError, ArrayRule, check_arrays, inside
 
 Arrays = dict[str, NDArray[Any]]
 FOLDER = "encoder"  # of a sentence encoder's files, in the router's

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arrays import ArrayRule
+from recroute.util.arrays import ArrayRule
 
 # Shares of the characters, and whether a pattern occurs.
 CHARACTERS = {"digits": r"\d", "capitals": r"[A-Z]", "signs": r"[^\w\s]", "spaces": r"\s", "non_ascii": r"[^\x00-\x7f]"}

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arrays import ArrayRule
 from recroute.errors import DataError
+from recroute.util.arrays import ArrayRule
 
 # Words and pairs of words; numbers and single signs stay, because they tell arithmetic and code from prose.
 SETTINGS: dict[str, Any] = {

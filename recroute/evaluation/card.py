@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 import numpy as np
 
 from recroute._version import __version__
-from recroute.arguments import as_texts, checked
 from recroute.data import Precomputed
 from recroute.evaluation.card_quality import measured
-from recroute.evaluation.provenance import split_facts
+from recroute.experiment.provenance import split_facts
 from recroute.routers import Router
 from recroute.routers.costs import cost_unit
 from recroute.routers.unseen.grow import lacking
 from recroute.splits import Split
+from recroute.util.arguments import as_texts, checked
 
 SHOWN = 12  # LLMs or tasks that are named
 

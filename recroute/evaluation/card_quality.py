@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from recroute.evaluation.compare import bracket
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.fitted import evaluate_fitted
+from recroute.experiment.compare import bracket
 from recroute.routers import Router
 from recroute.routers.budgeted import Budgeted
 from recroute.routers.costs import cost_unit

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import polars as pl
 
-from recroute.evaluation.compare import COMPARISON_COLUMNS, is_bound, sentence
-from recroute.evaluation.result_json import Result
+from recroute.experiment.compare import COMPARISON_COLUMNS, is_bound, sentence
+from recroute.experiment.result import Result
 
 COLUMNS = {
     "router": pl.String,
@@ -54,7 +54,7 @@ class Evaluation(Result):
         `dataset` (name, shape, split), `seed`, `seeds`, `notes` (lines a reader should know), `complete` (False if the
         run was interrupted) and `headroom` (the doctor's numbers, or None).
     comparisons : polars.DataFrame
-        Paired differences to a baseline, pooled over seeds, see `recroute.evaluation.compare.comparisons`.
+        Paired differences to a baseline, pooled over seeds, see `recroute.experiment.compare.comparisons`.
     choices : polars.DataFrame, optional
         What every router took for every test instance, see `recroute.evaluation.choices.choice_table`.
     """

@@ -7,18 +7,18 @@ from itertools import chain
 
 import numpy as np
 
-from recroute.arguments import checked
 from recroute.errors import RouterError
-from recroute.evaluation.bootstrap import N_RESAMPLES
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.loop import TEST_USE, WHOLE, usable
 from recroute.evaluation.outcomes import fitted_outcomes
-from recroute.evaluation.provenance import environment, split_digest, split_facts
 from recroute.evaluation.reference import reference_scores
 from recroute.evaluation.run import BASELINES
 from recroute.evaluation.summarise import Cell, summarise
+from recroute.experiment.bootstrap import N_RESAMPLES
+from recroute.experiment.provenance import environment, split_digest, split_facts
 from recroute.routers import Router
 from recroute.splits import Split
+from recroute.util.arguments import checked
 
 BASELINE = "best_single"
 

@@ -8,23 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from recroute.arguments import as_seeds, checked
 from recroute.data import Dataset, llm_means
 from recroute.data.means import standardised_scores
 from recroute.encoders import encode_dataset
 from recroute.errors import DataError
-from recroute.evaluation.bootstrap import N_RESAMPLES
 from recroute.evaluation.frontier_result import Frontier
 from recroute.evaluation.frontier_rows import Traced, summarise_curves
 from recroute.evaluation.loop import TEST_USE, usable
-from recroute.evaluation.prepare import prepare_split
-from recroute.evaluation.protocol import Progress
-from recroute.evaluation.provenance import dataset_facts, environment, split_digest
 from recroute.evaluation.spending import PoolCosts, pool_costs, spend
+from recroute.experiment.bootstrap import N_RESAMPLES
+from recroute.experiment.prepare import prepare_split
+from recroute.experiment.protocol import Progress
+from recroute.experiment.provenance import dataset_facts, environment, split_digest
 from recroute.metrics import Spending
 from recroute.routers import Router, as_routers, make_router
 from recroute.routers.costs import cost_unit, no_costs
 from recroute.splits import Split
+from recroute.util.arguments import as_seeds, checked
 
 WEIGHTS = np.logspace(-2.5, 2, 37)  # eight in each decade, see COST_WEIGHTS
 ZERO = "zero"

@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from recroute.evaluation.compare import LEVEL, bracket
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.frontier_rows import POINT_COLUMNS, SINGLE
+from recroute.experiment.compare import LEVEL, bracket
 
 PROMPTS = 1000  # money is shown for so many
 

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.evaluation.bootstrap import Bootstrap, interval_around
-from recroute.evaluation.compare import COMPARISON_COLUMNS, comparisons, is_bound
 from recroute.evaluation.evaluation import COLUMNS
+from recroute.experiment.bootstrap import Bootstrap, interval_around
+from recroute.experiment.compare import COMPARISON_COLUMNS, comparisons, is_bound
 from recroute.metrics import Spending, weighted_mean
 from recroute.metrics.cost import least_cost, mean_height
 from recroute.metrics.spending import hull

@@ -10,16 +10,16 @@ from typing import Any
 
 import polars as pl
 
-from recroute.arguments import as_list, checked
 from recroute.data import Dataset
 from recroute.encoders import encode_dataset
 from recroute.errors import DataError
-from recroute.evaluation.compare import LEVEL, holm, is_bound
 from recroute.evaluation.evaluation import Evaluation
-from recroute.evaluation.protocol import Progress
-from recroute.evaluation.result_json import Result
 from recroute.evaluation.run import scale
+from recroute.experiment.compare import LEVEL, holm, is_bound
+from recroute.experiment.protocol import Progress
+from recroute.experiment.result import Result
 from recroute.routers import Router, as_routers
+from recroute.util.arguments import as_list, checked
 
 SIZE_COLUMNS = {"train_fraction": pl.Float64, "n_train": pl.Int64}
 ENOUGH_COLUMNS = {

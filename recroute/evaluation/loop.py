@@ -12,14 +12,14 @@ from recroute.data import Dataset
 from recroute.encoders import encode_dataset
 from recroute.errors import RouterError
 from recroute.evaluation.choices import choice_table
-from recroute.evaluation.controls import headroom, shuffled
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.outcomes import pool_outcomes
-from recroute.evaluation.prepare import with_vectors
-from recroute.evaluation.protocol import Protocol
-from recroute.evaluation.provenance import dataset_facts, environment, split_digest
 from recroute.evaluation.reference import reference_scores
 from recroute.evaluation.summarise import Cell, summarise
+from recroute.experiment.controls import headroom, shuffled
+from recroute.experiment.prepare import with_vectors
+from recroute.experiment.protocol import Protocol
+from recroute.experiment.provenance import dataset_facts, environment, split_digest
 from recroute.metrics import Outcome
 from recroute.pools import Pool
 from recroute.routers import Router, as_router, make_router

@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from recroute.arguments import as_texts, as_whole_numbers, checked
 from recroute.data import Dataset
 from recroute.errors import DataError, UnknownNameError
-from recroute.evaluation.bootstrap import N_RESAMPLES
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.loop import WHOLE, PoolsOf, run, usable
-from recroute.evaluation.protocol import Progress, Protocol
 from recroute.evaluation.published import published_beside
+from recroute.experiment.bootstrap import N_RESAMPLES
+from recroute.experiment.protocol import Progress, Protocol
 from recroute.pools import GROUPS, OWN, ROUTEREVAL_GROUPS, Pool, largest_pool, make_pools, own_pools
 from recroute.routers import Router, as_routers, make_router
 from recroute.splits import Split
+from recroute.util.arguments import as_texts, as_whole_numbers, checked
 
 # In every table, also when they win.
 BASELINES = ("oracle", "random", "best_single", "task_best", "knn")
@@ -60,7 +60,7 @@ def evaluate(
     baseline : str
         Router that all others are compared with, paired, in `Evaluation.comparisons`; added if it is not there.
     shuffle : {"text", "scores"}, optional
-        A control (see `recroute.evaluation.controls.shuffled`): every training prompt gets the text of another one, or
+        A control (see `recroute.experiment.controls.shuffled`): every training prompt gets the text of another one, or
         every LLM's scores are permuted among prompts, so that text says nothing. A router that shrinks what it cannot
         tell falls back to the best single LLM; one below it was fitted to noise. The pools stay those of the data.
     headroom : bool, optional

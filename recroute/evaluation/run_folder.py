@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recroute.arguments import checked
-from recroute.data.atomic import new_folder
 from recroute.data.files import read_json
 from recroute.data.reading import DAMAGE, is_there, read_table, reading
-from recroute.data.swap import read_folder
 from recroute.errors import DataError
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.learning import LearningCurve
-from recroute.files import write_json, write_parquet
+from recroute.util.arguments import checked
+from recroute.util.atomic import new_folder
+from recroute.util.files import write_json, write_parquet
+from recroute.util.swap import read_folder
 
 RESULT, CONFIG, ENVIRONMENT, CHOICES = "result.json", "config.json", "environment.json", "choices.parquet"
 # a key that only the results of that verb have

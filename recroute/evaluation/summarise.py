@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.evaluation.bootstrap import Bootstrap, interval_around
-from recroute.evaluation.compare import COMPARED, comparisons
 from recroute.evaluation.evaluation import COLUMNS
+from recroute.experiment.bootstrap import Bootstrap, interval_around
+from recroute.experiment.compare import COMPARED, comparisons
 from recroute.metrics import METRICS, NO_INTERVAL, OF_PREFERENCES, Outcome
 
 Array = NDArray[np.float64]

@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.arguments import checked
 from recroute.data import Dataset, Encoder, Records
 from recroute.data.encoding import Named
 from recroute.data.feedback import RECORDS, read_feedback_records
 from recroute.data.schema import RECORDS as RECORD_COLUMNS
 from recroute.data.schema import TEXT, Column, Schema, check_columns
 from recroute.errors import DataError
+from recroute.util.arguments import checked
 
 PROPENSITY, DECISION = "propensity", "decision_id"
 TEXTS = ("prompt", "task")

@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from recroute.evaluation.compare import COMPARISON_COLUMNS, sentence
 from recroute.evaluation.evaluation import COLUMNS
-from recroute.evaluation.result_json import Result
+from recroute.experiment.compare import COMPARISON_COLUMNS, sentence
+from recroute.experiment.result import Result
 
 ROW_COLUMNS = {**COLUMNS, "estimator": pl.String}
 PAIR_COLUMNS = {**COMPARISON_COLUMNS, "estimator": pl.String}

@@ -9,12 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.arguments import as_whole_number, checked
 from recroute.data import Dataset
 from recroute.data.prompts import normalised
 from recroute.errors import DataError, UnknownNameError
-from recroute.evaluation.compare import holm, two_sided_p
-from recroute.evaluation.provenance import environment
+from recroute.experiment.compare import holm, two_sided_p
+from recroute.experiment.provenance import environment
 from recroute.offpolicy.crossfit import is_fitted, make_folds, out_of_fold
 from recroute.offpolicy.estimators import Estimate, doubly_robust, ips, snips
 from recroute.offpolicy.logs import Logs
@@ -22,6 +21,7 @@ from recroute.offpolicy.overlap import Overlap
 from recroute.offpolicy.policy import choice_probabilities
 from recroute.offpolicy.result import LOGGED, PAIR_COLUMNS, ROW_COLUMNS, OffPolicy
 from recroute.routers import Router, as_router, as_routers
+from recroute.util.arguments import as_whole_number, checked
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from recroute.arguments import checked
 from recroute.data import Dataset
 from recroute.errors import DataError
 from recroute.offpolicy.logs import TEXTS, Logs
 from recroute.offpolicy.policy import choice_probabilities
 from recroute.routers import Router
+from recroute.util.arguments import checked
 
 
 @checked

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arguments import as_texts, as_whole_numbers, checked
 from recroute.data import Dataset, llm_means
 from recroute.errors import DataError, UnknownNameError
 from recroute.pools.best_scores import BestScores
 from recroute.pools.routereval import eligible_llms, strong_to_weak, window
+from recroute.util.arguments import as_texts, as_whole_numbers, checked
 
 ROUTEREVAL_GROUPS = ("all_strong", "all_weak", "strong_to_weak")
 GROUPS = (*ROUTEREVAL_GROUPS, "nested")

@@ -14,13 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from recroute.coldstart import ColdStart
-from recroute.files import write_text
 from recroute.report.figures import new_row
 from recroute.report.html import html_list, opening, page
 from recroute.report.html_table import Number, fact_table, html_table
 from recroute.report.plot import COLOURS, MARKERS, save_axes
 from recroute.report.stacked import stacked
 from recroute.report.svg import inline_svg, notebook_svg
+from recroute.util.files import write_text
 
 ERRORS = {
     "mean_score_error": "error of the mean score",

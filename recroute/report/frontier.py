@@ -14,7 +14,6 @@ from rich.text import Text
 from recroute.evaluation import Frontier
 from recroute.evaluation.frontier_result import PROMPTS
 from recroute.evaluation.frontier_rows import COMPARED
-from recroute.files import write_text
 from recroute.report.frontier_curves import single_llms
 from recroute.report.frontier_plot import plot_frontier
 from recroute.report.html import html_list, opening, origin_sections, page
@@ -22,6 +21,7 @@ from recroute.report.html_table import Number, html_table
 from recroute.report.stacked import stacked
 from recroute.report.svg import notebook_svg
 from recroute.report.table import with_interval
+from recroute.util.files import write_text
 
 HEADS = {
     "aiq": "AIQ",

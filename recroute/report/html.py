@@ -11,13 +11,13 @@ from typing import Any
 
 import polars as pl
 
-from recroute.arguments import checked
 from recroute.evaluation import Evaluation
-from recroute.files import write_text
 from recroute.report.html_table import comparison_html, fact_table, growth_html, metrics_html, one_pool_html
 from recroute.report.plot import plot_evaluation
 from recroute.report.svg import inline_svg
 from recroute.report.table import TITLES, main_group
+from recroute.util.arguments import checked
+from recroute.util.files import write_text
 
 # No address may be loaded, whatever a name in the data says.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"

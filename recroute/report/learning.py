@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from recroute.evaluation import LearningCurve
-from recroute.files import write_text
 from recroute.report.html import html_list, opening, origin_sections, page
 from recroute.report.html_table import Number, html_table
 from recroute.report.plot import plot_growth, save_axes
 from recroute.report.svg import inline_svg
 from recroute.report.table import TITLES, with_interval
 from recroute.report.terminal_plot import growth_plot
+from recroute.util.files import write_text
 
 X_LABEL = "training instances"
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import polars as pl
 
-from recroute.arguments import checked
 from recroute.data.schema import require_columns
 from recroute.evaluation import Evaluation
-from recroute.files import new_file
 from recroute.report.curves import Curve, growth_curves, kind
 from recroute.report.figures import new_axes
 from recroute.report.table import TITLES
+from recroute.util.arguments import checked
+from recroute.util.files import new_file
 
 # Okabe and Ito's palette without yellow, which vanishes on paper; markers and dashes tell the curves apart too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")

@@ -8,11 +8,11 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
-from recroute.evaluation.compare import bracket
+from recroute.experiment.compare import bracket
+from recroute.pool_choice import PoolChoice
 from recroute.report.stacked import stacked
 from recroute.report.table import with_interval
 from recroute.report.terminal_plot import growth_plot
-from recroute.subpool import PoolChoice
 
 GROUPS = {  # in the order of tables and plots
     "chosen_routed": "chosen for routing",

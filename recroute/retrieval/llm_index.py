@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recroute.retrieval.approximate import Approximate
 from recroute.retrieval.top_k import least_of_top_k, tie_order, top_k
-from recroute.threads import one_thread
+from recroute.util.threads import one_thread
 
 KINDS = ("flat", "hnsw", "ivf", "exact")
 SLACK = 10  # candidates of an approximate search beyond k: room for what float32 may have swapped

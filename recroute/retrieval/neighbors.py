@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.memo import Memo
+from recroute.util.memo import Memo
 
 MANY = 64  # queries from which on the answer is remembered: pools and folds ask for the same neighbours again
 

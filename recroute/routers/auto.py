@@ -9,14 +9,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arrays import Arrays, check_arrays, rules_of
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.passes import pass_over
 from recroute.errors import RouterError
-from recroute.registry import split_outside
 from recroute.routers.base import Instances, Router, Scores, fitted, setting
 from recroute.routers.guarded import Guarded
 from recroute.routers.parts import fit_parts
+from recroute.util.arrays import Arrays, check_arrays, rules_of
+from recroute.util.registry import split_outside
 
 Array = NDArray[np.float64]
 OF_PREFERENCES = "bradley_terry(views=all)"

@@ -17,16 +17,16 @@ import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from recroute.arguments import LARGEST_SEED, as_list, as_texts, as_whole_number, check_kind, checked, classes_of
-from recroute.arrays import ArrayRule, Arrays, inside, rules_of
 from recroute.data import Dataset, Encoder, IdMap, InteractionMatrix, llm_means
 from recroute.encoders import encode_texts, encoder_width, fit_encoder, vectors_of, view_encoder
 from recroute.errors import RouterError, UnknownNameError
 from recroute.retrieval import Choices, condensed, tie_order, top_k
-from recroute.routers.fields import Layout, fitted, group_of, group_rules, group_state, groups, setting
 from recroute.routers.instances import Instances, n_instances, read_instances
 from recroute.routers.ranking import Ranking
 from recroute.routers.unseen.background import Background
+from recroute.util.arguments import LARGEST_SEED, as_list, as_texts, as_whole_number, check_kind, checked, classes_of
+from recroute.util.arrays import ArrayRule, Arrays, inside, rules_of
+from recroute.util.settings import Layout, fitted, group_of, group_rules, group_state, groups, setting
 
 if TYPE_CHECKING:
     from recroute.data.feedback import Feedback

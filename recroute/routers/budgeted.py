@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arrays import ArrayRule, Arrays
 from recroute.data import Dataset
 from recroute.errors import RouterError
 from recroute.retrieval import condensed, tie_order
 from recroute.routers.base import Instances, Ranking, Scores, fitted, setting
 from recroute.routers.costs import CostModel, cost_unit, no_costs, vectors
-from recroute.routers.fields import Layout, fitted_group
 from recroute.routers.instances import n_instances, read_instances
 from recroute.routers.parts import Composite, draw_folds, fit_parts, out_of_fold
 from recroute.routers.registry import make_router
 from recroute.routers.trade_off import GRID, Curve, cost_range
+from recroute.util.arrays import ArrayRule, Arrays
+from recroute.util.settings import Layout, fitted_group
 
 if TYPE_CHECKING:
     from recroute.routers.refresh.answers import Answers

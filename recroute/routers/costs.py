@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from recroute.arrays import array
 from recroute.bridges import fit_ridge
 from recroute.data import Dataset
 from recroute.errors import RouterError
+from recroute.util.arrays import array
 
 if TYPE_CHECKING:
     from recroute.routers.unseen.new_llms import NewLLMs

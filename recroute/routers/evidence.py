@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arrays import ArrayError, ArrayRule, check_arrays, check_types
 from recroute.data import InteractionMatrix
 from recroute.errors import DataError, RouterError
-from recroute.npz import NpzError, map_npy
 from recroute.retrieval import Neighbors
+from recroute.util.arrays import ArrayError, ArrayRule, check_arrays, check_types
+from recroute.util.npz import NpzError, map_npy
 
 Arrays = Mapping[str, NDArray[Any]]
 VECTORS = "vectors"

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.arguments import as_whole_number
 from recroute.routers.base import Instances, Router, TextRouter
 from recroute.routers.evidence import Evidence
 from recroute.routers.explanation import Explanation
@@ -17,6 +16,7 @@ from recroute.routers.score_error import N_NEAR
 from recroute.routers.score_std import encoded, evidence_of, nearest, score_error
 from recroute.routers.text_views import TextViews
 from recroute.routers.unseen.calibrate import NORMAL
+from recroute.util.arguments import as_whole_number
 
 SNIPPET = 200  # characters of a known prompt
 VOTE_WIDTH, VOTE_PRIOR = 0.1, 0.05  # in mean distances to the ten nearest; of each task

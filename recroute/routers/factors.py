@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from recroute.arguments import as_whole_number
 from recroute.bridges import BRIDGES, Bridge, fit_bridge
 from recroute.bridges.bridge import bridge_class
 from recroute.data import Dataset
 from recroute.retrieval import LLMIndex
 from recroute.retrieval.llm_index import KINDS
 from recroute.routers.base import Instances, Ranking, Scores, TextRouter, fitted, setting
-from recroute.routers.fields import fitted_group
 from recroute.routers.instances import n_instances, read_instances
-from recroute.threads import one_thread
+from recroute.util.arguments import as_whole_number
+from recroute.util.settings import fitted_group
+from recroute.util.threads import one_thread
 
 if TYPE_CHECKING:
     from recroute.routers.unseen.new_llms import NewLLMs

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arrays import ArrayRule
 from recroute.bridges.evidence import Kernel, eigen_kernels, fit_evidence
 from recroute.data import Dataset
 from recroute.errors import RouterError
-from recroute.memo import Memo
 from recroute.routers.base import VIEWS, Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.factorisation import completed, interaction_factors
-from recroute.routers.fields import fitted_group
 from recroute.routers.text_views import TextViews, fit_text_views
-from recroute.threads import one_thread
+from recroute.util.arrays import ArrayRule
+from recroute.util.memo import Memo
+from recroute.util.settings import fitted_group
+from recroute.util.threads import one_thread
 
 if TYPE_CHECKING:
     from recroute.routers.unseen.new_llms import NewLLMs

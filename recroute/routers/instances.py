@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arguments import as_list
 from recroute.data import Dataset
 from recroute.data.vectors import as_vectors
 from recroute.errors import RouterError
+from recroute.util.arguments import as_list
 
 Instances = Dataset | Sequence[str] | NDArray[np.float32]
 TEXT_KINDS = "OUST"  # of arrays: objects, and texts in their several forms

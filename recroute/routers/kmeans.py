@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset
-from recroute.memo import Memo
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.logistic import is_clear
+from recroute.util.memo import Memo
 
 if TYPE_CHECKING:
     from recroute.routers.unseen.new_llms import NewLLMs

@@ -16,7 +16,7 @@ from recroute.data.passes import in_order
 from recroute.errors import RouterError
 from recroute.retrieval import Neighbors
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
-from recroute.routers.fields import fitted_group
+from recroute.util.settings import fitted_group
 
 if TYPE_CHECKING:
     from recroute.routers.unseen.new_llms import NewLLMs

@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.arguments import checked
 from recroute.data import Dataset, IdMap
 from recroute.errors import RouterError
 from recroute.routers.base import Instances, Router
 from recroute.routers.factors import FactorRouter
+from recroute.util.arguments import checked
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from recroute.data import Dataset
 from recroute.errors import RouterError
 from recroute.routers.base import Instances, Router, Scores, TextRouter, fitted, setting
-from recroute.routers.fields import fitted_group
 from recroute.routers.instances import n_instances, read_instances
 from recroute.routers.parts import Composite, fit_parts
 from recroute.routers.refresh.answers import Answers, predicted_cells
@@ -21,6 +20,7 @@ from recroute.routers.refresh.basis import evenly, principal_directions, trainin
 from recroute.routers.refresh.posterior import Posterior, fit_posterior, variances
 from recroute.routers.refresh.sums import Sums
 from recroute.routers.registry import make_router
+from recroute.util.settings import fitted_group
 
 if TYPE_CHECKING:
     from recroute.routers.unseen.new_llms import NewLLMs

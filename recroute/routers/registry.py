@@ -7,10 +7,10 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
-from recroute.arguments import as_list, checked
 from recroute.errors import RouterError
-from recroute.registry import Registry, convert_settings, read_toml, split_outside
 from recroute.routers.base import Router
+from recroute.util.arguments import as_list, checked
+from recroute.util.registry import Registry, convert_settings, read_toml, split_outside
 
 BUILT_IN = {  # in the order of tables: bounds and baselines first
     "oracle": "recroute.routers.oracle:Oracle",

@@ -9,18 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute._version import __version__
-from recroute.arguments import checked
-from recroute.arrays import ArrayError, check_arrays
 from recroute.data import Encoder
-from recroute.data.atomic import new_folder
-from recroute.data.digest import sha256
-from recroute.data.swap import read_folder
 from recroute.encoders import SentenceEncoder, main_encoder
 from recroute.encoders.registry import is_savable
 from recroute.encoders.storage import describe_encoder, encoder_state, restore_encoder, write_encoder_files
 from recroute.errors import RecrouteError, RouterError
-from recroute.files import write_json, write_text
-from recroute.npz import NpzError, read_npz
 from recroute.routers.base import Router
 from recroute.routers.card import CARD
 from recroute.routers.description import FILE, FORMAT, MEND, Description
@@ -28,6 +21,13 @@ from recroute.routers.evidence import EvidenceFiles
 from recroute.routers.registry import make_router
 from recroute.routers.unseen.background import PROMPTS, Background
 from recroute.routers.unseen.grow import lacking
+from recroute.util.arguments import checked
+from recroute.util.arrays import ArrayError, check_arrays
+from recroute.util.atomic import new_folder
+from recroute.util.digest import sha256
+from recroute.util.files import write_json, write_text
+from recroute.util.npz import NpzError, read_npz
+from recroute.util.swap import read_folder
 
 Arrays = dict[str, NDArray[Any]]
 

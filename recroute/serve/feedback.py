@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from recroute.errors import RecrouteError
-from recroute.files import make_folder
 from recroute.serve.decisions import KINDS, Decision, Decisions, head
 from recroute.serve.lines import LineFile, log
 from recroute.serve.problems import ServeError
+from recroute.util.files import make_folder
 
 FILES = {"score": "records.jsonl", "preference": "preferences.jsonl"}
 MOST_AT_ONCE = 1000

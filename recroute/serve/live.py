@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from recroute.data.swap import read_folder
 from recroute.errors import RecrouteError, RouterError
 from recroute.routers import Router, load_router
+from recroute.util.swap import read_folder
 
 log = logging.getLogger("recroute.serve")
 Signature = tuple[tuple[str, int, int, int, int], ...]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arguments import as_whole_number, checked
 from recroute.data import Dataset, prompt_groups
 from recroute.errors import DataError, UnknownNameError
 from recroute.splits.split import Split
+from recroute.util.arguments import as_whole_number, checked
 
 SPLITS = ("own", "random")
 PARTS = ("train", "valid", "test")

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.study import Study
 
-from recroute.data.atomic import check_new_folder
 from recroute.errors import DataError
 from recroute.evaluation import write_run
-from recroute.files import write_json, write_text
 from recroute.routers import Router
 from recroute.tuning.identity import check_same, is_identity
 from recroute.tuning.journal import JOURNAL, is_journal
+from recroute.util.atomic import check_new_folder
+from recroute.util.files import write_json, write_text
 
 if TYPE_CHECKING:
     from recroute.tuning.tuned import Tuned

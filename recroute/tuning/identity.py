@@ -12,7 +12,7 @@ from recroute._version import __version__
 from recroute.data import Dataset
 from recroute.encoders import SentenceEncoder
 from recroute.errors import DataError
-from recroute.evaluation.provenance import split_digest
+from recroute.experiment.provenance import split_digest
 from recroute.splits import Split
 from recroute.tuning.space import Space
 

@@ -10,7 +10,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from recroute.errors import DataError
-from recroute.files import make_folder
+from recroute.util.files import make_folder
 
 try:
     import fcntl

@@ -21,7 +21,6 @@ from typing import IO, Any
 import optuna
 from optuna.study import Study
 
-from recroute import memo
 from recroute.data import Encoder
 from recroute.data.encoding import Named
 from recroute.errors import DataError, RecrouteError, RouterError
@@ -30,6 +29,7 @@ from recroute.tuning.life import take_over
 from recroute.tuning.storage import storage_at
 from recroute.tuning.trials import is_finished
 from recroute.tuning.worker import Job, work
+from recroute.util import memo
 
 Progress = Callable[[int, int, str], None]
 ROOM = 4  # folds come round with every trial: what prompts alone decide is kept for all of them

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
 from recroute.errors import DataError, UnknownNameError
-from recroute.registry import split_outside
+from recroute.util.registry import split_outside
 
 LARGEST = 2.0**53  # up to here a float holds every whole number
 

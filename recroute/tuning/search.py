@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from optuna.study import Study, StudyDirection
 
-from recroute.arguments import as_texts, as_whole_number, as_whole_numbers, checked
 from recroute.data import Dataset
 from recroute.encoders import encode_dataset
 from recroute.encoders.registry import check_savable
@@ -34,6 +33,7 @@ from recroute.tuning.trials import is_finished
 from recroute.tuning.tuned import Tuned
 from recroute.tuning.validation import make_validation
 from recroute.tuning.worker import Job
+from recroute.util.arguments import as_texts, as_whole_number, as_whole_numbers, checked
 
 N_TRIALS = 60
 N_FOLDS = 5

@@ -11,12 +11,12 @@ from typing import Any
 
 from recroute.data import Dataset
 from recroute.errors import DataError, RouterError, UnknownNameError
-from recroute.registry import read_toml
 from recroute.routers import Router, make_router, router_names
 from recroute.routers.base import TextRouter
 from recroute.routers.parts import Composite
 from recroute.routers.registry import router_class
 from recroute.tuning.parameter import Parameter, Suggests, Value
+from recroute.util.registry import read_toml
 
 EVERY, CALIBRATION = "every", "calibration"
 # Fast, and among the best of their kind on the real data sets; the first one's defaults are the first trial.

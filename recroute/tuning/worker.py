@@ -11,7 +11,6 @@ from optuna.samplers import RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from recroute import memo
 from recroute.errors import RecrouteError
 from recroute.routers import Router
 from recroute.tuning.draw import draw
@@ -20,6 +19,7 @@ from recroute.tuning.pruner import hopeless
 from recroute.tuning.space import Space
 from recroute.tuning.trials import ERROR, FOLDS, LABEL, LOST, SECONDS, WORKER, counts, is_finished
 from recroute.tuning.validation import Validation
+from recroute.util import memo
 
 WAIT_SECONDS = 0.5
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from recroute.data import Dataset, InteractionMatrix, Precomputed, llm_means
-from recroute.evaluation.bootstrap import MOST_BIAS, Bootstrap, interval, interval_around
+from recroute.experiment.bootstrap import MOST_BIAS, Bootstrap, interval, interval_around
 from recroute.metrics import Outcome, lift, mean_score
 from recroute.metrics.spread import entropy_bits
 from recroute.routers import make_router

@@ -18,7 +18,7 @@ from scipy.stats import beta
 
 from recroute.data import Dataset, Precomputed, read_dataset
 from recroute.data.sources import simulate
-from recroute.evaluation.prepare import with_vectors
+from recroute.experiment.prepare import with_vectors
 from recroute.offpolicy import Logs, choice_probabilities
 from recroute.offpolicy.crossfit import make_folds, out_of_fold
 from recroute.offpolicy.estimators import ESTIMATORS, Estimate

@@ -14,14 +14,14 @@ import pytest
 
 from recroute import prepare_split, read_dataset
 from recroute.data import Dataset, llm_means
-from recroute.evaluation.prepare import with_vectors
+from recroute.experiment.prepare import with_vectors
+from recroute.pool_choice.choose import chosen_pools
+from recroute.pool_choice.judge import judge
+from recroute.pool_choice.objectives import N_FOLDS, completed_scores
 from recroute.pools import PoolValue, ranks
 from recroute.routers import make_router
 from recroute.routers.parts import out_of_fold
 from recroute.splits import Split
-from recroute.subpool.choose import chosen_pools
-from recroute.subpool.judge import judge
-from recroute.subpool.objectives import N_FOLDS, completed_scores
 
 SIZES = (3, 5, 10)
 JUDGED_SEEDS = range(5)

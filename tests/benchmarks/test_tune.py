@@ -16,7 +16,6 @@ import polars as pl
 import pytest
 
 import recroute as rr
-from recroute import memo
 from recroute.data import write_dataset
 from recroute.splits import split_dataset
 from recroute.testing import planted_dataset
@@ -26,6 +25,7 @@ from recroute.tuning.storage import open_storage, storage_at
 from recroute.tuning.study import open_study
 from recroute.tuning.validation import make_validation
 from recroute.tuning.worker import Job, is_finished, work
+from recroute.util import memo
 
 N_TRIALS, N_KILLS = 40, 20
 OPTIONS = ["--router", "knn", "--router", "ridge", "--router", "svd", "--pool-sizes", "3,6", "--groups", "nested"]

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from recroute.data import Dataset, Precomputed, read_dataset, write_dataset
-from recroute.data.atomic import new_folder
 from recroute.errors import DataError, RecrouteError
+from recroute.util.atomic import new_folder
 
 
 def with_vectors(data: Dataset) -> Dataset:

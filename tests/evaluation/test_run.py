@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-import recroute.evaluation.controls as controls
 import recroute.evaluation.loop as loop
+import recroute.experiment.controls as controls
 from recroute.data import Dataset, InteractionMatrix, llm_means, read_dataset
 from recroute.data.sources import simulate
 from recroute.errors import RecrouteError

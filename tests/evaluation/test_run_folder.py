@@ -12,7 +12,7 @@ from recroute.data import write_dataset
 from recroute.data.sources import simulate
 from recroute.errors import RecrouteError
 from recroute.evaluation import Evaluation, prepare_split, read_run, scale, write_run
-from recroute.evaluation.provenance import file_digests, split_digest
+from recroute.experiment.provenance import file_digests, split_digest
 
 
 @pytest.fixture(scope="module")

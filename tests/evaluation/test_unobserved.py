@@ -15,11 +15,11 @@ from recroute.data.sources import simulate
 from recroute.evaluation import evaluate, evaluate_fitted, frontier, learning_curve, prepare_split, scale
 from recroute.evaluation.outcomes import fitted_outcomes, pool_outcomes
 from recroute.metrics import METRICS, Outcome
+from recroute.pool_choice.judge import judge
 from recroute.routers import Router, make_router
 from recroute.routers.base import fitted
 from recroute.routers.best_single import BestSingle
 from recroute.splits import Split
-from recroute.subpool.judge import judge
 from recroute.tuning.validation import make_validation
 
 NAN = np.nan

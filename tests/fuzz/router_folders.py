@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from hypothesis import strategies as st
 
-from recroute.npz import map_npy, read_npz
+from recroute.util.npz import map_npy, read_npz
 
 ODD_NUMBERS = [0, 1, -1, 2, 7, 2**31, 2**63, -(2**70), 0.5, -0.5, 1e300, float("nan"), float("inf")]
 ODD_TEXTS = ["", "x", "..", "/", "a/b", "\0", "\ud800", "a\nb", "arrays.npz", "arrays.npz:llm_mean_", "9" * 5000]

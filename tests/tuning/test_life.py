@@ -14,10 +14,8 @@ import pytest
 from optuna.trial import TrialState
 
 import recroute as rr
-from recroute import memo
 from recroute.data import Dataset, write_dataset
 from recroute.errors import RouterError
-from recroute.memo import Memo
 from recroute.routers import Router
 from recroute.tuning import read_space
 from recroute.tuning.life import DIED, MOST_DEATHS, STOPPED, give_back
@@ -28,6 +26,8 @@ from recroute.tuning.study import open_study, trial_table
 from recroute.tuning.trials import ERROR, LOST, WORKER, is_finished
 from recroute.tuning.validation import Validation
 from recroute.tuning.worker import Job, work
+from recroute.util import memo
+from recroute.util.memo import Memo
 
 
 def new_study(folder: Path, space: Space) -> optuna.Study:

@@ -8,7 +8,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from recroute.arguments import checked
 from recroute.data.content import Progress
 from recroute.data.dataset import Dataset
 from recroute.data.doctor.constant import check_constant
@@ -22,6 +21,7 @@ from recroute.data.doctor.scale import check_costs, check_raw_scores, check_scor
 from recroute.data.doctor.twins import check_twins
 from recroute.data.folder import read_dataset, read_records
 from recroute.errors import DataError
+from recroute.util.arguments import checked
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.arrays import is_text as is_text_array
 from recroute.data.files import regular_file
 from recroute.errors import DataError
+from recroute.util.arrays import is_text as is_text_array
 
 NUMPY_CORE = ("numpy.core", "numpy._core")
 ALLOWED = {

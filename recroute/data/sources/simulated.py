@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.arguments import checked
 from recroute.data.dataset import Dataset
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.sources._templates import DETAILS, TEMPLATES, WORDS
 from recroute.errors import DataError
+from recroute.util.arguments import checked
 
 FAMILIES = (
     "aster",

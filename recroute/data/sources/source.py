@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from recroute.data.atomic import check_new_folder
 from recroute.data.content import Content, Progress, write_content
 from recroute.data.files import regular_file
 from recroute.errors import DataError
-from recroute.registry import Registry, convert_settings, field_names
+from recroute.util.atomic import check_new_folder
+from recroute.util.registry import Registry, convert_settings, field_names
 
 BUILT_IN = {
     "routereval": "recroute.data.sources.routereval:RouterEval",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from recroute.arguments import checked
 from recroute.data.feedback import Feedback
 from recroute.errors import RouterError
 from recroute.routers.base import Router
 from recroute.routers.refresh.answers import Answers
 from recroute.routers.refresh.basis import training_prompts
+from recroute.util.arguments import checked
 
 
 @checked

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arrays import array
+from recroute.util.arrays import array
 
 Array = NDArray[np.float64]
 

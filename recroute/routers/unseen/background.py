@@ -17,8 +17,8 @@ from recroute.data import Dataset, IdMap
 from recroute.data.reading import read_table
 from recroute.data.schema import INSTANCES, check_columns, require_columns
 from recroute.errors import DataError, RouterError
-from recroute.files import write_parquet
 from recroute.routers.evidence import Evidence, EvidenceFiles
+from recroute.util.files import write_parquet
 
 if TYPE_CHECKING:
     from recroute.routers.unseen.prior import LLMPrior

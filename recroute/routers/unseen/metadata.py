@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.arrays import array
 from recroute.routers.llm_features import logarithms
 from recroute.routers.unseen.families import family_groups
 from recroute.routers.unseen.posterior import Array
+from recroute.util.arrays import array
 
 BANDWIDTHS = (np.inf, 2.0, 1.0, 0.5, 0.25)  # standard deviations of a logarithm
 BOOSTS = (0.0, 1.0, 2.0, 3.0, 4.0)

@@ -12,7 +12,6 @@ import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from recroute.arguments import check_kind
 from recroute.bridges import fit_ridge
 from recroute.data import Dataset, IdMap, InteractionMatrix
 from recroute.data.schema import LLMS, check_columns
@@ -20,6 +19,7 @@ from recroute.errors import DataError
 from recroute.routers.unseen.calibrate import NORMAL
 from recroute.routers.unseen.posterior import Array, Floats, Posterior
 from recroute.routers.unseen.prior import LLMPrior
+from recroute.util.arguments import check_kind
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,17 +12,17 @@ import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from recroute.arguments import checked
-from recroute.arrays import ArrayError, array, check_arrays, rules_of
 from recroute.data import Dataset
 from recroute.errors import DataError
-from recroute.files import new_file
-from recroute.npz import NpzError, read_npz
 from recroute.routers.factorisation import factorise
 from recroute.routers.unseen.calibrate import NORMAL, interval_scales
 from recroute.routers.unseen.metadata import Metadata
 from recroute.routers.unseen.posterior import Array, Floats, Posterior, expected_scores, locate, resemblances
 from recroute.routers.unseen.shrink import MIN_NOISE, shrink_loadings
+from recroute.util.arguments import checked
+from recroute.util.arrays import ArrayError, array, check_arrays, rules_of
+from recroute.util.files import new_file
+from recroute.util.npz import NpzError, read_npz
 
 MAX_FACTORS = 24
 MIN_LLMS = 4

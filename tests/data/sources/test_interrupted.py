@@ -21,7 +21,7 @@ CHILD = """
 import os, pathlib, sys
 from contextlib import contextmanager
 from recroute.cli import import_data, main
-from recroute.data import swap
+from recroute.util import swap
 from recroute.data.sources import _tabular, routereval
 
 _tabular.BATCH = 1000  # seven blocks; a leaderboard has three of 256 instances

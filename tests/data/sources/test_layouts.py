@@ -419,10 +419,10 @@ def test_unknown_layouts_and_settings_are_named() -> None:
 def test_third_party_layout_is_found_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib.metadata import EntryPoint
 
-    from recroute.registry import Registry
+    from recroute.util.registry import Registry
 
     entry = EntryPoint("mine", "recroute.data.sources.table:Table", "recroute.sources")
-    monkeypatch.setattr("recroute.registry.entry_points", lambda group: [entry] if group == entry.group else [])
+    monkeypatch.setattr("recroute.util.registry.entry_points", lambda group: [entry] if group == entry.group else [])
     assert Registry("layout", "recroute.sources", {}).get("mine").layout == "table"
 
 

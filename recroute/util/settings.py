@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from recroute.arrays import RULE, ArrayRule, Arrays, rules_of
+from recroute.util.arrays import RULE, ArrayRule, Arrays, rules_of
 
 GROUP = "group"  # in the metadata of a field
 SHARED = frozenset({"n_llms", "n_prompts"})  # dimensions that a router has in common with its parts
@@ -32,7 +32,7 @@ def fitted(*shape: str, array: bool = True, needed: bool = True, **limits: Any) 
     Parameters
     ----------
     *shape : str
-        Dimensions of the array, see `recroute.arrays`: `fitted("n_llms", "n_factors")`. Usual names are `n_llms`,
+        Dimensions of the array, see `recroute.util.arrays`: `fitted("n_llms", "n_factors")`. Usual names are `n_llms`,
         `width` (of the vectors that the router reads) and `n_prompts` (training prompts with a record). Without them
         any array passes.
     array : bool
@@ -57,8 +57,8 @@ def fitted_group(prefix: str, of: Any) -> Any:
     ----------
     prefix : str
     of : type, mapping or callable
-        A dataclass of fields made by `recroute.arrays.array`; a class with `state`, `of_state` and `state_rules`; for a
-        dict of arrays their rules by name; or what gives one of these for a router.
+        A dataclass of fields made by `recroute.util.arrays.array`; a class with `state`, `of_state` and `state_rules`;
+        for a dict of arrays their rules by name; or what gives one of these for a router.
     """
     return field(init=False, repr=False, compare=False, metadata={GROUP: (prefix, of)})
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recroute.errors import RecrouteError
-from recroute.temporary import temporary_file
+from recroute.util.temporary import temporary_file
 
 if TYPE_CHECKING:
     import polars as pl

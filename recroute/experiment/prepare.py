@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from recroute.arguments import checked
 from recroute.data import Dataset
 from recroute.encoders import encode_dataset, fit_encoder, vectors_of
 from recroute.errors import DataError
-from recroute.evaluation.controls import shuffled
+from recroute.experiment.controls import shuffled
 from recroute.splits import Split, holdout_splits, split_dataset
+from recroute.util.arguments import checked
 
 
 @checked
@@ -28,7 +28,7 @@ def prepare_split(
     encoder : {"auto", "precomputed", "tfidf", "sentence:MODEL"}
         See `fit_encoder`; a data set without any text stays without vectors.
     shuffle : {"text", "scores"}, optional
-        A control, see `recroute.evaluation.controls.shuffled`.
+        A control, see `recroute.experiment.controls.shuffled`.
 
     Raises
     ------

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 import recroute as rr
-from recroute.arguments import as_index, as_list, as_seeds, as_texts, as_whole_number, as_whole_numbers, checked
 from recroute.data import Dataset
 from recroute.testing import planted_dataset
+from recroute.util.arguments import as_index, as_list, as_seeds, as_texts, as_whole_number, as_whole_numbers, checked
 
 NAMES = ["a", "b"]
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from recroute.data.swap import read_folder, recover, replace_folder, unfinished_folder
 from recroute.errors import RecrouteError
-from recroute.files import make_folder, resolved
+from recroute.util.files import make_folder, resolved
+from recroute.util.swap import read_folder, recover, replace_folder, unfinished_folder
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # what only writing can raise
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from recroute.evaluation.compare import bracket
-from recroute.evaluation.result_json import Result
-from recroute.subpool.rows import ALL, ORACLE, ROUTED, STRONG
+from recroute.experiment.compare import bracket
+from recroute.experiment.result import Result
+from recroute.pool_choice.rows import ALL, ORACLE, ROUTED, STRONG
 
 ENOUGH = 0.99  # of what all LLMs reach
 

@@ -5,7 +5,7 @@ import pytest
 
 from recroute.data import Dataset
 from recroute.evaluation import evaluate, scale
-from recroute.evaluation.compare import comparisons, holm, sentence, two_sided_p
+from recroute.experiment.compare import comparisons, holm, sentence, two_sided_p
 
 
 def test_holm_by_hand() -> None:

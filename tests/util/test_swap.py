@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from recroute.data import Dataset, read_dataset, swap, write_dataset
-from recroute.data.atomic import new_folder
-from recroute.data.swap import read_folder, recover
+from recroute.data import Dataset, read_dataset, write_dataset
 from recroute.errors import RecrouteError
 from recroute.evaluation import read_run
 from recroute.routers import load_router, make_router
+from recroute.util import swap
+from recroute.util.atomic import new_folder
+from recroute.util.swap import read_folder, recover
 
 FILES = ("mark", "a", "b")
 

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from recroute._version import __version__
-from recroute.files import write_json
+from recroute.util.files import write_json
 
 
 class Result(ABC):

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.arguments import as_whole_number
+from recroute.util.arguments import as_whole_number
 
 Array = NDArray[np.float64]
 

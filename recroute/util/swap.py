@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from recroute.errors import RecrouteError
-from recroute.temporary import lock, locked
+from recroute.util.temporary import lock, locked
 
 T = TypeVar("T")
 TRIES = 100  # each is lost only to another writer who has just replaced the folder

@@ -10,22 +10,22 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.arguments import as_seeds, as_texts, as_whole_number, checked
 from recroute.data import Dataset, llm_means
 from recroute.encoders import encode_dataset
 from recroute.errors import DataError, UnknownNameError
-from recroute.evaluation.prepare import prepare_split
-from recroute.evaluation.provenance import dataset_facts, environment, split_digest
+from recroute.experiment.prepare import prepare_split
+from recroute.experiment.provenance import dataset_facts, environment, split_digest
+from recroute.pool_choice.choose import candidates, chosen_pools
+from recroute.pool_choice.deployed import replacements_of, tasks_of
+from recroute.pool_choice.judge import Judged, average, judge
+from recroute.pool_choice.objectives import OBJECTIVES, oracle_value, routed_value
+from recroute.pool_choice.result import PoolChoice
+from recroute.pool_choice.rows import ALL, ORACLE, RANDOM, ROUTED, SINGLE, STRONG, Key, incomplete_notes, rows_of
 from recroute.pools import make_pools
 from recroute.retrieval import tie_order
 from recroute.routers import Router, as_router
 from recroute.splits import Split
-from recroute.subpool.choose import candidates, chosen_pools
-from recroute.subpool.deployed import replacements_of, tasks_of
-from recroute.subpool.judge import Judged, average, judge
-from recroute.subpool.objectives import OBJECTIVES, oracle_value, routed_value
-from recroute.subpool.result import PoolChoice
-from recroute.subpool.rows import ALL, ORACLE, RANDOM, ROUTED, SINGLE, STRONG, Key, incomplete_notes, rows_of
+from recroute.util.arguments import as_seeds, as_texts, as_whole_number, checked
 
 N_RANDOM = 5  # random pools of each size and seed
 Progress = Callable[[int, int], None]

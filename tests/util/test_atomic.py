@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from recroute.data.atomic import check_folder, check_new_folder, new_folder
 from recroute.errors import RecrouteError
-from recroute.files import make_folder
+from recroute.util.atomic import check_folder, check_new_folder, new_folder
+from recroute.util.files import make_folder
 
 MARKER = "marker"
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.evaluation.bootstrap import interval_around
+from recroute.experiment.bootstrap import interval_around
 
 Array = NDArray[np.float64]
 COMPARED = ("mean_score", "best_single_ratio", "lift", "agreement")

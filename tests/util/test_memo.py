@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recroute.memo import Memo, room
+from recroute.util.memo import Memo, room
 
 
 def test_results_are_remembered_by_content_oldest_forgotten_first() -> None:

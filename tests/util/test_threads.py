@@ -3,7 +3,7 @@ from threading import Thread
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from recroute.threads import SHARED_FROM, _libraries, one_thread
+from recroute.util.threads import SHARED_FROM, _libraries, one_thread
 
 
 @pytest.fixture(autouse=True)

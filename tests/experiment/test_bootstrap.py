@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recroute.evaluation.bootstrap import Bootstrap, interval, interval_around
+from recroute.experiment.bootstrap import Bootstrap, interval, interval_around
 from recroute.metrics import Outcome, mean_score
 from recroute.metrics.spread import entropy_bits
 

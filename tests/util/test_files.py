@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from recroute.errors import RecrouteError
-from recroute.files import check_file, is_stdout, is_stream, new_file, to_json, write_json, write_text
+from recroute.util.files import check_file, is_stdout, is_stream, new_file, to_json, write_json, write_text
 
 
 def test_what_is_not_finite_is_null() -> None:
@@ -139,7 +139,7 @@ def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
     code = (
-        "import os, sys, pathlib; from recroute.files import new_file\n"
+        "import os, sys, pathlib; from recroute.util.files import new_file\n"
         "with new_file(pathlib.Path(sys.argv[1])):\n"
         "    os.kill(os.getpid(), 9)"
     )

@@ -10,8 +10,8 @@ from typing import Any
 
 from recroute._version import __version__
 from recroute.data import Dataset
-from recroute.data.digest import sha256
 from recroute.splits import Split
+from recroute.util.digest import sha256
 
 # Distribution names, the first that is installed; the key is the word people know it by.
 LIBRARIES = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from recroute.arguments import as_seeds
 from recroute.data import Dataset
-from recroute.evaluation.prepare import all_splits
+from recroute.experiment.prepare import all_splits
 from recroute.splits import Split
+from recroute.util.arguments import as_seeds
 
 Progress = Callable[[int, int], None]
 

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.evaluation.bootstrap import Bootstrap, interval_around
 from recroute.evaluation.summarise import unobserved_notes
-from recroute.subpool.judge import Array, Judged
+from recroute.experiment.bootstrap import Bootstrap, interval_around
+from recroute.pool_choice.judge import Array, Judged
 
 COLUMNS: dict[str, Any] = {
     "router": pl.String,

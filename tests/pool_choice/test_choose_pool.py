@@ -7,9 +7,9 @@ import pytest
 import recroute as rr
 from recroute.data import Dataset, InteractionMatrix, llm_means
 from recroute.errors import DataError, RecrouteError, UnknownNameError
-from recroute.subpool import completed_scores
-from recroute.subpool.choose import candidates
-from recroute.subpool.judge import Judged, average
+from recroute.pool_choice import completed_scores
+from recroute.pool_choice.choose import candidates
+from recroute.pool_choice.judge import Judged, average
 from recroute.testing import planted_dataset
 
 ROUTER = "task_best"

@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 
 from recroute.data import Dataset, llm_means
+from recroute.pool_choice.judge import Judged, judge
+from recroute.pool_choice.rows import difference
 from recroute.pools import PoolValue, replacements
 from recroute.retrieval import tie_order
 from recroute.routers import Router
 from recroute.splits import Split
-from recroute.subpool.judge import Judged, judge
-from recroute.subpool.rows import difference
 
 
 def tasks_of(routed: PoolValue, train: Dataset, pool: list[int]) -> pl.DataFrame:

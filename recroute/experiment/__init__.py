@@ -1,0 +1,1 @@
+"""What every experiment shares: the protocol, splits with vectors, controls, provenance, intervals, comparisons."""
