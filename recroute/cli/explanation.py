@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from recroute.routers.explanation import Explanation, interval, shown_score, snippet
+from recroute.routers.memory.explanation import Explanation, interval, shown_score, snippet
 
 WIDTH = 50  # of a title, in characters: about that of its table
 

@@ -9,8 +9,8 @@ from recroute.coldstart.holdout import HOLDOUTS, unseen_llms
 from recroute.coldstart.onboard import Expectation, expect, next_anchors
 from recroute.coldstart.result import ColdStart
 from recroute.coldstart.run import coldstart
-from recroute.routers.unseen.posterior import Posterior
-from recroute.routers.unseen.prior import LLMPrior
+from recroute.routers.memory.posterior import Posterior
+from recroute.routers.memory.prior import LLMPrior
 
 __all__ = [
     "HOLDOUTS",

@@ -9,9 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.errors import DataError, UnknownNameError
-from recroute.routers.unseen.posterior import Array, Floats, resemblances
-from recroute.routers.unseen.prior import LLMPrior
-from recroute.routers.unseen.shrink import MIN_NOISE
+from recroute.routers.memory.posterior import Array, Floats, resemblances
+from recroute.routers.memory.prior import LLMPrior
+from recroute.routers.memory.shrink import MIN_NOISE
 from recroute.util.arguments import checked
 
 Index = NDArray[np.int64]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.errors import DataError, UnknownNameError
-from recroute.routers.unseen.families import family_groups
+from recroute.routers.memory.families import family_groups
 
 HOLDOUTS = ("family", "random")
 SHARE = 0.2

@@ -13,11 +13,11 @@ from recroute.coldstart.anchors import select_anchors
 from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import DataError, RouterError
 from recroute.routers import Router
-from recroute.routers.unseen.calibrate import NORMAL
-from recroute.routers.unseen.grow import check_takes_unseen, refuse_known
-from recroute.routers.unseen.new_llms import read_scores
-from recroute.routers.unseen.posterior import Array, Floats, Posterior
-from recroute.routers.unseen.prior import LLMPrior
+from recroute.routers.memory.calibrate import NORMAL
+from recroute.routers.memory.grow import check_takes_unseen, refuse_known
+from recroute.routers.memory.new_llms import read_scores
+from recroute.routers.memory.posterior import Array, Floats, Posterior
+from recroute.routers.memory.prior import LLMPrior
 from recroute.util.arguments import checked
 
 NEXT = 16  # prompts that would be run next

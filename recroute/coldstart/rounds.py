@@ -12,9 +12,9 @@ from recroute.coldstart.anchors import STRATEGIES, select_anchors
 from recroute.coldstart.holdout import unseen_llms
 from recroute.data import Dataset
 from recroute.errors import DataError, UnknownNameError
-from recroute.routers.unseen.adaptive import ask
-from recroute.routers.unseen.posterior import Floats
-from recroute.routers.unseen.prior import LLMPrior
+from recroute.routers.memory.adaptive import ask
+from recroute.routers.memory.posterior import Floats
+from recroute.routers.memory.prior import LLMPrior
 from recroute.splits import Split, split_dataset
 
 

@@ -12,8 +12,8 @@ from recroute.coldstart.rounds import Round
 from recroute.data import InteractionMatrix
 from recroute.experiment.prepare import with_vectors
 from recroute.routers import Router
-from recroute.routers.unseen.grow import lacking
-from recroute.routers.unseen.posterior import Array
+from recroute.routers.memory.grow import lacking
+from recroute.routers.memory.posterior import Array
 from recroute.splits import Split
 
 UNSEEN, MIXED = "unseen", "mixed"

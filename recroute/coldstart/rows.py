@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recroute.coldstart.result import COLUMNS
 from recroute.experiment.bootstrap import Bootstrap, interval_around
-from recroute.routers.unseen.posterior import Array
+from recroute.routers.memory.posterior import Array
 
 ROUTER = "fold-in"
 SHARE = "share_of_full"

@@ -20,7 +20,7 @@ from recroute.errors import DataError, RouterError
 from recroute.evaluation.loop import usable
 from recroute.experiment.provenance import dataset_facts, environment, split_digest
 from recroute.routers import Router, as_routers
-from recroute.routers.unseen.families import family_groups
+from recroute.routers.memory.families import family_groups
 from recroute.util.arguments import as_texts, as_whole_number, as_whole_numbers, checked
 
 ANCHORS = (0, 1, 2, 4, 8, 16, 32, 64, 128)

@@ -13,7 +13,7 @@ from recroute.evaluation.card_quality import measured
 from recroute.experiment.provenance import split_facts
 from recroute.routers import Router
 from recroute.routers.costs import cost_unit
-from recroute.routers.unseen.grow import lacking
+from recroute.routers.memory.grow import lacking
 from recroute.splits import Split
 from recroute.util.arguments import as_texts, checked
 

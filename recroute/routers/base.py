@@ -22,18 +22,18 @@ from recroute.encoders import encode_texts, encoder_width, fit_encoder, vectors_
 from recroute.errors import RouterError, UnknownNameError
 from recroute.retrieval import Choices, condensed, tie_order, top_k
 from recroute.routers.instances import Instances, n_instances, read_instances
+from recroute.routers.memory.background import Background
 from recroute.routers.ranking import Ranking
-from recroute.routers.unseen.background import Background
 from recroute.util.arguments import LARGEST_SEED, as_list, as_texts, as_whole_number, check_kind, checked, classes_of
 from recroute.util.arrays import ArrayRule, Arrays, inside, rules_of
 from recroute.util.settings import Layout, fitted, group_of, group_rules, group_state, groups, setting
 
 if TYPE_CHECKING:
     from recroute.data.feedback import Feedback
-    from recroute.routers.explanation import Explanation
+    from recroute.routers.memory.explanation import Explanation
+    from recroute.routers.memory.new_llms import NewLLMs
+    from recroute.routers.memory.prior import LLMPrior
     from recroute.routers.refresh.answers import Answers
-    from recroute.routers.unseen.new_llms import NewLLMs
-    from recroute.routers.unseen.prior import LLMPrior
 
 Scores = NDArray[np.float32]
 VIEWS = ("embedding", "tfidf", "all")
@@ -239,7 +239,7 @@ class Router(ABC):
         """Standard deviation f32 (b, m) of the error of `predicted_score`.
 
         The error is the difference to the LLM's expected score on that prompt, not to one noisy answer; see
-        `recroute.routers.score_error`. It is larger where the known prompts are further away.
+        `recroute.routers.memory.score_error`. It is larger where the known prompts are further away.
 
         Parameters
         ----------
@@ -254,7 +254,7 @@ class Router(ABC):
         RouterError
             As `score`, and if the router keeps no scores of its training prompts.
         """
-        from recroute.routers.score_std import score_std
+        from recroute.routers.memory.score_std import score_std
 
         return score_std(self, instances, self.llm_index(llms), reducible=reducible)
 
@@ -265,8 +265,8 @@ class Router(ABC):
         llms: Sequence[str] | NDArray[np.integer] | None = None,
         n_neighbors: int = 5,
     ) -> list[Explanation]:
-        """Why these k LLMs, for each instance; see `recroute.routers.explain`."""
-        from recroute.routers.explain import explain
+        """Why these k LLMs, for each instance; see `recroute.routers.memory.explain`."""
+        from recroute.routers.memory.explain import explain
 
         return explain(self, instances, k, llms, n_neighbors)
 
@@ -359,7 +359,7 @@ class Router(ABC):
 
         Those the router was fitted on that have a record. Raises RouterError if the router does not keep them.
         """
-        from recroute.routers.unseen.grow import background_of
+        from recroute.routers.memory.grow import background_of
 
         self.llm_index()  # raises if not fitted
         return background_of(self).prompts
@@ -370,7 +370,7 @@ class Router(ABC):
 
         Raises DataError if the router was fitted on too few LLMs, RouterError if it does not keep its training prompts.
         """
-        from recroute.routers.unseen.grow import background_of
+        from recroute.routers.memory.grow import background_of
 
         self.llm_index()  # raises if not fitted
         return background_of(self).prior()
@@ -397,7 +397,7 @@ class Router(ABC):
         DataError
             If an LLM or an instance is not what it has to be, or the router knows an LLM already.
         """
-        from recroute.routers.unseen.grow import add_llms
+        from recroute.routers.memory.grow import add_llms
 
         return add_llms(self, interactions, llm_table)
 
@@ -407,7 +407,7 @@ class Router(ABC):
         Raises RouterError if it has to be fitted for every LLM or none would be left, UnknownNameError for an
         unknown LLM.
         """
-        from recroute.routers.unseen.grow import remove_llms
+        from recroute.routers.memory.grow import remove_llms
 
         return remove_llms(self, llms)
 
@@ -446,7 +446,7 @@ class Router(ABC):
 
     def _add_llms(self, new: NewLLMs) -> None:
         """Append to everything that has an entry for each LLM, in place; `llm_ids_` is not extended yet."""
-        from recroute.routers.unseen.grow import extend
+        from recroute.routers.memory.grow import extend
 
         for name, axis in self.llm_arrays.items():
             array = getattr(self, name)

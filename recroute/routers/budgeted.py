@@ -23,8 +23,8 @@ from recroute.util.arrays import ArrayRule, Arrays
 from recroute.util.settings import Layout, fitted_group
 
 if TYPE_CHECKING:
+    from recroute.routers.memory.new_llms import NewLLMs
     from recroute.routers.refresh.answers import Answers
-    from recroute.routers.unseen.new_llms import NewLLMs
 
 Index = NDArray[np.int64]
 CURVE = {

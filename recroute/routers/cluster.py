@@ -16,7 +16,7 @@ from recroute.data import Dataset
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.new_llms import NewLLMs
+    from recroute.routers.memory.new_llms import NewLLMs
 
 
 @dataclass(kw_only=True)

@@ -15,7 +15,7 @@ from recroute.errors import RouterError
 from recroute.util.arrays import array
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.new_llms import NewLLMs
+    from recroute.routers.memory.new_llms import NewLLMs
 
 Array = NDArray[np.float64]
 PRIOR_ANSWERS = 5.0  # answers of an unseen LLM that weigh as much as what is expected of it

@@ -16,7 +16,7 @@ from recroute.routers.base import Instances, Scores, fitted, setting
 from recroute.routers.parts import Composite, fit_parts, out_of_fold
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.new_llms import NewLLMs
+    from recroute.routers.memory.new_llms import NewLLMs
 
 Array = NDArray[np.float64]
 Advantages = Callable[[slice], tuple[Scores, Scores]]

@@ -21,7 +21,7 @@ from recroute.util.settings import fitted_group
 from recroute.util.threads import one_thread
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.new_llms import NewLLMs
+    from recroute.routers.memory.new_llms import NewLLMs
 
 Array = NDArray[np.float64]
 # From an LLM's mean alone (the model of pure noise) over its tasks to the text: shares of the prior variance.

@@ -17,7 +17,7 @@ from recroute.routers.logistic import is_clear
 from recroute.util.memo import Memo
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.new_llms import NewLLMs
+    from recroute.routers.memory.new_llms import NewLLMs
 
 N_CLUSTERS = (4, 8, 16, 32, 64)  # candidates for n_clusters
 STRENGTHS = (np.inf, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0)  # candidates for strength, the most cautious first

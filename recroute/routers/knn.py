@@ -19,7 +19,7 @@ from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.util.settings import fitted_group
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.new_llms import NewLLMs
+    from recroute.routers.memory.new_llms import NewLLMs
 
 
 @dataclass(kw_only=True)

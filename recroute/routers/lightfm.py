@@ -18,13 +18,13 @@ from recroute.data import Dataset, IdMap, InteractionMatrix
 from recroute.errors import RouterError
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.llm_features import LLMFeatures
+from recroute.routers.memory.grow import refuse_known
+from recroute.routers.memory.new_llms import check_table
 from recroute.routers.residual import by_id, common_scale, residual_scores
 from recroute.routers.three_states import to_outcomes, to_preferences
-from recroute.routers.unseen.grow import refuse_known
-from recroute.routers.unseen.new_llms import check_table
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.new_llms import NewLLMs
+    from recroute.routers.memory.new_llms import NewLLMs
 
 Array = NDArray[np.float64]
 LOSSES = ("logistic", "warp", "bpr")

@@ -14,14 +14,14 @@ from recroute.data import Dataset, llm_means, prompt_groups
 from recroute.encoders import view_encoder
 from recroute.retrieval import tie_order
 from recroute.routers.base import VIEWS, Router, TextRouter, fitted, setting
+from recroute.routers.memory.grow import grown, taken
 from recroute.routers.registry import make_router
-from recroute.routers.unseen.grow import grown, taken
 from recroute.util.arrays import Arrays, inside
 from recroute.util.memo import Memo
 from recroute.util.settings import SHARED, Layout
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.new_llms import NewLLMs
+    from recroute.routers.memory.new_llms import NewLLMs
 
 
 @dataclass(kw_only=True)

@@ -23,7 +23,7 @@ from recroute.routers.registry import make_router
 from recroute.util.settings import fitted_group
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.new_llms import NewLLMs
+    from recroute.routers.memory.new_llms import NewLLMs
 
 Array = NDArray[np.float64]
 LEAST = 0.05  # a prediction nearer to 0 or 1 is not taken to be surer than that

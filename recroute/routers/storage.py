@@ -17,10 +17,10 @@ from recroute.errors import RecrouteError, RouterError
 from recroute.routers.base import Router
 from recroute.routers.card import CARD
 from recroute.routers.description import FILE, FORMAT, MEND, Description
-from recroute.routers.evidence import EvidenceFiles
+from recroute.routers.memory.background import PROMPTS, Background
+from recroute.routers.memory.evidence import EvidenceFiles
+from recroute.routers.memory.grow import lacking
 from recroute.routers.registry import make_router
-from recroute.routers.unseen.background import PROMPTS, Background
-from recroute.routers.unseen.grow import lacking
 from recroute.util.arguments import checked
 from recroute.util.arrays import ArrayError, check_arrays
 from recroute.util.atomic import new_folder

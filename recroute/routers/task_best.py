@@ -14,7 +14,7 @@ from recroute.errors import RouterError
 from recroute.routers.base import Instances, Router, Scores, fitted
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.new_llms import NewLLMs
+    from recroute.routers.memory.new_llms import NewLLMs
 
 
 @dataclass(kw_only=True)

@@ -18,7 +18,7 @@ from recroute.errors import RouterError
 from recroute.routers import Ranking, Router
 from recroute.routers.base import TextRouter
 from recroute.routers.budgeted import Budgeted
-from recroute.routers.explain import explain
+from recroute.routers.memory.explain import explain
 from recroute.routers.parts import Composite
 from recroute.serve.decisions import Decision
 from recroute.serve.explore import Dice, Explorer

@@ -8,8 +8,8 @@ from recroute.coldstart import unseen_llms
 from recroute.data import Dataset
 from recroute.data.sources import simulate
 from recroute.errors import DataError, UnknownNameError
-from recroute.routers.unseen.families import family_groups
-from recroute.routers.unseen.metadata import Metadata
+from recroute.routers.memory.families import family_groups
+from recroute.routers.memory.metadata import Metadata
 
 
 def table(families: list[str | None], sizes: list[float | None]) -> pl.DataFrame:

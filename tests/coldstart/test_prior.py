@@ -10,7 +10,7 @@ from recroute.coldstart import LLMPrior
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.sources import simulate
 from recroute.errors import DataError
-from recroute.routers.unseen.posterior import locate
+from recroute.routers.memory.posterior import locate
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from recroute.data.feedback import Feedback
 from recroute.routers.base import Router
 from recroute.routers.budgeted import Budgeted
+from recroute.routers.memory.calibrate import NORMAL
 from recroute.routers.refresh.answers import Answers, predicted_cells
 from recroute.routers.refresh.basis import evenly
-from recroute.routers.unseen.calibrate import NORMAL
 
 Array = NDArray[np.float64]
 

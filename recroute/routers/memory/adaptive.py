@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.routers.unseen.posterior import Floats
+from recroute.routers.memory.posterior import Floats
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.prior import LLMPrior
+    from recroute.routers.memory.prior import LLMPrior
 
 
 def ask(prior: LLMPrior, answers: Floats, k: int, llms: pl.DataFrame | None = None) -> NDArray[np.int64]:

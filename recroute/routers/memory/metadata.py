@@ -9,8 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.routers.llm_features import logarithms
-from recroute.routers.unseen.families import family_groups
-from recroute.routers.unseen.posterior import Array
+from recroute.routers.memory.families import family_groups
+from recroute.routers.memory.posterior import Array
 from recroute.util.arrays import array
 
 BANDWIDTHS = (np.inf, 2.0, 1.0, 0.5, 0.25)  # standard deviations of a logarithm

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recroute.data.cells import CELLS_AT_ONCE
-from recroute.routers.evidence import Evidence
+from recroute.routers.memory.evidence import Evidence
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]

@@ -10,9 +10,9 @@ from threadpoolctl import threadpool_limits
 from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import RouterError
 from recroute.routers.base import Instances, Router, TextRouter
-from recroute.routers.evidence import Evidence
 from recroute.routers.instances import n_instances, read_instances
-from recroute.routers.score_error import N_NEAR, Floats, Nearest, ScoreError
+from recroute.routers.memory.evidence import Evidence
+from recroute.routers.memory.score_error import N_NEAR, Floats, Nearest, ScoreError
 
 PROMPT_COLUMNS = {"instance_id": pl.String, "prompt": pl.String}
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from recroute.data import Dataset, IdMap, InteractionMatrix
 from recroute.errors import DataError, RouterError
 from recroute.routers.base import Router
-from recroute.routers.unseen.background import Background
+from recroute.routers.memory.background import Background
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.new_llms import NewLLMs
+    from recroute.routers.memory.new_llms import NewLLMs
 
 R = TypeVar("R", bound=Router)
 MIN_KNOWN = 3
@@ -24,7 +24,7 @@ MIN_KNOWN = 3
 
 def add_llms(router: R, interactions: InteractionMatrix | Dataset | None, llm_table: pl.DataFrame | None) -> R:
     """See `Router.add_llms`."""
-    from recroute.routers.unseen.new_llms import NewLLMs, read_costs, read_scores
+    from recroute.routers.memory.new_llms import NewLLMs, read_costs, read_scores
 
     check_takes_unseen(router)
     background = background_of(router)

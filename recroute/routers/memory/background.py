@@ -17,11 +17,11 @@ from recroute.data import Dataset, IdMap
 from recroute.data.reading import read_table
 from recroute.data.schema import INSTANCES, check_columns, require_columns
 from recroute.errors import DataError, RouterError
-from recroute.routers.evidence import Evidence, EvidenceFiles
+from recroute.routers.memory.evidence import Evidence, EvidenceFiles
 from recroute.util.files import write_parquet
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.prior import LLMPrior
+    from recroute.routers.memory.prior import LLMPrior
 
 PRIOR = "prior.npz"
 PROMPTS = "prompts.parquet"
@@ -62,7 +62,7 @@ class Background:
 
         Raises DataError if there are too few LLMs to learn from, RouterError if there was no prior in the folder.
         """
-        from recroute.routers.unseen.prior import LLMPrior
+        from recroute.routers.memory.prior import LLMPrior
 
         if self.known_prior is None:
             if self.train is None:
@@ -121,7 +121,7 @@ class Background:
         RouterError
             If the files are damaged, or not about the same prompts.
         """
-        from recroute.routers.unseen.prior import LLMPrior
+        from recroute.routers.memory.prior import LLMPrior
 
         if kept is not None:
             kept.check_shapes(sizes)

@@ -10,12 +10,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.routers.base import Instances, Router, TextRouter
-from recroute.routers.evidence import Evidence
-from recroute.routers.explanation import Explanation
-from recroute.routers.score_error import N_NEAR
-from recroute.routers.score_std import encoded, evidence_of, nearest, score_error
+from recroute.routers.memory.calibrate import NORMAL
+from recroute.routers.memory.evidence import Evidence
+from recroute.routers.memory.explanation import Explanation
+from recroute.routers.memory.score_error import N_NEAR
+from recroute.routers.memory.score_std import encoded, evidence_of, nearest, score_error
 from recroute.routers.text_views import TextViews
-from recroute.routers.unseen.calibrate import NORMAL
 from recroute.util.arguments import as_whole_number
 
 SNIPPET = 200  # characters of a known prompt

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.routers.factorisation import fold_in
-from recroute.routers.unseen.posterior import Array
+from recroute.routers.memory.posterior import Array
 
 N_ROUNDS = 5
 MIN_NOISE = 0.02

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.routers.unseen.adaptive import ask
-from recroute.routers.unseen.families import family_groups
-from recroute.routers.unseen.posterior import Array
+from recroute.routers.memory.adaptive import ask
+from recroute.routers.memory.families import family_groups
+from recroute.routers.memory.posterior import Array
 
 if TYPE_CHECKING:
-    from recroute.routers.unseen.prior import LLMPrior
+    from recroute.routers.memory.prior import LLMPrior
 
 Ratios = dict[tuple[str, int, str], list[Array]]  # by strategy, number of answers, and "all" or "task"
 
@@ -40,7 +40,7 @@ def interval_scales(train: Dataset, n_factors: int | None, seed: int) -> tuple[A
     -------
     answers f64 (c,), scale f64 (c, 2): of the mean score, and of a task's
     """
-    from recroute.routers.unseen.prior import MIN_LLMS, LLMPrior
+    from recroute.routers.memory.prior import MIN_LLMS, LLMPrior
 
     rng = np.random.default_rng([seed, 7])
     if train.n_instances > MAX_INSTANCES:

@@ -15,10 +15,10 @@ from threadpoolctl import threadpool_limits
 from recroute.data import Dataset
 from recroute.errors import DataError
 from recroute.routers.factorisation import factorise
-from recroute.routers.unseen.calibrate import NORMAL, interval_scales
-from recroute.routers.unseen.metadata import Metadata
-from recroute.routers.unseen.posterior import Array, Floats, Posterior, expected_scores, locate, resemblances
-from recroute.routers.unseen.shrink import MIN_NOISE, shrink_loadings
+from recroute.routers.memory.calibrate import NORMAL, interval_scales
+from recroute.routers.memory.metadata import Metadata
+from recroute.routers.memory.posterior import Array, Floats, Posterior, expected_scores, locate, resemblances
+from recroute.routers.memory.shrink import MIN_NOISE, shrink_loadings
 from recroute.util.arguments import checked
 from recroute.util.arrays import ArrayError, array, check_arrays, rules_of
 from recroute.util.files import new_file

@@ -1,1 +1,0 @@
-"""LLMs that nobody has evaluated yet: what the known ones say about them, and how a router takes them in."""
