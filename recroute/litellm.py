@@ -115,7 +115,7 @@ class RecrouteStrategy:
         self, model: str, messages: Any, input: Any, specific_deployment: bool | None, request_kwargs: Any
     ) -> Deployment | Sequence[Deployment]:
         """The deployments that LiteLLM would choose among, or the one that was asked for by its id."""
-        found: Deployment | Sequence[Deployment] = await self.llms.select(
+        return await self.llms.select(
             model,
             request_kwargs,
             kind="healthy",
@@ -123,7 +123,6 @@ class RecrouteStrategy:
             input=input,
             specific_deployment=specific_deployment,
         )
-        return found
 
     def _choose(self, able: Sequence[Deployment], messages: Any, input: Any) -> Deployment:
         by_llm: dict[str, list[Deployment]] = {}

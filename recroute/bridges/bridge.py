@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.errors import UnknownNameError
+from recroute.util.numeric import Array
 
-Array = NDArray[np.float64]
 BRIDGES = ("ridge", "kernel", "neighbors", "mlp")
 
 
@@ -40,8 +40,7 @@ def fit_bridge(kind: str, X: NDArray[np.floating], Y: NDArray[np.floating], *, r
     UnknownNameError
         If there is no such bridge.
     """
-    fitted: Bridge = bridge_class(kind).fit(X, Y, reg, seed)
-    return fitted
+    return bridge_class(kind).fit(X, Y, reg, seed)
 
 
 def bridge_class(kind: str) -> Any:

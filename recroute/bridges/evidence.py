@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from recroute.util.numeric import Array
+
 SIGNAL = np.geomspace(0.003, 100, 14)  # prior variance of the signal in units of the noise's
 SMALL = 1e-9  # eigenvalues below this share of the largest are nought
 

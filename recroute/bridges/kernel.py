@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.bridges.spectrum import PENALTIES, Array, Spectrum
+from recroute.bridges.spectrum import PENALTIES, Spectrum
 from recroute.util.arrays import array
 from recroute.util.memo import Memo
+from recroute.util.numeric import Array
 
 WIDTHS = (0.5, 1.0, 2.0)  # in units of the typical distance; far above it the kernel is a linear one
 EXACT_LIMIT = 2000  # up to here every training prompt is a landmark
@@ -66,8 +67,7 @@ class KernelBridge:
 def gaussian(X: Array, Z: Array, width: float) -> Array:
     """exp(-|x - z|^2 / (2 width^2)), f64 (b, p), for the rows of f64 (b, d) and f64 (p, d)."""
     squared = (X**2).sum(axis=1)[:, None] + (Z**2).sum(axis=1) - 2 * X @ Z.T
-    kernel: Array = np.exp(-squared.clip(min=0) / (2 * width**2))
-    return kernel
+    return np.exp(-squared.clip(min=0) / (2 * width**2))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.bridges.spectrum import Array
 from recroute.util.arrays import array
+from recroute.util.numeric import Array
 
 N_HIDDEN = 64
 PENALTIES = (10.0, 100.0, 300.0)  # a batch of 200 rows weighs them against the sum of its squared errors
@@ -74,8 +74,7 @@ class MLPBridge:
 def _forward(X: NDArray[np.floating], layers: Layers) -> Array:
     hidden_weight, hidden_offset, weight, offset = layers
     hidden = (X @ hidden_weight + hidden_offset).clip(min=0)  # (b, d) x (d, h)
-    found: Array = hidden @ weight + offset  # (b, h) x (h, k) -> (b, k)
-    return found
+    return hidden @ weight + offset  # (b, h) x (h, k) -> (b, k)
 
 
 def _stopped_early(X: Array, Y: Array, X_held: Array, Y_held: Array, reg: float, seed: int) -> tuple[float, Layers]:

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.bridges.spectrum import Array
 from recroute.retrieval import Neighbors
 from recroute.util.arrays import array
+from recroute.util.numeric import Array, ratio
 
 COUNTS = np.array([5, 10, 20, 50, 100, 200])
 # Weight of the mean of all prompts, in neighbours of similarity 1; the last one is that mean alone.
@@ -73,8 +73,7 @@ class NeighborsBridge:
         near, similarity = self._index.search(np.asarray(X, dtype=np.float32), int(self.n_neighbors))
         weight = similarity.clip(min=0).astype(np.float64)
         deviation = np.einsum("bn,bnk->bk", weight, self.factors[near] - self.mean)
-        found: Array = self.mean + deviation * _share(weight.sum(axis=1), self.reg)[:, None]
-        return found
+        return self.mean + deviation * _share(weight.sum(axis=1), self.reg)[:, None]
 
     @cached_property
     def _index(self) -> Neighbors:
@@ -83,8 +82,7 @@ class NeighborsBridge:
 
 def _share(weight: Array, prior: Array) -> Array:
     """1 / (weight + prior): 0 where the prior is infinite or nothing is similar."""
-    total = weight + prior
-    return np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+    return ratio(np.ones(()), weight + prior, otherwise=0)
 
 
 def left_out_errors(
@@ -108,5 +106,4 @@ def left_out_errors(
     total = weight.cumsum(axis=1)[:, counts]
     share = _share(total[:, :, None], priors)  # (rows, counts, priors)
     residual = (Y[rows] - mean)[:, None, None, :] - summed[:, :, None, :] * share[:, :, :, None]
-    errors: Array = (residual**2).sum(axis=(0, 3))
-    return errors
+    return (residual**2).sum(axis=(0, 3))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from recroute.util.numeric import Array
 
 # The last one is the mean of Y: what text that says nothing has to come to.
 PENALTIES = np.append(np.geomspace(0.1, 1000, 13), np.inf)
 ROWS_AT_ONCE = 4096
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

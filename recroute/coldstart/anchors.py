@@ -6,15 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from recroute.errors import DataError, UnknownNameError
-from recroute.routers.memory.posterior import Array, Floats, resemblances
+from recroute.routers.memory.posterior import resemblances
 from recroute.routers.memory.prior import LLMPrior
 from recroute.routers.memory.shrink import MIN_NOISE
 from recroute.util.arguments import checked
-
-Index = NDArray[np.int64]
+from recroute.util.numeric import Array, Floats, Index
 
 
 @checked
@@ -171,8 +169,7 @@ def _greedy(
 
 def _quadratic(L: Array, cov: Array) -> Array:
     """Diagonal of L cov L', f64 (n,)."""
-    quadratic: Array = ((L @ cov) * L).sum(axis=1)
-    return quadratic
+    return ((L @ cov) * L).sum(axis=1)
 
 
 _FIXED: dict[str, Callable[[LLMPrior, int, Floats, np.random.Generator], Index]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from recroute.coldstart.rounds import Round
-from recroute.routers.memory.posterior import Array
+from recroute.util.numeric import Array
 
 
 def per_llm(played: Round) -> dict[str, Array]:

@@ -16,9 +16,10 @@ from recroute.routers import Router
 from recroute.routers.memory.calibrate import NORMAL
 from recroute.routers.memory.grow import check_takes_unseen, refuse_known
 from recroute.routers.memory.new_llms import read_scores
-from recroute.routers.memory.posterior import Array, Floats, Posterior
+from recroute.routers.memory.posterior import Posterior
 from recroute.routers.memory.prior import LLMPrior
 from recroute.util.arguments import checked
+from recroute.util.numeric import Array, Floats
 
 NEXT = 16  # prompts that would be run next
 N_ALIKE = 5

@@ -13,9 +13,9 @@ from recroute.coldstart.holdout import unseen_llms
 from recroute.data import Dataset
 from recroute.errors import DataError, UnknownNameError
 from recroute.routers.memory.adaptive import ask
-from recroute.routers.memory.posterior import Floats
 from recroute.routers.memory.prior import LLMPrior
 from recroute.splits import Split, split_dataset
+from recroute.util.numeric import Floats
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recroute.coldstart.rounds import Round
 from recroute.data import InteractionMatrix
 from recroute.experiment.prepare import with_vectors
 from recroute.routers import Router
 from recroute.routers.memory.grow import lacking
-from recroute.routers.memory.posterior import Array
 from recroute.splits import Split
+from recroute.util.numeric import Array, Index, known_mean
 
 UNSEEN, MIXED = "unseen", "mixed"
 N_POOLS = 50  # that are drawn of each kind: among few LLMs, which ones they are decides much
-Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +72,8 @@ class Bench:
         for name, pools in self.pools.items():
             blocks = [scores[:, pool].astype(np.float64) for pool in pools]
             found[name] = {
-                "random": _mean([_mean(list(block.T)) for block in blocks]),
-                "oracle": _mean([np.fmax.reduce(block, axis=1) for block in blocks]),
+                "random": known_mean([known_mean(block.T)[0] for block in blocks])[0],
+                "oracle": known_mean([np.fmax.reduce(block, axis=1) for block in blocks])[0],
             }
         return found
 
@@ -119,18 +117,8 @@ def reached(router: Router, parts: Split, pools: dict[str, list[Index]]) -> dict
         taken = [
             pool[router.choose_judged(predicted[:, pool], scores[:, pool], position[pool]).judged] for pool in drawn
         ]
-        found[name] = _mean([scores[rows, choice] for choice in taken])
+        found[name] = known_mean([scores[rows, choice] for choice in taken])[0]
     return found
-
-
-def _mean(values: list[Array]) -> Array:
-    """Mean f64 (n,) of those that are not NaN; NaN where all are."""
-    stacked = np.stack(values)
-    there = ~np.isnan(stacked)
-    count = there.sum(axis=0)
-    total = np.where(there, stacked, 0).sum(axis=0)
-    mean: Array = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
-    return mean
 
 
 def can_take_unseen(router: Router) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recroute.coldstart.result import COLUMNS
 from recroute.experiment.bootstrap import Bootstrap, interval_around
-from recroute.routers.memory.posterior import Array
+from recroute.util.numeric import Array, known_mean, ratio
 
 ROUTER = "fold-in"
 SHARE = "share_of_full"
@@ -52,7 +52,7 @@ def rows_of_routing(seen: Seen, seeds: list[int], seed: int) -> list[dict[str, A
     def estimate(of_seed: dict[int, Array]) -> tuple[Array, Array]:
         """Means f64 (seeds,) and replicates f64 (seeds, b)."""
         values = np.array([np.nanmean(of_seed[s]) for s in seeds])
-        replicates = [_resampled_mean(resamples.weights(i, seen.test_ids[s]), of_seed[s]) for i, s in enumerate(seeds)]
+        replicates = [known_mean(of_seed[s], resamples.weights(i, seen.test_ids[s])) for i, s in enumerate(seeds)]
         return values, np.stack(replicates)
 
     full = {key: estimate(of_seed) for key, of_seed in seen.full.items()}
@@ -65,7 +65,7 @@ def rows_of_routing(seen: Seen, seeds: list[int], seed: int) -> list[dict[str, A
         metrics = {"mean_score": (values, replicates)}
         if strategy is not None:
             of_full, drawn = full[label, pool]
-            metrics[SHARE] = (_share(values, of_full), _share(replicates, drawn))
+            metrics[SHARE] = (ratio(values, of_full), ratio(replicates, drawn))
         for metric, (means, resampled) in metrics.items():
             low, high = interval_around(float(means.mean()), resamples.pool(means, resampled), n)
             rows.append(
@@ -91,28 +91,13 @@ def rows_of_routing(seen: Seen, seeds: list[int], seed: int) -> list[dict[str, A
     return rows
 
 
-def _share(part: Array, whole: Array) -> Array:
-    """NaN of nothing."""
-    found: Array = np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
-    return found
-
-
-def _resampled_mean(weights: NDArray[np.float32], values: Array) -> Array:
-    """Weighted means f64 (b,) over what is not NaN."""
-    there = ~np.isnan(values)
-    kept = weights[:, there].astype(np.float64)
-    mass = kept.sum(axis=1)
-    found: Array = np.divide(kept @ values[there], mass, out=np.full(len(mass), np.nan), where=mass > 0)
-    return found
-
-
 def _rows(resamples: Bootstrap, values: list[Array], groups: list[Labels], seeds: list[int]) -> list[dict[str, Any]]:
     """A row for each seed and one for all, of means over LLMs f64 (j,) given for each seed."""
     rows: list[dict[str, Any]] = []
     means, replicates, n_groups = [], [], set()
     for i, (of_seed, group) in enumerate(zip(values, groups, strict=True)):
         there = ~np.isnan(of_seed)
-        drawn = _resampled_mean(resamples.weights(i, group), of_seed)
+        drawn = known_mean(of_seed, resamples.weights(i, group))
         mean = float(of_seed[there].mean()) if there.any() else float("nan")
         means.append(mean)
         replicates.append(drawn)

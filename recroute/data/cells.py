@@ -10,8 +10,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recroute.errors import DataError
+from recroute.util.numeric import Positions
 
-Index = NDArray[np.integer]
 MAX_VALUES = 255  # of a code book: 256 codes less the one that means "unobserved"
 CELLS_AT_ONCE = 1 << 23
 TWICE = "an interaction matrix needs cells without duplicates; keep one score for each instance and LLM"
@@ -24,8 +24,8 @@ class Cells(Protocol):
     def shape(self) -> tuple[int, int]: ...
     def instance_counts(self) -> NDArray[np.int64]: ...
     def llm_counts(self) -> NDArray[np.int64]: ...
-    def take_instances(self, index: Index | slice) -> Self: ...
-    def take_llms(self, index: Index) -> Self: ...
+    def take_instances(self, index: Positions | slice) -> Self: ...
+    def take_llms(self, index: Positions) -> Self: ...
     def dense(self) -> NDArray[np.float32]: ...
     def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
     def scores(self) -> sp.csr_matrix: ...
@@ -57,8 +57,7 @@ class DenseCells:
         return self.codes.shape[0], self.codes.shape[1]
 
     def instance_counts(self) -> NDArray[np.int64]:
-        counts: NDArray[np.int64] = np.count_nonzero(self.codes, axis=1).astype(np.int64)
-        return counts
+        return np.count_nonzero(self.codes, axis=1).astype(np.int64)
 
     def llm_counts(self) -> NDArray[np.int64]:
         counts = np.zeros(self.shape[1], dtype=np.int64)
@@ -66,10 +65,10 @@ class DenseCells:
             counts += np.count_nonzero(self.codes[rows], axis=0)
         return counts
 
-    def take_instances(self, index: Index | slice) -> DenseCells:
+    def take_instances(self, index: Positions | slice) -> DenseCells:
         return DenseCells(self.codes[index], self.values, None if self.spent is None else self.spent[index])
 
-    def take_llms(self, index: Index) -> DenseCells:
+    def take_llms(self, index: Positions) -> DenseCells:
         def taken(array: NDArray[Any]) -> NDArray[Any]:
             return np.take(array, index, axis=1)
 
@@ -136,17 +135,15 @@ class SparseCells:
         return int(self.stored.shape[0]), int(self.stored.shape[1])
 
     def instance_counts(self) -> NDArray[np.int64]:
-        counts: NDArray[np.int64] = np.diff(self.stored.indptr).astype(np.int64)
-        return counts
+        return np.diff(self.stored.indptr).astype(np.int64)
 
     def llm_counts(self) -> NDArray[np.int64]:
-        counts: NDArray[np.int64] = np.bincount(self.stored.indices, minlength=self.shape[1]).astype(np.int64)
-        return counts
+        return np.bincount(self.stored.indices, minlength=self.shape[1]).astype(np.int64)
 
-    def take_instances(self, index: Index | slice) -> SparseCells:
+    def take_instances(self, index: Positions | slice) -> SparseCells:
         return SparseCells(self.stored[index], None if self.spent is None else self.spent[index])
 
-    def take_llms(self, index: Index) -> SparseCells:
+    def take_llms(self, index: Positions) -> SparseCells:
         return SparseCells(_columns(self.stored, index), None if self.spent is None else _columns(self.spent, index))
 
     def dense(self) -> NDArray[np.float32]:
@@ -177,7 +174,7 @@ def row_blocks(n: int, m: int) -> list[slice]:
 
 
 def csr_from_coordinates(
-    rows: Index, columns: Index, values: list[NDArray[np.float32]], shape: tuple[int, int]
+    rows: Positions, columns: Positions, values: list[NDArray[np.float32]], shape: tuple[int, int]
 ) -> list[sp.csr_matrix]:
     """CSR matrices with `values` f32 (k,) in the same cells; stored zeros stay, no cell may stand twice."""
     cell = rows.astype(np.int64) * shape[1] + columns
@@ -193,7 +190,7 @@ def csr_from_coordinates(
 
 
 def _canonical(
-    data: NDArray[np.float32], indices: NDArray[np.int32], indptr: Index, shape: tuple[int, int]
+    data: NDArray[np.float32], indices: NDArray[np.int32], indptr: Positions, shape: tuple[int, int]
 ) -> sp.csr_matrix:
     matrix = sp.csr_matrix((data, indices, indptr), shape=shape)
     matrix.has_canonical_format = True
@@ -208,7 +205,7 @@ def _filled(matrix: sp.csr_matrix) -> NDArray[np.float32]:
     return block
 
 
-def _columns(matrix: sp.csr_matrix, index: Index) -> sp.csr_matrix:
+def _columns(matrix: sp.csr_matrix, index: Positions) -> sp.csr_matrix:
     """Columns of a CSR matrix, sorted within rows; scipy keeps stored zeros here (a test holds it to that)."""
     taken = matrix[:, np.asarray(index)]
     taken.sort_indices()

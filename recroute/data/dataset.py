@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from recroute.data.encoding import Encoder, check_encoder
 from recroute.data.ids import IdMap
-from recroute.data.matrix import Index, InteractionMatrix
+from recroute.data.matrix import InteractionMatrix
 from recroute.data.preferences import Preferences, pair_table
 from recroute.data.records import Records
 from recroute.data.schema import INSTANCES, LLMS, check_columns
 from recroute.data.vectors import as_vectors
 from recroute.errors import DataError, UnknownNameError, one_line
 from recroute.util.arguments import as_index, checked
+from recroute.util.numeric import Positions
 
 SCHEMAS = {"instance_id": INSTANCES, "llm_id": LLMS}
 
@@ -173,7 +174,7 @@ class Dataset:
         """Prompt of each instance, or None where the data set has no texts."""
         return self.instances["prompt"].to_list() if "prompt" in self.instances.columns else None
 
-    def take_instances(self, index: Index) -> Dataset:
+    def take_instances(self, index: Positions) -> Dataset:
         """The data set with these instances only, in this order; `index` int (k,), or bool (n,)."""
         index = as_index(index, self.n_instances, "instances")
         preferences = self.preferences
@@ -190,7 +191,7 @@ class Dataset:
         seen = np.flatnonzero(self.interactions.instance_counts)
         return self if len(seen) == self.n_instances else self.take_instances(seen)
 
-    def take_llms(self, index: Index) -> Dataset:
+    def take_llms(self, index: Positions) -> Dataset:
         """The data set with these LLMs only, in this order; `index` int (k,), or bool (m,)."""
         index = as_index(index, self.n_llms, "LLMs")
         preferences = self.preferences
@@ -315,7 +316,7 @@ def _positions(records: Records, column: str, table: pl.DataFrame) -> NDArray[np
     return joined["_position"].to_numpy().astype(np.int64)
 
 
-def _refuse_duplicates(records: Records, rows: Index, columns: Index, n_llms: int) -> None:
+def _refuse_duplicates(records: Records, rows: Positions, columns: Positions, n_llms: int) -> None:
     cell = rows * n_llms + columns
     ordered = np.sort(cell)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]

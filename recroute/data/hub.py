@@ -206,8 +206,7 @@ def _safe(path: str, url: str) -> str:
 def _digest(start: Any, content: BinaryIO) -> str:
     while chunk := content.read(CHUNK):
         start.update(chunk)
-    found: str = start.hexdigest()
-    return found
+    return start.hexdigest()
 
 
 def _mend(code: int) -> str:

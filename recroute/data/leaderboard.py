@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recroute.data.preferences import Preferences
 from recroute.util.arguments import as_whole_number, checked
+from recroute.util.numeric import Array
 
-Array = NDArray[np.float64]
 PRIOR = 0.1  # precision of the prior on a coefficient: only an LLM that always wins or loses feels it
 PRIOR_SHOWN = 10.0  # of that on the intercept: where the battles cannot tell it from strength it is strength
 N_STEPS = 100  # more than any data need; a step is at most MAX_STEP long
@@ -38,8 +37,7 @@ class Leaderboard:
     def win_rates(self) -> Array:
         """Share of battles that each LLM would win against all LLMs in turn, itself among them, f64 (m,); mean 1/2."""
         lead = self.coefficient[:, None] - self.coefficient
-        rates: Array = (0.5 * (1 + np.tanh(lead / 2))).mean(axis=1)
-        return rates
+        return (0.5 * (1 + np.tanh(lead / 2))).mean(axis=1)
 
 
 @checked

@@ -16,7 +16,6 @@ from recroute.data.cells import (
     TWICE,
     Cells,
     DenseCells,
-    Index,
     SparseCells,
     csr_from_coordinates,
     row_blocks,
@@ -26,8 +25,9 @@ from recroute.data.matrix_state import CODED, SPARSE, refuse_codes, refuse_csr
 from recroute.data.schema import LARGEST, RECORDS
 from recroute.errors import DataError
 from recroute.util.arrays import ArrayRule
+from recroute.util.numeric import Positions, ratio
 
-__all__ = ["DENSE_FROM", "Index", "InteractionMatrix"]
+__all__ = ["DENSE_FROM", "InteractionMatrix"]
 
 DENSE_FROM = 1 / 8  # of the cells observed: from here on a byte a cell is less than eight for each observed one
 
@@ -51,8 +51,8 @@ class InteractionMatrix:
     @classmethod
     def from_coordinates(
         cls,
-        instance_index: Index,
-        llm_index: Index,
+        instance_index: Positions,
+        llm_index: Positions,
         score: ArrayLike,
         shape: tuple[int, int],
         cost: ArrayLike | None = None,
@@ -171,11 +171,11 @@ class InteractionMatrix:
             f"InteractionMatrix({n:,} instances x {m:,} LLMs, {self.n_observed:,} records, density {self.density:.3f})"
         )
 
-    def take_instances(self, index: Index | slice) -> InteractionMatrix:
+    def take_instances(self, index: Positions | slice) -> InteractionMatrix:
         """The rows at `index`, in that order."""
         return InteractionMatrix(self.cells.take_instances(index))
 
-    def take_llms(self, index: Index) -> InteractionMatrix:
+    def take_llms(self, index: Positions) -> InteractionMatrix:
         """The columns at `index`, in that order."""
         return InteractionMatrix(self.cells.take_llms(np.asarray(index)))
 
@@ -201,7 +201,7 @@ class InteractionMatrix:
         """Some rows for algebra, f32 (b, m): scores, 0 where unobserved; and 1 where observed, 0 elsewhere."""
         return self.cells.block(rows)
 
-    def coordinates(self) -> tuple[Index, Index]:
+    def coordinates(self) -> tuple[Positions, Positions]:
         """Row and column of each observed cell, row by row: the order of `scores.data`."""
         rows = np.repeat(np.arange(self.n_instances, dtype=np.int32), self.instance_counts)
         return rows, self.scores.indices
@@ -228,10 +228,7 @@ class InteractionMatrix:
         """Mean USD per answer of each LLM, f64 (m,), NaN where unknown; None where no cost is known."""
         if (block := self.dense_costs()) is None:
             return None
-        n_known = np.count_nonzero(~np.isnan(block), axis=0)
-        found = np.full(self.n_llms, np.nan)
-        np.divide(np.nansum(block, axis=0, dtype=np.float64), n_known, out=found, where=n_known > 0)
-        return found
+        return ratio(np.nansum(block, axis=0, dtype=np.float64), np.count_nonzero(~np.isnan(block), axis=0))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The scores, without costs, as arrays: enough to tell two matrices apart; `of_state` takes them back."""

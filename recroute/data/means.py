@@ -12,10 +12,9 @@ from recroute.data.leaderboard import leaderboard
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.passes import pass_over
 from recroute.util.arguments import checked
+from recroute.util.numeric import Array
 
 PRIOR_RECORDS = 10.0  # about the noise variance of a 0/1 score over the variance of LLMs' skill within a task
-
-Array = NDArray[np.float64]
 
 
 @checked
@@ -31,8 +30,7 @@ def llm_means(dataset: Dataset) -> Array:
     if dataset.interactions.n_observed == 0 and dataset.preferences is not None:
         return leaderboard(dataset.preferences, dataset.n_llms).win_rates()
     _, means, n_instances = task_means(dataset)
-    standardised: Array = n_instances @ means / max(n_instances.sum(), 1)
-    return standardised
+    return n_instances @ means / max(n_instances.sum(), 1)
 
 
 def task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:
@@ -50,8 +48,7 @@ def task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:
     -------
     names str (t,) in alphabetical order, means f64 (t, m), number of instances with a record f64 (t,)
     """
-    found: tuple[NDArray[np.str_], Array, Array] = dataset._task_means
-    return found
+    return dataset._task_means
 
 
 def standardised_scores(dataset: Dataset) -> NDArray[np.float32]:

@@ -192,5 +192,4 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float32]:
     kind = column.type
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
         raise NotPlainError
-    numbers: NDArray[np.float32] = pc.cast(column, pa.float32(), safe=False).to_numpy()
-    return numbers
+    return pc.cast(column, pa.float32(), safe=False).to_numpy()

@@ -10,7 +10,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data.ids import IdMap
-from recroute.data.matrix import Index
 from recroute.data.schema import (
     PREFERENCES,
     as_table,
@@ -21,6 +20,7 @@ from recroute.data.schema import (
     require_columns,
 )
 from recroute.errors import DataError
+from recroute.util.numeric import Positions
 
 OUTCOMES = {"win": 1.0, "tie": 0.5, "loss": 0.0}  # of llm_a
 PAIR_IDS = ("instance_id", "llm_a", "llm_b")
@@ -102,13 +102,13 @@ class Preferences:
         """The battles at `index`, a mask bool (p,) or positions."""
         return Preferences(self.instance_index[index], self.llm_a[index], self.llm_b[index], self.outcome[index])
 
-    def take_instances(self, index: Index, n_instances: int) -> Preferences:
+    def take_instances(self, index: Positions, n_instances: int) -> Preferences:
         """The battles on the instances at `index` (none twice) of the `n_instances` there are."""
         position = _positions(index, n_instances)
         found = self.take(position[self.instance_index] >= 0)
         return Preferences(position[found.instance_index], found.llm_a, found.llm_b, found.outcome)
 
-    def take_llms(self, index: Index, n_llms: int) -> Preferences:
+    def take_llms(self, index: Positions, n_llms: int) -> Preferences:
         """The battles between LLMs at `index` (none twice) of the `n_llms` there are."""
         position = _positions(index, n_llms)
         found = self.take((position[self.llm_a] >= 0) & (position[self.llm_b] >= 0))
@@ -152,7 +152,7 @@ def _shares(outcomes: pl.Series) -> pl.Series:
     return told.fill_null(texts.cast(pl.Float32, strict=False))
 
 
-def _positions(index: Index, n: int) -> NDArray[np.int32]:
+def _positions(index: Positions, n: int) -> NDArray[np.int32]:
     """Where each of n entries stands in `index`, int32 (n,); -1 where it does not."""
     index = np.asarray(index)
     position = np.full(n, -1, dtype=np.int32)

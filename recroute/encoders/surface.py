@@ -62,8 +62,7 @@ class SurfaceEncoder:
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors f32 (b, d); a value beyond three standard deviations counts as three."""
         standard = (_features(prompts) - self.mean) / self.deviation
-        vectors: NDArray[np.float32] = np.clip(standard, -3, 3) / np.float32(np.sqrt(N_FEATURES))
-        return vectors
+        return np.clip(standard, -3, 3) / np.float32(np.sqrt(N_FEATURES))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The arrays that `from_state` needs."""

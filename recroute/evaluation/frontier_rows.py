@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from recroute.evaluation.evaluation import COLUMNS
 from recroute.experiment.bootstrap import Bootstrap, interval_around
 from recroute.experiment.compare import COMPARISON_COLUMNS, comparisons, is_bound
-from recroute.metrics import Spending, weighted_mean
+from recroute.metrics import Spending
 from recroute.metrics.cost import least_cost, mean_height
 from recroute.metrics.spending import hull
 from recroute.retrieval import first_evaluated
+from recroute.util.numeric import Array, known_mean
 
-Array = NDArray[np.float64]
 GROUP, SINGLE = "all", "llm"  # groups of rows: routers, and single LLMs
 PERCENTS = (95, 100)
 COMPARED = ("aiq", *(f"cost_at_quality@{percent}" for percent in PERCENTS))
@@ -128,7 +128,12 @@ class _Resampled:
         """
         each = []
         for cost, score, weight in zip(costs, scores, self._weights, strict=True):
-            each.append((_Points(_means(cost), _means(score)), _Points(_means(cost, weight), _means(score, weight))))
+            each.append(
+                (
+                    _Points(known_mean(cost), known_mean(score)),
+                    _Points(known_mean(cost, weight), known_mean(score, weight)),
+                )
+            )
         if len(each) == 1:
             return each
         cost, score = (np.nanmean([getattr(data, name) for data, _ in each], axis=0) for name in ("cost", "score"))
@@ -145,21 +150,6 @@ class _Resampled:
 def _only(values: Array, replicates: Array) -> Array:
     """The seeds are pooled already."""
     return np.asarray(replicates[0])
-
-
-def _means(values: NDArray[np.floating], weights: NDArray[np.floating] | None = None) -> Array:
-    """Means f64 (b, p) of the known of values float (n, p), for weights (b, n)."""
-    values = values.astype(np.float64)
-    known = ~np.isnan(values)
-    if weights is None:
-        weights = np.ones((1, len(values)))
-    if known.all():
-        total = weights.sum(axis=1, keepdims=True, dtype=np.float64)
-        sums = weights @ values  # (b, n) x (n, p)
-        means: Array = np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0)
-        return means
-    found: Array = np.stack([weighted_mean(column, weights) for column in values.T], axis=1)
-    return found
 
 
 def _metrics(

@@ -13,10 +13,10 @@ from recroute.retrieval import first_evaluated, tie_order
 from recroute.routers import Router
 from recroute.routers.costs import CostModel, vectors
 from recroute.routers.trade_off import cost_range
+from recroute.util.numeric import Array
 
 # Weights of cost in units of score over the pool's range of cost: from costs that hardly matter to pennies that do.
 COST_WEIGHTS = np.logspace(-2, 2, 9)
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ from recroute.evaluation.evaluation import COLUMNS
 from recroute.experiment.bootstrap import Bootstrap, interval_around
 from recroute.experiment.compare import COMPARED, comparisons
 from recroute.metrics import METRICS, NO_INTERVAL, OF_PREFERENCES, Outcome
+from recroute.util.numeric import Array
 
-Array = NDArray[np.float64]
 MANY_UNOBSERVED = 0.01
 
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.util.arguments import as_whole_number
-
-Array = NDArray[np.float64]
+from recroute.util.numeric import Array, known_mean
 
 N_RESAMPLES = 1000
 LEVEL = 0.95
@@ -69,9 +68,7 @@ class Bootstrap:
             Those of each seed. NaN is left out.
         """
         known = ~np.isnan(replicates)
-        mass = known.sum(axis=0)
-        total = np.where(known, replicates, 0.0).sum(axis=0)
-        mean: Array = np.divide(total, mass, out=np.full(len(mass), np.nan), where=mass > 0)
+        mean: Array = known_mean(replicates)[0]
         there = ~np.isnan(values)
         n = int(there.sum())
         if n < 2:

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from recroute.experiment.bootstrap import interval_around
+from recroute.util.numeric import Array
 
-Array = NDArray[np.float64]
 COMPARED = ("mean_score", "best_single_ratio", "lift", "agreement")
 LEVEL = 0.05
 BOUNDS = ("oracle", "oracle_mix", "random")  # nobody asks whether a router differs from these

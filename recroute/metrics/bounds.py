@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.metrics.outcome import Array, Outcome, weighted_mean
+from recroute.metrics.outcome import Outcome, weighted_mean
 from recroute.metrics.quality import mean_score
+from recroute.util.numeric import Array
 
 Weights = NDArray[np.floating]
 
@@ -91,5 +92,4 @@ def regret(outcome: Outcome, weights: Weights | None = None) -> Array:
 
 
 def _ratio(above: Array, below: Array) -> Array:
-    ratio: Array = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 1e-12)
-    return ratio
+    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 1e-12)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.metrics.outcome import Array, Outcome
+from recroute.metrics.outcome import Outcome
+from recroute.util.numeric import Array
 
 Weights = NDArray[np.floating]
 
@@ -61,8 +62,7 @@ def auc(outcome: Outcome, weights: Weights | None = None) -> Array:
         return _none(weights)
     over = _ratio(_sum(weights, found.above), _sum(weights, found.n_solved))
     under = _ratio(_sum(weights, found.below), _sum(weights, n_failed))
-    value: Array = over + under - found.above.sum() / found.n_solved.sum()
-    return value
+    return over + under - found.above.sum() / found.n_solved.sum()
 
 
 def _none(weights: Weights | None) -> Array:
@@ -75,5 +75,4 @@ def _sum(weights: Weights | None, values: NDArray[np.floating]) -> Array:
 
 
 def _ratio(above: Array, below: Array) -> Array:
-    found: Array = np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
-    return found
+    return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)

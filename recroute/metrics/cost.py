@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.metrics.outcome import Array, Outcome, weighted_mean
+from recroute.metrics.outcome import Outcome, weighted_mean
 from recroute.metrics.spending import Spending, hull
+from recroute.util.numeric import Array
 
 Weights = NDArray[np.floating]
 
@@ -88,8 +89,7 @@ def mean_height(x: Array, y: Array, low: Array, high: Array) -> Array:
     middle = y[:, :-1] + slope * ((left + right) / 2 - x[:, :-1])
     area = (middle * (right - left)).sum(axis=1)
     span = (high - low)[:, 0]
-    found: Array = np.divide(area, span, out=np.full(len(x), np.nan), where=span > 0)
-    return found
+    return np.divide(area, span, out=np.full(len(x), np.nan), where=span > 0)
 
 
 def _curve(spending: Spending, weights: Weights | None) -> tuple[Array, Array]:

@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from recroute.metrics.battles import Agreement
 from recroute.metrics.predictions import Predictions, judge
 from recroute.metrics.spending import Spending
-
-Array = NDArray[np.float64]
+from recroute.util.numeric import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,8 +164,7 @@ def _judged_scores(scores: Array, best: int | ArrayLike | None) -> Array:
     total = np.where(np.isnan(scores), 0, scores).sum(axis=0)
     mean = np.divide(total, count, out=np.full(len(count), -np.inf), where=count > 0)
     by_mean = scores[:, np.argsort(-mean, kind="stable")]
-    found: Array = by_mean[np.arange(len(scores)), (~np.isnan(by_mean)).argmax(axis=1)]
-    return found
+    return by_mean[np.arange(len(scores)), (~np.isnan(by_mean)).argmax(axis=1)]
 
 
 Metric = Callable[[Outcome, "NDArray[np.floating] | None"], Array]
@@ -184,5 +182,4 @@ def weighted_mean(values: Array, weights: NDArray[np.floating] | None = None) ->
         weights = np.ones((1, len(values)))
     mass = weights @ known.astype(np.float64)  # (b, n) x (n,) -> (b,)
     total = weights @ np.where(known, values, 0.0)
-    mean: Array = np.divide(total, mass, out=np.full(len(mass), np.nan), where=mass > 0)
-    return mean
+    return np.divide(total, mass, out=np.full(len(mass), np.nan), where=mass > 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from recroute.util.numeric import Array
 
 RANKS = (3, 10)
 N_BINS = 15

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.metrics.outcome import Array, Outcome
+from recroute.metrics.outcome import Outcome
+from recroute.util.numeric import Array
 
 
 def agreement(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
@@ -22,5 +23,4 @@ def agreement(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> 
         return np.full(1 if weights is None else len(weights), np.nan)
     weights = np.ones((1, len(outcome))) if weights is None else weights
     above, below = weights @ found.n_agreed, weights @ found.n_decided  # (b, n) x (n,)
-    value: Array = np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
-    return value
+    return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.metrics.outcome import Array, Outcome, weighted_mean
+from recroute.metrics.outcome import Outcome, weighted_mean
+from recroute.util.numeric import Array
 
 
 def mean_score(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.metrics.outcome import Array, Outcome, weighted_mean
+from recroute.metrics.outcome import Outcome, weighted_mean
 from recroute.metrics.predictions import RANKS
+from recroute.util.numeric import Array
 
 Weights = NDArray[np.floating]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.metrics.outcome import Array, Outcome, weighted_mean
+from recroute.metrics.outcome import Outcome, weighted_mean
+from recroute.util.numeric import Array
 
 
 def selection_entropy(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
@@ -39,8 +40,7 @@ def coverage(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> A
     >>> coverage(Outcome.of([[1, 0, 0], [0, 1, 0], [1, 0, 0]], choice=[0, 1, 0])).round(3)
     array([0.667])
     """
-    found: Array = (shares(outcome, weights) > 0).sum(axis=1) / outcome.n_llms
-    return found
+    return (shares(outcome, weights) > 0).sum(axis=1) / outcome.n_llms
 
 
 def gini(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
@@ -54,8 +54,7 @@ def gini(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array
     rising = np.sort(shares(outcome, weights), axis=1)
     m, d = outcome.n_llms, rising.shape[1]
     rank = np.arange(m - d + 1, m + 1)  # LLMs that are never chosen come first and add nothing
-    found: Array = rising @ (2 * rank - m - 1) / m + 0.0  # (b, d) x (d,)
-    return found
+    return rising @ (2 * rank - m - 1) / m + 0.0  # (b, d) x (d,)
 
 
 def shares(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
@@ -67,8 +66,7 @@ def shares(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Arr
     member[np.arange(len(outcome)), position] = 1
     counts = weights @ member  # (b, n) x (n, distinct choices)
     total = counts.sum(axis=1, keepdims=True)
-    found: Array = np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
-    return found
+    return np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
 
 
 def entropy_bits(shares_of: NDArray[np.floating] | list[list[float]]) -> Array:
@@ -79,5 +77,4 @@ def entropy_bits(shares_of: NDArray[np.floating] | list[list[float]]) -> Array:
     """
     p = np.asarray(shares_of, dtype=np.float64)
     logs = np.log2(p, out=np.zeros_like(p), where=p > 0)
-    bits: Array = -(p * logs).sum(axis=1) + 0.0  # + 0.0 turns -0.0 into 0.0
-    return bits
+    return -(p * logs).sum(axis=1) + 0.0  # + 0.0 turns -0.0 into 0.0

@@ -12,8 +12,7 @@ from recroute.data import Dataset
 from recroute.encoders import encode_dataset, fit_encoder, vectors_of
 from recroute.routers import Router
 from recroute.routers.parts import draw_folds
-
-Array = NDArray[np.float64]
+from recroute.util.numeric import Array
 
 
 @dataclass(frozen=True, eq=False)

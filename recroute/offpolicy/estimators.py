@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from recroute.util.numeric import Array
+
 ESTIMATORS = ("ips", "snips", "dr")
 Z = 1.959963984540054  # of a two-sided 95% interval
 

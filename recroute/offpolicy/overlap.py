@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.offpolicy.estimators import ips
+from recroute.util.numeric import Array
 
-Array = NDArray[np.float64]
 # 95% intervals held the truth at an effective n of 37, 39, 61 and 108 in 78%, 88%, 93% and 88% of 200 simulated logs
 # (snips; dr 93% to 96%), and from 237 to 804 in 94% to 96% of 400 (dr 92% to 96%).
 FEW, HEAVY = 200, 0.05

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.errors import RouterError
 from recroute.routers import Router
-
-Array = NDArray[np.float64]
+from recroute.util.numeric import Array
 
 
 def choice_probabilities(
@@ -51,5 +49,4 @@ def choice_probabilities(
         greedy = router.distribution(predicted if by_chance else predicted / np.float32(temperature))
     else:
         greedy = np.eye(m)[router.choose(predicted, np.arange(m))[:, 0]]
-    mixed: Array = (1 - epsilon) * greedy + epsilon / m
-    return mixed
+    return (1 - epsilon) * greedy + epsilon / m

@@ -22,8 +22,8 @@ from recroute.offpolicy.policy import choice_probabilities
 from recroute.offpolicy.result import LOGGED, PAIR_COLUMNS, ROW_COLUMNS, OffPolicy
 from recroute.routers import Router, as_router, as_routers
 from recroute.util.arguments import as_whole_number, checked
+from recroute.util.numeric import Array
 
-Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 REWARD_MODEL, WITHOUT_TEXT = "calibrated", "best_single"
 

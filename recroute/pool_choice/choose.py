@@ -9,8 +9,8 @@ import numpy as np
 from recroute.data import Dataset, llm_means
 from recroute.errors import DataError
 from recroute.pools import PoolValue, exchange, greedy
-from recroute.pools.pool_value import Array, Index
 from recroute.retrieval import tie_order
+from recroute.util.numeric import Array, Index
 
 ROUNDING = 1e-6  # costs are stored as float32
 

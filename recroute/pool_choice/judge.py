@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from recroute.retrieval import Choices
 from recroute.routers import Router
 from recroute.splits import Split
-
-Array = NDArray[np.float64]
+from recroute.util.numeric import Array, known_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +60,4 @@ def judge(router: Router, split: Split, pool: Sequence[int] | NDArray[np.integer
 
 def average(draws: Sequence[Judged]) -> Judged:
     """Several pools as one: the mean of each instance over the pools that have a value."""
-    return Judged(**{f.name: _mean(np.stack([getattr(draw, f.name) for draw in draws])) for f in fields(Judged)})
-
-
-def _mean(values: Array) -> Array:
-    known = ~np.isnan(values)
-    count = known.sum(axis=0)
-    total = np.where(known, values, 0).sum(axis=0)
-    found: Array = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
-    return found
+    return Judged(**{f.name: known_mean([getattr(draw, f.name) for draw in draws])[0] for f in fields(Judged)})

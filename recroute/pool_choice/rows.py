@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from recroute.evaluation.summarise import unobserved_notes
 from recroute.experiment.bootstrap import Bootstrap, interval_around
-from recroute.pool_choice.judge import Array, Judged
+from recroute.pool_choice.judge import Judged
+from recroute.util.numeric import Array, ratio
 
 COLUMNS: dict[str, Any] = {
     "router": pl.String,
@@ -142,10 +143,6 @@ def _estimate(
         known &= ~np.isnan(getattr(paired, name))
     above, below = above[known], below[known]
     everyone = np.ones((1, len(above)))
-    return float(_ratio(everyone, above, below)[0]), _ratio(weights[:, known], above, below)
-
-
-def _ratio(weights: Array, above: Array, below: Array) -> Array:
-    top, bottom = weights @ above, weights @ below
-    found: Array = np.divide(top, bottom, out=np.full(len(weights), np.nan), where=bottom > 0)
-    return found
+    value, *_ = ratio(everyone @ above, everyone @ below)
+    drawn = weights[:, known]
+    return float(value), ratio(drawn @ above, drawn @ below)

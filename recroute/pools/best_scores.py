@@ -67,8 +67,7 @@ class BestScores:
             joined = np.bitwise_count(joined).astype(np.int64)
             return np.asarray(joined.sum(axis=1) / self.n_instances)
         scores = joined if self._values is None else self._values.take(joined, mode="clip")
-        means: NDArray[np.float64] = scores.mean(axis=1, dtype=np.float64)
-        return means
+        return scores.mean(axis=1, dtype=np.float64)
 
 
 def levels_of(matrix: InteractionMatrix) -> tuple[NDArray[Any], NDArray[np.float32] | None]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recroute.pools.pool_value import Array, Index, PoolValue
+from recroute.pools.pool_value import PoolValue
+from recroute.util.numeric import Array, Index
 
 MIN_GAIN = 1e-6  # of the value; an exchange has to gain more, so exchanges end
 

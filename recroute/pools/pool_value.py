@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.retrieval import tie_order
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
+from recroute.util.numeric import Array, Index
 
 BLOCK_CELLS = 1 << 18  # a block and what is made of it stay in the cache
 NOBODY = -1.0  # below every value that a choice goes by

@@ -7,12 +7,11 @@ from numpy.typing import NDArray
 
 from recroute.errors import DataError
 from recroute.pools.best_scores import BestScores
+from recroute.util.numeric import Index
 
 MEAN_LIMITS = (0.1, 0.9)
 FIFTH = 0.2
 N_DRAWS = 1000
-
-Index = NDArray[np.int64]
 
 
 def eligible_llms(means: NDArray[np.float64]) -> Index:

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from recroute.util.numeric import Array
+
 N_LINKS = 32
 EF_CONSTRUCTION = 80
 EF_SEARCH = 256  # nodes a search keeps in hand, at least; more among many, or recall falls
 EF_PER_ROOT = 1.5  # times the square root of their number
 N_PROBE = 32
-
-Array = NDArray[np.float64]
 
 
 class Approximate:
@@ -69,8 +69,7 @@ class Approximate:
         lifted[:, :-1] = queries
         lifted *= self._radius / np.linalg.norm(lifted, axis=1, keepdims=True)  # a query's length changes nothing
         parameters = self._everyone if member is None else self._parameters(member)
-        found: NDArray[np.int64] = self._faiss.search(lifted, n, params=parameters)[1]
-        return found
+        return self._faiss.search(lifted, n, params=parameters)[1]
 
     def _parameters(self, member: NDArray[np.bool_] | None) -> Any:
         import faiss

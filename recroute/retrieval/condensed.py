@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.retrieval.top_k import top_k
+from recroute.util.numeric import Index
 
-Index = NDArray[np.int64]
 LOWEST = np.finfo(np.float32).min
 
 

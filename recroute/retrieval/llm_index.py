@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from recroute.retrieval.approximate import Approximate
 from recroute.retrieval.top_k import least_of_top_k, tie_order, top_k
+from recroute.util.numeric import Array, Index
 from recroute.util.threads import one_thread
 
 KINDS = ("flat", "hnsw", "ivf", "exact")
 SLACK = 10  # candidates of an approximate search beyond k: room for what float32 may have swapped
 BLOCK = 1 << 19  # scores at a time: what the cache holds
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 Found = tuple[Index, NDArray[np.float32]]
 
 

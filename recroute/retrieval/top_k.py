@@ -36,8 +36,7 @@ def top_k(predicted: NDArray[np.float32], k: int, order: NDArray[np.int64]) -> N
     """
     ordered = predicted[:, order]  # ties now resolve by position
     if k == 1:
-        first: NDArray[np.int32] = order[ordered.argmax(axis=1)[:, None]].astype(np.int32)
-        return first
+        return order[ordered.argmax(axis=1)[:, None]].astype(np.int32)
     if k < ordered.shape[1]:  # a sort of all would cost more than everything else
         last = -np.partition(-ordered, k - 1, axis=1)[:, [k - 1]]
         above, equal = ordered > last, ordered == last
@@ -46,8 +45,7 @@ def top_k(predicted: NDArray[np.float32], k: int, order: NDArray[np.int64]) -> N
     else:
         columns = np.broadcast_to(np.arange(k), ordered.shape)
     best = np.argsort(-np.take_along_axis(ordered, columns, axis=1), axis=1, kind="stable")
-    chosen: NDArray[np.int32] = order[np.take_along_axis(columns, best, axis=1)].astype(np.int32)
-    return chosen
+    return order[np.take_along_axis(columns, best, axis=1)].astype(np.int32)
 
 
 def least_of_top_k(predicted: NDArray[np.float32], k: int) -> NDArray[np.float32]:

@@ -10,8 +10,9 @@ from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset
 from recroute.routers.base import setting
-from recroute.routers.factors import Array, FactorRouter
+from recroute.routers.factors import FactorRouter
 from recroute.routers.three_states import to_confidence
+from recroute.util.numeric import Array
 
 
 @dataclass(kw_only=True)

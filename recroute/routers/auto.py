@@ -16,9 +16,9 @@ from recroute.routers.base import Instances, Router, Scores, fitted, setting
 from recroute.routers.guarded import Guarded
 from recroute.routers.parts import fit_parts
 from recroute.util.arrays import Arrays, check_arrays, rules_of
+from recroute.util.numeric import Array
 from recroute.util.registry import split_outside
 
-Array = NDArray[np.float64]
 OF_PREFERENCES = "bradley_terry(views=all)"
 
 
@@ -75,8 +75,7 @@ class Auto(Guarded):
 
     def _combine(self, predicted: NDArray[np.float32], train: Dataset) -> Scores:
         self.weight_ = stacking_weights(predicted, train.interactions)
-        combined: Scores = np.tensordot(self.weight_.astype(np.float32), predicted, axes=1)  # (p,) x (p, n, m)
-        return combined
+        return np.tensordot(self.weight_.astype(np.float32), predicted, axes=1)  # (p,) x (p, n, m)
 
     def _part_scores(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         used = [(weight, part) for weight, part in zip(self.weight_, self.parts_, strict=True) if weight > 0]

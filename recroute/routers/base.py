@@ -325,8 +325,7 @@ class Router(ABC):
         Evaluation gives a router with an `expected_score` the observed scores instead, -inf where unobserved.
         """
         shifted = np.exp(predicted.astype(np.float64) - predicted.max(axis=1, keepdims=True))
-        share: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
-        return share
+        return shifted / shifted.sum(axis=1, keepdims=True)
 
     def expected_score(self, observed: NDArray[np.float32]) -> NDArray[np.float64] | None:
         """Closed form of the mean score for routers that choose by chance, f64 (b,); None for all others.

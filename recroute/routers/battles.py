@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, Preferences
-from recroute.routers.logistic import Array, Cells
+from recroute.routers.logistic import Cells
+from recroute.util.numeric import AnyArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Rows(Cells):
     def _of(cls, cells: Cells, preferences: Preferences) -> Rows:
         return cls(cells.X, cells.S, cells.observed, cells.fold, preferences)
 
-    def take(self, rows: Array) -> Rows:
+    def take(self, rows: AnyArray) -> Rows:
         kept = np.arange(len(self.X))[rows]
         return self._of(super().take(kept), self.preferences.take_instances(kept, len(self.X)))
 
@@ -81,7 +82,7 @@ class Battles:
 
 
 def implied_battles(
-    observed: Array, n_opponents: int, seed: int
+    observed: AnyArray, n_opponents: int, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
     """Every observed cell (n, m) against up to `n_opponents` others of its row: all of them, or a draw.
 
@@ -111,7 +112,7 @@ def implied_battles(
     return first.astype(np.int64), second.astype(np.int64), weight.astype(np.float32)
 
 
-def battle_loss(theta: Array, battles: Battles, first_shown: float = 0.0) -> tuple[Array, Array]:
+def battle_loss(theta: AnyArray, battles: Battles, first_shown: float = 0.0) -> tuple[AnyArray, AnyArray]:
     """Bradley-Terry loss of each battle, and its derivative by the first's lead.
 
     The result of i against j is `(1 + ahead) / 2`: 1 for a win, 0 for a loss, 1/2 for a tie.

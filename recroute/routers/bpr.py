@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.routers.base import setting
-from recroute.routers.factors import Array, FactorRouter
+from recroute.routers.factors import FactorRouter
 from recroute.routers.residual import by_id, calibrate
 from recroute.routers.three_states import to_preferences
+from recroute.util.numeric import Array
 
 
 @dataclass(kw_only=True)

@@ -13,7 +13,8 @@ from recroute.data import Dataset
 from recroute.data.leaderboard import PRIOR, PRIOR_SHOWN
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.battles import Battles, Rows, battle_loss
-from recroute.routers.logistic import NO_TEXT, Array, Cells, cross_validate, logit, minimise, sigmoid
+from recroute.routers.logistic import NO_TEXT, Cells, cross_validate, logit, minimise, sigmoid
+from recroute.util.numeric import AnyArray
 
 PENALTIES = (NO_TEXT, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # candidates for reg
 N_LLMS, N_ROWS = 100, 20_000  # that reg is chosen on: it is one number for all, and more would take minutes
@@ -37,7 +38,7 @@ class Axes:
     rotated: NDArray[np.float64]
 
     @classmethod
-    def of(cls, X: Array) -> Axes:
+    def of(cls, X: AnyArray) -> Axes:
         X = X.astype(np.float64)
         value, axes = np.linalg.eigh(X.T @ X)
         kept = value > 1e-10 * value.max(initial=0)
@@ -66,7 +67,7 @@ class Model:
         From the last coordinate to what being shown first adds.
     """
 
-    basis: Array
+    basis: AnyArray
     to_weight: NDArray[np.float64]
     to_leaderboard: float
     precision: NDArray[np.float64]
@@ -87,7 +88,7 @@ class Model:
         precision = (penalty * scale**2)[:, None]
         return cls(basis, axes.axes * scale[:-1], float(scale[-1]), precision, to_first_shown)
 
-    def objective(self, flat: Array, battles: Battles) -> tuple[float, Array]:
+    def objective(self, flat: AnyArray, battles: Battles) -> tuple[float, AnyArray]:
         """Negative log posterior and its gradient for V (r, m), flattened, and the intercept's coordinate."""
         V, bias = flat[:-1].reshape(len(self.precision), -1), float(flat[-1])
         theta = self.basis @ V.astype(self.basis.dtype, copy=False)
@@ -155,7 +156,7 @@ class BradleyTerry(TextRouter):
         if not hasattr(self, "pool_mean_"):
             self.pool_mean_ = self.llm_mean_.mean(keepdims=True)
 
-    def _held_out_errors(self, fit: Cells, held: Cells) -> Array:
+    def _held_out_errors(self, fit: Cells, held: Cells) -> AnyArray:
         assert isinstance(fit, Rows)
         assert isinstance(held, Rows)
         battles = Battles.of(held, self.n_opponents, self.seed)
@@ -177,8 +178,7 @@ class BradleyTerry(TextRouter):
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         lead = (self.vectors(instances) - self.centre_) @ self.weight_[:, llm_index] + self.leaderboard_[llm_index]
-        predicted: Scores = lead_to_score(lead, float(self.pool_mean_[0])).astype(np.float32)
-        return predicted
+        return lead_to_score(lead, float(self.pool_mean_[0])).astype(np.float32)
 
 
 def lead_to_score(lead: Any, mean: float) -> Any:

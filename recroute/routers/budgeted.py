@@ -20,13 +20,13 @@ from recroute.routers.parts import Composite, draw_folds, fit_parts, out_of_fold
 from recroute.routers.registry import make_router
 from recroute.routers.trade_off import GRID, Curve, cost_range
 from recroute.util.arrays import ArrayRule, Arrays
+from recroute.util.numeric import Index
 from recroute.util.settings import Layout, fitted_group
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
     from recroute.routers.refresh.answers import Answers
 
-Index = NDArray[np.int64]
 CURVE = {
     "curve": ArrayRule(shape=("3", "n_trade_offs"), low=0),
     "best_single": ArrayRule(shape=(), low=0),

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from recroute.data import Dataset
 from recroute.routers.base import Instances, Scores, fitted, setting
 from recroute.routers.parts import Composite, fit_parts, out_of_fold
+from recroute.util.numeric import Array
 
-Array = NDArray[np.float64]
 PENALTY = 1e-3  # on squared coefficients, per observed cell: keeps a prediction that does not vary at 0
 
 
@@ -65,5 +65,4 @@ def non_negative(gram: Array, target: Array) -> Array:
     from scipy.optimize import nnls
 
     root = np.linalg.cholesky(gram).T
-    found: Array = nnls(root, np.linalg.solve(root.T, target))[0]
-    return found
+    return nnls(root, np.linalg.solve(root.T, target))[0]

@@ -82,8 +82,7 @@ class Cluster(TextRouter):
         mixture.weights_, mixture.means_ = self.share_, self.center_
         mixture.precisions_cholesky_ = self.precision_
         member = mixture.predict(self.vectors(instances).astype(np.float64))  # (b,)
-        predicted: Scores = self.cluster_mean_[member][:, llm_index]
-        return predicted
+        return self.cluster_mean_[member][:, llm_index]
 
     def distribution(self, predicted: Scores) -> NDArray[np.float64]:
         """All of it on the best LLM of the cluster, f64 (b, m).

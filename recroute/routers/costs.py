@@ -13,11 +13,11 @@ from recroute.bridges import fit_ridge
 from recroute.data import Dataset
 from recroute.errors import RouterError
 from recroute.util.arrays import array
+from recroute.util.numeric import Array, ratio
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
 
-Array = NDArray[np.float64]
 PRIOR_ANSWERS = 5.0  # answers of an unseen LLM that weigh as much as what is expected of it
 UNIT = "USD"
 
@@ -88,7 +88,7 @@ class CostModel:
         floor = max(float(self.level.max()) * 1e-6, 1e-12)
         log_level = np.log(self.level.clip(min=floor))
         expected = np.exp(new.parameters(log_level[:, None])[:, 0])
-        per_price = np.divide(self.level, self.price, out=np.full(len(self.level), np.nan), where=self.price > 0)
+        per_price = ratio(self.level, self.price)
         price = _prices(new.table)
         if not np.isnan(per_price[new.known]).all():
             expected = np.where(np.isnan(price), expected, price * np.nanmedian(per_price[new.known]))

@@ -13,8 +13,7 @@ from recroute.bridges.spectrum import PENALTIES
 from recroute.data import Dataset
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.residual import residual_scores
-
-Array = NDArray[np.float64]
+from recroute.util.numeric import Array
 
 
 @dataclass(kw_only=True)

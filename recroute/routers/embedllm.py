@@ -13,7 +13,6 @@ from recroute.data import Dataset
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.logistic import (
     NO_TEXT,
-    Array,
     Cells,
     cell_loss,
     cross_validate,
@@ -24,6 +23,7 @@ from recroute.routers.logistic import (
     sigmoid,
     unpack,
 )
+from recroute.util.numeric import AnyArray
 
 NOISES = (NO_TEXT, 8.0, 4.0, 2.0, 1.0, 0.5)  # candidates for noise
 BIAS_PRECISION = 1.0  # of the prior on an LLM's bias around the log odds of its mean
@@ -33,11 +33,11 @@ BIAS_PRECISION = 1.0  # of the prior on an LLM's bias around the log odds of its
 class Penalty:
     """What the noise costs: weight f (m,) on the squared slopes of each LLM, and the mean f (m,) of the biases."""
 
-    slope: Array
-    bias: Array
+    slope: AnyArray
+    bias: AnyArray
 
 
-def objective(flat: Array, cells: Cells, penalty: Penalty, n_factors: int) -> tuple[float, Array]:
+def objective(flat: AnyArray, cells: Cells, penalty: Penalty, n_factors: int) -> tuple[float, AnyArray]:
     """Logistic loss under noisy prompt vectors, and its gradient.
 
     Parameters
@@ -108,14 +108,14 @@ class EmbedLLM(TextRouter):
         parts = self._train(cells, noise)
         self.projection_, self.llm_factors_, self.head_, self.bias_ = (p.astype(np.float32) for p in parts)
 
-    def _held_out_errors(self, fit: Cells, held: Cells) -> Array:
+    def _held_out_errors(self, fit: Cells, held: Cells) -> AnyArray:
         errors = []
         for noise in NOISES:
             P, E, w, c = self._train(fit, noise)
             errors.append(relative_errors(sigmoid((held.X @ P * w) @ E.T + c), held))
         return np.array(errors)
 
-    def _train(self, cells: Cells, noise: float) -> list[Array]:
+    def _train(self, cells: Cells, noise: float) -> list[AnyArray]:
         """P, E, w, c for one strength of noise: a closed form for unit steps around the biases, then L-BFGS."""
         bias = logit(self.llm_mean_)
         p = sigmoid(bias)

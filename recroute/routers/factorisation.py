@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recroute.data import InteractionMatrix
 from recroute.data.passes import pass_over
 from recroute.routers.subspace import leading_subspace, orthogonal, signs
 from recroute.routers.variational import factorise_missing
-
-Array = NDArray[np.float64]
-Floats = NDArray[np.float32]
+from recroute.util.numeric import Array, Floats
 
 EXACT_LIMIT = 2000  # up to this smaller side the exact decomposition is as fast as a randomised one
 AT_ONCE = 1 << 25  # cells of a complete matrix that is decomposed in one piece, in double precision

@@ -19,13 +19,13 @@ from recroute.retrieval.llm_index import KINDS
 from recroute.routers.base import Instances, Ranking, Scores, TextRouter, fitted, setting
 from recroute.routers.instances import n_instances, read_instances
 from recroute.util.arguments import as_whole_number
+from recroute.util.numeric import Array
 from recroute.util.settings import fitted_group
 from recroute.util.threads import one_thread
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
 
-Array = NDArray[np.float64]
 
 # Measured: from 1,000 LLMs FAISS is faster than a matrix product and a sort. Its selector looks at every LLM, so a
 # pool that is a small part of them is ranked without it; and k has to be few among many.
@@ -145,5 +145,4 @@ class FactorRouter(TextRouter):
         """Built when it is first needed: it holds nothing that the fitted arrays do not say."""
         if not hasattr(self, "_llm_index"):
             self._llm_index = LLMIndex(self.bias_, self.llm_factors_, self.llm_mean_, self.index, self.seed)
-        found: LLMIndex = self._llm_index
-        return found
+        return self._llm_index

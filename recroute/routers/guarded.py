@@ -14,11 +14,11 @@ from recroute.data.passes import pass_over
 from recroute.retrieval import tie_order
 from recroute.routers.base import Instances, Scores, fitted, setting
 from recroute.routers.parts import Composite, fit_parts, out_of_fold
+from recroute.util.numeric import Array
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
 
-Array = NDArray[np.float64]
 Advantages = Callable[[slice], tuple[Scores, Scores]]
 # In standard errors of a mean over all prompts: a prompt has few neighbours, so useful values reach far above 2.
 Z = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, np.inf)

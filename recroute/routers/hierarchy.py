@@ -17,13 +17,13 @@ from recroute.routers.factorisation import completed, interaction_factors
 from recroute.routers.text_views import TextViews, fit_text_views
 from recroute.util.arrays import ArrayRule
 from recroute.util.memo import Memo
+from recroute.util.numeric import Array
 from recroute.util.settings import fitted_group
 from recroute.util.threads import one_thread
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
 
-Array = NDArray[np.float64]
 # From an LLM's mean alone (the model of pure noise) over its tasks to the text: shares of the prior variance.
 LEVELS: tuple[dict[str, float], ...] = (
     {"task": 1.0},

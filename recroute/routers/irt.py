@@ -13,7 +13,6 @@ from recroute.bridges.spectrum import PENALTIES
 from recroute.data import Dataset
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.logistic import (
-    Array,
     Cells,
     cell_loss,
     cross_validate,
@@ -24,6 +23,7 @@ from recroute.routers.logistic import (
     sigmoid,
     unpack,
 )
+from recroute.util.numeric import AnyArray
 
 SHARES = (1.0, 0.6, 0.35, 0.2, 0.1, 0.04)  # candidates for reg
 BIAS_PRECISION = 1.0  # of the prior on an LLM's bias around the log odds of its mean
@@ -35,10 +35,10 @@ class Prior:
 
     factors: float
     difficulty: float
-    bias: Array
+    bias: AnyArray
 
 
-def objective(flat: Array, cells: Cells, prior: Prior, n_factors: int) -> tuple[float, Array]:
+def objective(flat: AnyArray, cells: Cells, prior: Prior, n_factors: int) -> tuple[float, AnyArray]:
     """Negative log posterior and its gradient.
 
     Parameters
@@ -112,14 +112,14 @@ class IRT(TextRouter):
         parts = self._path(cells, [*path[-1:], reg])[-1]
         self.discrimination_, self.ability_, self.difficulty_, self.bias_ = (p.astype(np.float32) for p in parts)
 
-    def _held_out_errors(self, fit: Cells, held: Cells) -> Array:
+    def _held_out_errors(self, fit: Cells, held: Cells) -> AnyArray:
         errors = []
         for A, T, b, c in self._path(fit, SHARES):
             predicted = sigmoid((held.X @ A) @ T.T - (held.X @ b)[:, None] + c)
             errors.append(relative_errors(predicted, held))
         return np.array(errors)
 
-    def _path(self, cells: Cells, shares: tuple[float, ...] | list[float]) -> list[list[Array]]:
+    def _path(self, cells: Cells, shares: tuple[float, ...] | list[float]) -> list[list[AnyArray]]:
         """Fits for falling penalties, each from the last; every one is A, T, b, c."""
         bias = logit(self.llm_mean_)
         difficulty = _difficulty_precision(cells, bias)
@@ -153,7 +153,7 @@ class IRT(TextRouter):
         return sigmoid(a @ self.ability_[llm_index].T - b[:, None] + self.bias_[llm_index]).astype(np.float32)
 
 
-def _difficulty_precision(cells: Cells, bias: Array) -> float:
+def _difficulty_precision(cells: Cells, bias: AnyArray) -> float:
     """Precision of the difficulty's prior: the ridge penalty that predicts the prompts' mean residuals best.
 
     A logistic loss has the curvature p (1 - p) per cell where squared error has 1, so the penalty of a ridge

@@ -60,8 +60,7 @@ class ItemKNN(TextRouter):
         share = np.full(b * k, 1 / k, dtype=np.float32)
         chosen = sp.csr_matrix((share, near.ravel(), np.arange(0, b * k + 1, k)), shape=(b, len(self.vectors_)))
         surplus = chosen @ self.surplus_[:, llm_index]  # (b, n) x (n, m)
-        predicted: Scores = (self.llm_mean_[llm_index] + surplus).astype(np.float32)
-        return predicted
+        return (self.llm_mean_[llm_index] + surplus).astype(np.float32)
 
 
 def similar_llms(residual: NDArray[np.float64], n_similar: int) -> sp.csr_matrix:

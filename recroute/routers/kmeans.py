@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,13 @@ from recroute.data import Dataset
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.logistic import is_clear
 from recroute.util.memo import Memo
+from recroute.util.numeric import AnyArray, Index
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
 
 N_CLUSTERS = (4, 8, 16, 32, 64)  # candidates for n_clusters
 STRENGTHS = (np.inf, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0)  # candidates for strength, the most cautious first
-
-Array = NDArray[Any]
 
 
 @dataclass(kw_only=True)
@@ -111,20 +110,18 @@ _cluster = Memo(lambda X, n_clusters, seed: cluster(X, int(n_clusters), int(seed
 
 def nearest(X: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
     """Index of the nearest of `centres` f32 (c, d) for each row of X f32 (b, d), int (b,)."""
-    found: NDArray[np.int64] = np.argmin((centres**2).sum(axis=1) - 2 * X @ centres.T, axis=1)
-    return found
+    return np.argmin((centres**2).sum(axis=1) - 2 * X @ centres.T, axis=1)
 
 
-def totals(label: NDArray[np.int64], values: Array, n_clusters: int) -> Array:
+def totals(label: NDArray[np.int64], values: AnyArray, n_clusters: int) -> AnyArray:
     """Sum of the rows of `values` (n, m) in each cluster, f64 (c, m)."""
     import scipy.sparse as sp
 
     member = sp.csr_matrix((np.ones(len(label)), (label, np.arange(len(label)))), shape=(n_clusters, len(label)))
-    found: Array = member @ values.astype(np.float64)
-    return found
+    return member @ values.astype(np.float64)
 
 
-def shrunk_means(label: NDArray[np.int64], values: Array, observed: Array, strength: float, n_clusters: int) -> Array:
+def shrunk_means(label: Index, values: AnyArray, observed: AnyArray, strength: float, n_clusters: int) -> AnyArray:
     """Mean of the observed values in each cluster times n / (n + strength), f64 (c, m).
 
     Parameters
@@ -137,13 +134,12 @@ def shrunk_means(label: NDArray[np.int64], values: Array, observed: Array, stren
     strength : float
     n_clusters : int
     """
-    found: Array = totals(label, values, n_clusters) / np.maximum(totals(label, observed, n_clusters) + strength, 1e-9)
-    return found
+    return totals(label, values, n_clusters) / np.maximum(totals(label, observed, n_clusters) + strength, 1e-9)
 
 
 def choose_strength(
-    label: NDArray[np.int64], values: Array, observed: Array, strengths: Sequence[float]
-) -> tuple[float, Array]:
+    label: Index, values: AnyArray, observed: AnyArray, strengths: Sequence[float]
+) -> tuple[float, AnyArray]:
     """The strength whose shrunk means predict each row best from the other rows of its cluster, and the errors.
 
     Parameters

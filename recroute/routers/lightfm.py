@@ -22,11 +22,11 @@ from recroute.routers.memory.grow import refuse_known
 from recroute.routers.memory.new_llms import check_table
 from recroute.routers.residual import by_id, common_scale, residual_scores
 from recroute.routers.three_states import to_outcomes, to_preferences
+from recroute.util.numeric import Array
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
 
-Array = NDArray[np.float64]
 LOSSES = ("logistic", "warp", "bpr")
 
 
@@ -163,8 +163,7 @@ class LightFM(TextRouter):
     def _place(self, table: pl.DataFrame) -> Array:
         """Factors and bias f64 (j, k + 1) of unseen LLMs: an average identity plus what their metadata say."""
         features = LLMFeatures(self.families_, self.number_center_, self.number_spread_)(table)
-        placed: Array = self.unseen_ + features @ self.feature_  # (j, f + 3) x (f + 3, k + 1)
-        return placed
+        return self.unseen_ + features @ self.feature_  # (j, f + 3) x (f + 3, k + 1)
 
     def factors(self, instances: Instances) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Factors f32 (b, k) of instances and f32 (m, k) of LLMs, without the biases."""
@@ -180,8 +179,7 @@ class LightFM(TextRouter):
     def _predict(self, instance: NDArray[np.floating], llm: NDArray[np.floating]) -> Scores:
         """Scores f32 (b, m) of factors and biases float (b, k + 1), float (m, k + 1)."""
         product = instance[:, :-1] @ llm[:, :-1].T + instance[:, -1:] + llm[:, -1]  # (b, k) x (k, m)
-        predicted: Scores = (expit(product) if self.loss == "logistic" else product).astype(np.float32)
-        return predicted
+        return (expit(product) if self.loss == "logistic" else product).astype(np.float32)
 
 
 def principal_directions(X: Array, n_components: int) -> Array:
@@ -190,8 +188,7 @@ def principal_directions(X: Array, n_components: int) -> Array:
     value, Q = np.linalg.eigh(X.T @ X)
     value, Q = value[::-1][:n_components], Q[:, ::-1][:, :n_components]
     Q = Q * np.sign(Q[np.abs(Q).argmax(axis=0), np.arange(Q.shape[1])])  # the sign is arbitrary: largest positive
-    directions: Array = Q * np.sqrt(len(X) / max(value.sum(), 1e-12))
-    return directions
+    return Q * np.sqrt(len(X) / max(value.sum(), 1e-12))
 
 
 def _library() -> Any:

@@ -15,8 +15,7 @@ from recroute.errors import RouterError
 from recroute.routers.base import Instances, Router
 from recroute.routers.factors import FactorRouter
 from recroute.util.arguments import checked
-
-Array = NDArray[np.float64]
+from recroute.util.numeric import Array
 
 SMALLEST = 1e-9  # share of the differences; a factor below it is rounding
 PROMPT_LENGTH = 60
@@ -99,8 +98,7 @@ class LLMMap:
         0: the factor has nothing to do with the task; 1: it tells tasks apart and nothing else.
         """
         _, means, sizes = self._task_means()
-        share: Array = (sizes[:, None] * means**2).sum(axis=0) / sizes.sum()
-        return share
+        return (sizes[:, None] * means**2).sum(axis=0) / sizes.sum()
 
     def tasks(self) -> pl.DataFrame:
         """Where tasks stand: `task, n_instances`, and the mean position of its prompts along each factor."""

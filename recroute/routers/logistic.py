@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset, prompt_groups
+from recroute.util.numeric import AnyArray
 
-Array = NDArray[Any]
-Objective = Callable[[Array], tuple[float, Array]]
+Objective = Callable[[AnyArray], tuple[float, AnyArray]]
 
 N_FOLDS = 3
 N_STANDARD_ERRORS = 2.0
@@ -36,9 +36,9 @@ class Cells:
         Fold of the inner cross-validation; instances with the same prompt share one.
     """
 
-    X: Array
-    S: Array
-    observed: Array
+    X: AnyArray
+    S: AnyArray
+    observed: AnyArray
     fold: NDArray[np.int64]
 
     @classmethod
@@ -56,7 +56,7 @@ class Cells:
         observed = (~np.isnan(block)).astype(np.float32)
         return cls(vectors - centre, np.nan_to_num(block), observed, fold[group]), centre
 
-    def take(self, rows: Array) -> Cells:
+    def take(self, rows: AnyArray) -> Cells:
         """The instances at `rows`, a mask bool (n,) or positions."""
         return Cells(self.X[rows], self.S[rows], self.observed[rows], self.fold[rows])
 
@@ -66,7 +66,7 @@ class Cells:
         return Cells(self.X, S, observed, self.fold).take(np.flatnonzero(observed.any(axis=1)))
 
 
-def cell_loss(Z: Array, cells: Cells) -> tuple[Array, Array]:
+def cell_loss(Z: AnyArray, cells: Cells) -> tuple[AnyArray, AnyArray]:
     """Logistic loss of each observed cell, with a graded score as a soft label.
 
     Parameters
@@ -85,31 +85,30 @@ def cell_loss(Z: Array, cells: Cells) -> tuple[Array, Array]:
     return loss, residual
 
 
-def sigmoid(Z: Array) -> Array:
+def sigmoid(Z: AnyArray) -> AnyArray:
     """The logistic function, without overflow."""
     return 0.5 * (1 + np.tanh(0.5 * Z))
 
 
-def logit(p: Array) -> Array:
+def logit(p: AnyArray) -> AnyArray:
     """Log odds of probabilities, held 1% away from 0 and 1."""
     p = np.clip(p, 0.01, 0.99)
-    found: Array = np.log(p / (1 - p))
-    return found
+    return np.log(p / (1 - p))
 
 
-def unpack(flat: Array, shapes: Sequence[tuple[int, ...]], dtype: Any) -> list[Array]:
+def unpack(flat: AnyArray, shapes: Sequence[tuple[int, ...]], dtype: Any) -> list[AnyArray]:
     """The parts of a flat parameter vector, in the number type of the data."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
     parts = np.split(flat.astype(dtype, copy=False), ends[:-1])
     return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-def pack(parts: Sequence[Array]) -> Array:
+def pack(parts: Sequence[AnyArray]) -> AnyArray:
     """One flat f64 vector of all parts."""
     return np.concatenate([np.ravel(part) for part in parts]).astype(np.float64)
 
 
-def minimise(objective: Objective, start: Array, n_epochs: int, tolerance: float = 1e-6) -> Array:
+def minimise(objective: Objective, start: AnyArray, n_epochs: int, tolerance: float = 1e-6) -> AnyArray:
     """Minimum of a smooth function by L-BFGS on one thread, f64 like `start`; `tolerance` is relative."""
     from scipy.optimize import minimize
 
@@ -121,23 +120,21 @@ def minimise(objective: Objective, start: Array, n_epochs: int, tolerance: float
             method="L-BFGS-B",
             options={"maxiter": n_epochs, "ftol": tolerance, "gtol": 1e-4},
         )
-    best: Array = found.x
-    return best
+    return found.x
 
 
-def relative_errors(predicted: Array, cells: Cells) -> Array:
+def relative_errors(predicted: AnyArray, cells: Cells) -> AnyArray:
     """Squared error of each row after the row's mean error is taken off, f64 (n,).
 
     What moves all LLMs alike does not change the choice, so it does not count.
     """
     error = (predicted - cells.S) * cells.observed
     error = error - cells.observed * (error.sum(axis=1) / cells.observed.sum(axis=1))[:, None]
-    found: Array = (error**2).sum(axis=1, dtype=np.float64)
-    return found
+    return (error**2).sum(axis=1, dtype=np.float64)
 
 
 def cross_validate(
-    candidates: Sequence[float], cells: Cells, held_out_errors: Callable[[Cells, Cells], Array]
+    candidates: Sequence[float], cells: Cells, held_out_errors: Callable[[Cells, Cells], AnyArray]
 ) -> float:
     """The candidate that predicts unseen instances best, if it is clearly better than the first.
 
@@ -163,6 +160,6 @@ def cross_validate(
     return float(candidates[best if is_clear(error[0] - error[best]) else 0])
 
 
-def is_clear(gain: Array) -> bool:
+def is_clear(gain: AnyArray) -> bool:
     """Whether the mean gain f (n,) over n instances is beyond two of its standard errors."""
     return bool(gain.mean() > N_STANDARD_ERRORS * gain.std() / np.sqrt(len(gain)))

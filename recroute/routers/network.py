@@ -81,16 +81,14 @@ def predict(layers: Layers, X: Vectors) -> NDArray[np.float64]:
 def log_odds(means: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log-odds f64 (m,) of mean scores f64 (m,), finite also for 0 and 1."""
     p = means.clip(1e-3, 1 - 1e-3)
-    odds: NDArray[np.float64] = np.log(p / (1 - p))
-    return odds
+    return np.log(p / (1 - p))
 
 
 def log_odds_shares(predicted: Vectors) -> NDArray[np.float64]:
     """Softmax f64 (b, m) of the log-odds of probabilities f32 (b, m), as RouterEval takes it of its outputs."""
     p = predicted.astype(np.float64).clip(1e-7, 1 - 1e-7)
     odds = p / (1 - p)
-    shares: NDArray[np.float64] = odds / odds.sum(axis=1, keepdims=True)
-    return shares
+    return odds / odds.sum(axis=1, keepdims=True)
 
 
 def _activations(layers: Layers, X: Vectors) -> list[Vectors]:
@@ -116,8 +114,7 @@ def _gradients(layers: Layers, X: Vectors, scores: Vectors) -> list[Vectors]:
 
 
 def _sigmoid(z: NDArray[Any]) -> NDArray[Any]:
-    p: NDArray[Any] = 1 / (1 + np.exp(-z.clip(-60, 60)))
-    return p
+    return 1 / (1 + np.exp(-z.clip(-60, 60)))
 
 
 class _Adam:

@@ -36,12 +36,10 @@ class OracleMix(Oracle):
 
     def distribution(self, predicted: Scores) -> NDArray[np.float64]:
         """p times the oracle's shares and 1 - p spread evenly, f64 (b, m); `predicted` are observed scores."""
-        mixed: NDArray[np.float64] = self.p * super().distribution(predicted) + (1 - self.p) / predicted.shape[1]
-        return mixed
+        return self.p * super().distribution(predicted) + (1 - self.p) / predicted.shape[1]
 
     def expected_score(self, observed: NDArray[np.float32]) -> NDArray[np.float64]:
         """p * max + (1 - p) * mean over the observed LLMs of each instance, f64 (b,)."""
         mean = np.nanmean(observed, axis=1, dtype=np.float64)
         best = np.nanmax(observed, axis=1).astype(np.float64)
-        mixed: NDArray[np.float64] = self.p * best + (1 - self.p) * mean
-        return mixed
+        return self.p * best + (1 - self.p) * mean

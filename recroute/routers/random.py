@@ -55,8 +55,7 @@ def uniform_noise(seed: int, instances: Instances, llms: Iterable[str]) -> Score
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
-    noise: Scores = ((mixed >> np.uint64(40)) / np.float32(2**24)).astype(np.float32)
-    return noise
+    return ((mixed >> np.uint64(40)) / np.float32(2**24)).astype(np.float32)
 
 
 def _hash(key: bytes) -> int:

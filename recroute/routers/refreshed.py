@@ -20,12 +20,12 @@ from recroute.routers.refresh.basis import evenly, principal_directions, trainin
 from recroute.routers.refresh.posterior import Posterior, fit_posterior, variances
 from recroute.routers.refresh.sums import Sums
 from recroute.routers.registry import make_router
+from recroute.util.numeric import Array
 from recroute.util.settings import fitted_group
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
 
-Array = NDArray[np.float64]
 LEAST = 0.05  # a prediction nearer to 0 or 1 is not taken to be surer than that
 
 
@@ -165,8 +165,7 @@ class Refreshed(Composite):
             found = copy(self)
             found.weights_ = np.zeros_like(self.weights_)
             self._as_fitted_kept = part, found
-        kept: Self = found
-        return kept
+        return found
 
     def correction_variance(self, instances: Instances, llm_index: NDArray[np.int64]) -> tuple[Array, Array]:
         """Variance f64 (b, m) of an LLM's own error, before and after what has been observed."""

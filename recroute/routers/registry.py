@@ -54,8 +54,7 @@ def router_names() -> list[str]:
 
 def router_class(name: str) -> type[Router]:
     """The class registered as `name`; UnknownNameError with the nearest name if there is none."""
-    found: type[Router] = REGISTRY.get(name)
-    return found
+    return REGISTRY.get(name)
 
 
 def register_router(cls: type[R]) -> type[R]:

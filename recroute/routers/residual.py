@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, llm_means
-
-Array = NDArray[np.float64]
+from recroute.util.numeric import Array
 
 
 def by_id(train: Dataset) -> NDArray[np.int64]:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from recroute.bridges import fit_ridge
 from recroute.data import Dataset
 from recroute.routers.base import VIEWS, Instances, Scores, TextRouter, fitted, setting
-
-Array = NDArray[np.float64]
+from recroute.util.numeric import Array
 
 
 @dataclass(kw_only=True)

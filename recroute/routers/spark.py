@@ -13,7 +13,7 @@ from recroute.data.spark import SparkDataset, local, spark_session
 from recroute.encoders import encode_texts
 from recroute.errors import RouterError
 from recroute.routers.als import ALS
-from recroute.routers.factors import Array
+from recroute.util.numeric import Array
 
 if TYPE_CHECKING:
     from pyspark.ml.recommendation import ALSModel

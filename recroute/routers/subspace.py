@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recroute.data.passes import pass_over
-
-Array = NDArray[np.float64]
-Floats = NDArray[np.float32]
+from recroute.util.numeric import Array, Floats
 
 
 def leading_subspace(

@@ -8,7 +8,8 @@ from typing import ClassVar
 from recroute.data import Dataset
 from recroute.routers.base import setting
 from recroute.routers.factorisation import factorise
-from recroute.routers.factors import Array, FactorRouter
+from recroute.routers.factors import FactorRouter
+from recroute.util.numeric import Array
 
 
 @dataclass(kw_only=True)

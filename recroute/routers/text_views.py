@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.util.arrays import array
+from recroute.util.numeric import Array
 
-Array = NDArray[np.float64]
 N_LANDMARKS = 300
 INVERSE_PENALTY = 10.0  # of the task classifier; on unit vectors anything from 3 to 30 does the same
 

@@ -6,11 +6,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recroute.errors import RouterError
+from recroute.util.numeric import Array
 
-Array = NDArray[np.float64]
 # Trade-offs in units of score over the pool's range of mean cost: from costs that hardly matter to pennies that do.
 GRID = np.concatenate([[0.0], np.logspace(-3, 3, 121)])
 PROMPTS = 1000  # a budget is for so many

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from recroute.data import InteractionMatrix
 from recroute.data.passes import pass_over
 from recroute.routers.subspace import leading_subspace, orthogonal
+from recroute.util.numeric import Array, Floats
 
-Array = NDArray[np.float64]
-Floats = NDArray[np.float32]
 Floating = NDArray[np.floating]
 
 MAX_ROUNDS = 20

@@ -103,8 +103,7 @@ class Parameter:
             chosen = [part for part in self.parts if trial.suggest_categorical(f"{key}: {part}", [False, True])]
             return " + ".join([self.always, *chosen] if self.always else chosen or [self.parts[0]])
         if self.choices is not None:
-            found: Value = trial.suggest_categorical(key, list(self.choices))
-            return found
+            return trial.suggest_categorical(key, list(self.choices))
         if self.none and trial.suggest_categorical(f"{key} on train", [True, False]):
             return None
         assert self.low is not None

@@ -91,18 +91,14 @@ def group_rules(of: Any, names: set[str]) -> dict[str, ArrayRule]:
     """The rules of a group's arrays; `names` are those that are there."""
     if isinstance(of, Mapping):
         return dict(of)
-    found: dict[str, ArrayRule] = of.state_rules(names) if hasattr(of, "state_rules") else rules_of(of)
-    return found
+    return of.state_rules(names) if hasattr(of, "state_rules") else rules_of(of)
 
 
 def group_state(value: Any) -> dict[str, NDArray[Any]]:
     """The arrays of a group, by their own names."""
     if isinstance(value, dict):
         return value
-    found: dict[str, NDArray[Any]] = (
-        value.state() if hasattr(value, "state") else {f.name: getattr(value, f.name) for f in fields(value)}
-    )
-    return found
+    return value.state() if hasattr(value, "state") else {f.name: getattr(value, f.name) for f in fields(value)}
 
 
 def group_of(of: Any, arrays: Arrays) -> Any:

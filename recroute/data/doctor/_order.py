@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.util.numeric import Index
+
 WIDTHS = (2, 4, 8, 16)
-Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.data.doctor._order import ORDERS, Index, Order
+from recroute.data.doctor._order import ORDERS, Order
+from recroute.util.numeric import Floats, Index
 
 N_RELATIVES, RELATIVE_DECAY = 12, 0.8
-Array = NDArray[np.float32]
 
 
-def relatives_evidence(raw: Array, observed: NDArray[np.bool_], task: Index, llms: Index, peers: Index) -> Array:
+def relatives_evidence(raw: Floats, observed: NDArray[np.bool_], task: Index, llms: Index, peers: Index) -> Floats:
     """Log-likelihood ratio of each order by the agreement with the nearest relatives, f32 (orders, len(llms))."""
     solved = (raw >= 0.5).astype(np.float32)
     present = _agreement(solved, observed, task, llms, peers, None)
@@ -25,8 +25,8 @@ def relatives_evidence(raw: Array, observed: NDArray[np.bool_], task: Index, llm
 
 
 def _agreement(
-    solved: Array, observed: NDArray[np.bool_], task: Index, llms: Index, peers: Index, order: Order | None
-) -> Array:
+    solved: Floats, observed: NDArray[np.bool_], task: Index, llms: Index, peers: Index, order: Order | None
+) -> Floats:
     """Log-likelihood of each LLM's answers given its task means and its relatives', up to a constant, f32 (b,)."""
     y = np.zeros((len(task), len(llms)), dtype=np.float32)
     seen = np.zeros_like(y)
@@ -55,6 +55,5 @@ def _agreement(
     return alone + nearest @ (RELATIVE_DECAY ** np.arange(k, dtype=np.float32))
 
 
-def _xlogx(a: Array) -> Array:
-    result: Array = a * np.log(np.maximum(a, 1e-9))
-    return result
+def _xlogx(a: Floats) -> Floats:
+    return a * np.log(np.maximum(a, 1e-9))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from recroute.data.dataset import Dataset
 from recroute.data.doctor.finding import Finding
+from recroute.util.numeric import Array
 
 N_DRAWS = 200
 N_GRID = 61
@@ -25,7 +26,6 @@ N_ROUNDS = 40
 POOLS = (3, 10, 100, 1000)
 CLEAR = 3.0  # standard deviations: some ten comparisons are made
 SOLVED = 0.5  # graded scores count as solved from here, in the data and in the draws alike
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from recroute.data.dataset import Dataset
 from recroute.data.doctor.finding import Finding, some
+from recroute.util.numeric import Array
 
 DATE_COLUMNS = ("date", "created", "created_at", "release_date")
 FEW = 0.01  # share of missing cells that changes no mean by much
 UNUSUAL = 3.0  # variance of a coverage over what chance would give it
 SMALL_TASK = 50  # instances: a tenth of them, the test part, is fewer than five
-Array = NDArray[np.float64]
 
 
 def check_missing(dataset: Dataset) -> list[Finding]:

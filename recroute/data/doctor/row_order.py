@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data.dataset import Dataset
-from recroute.data.doctor._order import ORDERS, Index, Order, patterns
+from recroute.data.doctor._order import ORDERS, Order, patterns
 from recroute.data.doctor._relatives import N_RELATIVES, relatives_evidence
 from recroute.data.doctor.finding import Finding, llm_s, some
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.means import llm_means
+from recroute.util.numeric import Floats, Index
 
 # Log-likelihood ratios, in nats. On sound data (openllm1 and permutations of it) the first stays below 7 and the sum
 # below 42 (38 from 200 records on), over thousands of LLMs and all orders; where rows were really moved it is mostly
@@ -38,7 +39,6 @@ MIN_RECORDS = 60
 MIN_FOR_DOUBT = 200
 MIN_OF_EACH = 20  # successes and failures: one success correlates with nothing
 MIN_FOR_DIRECTIONS = 400  # LLMs; below, the directions would follow single LLMs
-Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Examined:
     """
 
     found: list[Reordered]
-    correlation: Array
-    expected: Array
-    margin: Array
+    correlation: Floats
+    expected: Floats
+    margin: Floats
 
 
 def check_row_order(dataset: Dataset) -> tuple[list[Finding], list[Reordered]]:
@@ -183,29 +183,30 @@ def find_reordered(dataset: Dataset) -> Examined:
 class _Fit:
     """How well each LLM's scores fit directions learned from the other half of the LLMs, under every order."""
 
-    def __init__(self, raw: Array, observed: NDArray[np.bool_], task: Index, groups: list[tuple[Index, Index]]) -> None:
+    def __init__(
+        self, raw: Floats, observed: NDArray[np.bool_], task: Index, groups: list[tuple[Index, Index]]
+    ) -> None:
         self.raw, self.observed, self.task, self.groups = raw, observed, task, groups
         self.n_tasks = int(task.max()) + 1
         self.sign = np.ones(raw.shape[1], dtype=np.float32)  # of the fit on the first direction, of the last call
 
-    def difficulty(self, half: int) -> Array:
+    def difficulty(self, half: int) -> Floats:
         """Mean score of each instance over one half of the LLMs, f32 (n, 1)."""
         part = slice(half, None, 2)
         seen = np.maximum(self.observed[:, part].sum(axis=1, dtype=np.float32), 1)
-        mean: Array = self.raw[:, part].sum(axis=1) / seen
+        mean: Floats = self.raw[:, part].sum(axis=1) / seen
         return mean[:, None]
 
-    def directions(self, half: int, sound: NDArray[np.bool_]) -> Array:
+    def directions(self, half: int, sound: NDArray[np.bool_]) -> Floats:
         """The main directions of the sound LLMs of one half, f32 (n, 8)."""
         from sklearn.utils.extmath import randomized_svd
 
         llms = np.flatnonzero(sound)[half::2]
         x = _centre(self.raw[:, llms], self.observed[:, llms], self.task)
         x /= np.maximum(np.linalg.norm(x, axis=0), 1e-6)
-        found: Array = randomized_svd(x, N_DIRECTIONS, random_state=0)[0]
-        return found
+        return randomized_svd(x, N_DIRECTIONS, random_state=0)[0]
 
-    def evidence(self, directions: list[Array]) -> tuple[Array, Array]:
+    def evidence(self, directions: list[Floats]) -> tuple[Floats, Floats]:
         """Log-likelihood ratio of each order against the present one, f32 (orders, m), and R2 as it is, f32 (m,)."""
         m = self.raw.shape[1]
         ratio = np.full((len(ORDERS), m), -np.inf, dtype=np.float32)
@@ -227,32 +228,31 @@ class _Fit:
                     ratio[i, own] = len(rows) / 2 * np.log(present / residual)
         return ratio, r2
 
-    def _residual(self, x: Array, rows: Index, directions: Array) -> tuple[Array, Array]:
+    def _residual(self, x: Floats, rows: Index, directions: Floats) -> tuple[Floats, Floats]:
         """Sum of squares left when values x (k, b) at `rows` are fitted, and that about the tasks' means, f32 (b,)."""
         member, size = self._members(rows)
         total = (x**2).sum(axis=0) - ((member @ x) ** 2 / size[:, None]).sum(axis=0)
         orthonormal, _ = np.linalg.qr(self._centred(rows, directions))
         return np.maximum(total - ((orthonormal.T @ x) ** 2).sum(axis=0), 1e-3), total
 
-    def _centred(self, rows: Index, directions: Array) -> Array:
+    def _centred(self, rows: Index, directions: Floats) -> Floats:
         """Directions at `rows`, about their means in each task, f32 (k, d)."""
         member, size = self._members(rows)
-        centred: Array = directions[rows] - member.T @ ((member @ directions[rows]) / size[:, None])
-        return centred
+        return directions[rows] - member.T @ ((member @ directions[rows]) / size[:, None])
 
-    def _members(self, rows: Index) -> tuple[Array, Array]:
+    def _members(self, rows: Index) -> tuple[Floats, Floats]:
         member = (self.task[rows] == np.arange(self.n_tasks)[:, None]).astype(np.float32)
         return member, np.maximum(member.sum(axis=1), 1)
 
 
-def _centre(raw: Array, observed: NDArray[np.bool_], task: Index) -> Array:
+def _centre(raw: Floats, observed: NDArray[np.bool_], task: Index) -> Floats:
     """Scores about the LLM's mean in each task, 0 where unobserved."""
     member = (task == np.arange(int(task.max()) + 1)[:, None]).astype(np.float32)
     mean = (member @ raw) / np.maximum(member @ observed.astype(np.float32), 1)
     return np.where(observed, raw - mean[task], 0)
 
 
-def _expected(correlation: Array, mean: NDArray[np.float64]) -> Array:
+def _expected(correlation: Floats, mean: NDArray[np.float64]) -> Floats:
     """Median correlation of the LLMs nearest in mean (an eighth of all, at least nine), f32 (m,)."""
     m = len(mean)
     reach = max(4, m // 16)
@@ -264,7 +264,7 @@ def _expected(correlation: Array, mean: NDArray[np.float64]) -> Array:
     return expected
 
 
-def _unrelated(dataset: Dataset, correlation: Array, expected: Array) -> list[int]:
+def _unrelated(dataset: Dataset, correlation: Floats, expected: Floats) -> list[int]:
     """LLMs whose correlation is about nil where LLMs of such a mean have a clear one."""
     scores = dataset.interactions.scores
     n_records = dataset.interactions.llm_counts

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from recroute.data.dataset import Dataset
 from recroute.data.doctor.finding import Finding, some
 from recroute.data.means import llm_means, task_means
+from recroute.util.numeric import Array
 
 INVERTED = -0.3
-Array = NDArray[np.float64]
 
 
 def check_raw_scores(records: pl.DataFrame) -> list[Finding]:

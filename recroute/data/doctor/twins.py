@@ -115,11 +115,9 @@ def _rest(raw: NDArray[np.float32], seen: NDArray[np.float32], task: NDArray[np.
     count = np.maximum(member @ seen, 1)  # (t, m)
 
     def centred(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        result: NDArray[np.float32] = seen * (values - ((member @ (values * seen)) / count)[task])
-        return result
+        return seen * (values - ((member @ (values * seen)) / count)[task])
 
     mean = raw.sum(axis=1, keepdims=True) / np.maximum(seen.sum(axis=1, keepdims=True), 1)
     difficulty, rest = centred(np.broadcast_to(mean, raw.shape)), centred(raw)
     slope = (rest * difficulty).sum(axis=0) / np.maximum((difficulty**2).sum(axis=0), 1e-6)
-    left: NDArray[np.float32] = rest - slope * difficulty
-    return left
+    return rest - slope * difficulty

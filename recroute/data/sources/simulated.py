@@ -11,6 +11,7 @@ from recroute.data.matrix import InteractionMatrix
 from recroute.data.sources._templates import DETAILS, TEMPLATES, WORDS
 from recroute.errors import DataError
 from recroute.util.arguments import checked
+from recroute.util.numeric import Array
 
 FAMILIES = (
     "aster",
@@ -48,8 +49,6 @@ CARD = {
     "score": "0/1, drawn from the model; no LLM was asked anything",
     "simulated": True,
 }
-
-Array = NDArray[np.float64]
 
 
 @checked

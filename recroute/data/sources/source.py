@@ -75,8 +75,7 @@ def make_source(layout: str, **settings: Any) -> Source:
     'acc'
     """
     cls = REGISTRY.get(layout)
-    found: Source = cls(**convert_settings(cls, layout, "setting", field_names(cls), settings, DataError))
-    return found
+    return cls(**convert_settings(cls, layout, "setting", field_names(cls), settings, DataError))
 
 
 def import_dataset(

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.routers.memory.posterior import Floats
+from recroute.util.numeric import Floats
 
 if TYPE_CHECKING:
     from recroute.routers.memory.prior import LLMPrior

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from recroute.data import Dataset
 from recroute.routers.memory.adaptive import ask
 from recroute.routers.memory.families import family_groups
-from recroute.routers.memory.posterior import Array
+from recroute.util.numeric import Array
 
 if TYPE_CHECKING:
     from recroute.routers.memory.prior import LLMPrior

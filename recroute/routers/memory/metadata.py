@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from recroute.routers.llm_features import logarithms
 from recroute.routers.memory.families import family_groups
-from recroute.routers.memory.posterior import Array
 from recroute.util.arrays import array
+from recroute.util.numeric import Array
 
 BANDWIDTHS = (np.inf, 2.0, 1.0, 0.5, 0.25)  # standard deviations of a logarithm
 BOOSTS = (0.0, 1.0, 2.0, 3.0, 4.0)
@@ -86,8 +86,7 @@ class Metadata:
         near = np.where(count > 0, near, np.where(average > 0, average, 1)[:, None])
         families = _families(llms)
         same = (families[:, None] == self.families[None]) & (families != "")[:, None]
-        log_weights: Array = np.log(np.maximum(near, 1e-12)) + self.boost * same
-        return log_weights
+        return np.log(np.maximum(near, 1e-12)) + self.boost * same
 
 
 def _families(llms: pl.DataFrame) -> NDArray[np.str_]:

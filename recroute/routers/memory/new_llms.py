@@ -17,9 +17,10 @@ from recroute.data import Dataset, IdMap, InteractionMatrix
 from recroute.data.schema import LLMS, check_columns
 from recroute.errors import DataError
 from recroute.routers.memory.calibrate import NORMAL
-from recroute.routers.memory.posterior import Array, Floats, Posterior
+from recroute.routers.memory.posterior import Posterior
 from recroute.routers.memory.prior import LLMPrior
 from recroute.util.arguments import check_kind
+from recroute.util.numeric import Array, Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +67,7 @@ class NewLLMs:
 
     @property
     def llm_ids(self) -> list[str]:
-        ids: list[str] = self.table["llm_id"].to_list()
-        return ids
+        return self.table["llm_id"].to_list()
 
     @cached_property
     def deviation(self) -> Array:
@@ -85,8 +85,7 @@ class NewLLMs:
         scale = np.sqrt((self.prior.loadings**2).sum(axis=0))
         with threadpool_limits(1):
             weight, offset = fit_ridge(self.prior.vectors[self.rows] * scale, of_known[self.known])
-        found: Array = self.posterior.vectors * scale @ weight + offset  # (j, 1 + k) x (1 + k, p)
-        return found
+        return self.posterior.vectors * scale @ weight + offset  # (j, 1 + k) x (1 + k, p)
 
 
 def read_scores(

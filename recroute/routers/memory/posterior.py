@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.routers.factorisation import fold_in
-
-Array = NDArray[np.float64]
-Floats = NDArray[np.float32]
+from recroute.util.numeric import Array, Floats
 
 # No LLM is that sure to solve or to fail a prompt: keeps one odd answer from ruling out every known LLM but one.
 SURE = 0.1
@@ -83,8 +81,7 @@ def resemblances(scores: Floats, expected: Floats, log_weights: Array) -> Floats
     right, wrong = np.nan_to_num(part), np.nan_to_num(1 - part)
     log_posterior = log_weights + right.T @ np.log(p) + wrong.T @ np.log1p(-p)  # (j, a) x (a, m) -> (j, m)
     weights = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True))
-    resemblance: Floats = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-    return resemblance
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def locate(

@@ -17,12 +17,13 @@ from recroute.errors import DataError
 from recroute.routers.factorisation import factorise
 from recroute.routers.memory.calibrate import NORMAL, interval_scales
 from recroute.routers.memory.metadata import Metadata
-from recroute.routers.memory.posterior import Array, Floats, Posterior, expected_scores, locate, resemblances
+from recroute.routers.memory.posterior import Posterior, expected_scores, locate, resemblances
 from recroute.routers.memory.shrink import MIN_NOISE, shrink_loadings
 from recroute.util.arguments import checked
 from recroute.util.arrays import ArrayError, array, check_arrays, rules_of
 from recroute.util.files import new_file
 from recroute.util.npz import NpzError, read_npz
+from recroute.util.numeric import Array, Floats
 
 MAX_FACTORS = 24
 MIN_LLMS = 4
@@ -215,8 +216,7 @@ class LLMPrior:
         share = open_cells.astype(np.float64) / len(rows)
         u = share.T @ self.loadings[rows]  # (j, 1 + k)
         variance = (u[:, None] @ covariance @ u[:, :, None])[:, 0, 0]
-        deviation: Array = np.sqrt(np.maximum(variance, 0) + (share**2).T @ self.noise[rows])
-        return deviation
+        return np.sqrt(np.maximum(variance, 0) + (share**2).T @ self.noise[rows])
 
     def save(self, path: str | Path) -> None:
         """Write as one `.npz` file, whole or not at all."""

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from recroute.data.cells import CELLS_AT_ONCE
 from recroute.routers.memory.evidence import Evidence
+from recroute.util.numeric import Array, Floats
 
-Array = NDArray[np.float64]
-Floats = NDArray[np.float32]
 Nearest = tuple[NDArray[np.int64], Floats]  # rows (b, k) of known prompts and their cosines
 Predict = Callable[[NDArray[np.int64], NDArray[np.int64]], Floats]
 LEAST = 0.01  # of a mean score, and of a variance, that something is divided by
@@ -115,8 +114,7 @@ class ScoreError:
         mean = (total + strength * predicted) / (count + strength)
         off = (predicted - mean) ** 2
         mean = mean.clip(LEAST, 1 - LEAST)
-        found: Array = off + self.spread * mean * (1 - mean) * (share + 1 / (1 + np.maximum(count, strength)))
-        return found
+        return off + self.spread * mean * (1 - mean) * (share + 1 / (1 + np.maximum(count, strength)))
 
 
 def _spread_and_share(scores: Floats, mean: Array, observed: Floats) -> tuple[float, float]:

@@ -12,7 +12,8 @@ from recroute.errors import RouterError
 from recroute.routers.base import Instances, Router, TextRouter
 from recroute.routers.instances import n_instances, read_instances
 from recroute.routers.memory.evidence import Evidence
-from recroute.routers.memory.score_error import N_NEAR, Floats, Nearest, ScoreError
+from recroute.routers.memory.score_error import N_NEAR, Nearest, ScoreError
+from recroute.util.numeric import Floats
 
 PROMPT_COLUMNS = {"instance_id": pl.String, "prompt": pl.String}
 

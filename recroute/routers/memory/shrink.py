@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.routers.factorisation import fold_in
-from recroute.routers.memory.posterior import Array
+from recroute.util.numeric import Array
 
 N_ROUNDS = 5
 MIN_NOISE = 0.02
@@ -56,5 +56,4 @@ def _residual(scores: Array, observed: NDArray[np.bool_], loadings: Array, vecto
     """Mean square f64 (n,) of what the loadings leave of each prompt's scores; the mean where there are none."""
     squares = np.where(observed, scores - loadings @ vectors.T, 0) ** 2
     count = observed.sum(axis=1)
-    residual: Array = np.where(count > 0, squares.sum(axis=1) / np.maximum(count, 1), squares.sum() / observed.sum())
-    return residual
+    return np.where(count > 0, squares.sum(axis=1) / np.maximum(count, 1), squares.sum() / observed.sum())

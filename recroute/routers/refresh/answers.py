@@ -15,9 +15,8 @@ from recroute.data.feedback import Feedback
 from recroute.encoders import encode_texts
 from recroute.errors import DataError, RouterError
 from recroute.routers.base import Router
+from recroute.util.numeric import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 ROWS_AT_ONCE = 2000
 
 

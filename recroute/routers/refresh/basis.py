@@ -12,8 +12,8 @@ from recroute.data.dataset import Dataset, with_task
 from recroute.encoders import vectors_of
 from recroute.errors import RouterError
 from recroute.routers.base import Router
+from recroute.util.numeric import Array
 
-Array = NDArray[np.float64]
 MAX_PROMPTS = 2000
 
 

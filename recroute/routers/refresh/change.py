@@ -15,8 +15,7 @@ from recroute.routers.budgeted import Budgeted
 from recroute.routers.memory.calibrate import NORMAL
 from recroute.routers.refresh.answers import Answers, predicted_cells
 from recroute.routers.refresh.basis import evenly
-
-Array = NDArray[np.float64]
+from recroute.util.numeric import Array, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +64,7 @@ def compare(before: Router, after: Router, answers: Answers) -> Change:
     llms = llms[np.lexsort((llms, -battles[llms], -count[llms]))]
 
     def mean(values: Array) -> Array:
-        total = np.bincount(index, values, minlength=len(count))[llms]
-        return np.where(count[llms] > 0, total / np.maximum(count[llms], 1), np.nan)
+        return ratio(np.bincount(index, values, minlength=len(count))[llms], count[llms])
 
     observed = mean(answers.score)
     low, high = wilson(observed, count[llms])

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.routers.refresh.sums import Sums
-
-Array = NDArray[np.float64]
+from recroute.util.numeric import Array
 
 # Prior variances, in units of the noise.
 TEXT = (0.0, 0.001, 0.01, 0.1, 1.0)  # of what all LLMs' scores change with the text

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.util.arrays import array
-
-Array = NDArray[np.float64]
+from recroute.util.numeric import Array
 
 
 @dataclass(frozen=True, eq=False)

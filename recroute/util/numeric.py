@@ -1,0 +1,52 @@
+"""Names for types of arrays, and divisions and means that say NaN where there is nothing to divide by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Index = NDArray[np.int64]
+Positions = NDArray[np.integer]
+AnyArray = NDArray[Any]
+
+
+def ratio(above: NDArray[np.number], below: NDArray[np.number], otherwise: float = np.nan) -> Array:
+    """`above / below`, elementwise and broadcast, in f64; `otherwise` where `below` is not above 0.
+
+    >>> ratio(np.array([1, 1]), np.array([2, 0]))
+    array([0.5, nan])
+    """
+    out = np.full(np.broadcast_shapes(np.shape(above), np.shape(below)), float(otherwise))
+    return np.divide(above, below, out=out, where=below > 0)
+
+
+def known_mean(values: ArrayLike, weights: NDArray[np.floating] | None = None) -> Array:
+    """Means over the first axis of the values that are not NaN; NaN where none is left.
+
+    Parameters
+    ----------
+    values : float (n,) or (n, p)
+    weights : float (b, n), optional
+        One row for each mean, such as a resample; default one row of ones.
+
+    Returns
+    -------
+    f64 (b,) or (b, p)
+
+    Examples
+    --------
+    >>> known_mean(np.array([1.0, np.nan, 0.0]))
+    array([0.5])
+    >>> known_mean(np.array([1.0, np.nan, 0.0]), weights=np.array([[1, 1, 1], [3, 0, 1]]))
+    array([0.5 , 0.75])
+    """
+    table = np.asarray(values, dtype=np.float64)
+    known = ~np.isnan(table)
+    if weights is None:
+        weights = np.ones((1, len(table)))
+    mass = weights @ known.astype(np.float64)  # (b, n) x (n, ...)
+    return ratio(weights @ np.where(known, table, 0.0), mass)
