@@ -29,7 +29,7 @@ def choice_table(
     llm_type = pl.Enum(list(dataset.llm_ids.ids))
     instance_type = pl.Enum(list(dataset.instance_ids.ids))
     llm_ids = pl.Series(dataset.llm_ids.ids, dtype=llm_type).gather(pool.llm_index)
-    by_chance = {router.label for router in routers if type(router).expected_score is not Router.expected_score}
+    by_chance = {router.label for router in routers if router.chooses_by_chance}
     first = next(iter(outcomes.values()))
     instance_id = pl.Series(first.instance_id.tolist(), dtype=instance_type)
     tables = []

@@ -75,7 +75,7 @@ def frontier(
     """
     dataset, seeds = encode_dataset(dataset, encoder), as_seeds(seeds)
     chosen, notes = usable(dataset, [*as_routers(routers), "best_single", "oracle"])
-    if by_chance := [r.label for r in chosen if type(r).expected_score is not Router.expected_score]:
+    if by_chance := [r.label for r in chosen if r.chooses_by_chance]:
         notes.append(f"left out, because they choose by chance and weigh no cost: {', '.join(by_chance)}")
         chosen = [router for router in chosen if router.label not in by_chance]
     if "cost_note" in dataset.card:

@@ -44,7 +44,7 @@ def choice_probabilities(
         raise RouterError(f"{router.label} reads the scores of every LLM, which logs do not have; name another router")
     predicted = router.score(instances)
     m = predicted.shape[1]
-    by_chance = type(router).expected_score is not Router.expected_score
+    by_chance = router.chooses_by_chance
     if by_chance or temperature > 0:
         greedy = router.distribution(predicted if by_chance else predicted / np.float32(temperature))
     else:

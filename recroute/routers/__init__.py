@@ -1,8 +1,15 @@
 """One router per file, what they share, their registry and their folder on disk."""
 
 from recroute.routers.base import Instances, Ranking, Router, setting
-from recroute.routers.registry import as_router, as_routers, make_router, register_router, router_class, router_names
-from recroute.routers.storage import load_router, save_router
+from recroute.routers.registry import (
+    as_router,
+    as_routers,
+    load_router,
+    make_router,
+    register_router,
+    router_class,
+    router_names,
+)
 
 __all__ = [
     "Instances",
@@ -15,6 +22,5 @@ __all__ = [
     "register_router",
     "router_class",
     "router_names",
-    "save_router",
     "setting",
 ]

@@ -21,6 +21,7 @@ class OracleMix(Oracle):
     """
 
     name: ClassVar[str] = "oracle_mix"
+    chooses_by_chance: ClassVar[bool] = True
     p: float = setting(0.5, low=0, high=1, help="probability of the oracle's choice")
 
     @property

@@ -23,6 +23,7 @@ class Random(Router):
 
     name: ClassVar[str] = "random"
     kind: ClassVar[str] = "baseline"
+    chooses_by_chance: ClassVar[bool] = True
 
     def _fit(self, train: Dataset) -> None:
         pass

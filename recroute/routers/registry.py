@@ -9,52 +9,22 @@ from typing import Any, TypeVar
 
 from recroute.errors import RouterError
 from recroute.routers.base import Router
+from recroute.routers.names import ROUTERS
 from recroute.util.arguments import as_list, checked
-from recroute.util.registry import Registry, convert_settings, read_toml, split_outside
+from recroute.util.registry import read_toml, split_outside
 
-BUILT_IN = {  # in the order of tables: bounds and baselines first
-    "oracle": "recroute.routers.oracle:Oracle",
-    "oracle_mix": "recroute.routers.oracle_mix:OracleMix",
-    "random": "recroute.routers.random:Random",
-    "best_single": "recroute.routers.best_single:BestSingle",
-    "task_best": "recroute.routers.task_best:TaskBest",
-    "knn": "recroute.routers.knn:KNN",
-    "linear": "recroute.routers.linear:Linear",
-    "mlp": "recroute.routers.mlp:MLP",
-    "cluster": "recroute.routers.cluster:Cluster",
-    "mlc": "recroute.routers.mlc:MLC",
-    "svd": "recroute.routers.svd:SVD",
-    "als": "recroute.routers.als:ALS",
-    "bpr": "recroute.routers.bpr:BPR",
-    "lmf": "recroute.routers.lmf:LMF",
-    "item_knn": "recroute.routers.item_knn:ItemKNN",
-    "lightfm": "recroute.routers.lightfm:LightFM",
-    "ease": "recroute.routers.ease:EASE",
-    "irt": "recroute.routers.irt:IRT",
-    "embedllm": "recroute.routers.embedllm:EmbedLLM",
-    "kmeans": "recroute.routers.kmeans:KMeans",
-    "bradley_terry": "recroute.routers.bradley_terry:BradleyTerry",
-    "ridge": "recroute.routers.ridge:Ridge",
-    "hierarchy": "recroute.routers.hierarchy:Hierarchy",
-    "guarded": "recroute.routers.guarded:Guarded",
-    "calibrated": "recroute.routers.calibrated:Calibrated",
-    "budgeted": "recroute.routers.budgeted:Budgeted",
-    "refreshed": "recroute.routers.refreshed:Refreshed",
-    "auto": "recroute.routers.auto:Auto",
-}
 R = TypeVar("R", bound=Router)
 DEEPEST = 20  # brackets within brackets of a label
-REGISTRY = Registry("router", "recroute.routers", BUILT_IN)
 
 
 def router_names() -> list[str]:
     """All registered names."""
-    return REGISTRY.names()
+    return ROUTERS.names()
 
 
 def router_class(name: str) -> type[Router]:
     """The class registered as `name`; UnknownNameError with the nearest name if there is none."""
-    return REGISTRY.get(name)
+    return ROUTERS.get(name)
 
 
 def register_router(cls: type[R]) -> type[R]:
@@ -79,9 +49,9 @@ def register_router(cls: type[R]) -> type[R]:
         raise RouterError(f"{cls!r} is no router; derive it from recroute.Router")
     if not (isinstance(name, str) and name.isidentifier()):
         raise RouterError(f'{cls.__name__}.name is {name!r}; give it a name such as "my_router"')
-    if name in REGISTRY.places:
+    if name in ROUTERS.places:
         raise RouterError(f"{cls.__name__}.name is {name!r}, which another router is called; give it another name")
-    REGISTRY.add(name, cls)
+    ROUTERS.add(name, cls)
     return cls
 
 
@@ -117,9 +87,19 @@ def make_router(name: str, **hyperparameters: Any) -> Router:
         name, hyperparameters = _read_configuration(Path(name), hyperparameters)
     if name.endswith(")"):
         name, hyperparameters = _read_label(name, hyperparameters)
-    cls = router_class(name)
-    known = [f.name for f in cls.settings()]
-    return cls(**convert_settings(cls, name, "hyperparameter", known, hyperparameters, RouterError))
+    return router_class(name).from_settings(hyperparameters)
+
+
+def load_router(path: str | Path) -> Router:
+    """Read a router's folder.
+
+    Raises
+    ------
+    RouterError
+        If there is none, if a file of it is missing, damaged or of a later format, or if its content is not what
+        the router, its encoder and what it remembers declare: nothing is used before it was checked.
+    """
+    return Router.load(path)
 
 
 def as_router(router: Router | str) -> Router:

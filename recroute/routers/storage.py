@@ -14,14 +14,13 @@ from recroute.encoders import SentenceEncoder, main_encoder
 from recroute.encoders.registry import is_savable
 from recroute.encoders.storage import describe_encoder, encoder_state, restore_encoder, write_encoder_files
 from recroute.errors import RecrouteError, RouterError
-from recroute.routers.base import Router
 from recroute.routers.card import CARD
 from recroute.routers.description import FILE, FORMAT, MEND, Description
 from recroute.routers.memory.background import PROMPTS, Background
 from recroute.routers.memory.evidence import EvidenceFiles
 from recroute.routers.memory.grow import lacking
-from recroute.routers.registry import make_router
-from recroute.util.arguments import checked
+from recroute.routers.memory.remembering import RememberingRouter
+from recroute.routers.names import ROUTERS
 from recroute.util.arrays import ArrayError, check_arrays
 from recroute.util.atomic import new_folder
 from recroute.util.digest import sha256
@@ -32,7 +31,7 @@ from recroute.util.swap import read_folder
 Arrays = dict[str, NDArray[Any]]
 
 
-def save_router(router: Router, path: str | Path, card: str | None = None) -> None:
+def save_router(router: RememberingRouter, path: str | Path, card: str | None = None) -> None:
     """Write a fitted router as a folder; an older router of the same place is replaced whole, or not at all.
 
     The folder holds `router.json` (name, version, hyperparameters, encoder, LLM ids, SHA-256 of each other file),
@@ -81,24 +80,16 @@ def save_router(router: Router, path: str | Path, card: str | None = None) -> No
         write_json(folder / "router.json", description)
 
 
-@checked
-def load_router(path: str | Path) -> Router:
-    """Read a router's folder.
-
-    Raises
-    ------
-    RouterError
-        If there is none, if a file of it is missing, damaged or of a later format, or if its content is not what
-        the router, its encoder and what it remembers declare: nothing is used before it was checked.
-    """
-    return read_folder(Path(path), _read_router)
+def read_router(path: Path) -> RememberingRouter:
+    """See `load_router`."""
+    return read_folder(path, _read_router)
 
 
-def _read_router(path: Path) -> Router:
+def _read_router(path: Path) -> RememberingRouter:
     description = Description.read(path)
     try:
         try:
-            router = make_router(description.name, **description.hyperparameters)
+            router: RememberingRouter = ROUTERS.get(description.name).from_settings(description.hyperparameters)
         except RecrouteError as error:
             raise RouterError(f"{path / FILE}: {error}") from None
         return _restored(router, path, description)
@@ -106,7 +97,7 @@ def _read_router(path: Path) -> Router:
         raise RouterError(f"{path / FILE} names routers inside of routers too deeply; {MEND}") from None
 
 
-def _restored(router: Router, path: Path, description: Description) -> Router:
+def _restored(router: RememberingRouter, path: Path, description: Description) -> RememberingRouter:
     """The router with what its folder holds; nothing of it is used before it was checked."""
     arrays = _read_arrays(path, description)
     router.llm_ids_ = description.llm_ids
@@ -129,7 +120,7 @@ def _restored(router: Router, path: Path, description: Description) -> Router:
     return router
 
 
-def check_state(router: Router, arrays: Arrays) -> dict[str, int]:
+def check_state(router: RememberingRouter, arrays: Arrays) -> dict[str, int]:
     """The dimensions of a router's arrays; ArrayError unless they are those that its fields declare."""
     layout = router.layout(arrays)
     sizes = dict(layout.sizes)
@@ -157,7 +148,7 @@ def _read_arrays(path: Path, description: Description) -> dict[str, Arrays]:
     return found
 
 
-def _read_by(router: Router) -> Encoder | None:
+def _read_by(router: RememberingRouter) -> Encoder | None:
     """The router's encoder; none where the router never asks it, and it has many megabytes or cannot be saved."""
     encoder = router.encoder_
     if encoder is None or router.needs == "text":

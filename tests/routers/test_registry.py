@@ -14,7 +14,7 @@ from recroute.data import Dataset
 from recroute.errors import RecrouteError
 from recroute.routers.base import Instances, Scores
 from recroute.routers.best_single import BestSingle
-from recroute.routers.registry import REGISTRY
+from recroute.routers.names import ROUTERS
 
 
 @dataclass(kw_only=True)
@@ -30,7 +30,7 @@ class Worst(BestSingle):
 @pytest.fixture(autouse=True)
 def _forget() -> Iterator[None]:
     yield
-    REGISTRY.added.clear()
+    ROUTERS.added.clear()
 
 
 def test_a_registered_router_is_made_listed_and_loaded_by_name(planted: Dataset, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_the_next_version_of_a_class_takes_the_place_of_the_first() -> None:
 def test_what_cannot_be_registered_is_refused(cls: type, message: str) -> None:
     with pytest.raises(RecrouteError, match=message):
         rr.register_router(cls)
-    assert not REGISTRY.added
+    assert not ROUTERS.added
 
 
 def test_a_router_that_is_not_registered_is_unknown() -> None:

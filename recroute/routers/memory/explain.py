@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.routers.base import Instances, Router, TextRouter
+from recroute.routers.instances import Instances
 from recroute.routers.memory.calibrate import NORMAL
 from recroute.routers.memory.evidence import Evidence
 from recroute.routers.memory.explanation import Explanation
+from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.memory.score_error import N_NEAR
 from recroute.routers.memory.score_std import encoded, evidence_of, nearest, score_error
 from recroute.routers.text_views import TextViews
@@ -23,7 +24,7 @@ VOTE_WIDTH, VOTE_PRIOR = 0.1, 0.05  # in mean distances to the ten nearest; of e
 
 
 def explain(
-    router: Router,
+    router: RememberingRouter,
     prompts: Instances,
     k: int = 1,
     llms: Sequence[str] | NDArray[np.integer] | None = None,
@@ -78,7 +79,7 @@ def explain(
 
 
 def _tasks(
-    router: Router,
+    router: RememberingRouter,
     known: Instances,
     tasks: tuple[NDArray[np.str_], NDArray[np.int64]],
     near: NDArray[np.int64],
@@ -97,10 +98,10 @@ def _tasks(
     return [{"name": str(names[t]), "probability": float(shares[i, t])} for i, t in enumerate(best)]
 
 
-def _classifiers(router: Router) -> Iterator[tuple[TextRouter, TextViews]]:
+def _classifiers(router: RememberingRouter) -> Iterator[tuple[RememberingRouter, TextViews]]:
     """The parts of a router that predict the task, with what they do it by."""
     views = getattr(router, "views_", None)
-    if isinstance(router, TextRouter) and isinstance(views, TextViews) and len(views.task_offset):
+    if isinstance(views, TextViews) and len(views.task_offset):
         yield router, views
     for part in getattr(router, "parts_", ()):
         yield from _classifiers(part)

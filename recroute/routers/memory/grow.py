@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset, IdMap, InteractionMatrix
 from recroute.errors import DataError, RouterError
-from recroute.routers.base import Router
-from recroute.routers.memory.background import Background
+from recroute.routers.memory.remembering import RememberingRouter
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
 
-R = TypeVar("R", bound=Router)
+R = TypeVar("R", bound=RememberingRouter)
 MIN_KNOWN = 3
 
 
@@ -27,7 +26,7 @@ def add_llms(router: R, interactions: InteractionMatrix | Dataset | None, llm_ta
     from recroute.routers.memory.new_llms import NewLLMs, read_costs, read_scores
 
     check_takes_unseen(router)
-    background = background_of(router)
+    background = router.remembered()
     scores, table = read_scores(interactions, llm_table, background.prompts["instance_id"].to_list())
     refuse_known(router, table["llm_id"].to_list())
     new = NewLLMs.of(scores, table, background.prior(), router.llm_ids_, read_costs(interactions, table))
@@ -71,13 +70,7 @@ def taken(router: R, kept: NDArray[np.int64]) -> R:
     return found
 
 
-def extend(array: NDArray[np.generic], new: NDArray[np.floating], axis: int) -> NDArray[np.generic]:
-    """The array with more rows, or columns; `new` float (j, p) has a row for each."""
-    rows = new.reshape(-1, *array.shape[1:]) if axis == 0 else new.T
-    return np.concatenate([array, rows.astype(array.dtype)], axis=axis)
-
-
-def check_takes_unseen(router: Router) -> None:
+def check_takes_unseen(router: RememberingRouter) -> None:
     """Raise RouterError if the router, or a part of it, has to be fitted for every LLM."""
     router.llm_index()  # raises if not fitted
     if (name := lacking(router)) is not None:
@@ -87,26 +80,16 @@ def check_takes_unseen(router: Router) -> None:
         )
 
 
-def lacking(router: Router) -> str | None:
+def lacking(router: RememberingRouter) -> str | None:
     """Name of the router, or of the part of it, that takes no unseen LLMs; None if all do."""
     if not router.takes_unseen_llms:
         return router.name
     return next((name for part in getattr(router, "parts_", ()) if (name := lacking(part)) is not None), None)
 
 
-def refuse_known(router: Router, llm_ids: Sequence[str]) -> None:
+def refuse_known(router: RememberingRouter, llm_ids: Sequence[str]) -> None:
     """Raise DataError if an LLM is the router's already, or stands twice."""
     IdMap(tuple(llm_ids), kind="llm")
     for name in llm_ids:
         if name in router.llm_ids_:
             raise DataError(f"llm {name!r} is known to the router already; remove it first, or choose another id")
-
-
-def background_of(router: Router) -> Background:
-    """What the router keeps of its training data."""
-    if router.background_ is None:
-        raise RouterError(
-            f"this {router.name} router was saved without its training prompts (by an older version, or fitted on too "
-            "few LLMs or on preferences alone) and can take no unseen LLM; fit it again, on scores"
-        )
-    return router.background_

@@ -9,16 +9,18 @@ from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import RouterError
-from recroute.routers.base import Instances, Router, TextRouter
-from recroute.routers.instances import n_instances, read_instances
+from recroute.routers.instances import Instances, n_instances, read_instances
 from recroute.routers.memory.evidence import Evidence
+from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.memory.score_error import N_NEAR, Nearest, ScoreError
 from recroute.util.numeric import Floats
 
 PROMPT_COLUMNS = {"instance_id": pl.String, "prompt": pl.String}
 
 
-def score_std(router: Router, instances: Instances, llm_index: NDArray[np.int64], *, reducible: bool) -> Floats:
+def score_std(
+    router: RememberingRouter, instances: Instances, llm_index: NDArray[np.int64], *, reducible: bool
+) -> Floats:
     """See `Router.score_std`."""
     error = score_error(router)
     known = encoded(router, instances)
@@ -29,7 +31,7 @@ def score_std(router: Router, instances: Instances, llm_index: NDArray[np.int64]
     return np.sqrt(variance).astype(np.float32)
 
 
-def evidence_of(router: Router) -> Evidence:
+def evidence_of(router: RememberingRouter) -> Evidence:
     """What the router keeps of its training scores; RouterError if it keeps none."""
     router.llm_index()  # raises if not fitted
     if router.background_ is None or (evidence := router.background_.evidence) is None:
@@ -40,7 +42,7 @@ def evidence_of(router: Router) -> Evidence:
     return evidence
 
 
-def score_error(router: Router) -> ScoreError:
+def score_error(router: RememberingRouter) -> ScoreError:
     """Learned when it is first needed, and again for other evidence."""
     evidence = evidence_of(router)
     found: ScoreError | None = vars(router).get("_score_error")
@@ -62,10 +64,10 @@ def score_error(router: Router) -> ScoreError:
     return found
 
 
-def encoded(router: Router, instances: Instances) -> Instances:
+def encoded(router: RememberingRouter, instances: Instances) -> Instances:
     """Prompts as a data set with their vectors, so that they are encoded once; what is no list of prompts as it is."""
     known = read_instances(instances)
-    if not isinstance(known, list) or not known or not isinstance(router, TextRouter) or router.encoder_ is None:
+    if not isinstance(known, list) or not known or router.needs != "text" or router.encoder_ is None:
         return known
     b, m = len(known), len(router.llm_ids_)
     texts = [text.encode("utf8", "replace").decode() for text in known]  # a table holds no half of a surrogate pair
@@ -80,8 +82,8 @@ def encoded(router: Router, instances: Instances) -> Instances:
     )
 
 
-def nearest(router: Router, evidence: Evidence, known: Instances, k: int = N_NEAR) -> Nearest | None:
+def nearest(router: RememberingRouter, evidence: Evidence, known: Instances, k: int = N_NEAR) -> Nearest | None:
     """The k nearest known prompts by cosine of the router's own vectors; None where it reads no text."""
-    if evidence.vectors is None or not isinstance(router, TextRouter):
+    if evidence.vectors is None or router.needs != "text":
         return None
     return evidence.neighbors.search(router.vectors(known), k)

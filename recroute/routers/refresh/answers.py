@@ -14,7 +14,7 @@ from recroute.data.dataset import with_task
 from recroute.data.feedback import Feedback
 from recroute.encoders import encode_texts
 from recroute.errors import DataError, RouterError
-from recroute.routers.base import Router
+from recroute.routers.core import RouterCore
 from recroute.util.numeric import Array, Index
 
 ROWS_AT_ONCE = 2000
@@ -49,7 +49,7 @@ class Answers:
     decisions: NDArray[np.uint64]
 
     @classmethod
-    def of(cls, feedback: Feedback, router: Router) -> Answers:
+    def of(cls, feedback: Feedback, router: RouterCore) -> Answers:
         """Those of `feedback`.
 
         Raises
@@ -84,7 +84,7 @@ def blocks(instances: Dataset) -> Iterator[tuple[Index, Dataset]]:
         yield rows, instances.take_instances(rows)
 
 
-def predicted_cells(router: Router, instances: Dataset, llm_index: Index) -> Array:
+def predicted_cells(router: RouterCore, instances: Dataset, llm_index: Index) -> Array:
     """The predicted score of one LLM for each instance, f64 (n,)."""
     found = np.empty(len(llm_index))
     for rows, block in blocks(instances):
@@ -93,7 +93,7 @@ def predicted_cells(router: Router, instances: Dataset, llm_index: Index) -> Arr
     return found
 
 
-def _positions(table: pl.DataFrame, column: str, router: Router, source: str) -> Index:
+def _positions(table: pl.DataFrame, column: str, router: RouterCore, source: str) -> Index:
     if table.is_empty():
         return np.zeros(0, dtype=np.int64)
     for row, name in enumerate(table[column]):
@@ -105,7 +105,7 @@ def _positions(table: pl.DataFrame, column: str, router: Router, source: str) ->
     return router.llm_ids_.to_index(table[column]).astype(np.int64)
 
 
-def _instances(table: pl.DataFrame, router: Router, source: str) -> Dataset:
+def _instances(table: pl.DataFrame, router: RouterCore, source: str) -> Dataset:
     """A data set with an instance for each row, and of the prompt what the router reads."""
     n, reads = table.height, router.reads
     instances = pl.DataFrame({"instance_id": [str(i) for i in range(n)]})
@@ -124,7 +124,7 @@ def _instances(table: pl.DataFrame, router: Router, source: str) -> Dataset:
     return found
 
 
-def _vectors(table: pl.DataFrame, router: Router, source: str) -> NDArray[np.float32]:
+def _vectors(table: pl.DataFrame, router: RouterCore, source: str) -> NDArray[np.float32]:
     """Vectors f32 (n, d): those of the feedback, and where it has none those of the prompts."""
     encoder = router.encoder_
     assert encoder is not None

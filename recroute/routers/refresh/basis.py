@@ -11,7 +11,8 @@ from recroute.data import InteractionMatrix
 from recroute.data.dataset import Dataset, with_task
 from recroute.encoders import vectors_of
 from recroute.errors import RouterError
-from recroute.routers.base import Router
+from recroute.routers.core import RouterCore
+from recroute.routers.memory.remembering import RememberingRouter
 from recroute.util.numeric import Array
 
 MAX_PROMPTS = 2000
@@ -41,7 +42,7 @@ def principal_directions(vectors: NDArray[np.float32] | None, n_dims: int) -> tu
     return centre, projection * np.sign(largest)  # an eigenvector's sign is arbitrary
 
 
-def training_prompts(router: Router) -> Dataset | None:
+def training_sample(router: RememberingRouter) -> Dataset | None:
     """At most 2,000 training prompts, with vectors where they are kept; None if the router keeps none."""
     background = router.background_
     if background is None:
@@ -58,7 +59,7 @@ def training_prompts(router: Router) -> Dataset | None:
     return data.with_embeddings(np.asarray(evidence.vectors[rows]), router.encoder_)
 
 
-def training_vectors(router: Router, training: Dataset | None) -> NDArray[np.float32] | None:
+def training_vectors(router: RouterCore, training: Dataset | None) -> NDArray[np.float32] | None:
     """Vectors f32 (n, d) of training prompts; None if the router reads no text or they cannot be had."""
     if training is None or router.encoder_ is None or router.reads not in ("text", "prompts"):
         return None

@@ -1,0 +1,343 @@
+"""What every router is: hyperparameters as fields, fit, score, rank. All that the author of a small router needs."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, dataclass, fields
+from functools import cache
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from recroute.data import Dataset, Encoder, IdMap, llm_means
+from recroute.encoders import encode_texts, fit_encoder, vectors_of, view_encoder
+from recroute.errors import RouterError, UnknownNameError
+from recroute.retrieval import Choices, condensed, tie_order, top_k
+from recroute.routers.instances import Instances, n_instances, read_instances
+from recroute.routers.ranking import Ranking
+from recroute.util.arguments import LARGEST_SEED, as_list, as_texts, as_whole_number, check_kind, checked, classes_of
+from recroute.util.registry import convert_settings
+from recroute.util.settings import fitted, setting
+
+Scores = NDArray[np.float32]
+
+
+@dataclass(kw_only=True, eq=False)
+class RouterCore(ABC):
+    """The ground floor of `Router`, from which routers are derived: what it remembers is added there.
+
+    A subclass declares its hyperparameters as fields made by `setting`, and the arrays that `_fit` sets as fields made
+    by `fitted`, whose names end in an underscore; it fills in `_fit` and `_score`. A router equals itself only and can
+    be hashed; two of the same settings have the same `label`.
+
+    Class attributes
+    ----------------
+    name, kind : str
+        The registry name, and one word for the registry's table.
+    needs : str
+        What it reads of a prompt: "" nothing, "text" its vector (`vectors`), "prompts" the text itself, "task", or
+        "scores" (only the bounds of an evaluation).
+    learns_from_preferences : bool
+        Whether it can be fitted on a data set that has preferences and no score.
+    chooses_by_chance : bool
+        Whether it draws its choice, so that `expected_score` and not one draw is its quality.
+    optional_modules : mapping of str to str
+        What it imports beyond the default install, each with the extra that brings it.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+    needs: ClassVar[str] = ""
+    learns_from_preferences: ClassVar[bool] = False
+    chooses_by_chance: ClassVar[bool] = False
+    optional_modules: ClassVar[Mapping[str, str]] = {}
+
+    seed: int = setting(0, low=0, high=LARGEST_SEED, help="seed of everything random in the fit")
+
+    llm_mean_: NDArray[np.float64] = fitted("n_llms")
+    llm_ids_: IdMap = fitted(array=False)
+    encoder_: Encoder | None = fitted(array=False)
+    width_: NDArray[np.int64] = fitted("1", kind="int", low=1, needed=False)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # `@dataclass` would compare the settings alone, so that a fitted router equals an unfitted one
+        if "__eq__" not in vars(cls):
+            cls.__eq__, cls.__hash__ = object.__eq__, object.__hash__  # type: ignore[method-assign]
+
+    def __post_init__(self) -> None:
+        kinds = _kinds_of_settings(type(self))
+        for f in self.settings():
+            if f.name in kinds:
+                check_kind(getattr(self, f.name), kinds[f.name], f"{self.name}: {f.name}")
+            value, low, high = getattr(self, f.name), f.metadata.get("low"), f.metadata.get("high")
+            if value is None:
+                continue
+            if (choices := f.metadata.get("choices")) is not None:
+                if value not in choices:
+                    raise UnknownNameError(f.name, str(value), choices, where=f" of {self.name}")
+                continue
+            if (low is not None and not value >= low) or (high is not None and not value <= high):
+                limits = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+                raise RouterError(f"{self.name}: {f.name}={value!r} has to be {limits}")
+
+    @property
+    def reads(self) -> str:
+        """What of an instance it reads, as `needs`; a router made of others may say it with its hyperparameters."""
+        return self.needs
+
+    @property
+    def label(self) -> str:
+        """The name with the hyperparameters that differ from their defaults, for tables."""
+        changed = [f.name for f in self.settings() if f.name != "seed" and getattr(self, f.name) != f.default]
+        inner = ",".join(f"{name}={getattr(self, name)}" for name in changed)
+        return f"{self.name}({inner})" if inner else self.name
+
+    @classmethod
+    def settings(cls) -> list[Field[Any]]:
+        """The fields that are hyperparameters."""
+        return [f for f in fields(cls) if f.init]
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Names and values of the hyperparameters."""
+        return {f.name: getattr(self, f.name) for f in self.settings()}
+
+    @classmethod
+    def from_settings(cls, values: Mapping[str, Any]) -> Self:
+        """A router with these hyperparameters; text is converted to the type of the field.
+
+        Raises UnknownNameError for one it does not have, RouterError for a wrong value.
+        """
+        known = [f.name for f in cls.settings()]
+        return cls(**convert_settings(cls, cls.name, "hyperparameter", known, values, RouterError))
+
+    @checked
+    def fit(self, train: Dataset) -> Self:
+        """Fit on training instances and return self.
+
+        The fit holds BLAS at one thread: the same seed gives the same router on every machine size.
+
+        Raises
+        ------
+        RouterError
+            If `train` has no records (or preferences, if the router learns from them), or lacks the text or tasks
+            the router reads.
+        """
+        train = self._begin(train)
+        with threadpool_limits(limits=1, user_api="blas"):
+            self._fit(train)
+        return self
+
+    def _begin(self, train: Dataset) -> Dataset:
+        """Set what every router keeps of its training data, and give these as `_fit` wants them."""
+        has_scores = train.interactions.n_observed > 0
+        if not has_scores and not train.n_preferences:
+            raise RouterError(f"{self.name} cannot be fitted on {train.name}: it has no records")
+        if not has_scores and not self.learns_from_preferences:
+            raise RouterError(
+                f"{self.name} learns from scores, and {train.name} has only preferences; "
+                "take bradley_terry or auto, or add records"
+            )
+        if train.preferences is not None and not self.learns_from_preferences:
+            train = train.evaluated()
+        train = self._with_vectors(train)
+        self._remember(train)
+        self.llm_ids_ = train.llm_ids
+        self.llm_mean_ = llm_means(train)
+        self.encoder_ = train.encoder
+        return train
+
+    def _with_vectors(self, train: Dataset) -> Dataset:
+        """Where the router reads text, the training data with its vectors.
+
+        They are those the data set carries, or TF-IDF fitted here, of which a router with a hyperparameter `views` may
+        read a part.
+        """
+        if self.needs != "text":
+            return train
+        encoder = train.encoder if train.embeddings is not None else fit_encoder(train)
+        if encoder is None:
+            raise RouterError(
+                f"{self.name} reads text, and {train.name} has neither prompts nor embeddings; "
+                "add them, or use best_single or task_best"
+            )
+        encoder = view_encoder(encoder, getattr(self, "views", "embedding"))
+        vectors = vectors_of(train, encoder)
+        self.width_ = np.array([vectors.shape[1]])
+        return train.with_embeddings(vectors, encoder)
+
+    def _remember(self, train: Dataset) -> None:  # noqa: B027
+        """Keep what is asked for after the fit; nothing on this floor."""
+
+    def score(self, instances: Instances, llms: Sequence[str] | NDArray[np.integer] | None = None) -> Scores:
+        """Predicted score of each LLM for each instance.
+
+        Parameters
+        ----------
+        instances : Dataset, list of str, or f32 (b, d)
+            A data set, raw prompts, or vectors of the space the router was fitted in. One prompt or one vector counts
+            as a list of one.
+        llms : list of str or int (m,), optional
+            Ids or positions of the LLMs to choose from; default all.
+
+        Returns
+        -------
+        f32 (b, m), columns in the order of `llms`.
+
+        Raises
+        ------
+        RouterError
+            If the router is not fitted or the instances lack what it reads.
+        UnknownNameError
+            If it does not know one of `llms`.
+        """
+        return self._predicted(instances, self.llm_index(llms))
+
+    def predicted_score(self, instances: Instances, llms: Sequence[str] | NDArray[np.integer] | None = None) -> Scores:
+        """`score`, except of a router whose scores are weighed against something else: here they are not."""
+        return self.score(instances, llms)
+
+    def rank(
+        self, instances: Instances, k: int = 1, llms: Sequence[str] | NDArray[np.integer] | None = None
+    ) -> Ranking:
+        """The k best LLMs for each instance; equal scores go to the higher train mean, then the lower index.
+
+        Parameters and errors are those of `score`; k beyond the pool raises RouterError.
+        """
+        index, k = self.llm_index(llms), as_whole_number(k, "k")
+        if not 1 <= k <= len(index):
+            raise RouterError(f"k={k} does not fit a pool of {len(index)} LLMs; choose k between 1 and {len(index)}")
+        predicted = self._predicted(instances, index)
+        best = self.choose(predicted, index, k)
+        return Ranking(index[best].astype(np.int32), np.take_along_axis(predicted, best, axis=1), self.llm_ids_)
+
+    def choose(self, predicted: Scores, llm_index: NDArray[np.integer], k: int = 1) -> NDArray[np.int32]:
+        """Columns int32 (b, k) of the best LLMs, for predictions f32 (b, m) over `llm_index` int (m,)."""
+        return top_k(predicted, k, self._ties(llm_index))
+
+    def choose_judged(
+        self, predicted: Scores, scores: NDArray[np.floating], llm_index: NDArray[np.integer] | None = None
+    ) -> Choices:
+        """The best LLM of each instance, and the best one that was evaluated, by which the choice is judged.
+
+        Every experiment judges choices so. On complete data the two are the same.
+
+        Parameters
+        ----------
+        predicted : f32 (b, m)
+        scores : float (b, m)
+            Observed scores of the same LLMs, NaN where unobserved.
+        llm_index : int (m,), optional
+            Their positions; default all LLMs of the router.
+        """
+        index = self.llm_index() if llm_index is None else llm_index
+        return condensed(self.choose(predicted, index)[:, 0], scores, predicted, self._ties(index))
+
+    def _ties(self, llm_index: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The order of equal predictions over `llm_index`, see `tie_order`."""
+        if not self._is_everyone(llm_index):
+            return tie_order(self.llm_mean_[llm_index])
+        of, order = vars(self).get("_tie_order", (None, np.arange(0)))
+        if of is not self.llm_mean_:  # sorting takes longer than ranking one prompt, and many are ranked by one order
+            of, order = self._tie_order = self.llm_mean_, tie_order(self.llm_mean_)
+        return np.asarray(order)
+
+    def _is_everyone(self, llm_index: NDArray[np.integer]) -> bool:
+        """Whether these are all LLMs in their order."""
+        return len(llm_index) == len(self.llm_mean_) and bool((llm_index == np.arange(len(llm_index))).all())
+
+    def distribution(self, predicted: Scores) -> NDArray[np.float64]:
+        """The router's own distribution over the pool, f64 (b, m): softmax of the predicted scores.
+
+        Evaluation gives a router with an `expected_score` the observed scores instead, -inf where unobserved.
+        """
+        shifted = np.exp(predicted.astype(np.float64) - predicted.max(axis=1, keepdims=True))
+        return shifted / shifted.sum(axis=1, keepdims=True)
+
+    def expected_score(self, observed: NDArray[np.float32]) -> NDArray[np.float64] | None:
+        """Closed form of the mean score for routers that choose by chance, f64 (b,); None for all others.
+
+        `observed` is f32 (b, m), NaN where unobserved.
+        """
+        return None
+
+    def llm_index(self, llms: Sequence[str] | NDArray[np.integer] | None = None) -> NDArray[np.int64]:
+        """Positions int (m,) of `llms`, given as ids or positions; all LLMs if None."""
+        if not hasattr(self, "llm_ids_"):
+            raise RouterError(f"{self.name} is not fitted; call fit(train) first")
+        n = len(self.llm_ids_)
+        if llms is None:
+            return np.arange(n)
+        if not (isinstance(llms, np.ndarray) and llms.ndim == 1 and llms.dtype.kind in "iu"):
+            named = as_list(llms, "llms", (str, Integral), "ids or positions")
+            if any(isinstance(name, str) for name in named):
+                return self.llm_ids_.to_index(as_texts(named, "llms")).astype(np.int64)
+            llms = np.array(named, dtype=np.int64)
+        if len(llms) == 0:
+            raise RouterError("the pool is empty; name at least one LLM")
+        if llms.min() < 0 or llms.max() >= n:
+            raise RouterError(f"llms has a position that none of the {n} LLMs has; give positions from 0 to {n - 1}")
+        return llms.astype(np.int64)
+
+    @abstractmethod
+    def _fit(self, train: Dataset) -> None:
+        """Set the arrays declared with `fitted()`."""
+
+    def _predicted(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        known = read_instances(instances)
+        if n_instances(known) == 0:
+            return np.zeros((0, len(llm_index)), dtype=np.float32)
+        with np.errstate(all="ignore"):  # the result is looked at
+            return self._finite(self._score(known, llm_index))
+
+    def _finite(self, predicted: Scores) -> Scores:
+        """The predictions; RouterError where one is no number, unless they are observed scores."""
+        if self.needs != "scores" and not np.isfinite(predicted).all():
+            raise RouterError(f"{self.label} predicts scores that are not finite; fit it again")
+        return predicted
+
+    @abstractmethod
+    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+        """Predicted scores f32 (b, len(llm_index))."""
+
+    def vectors(self, instances: Instances) -> NDArray[np.float32]:
+        """Vectors f32 (b, d) of the instances in the space the router was fitted in."""
+        encoder, known = self.encoder_, read_instances(instances)
+        if encoder is None:
+            raise RouterError(f"{self.label} reads text and has no encoder; fit it again")
+        width = int(self.width_[0]) if hasattr(self, "width_") else None  # folders of older versions lack it
+        if isinstance(known, Dataset):
+            vectors = vectors_of(known, encoder)
+        elif isinstance(known, np.ndarray):
+            vectors = known
+        else:
+            vectors = encode_texts(encoder, known)
+        if width is not None and vectors.shape[1] != width:
+            raise RouterError(
+                f"the vectors are {vectors.shape[1]} wide, and {self.name} was fitted on those of {encoder.name}, "
+                f"{width} wide; give vectors of that encoder"
+            )
+        return vectors
+
+    def observed(self, instances: Instances, llm_index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Observed scores f32 (b, m) of the instances, NaN where there are none."""
+        if not isinstance(instances, Dataset):
+            raise RouterError(
+                f"{self.name} reads the observed scores of the instances it ranks: it is a bound for evaluation "
+                "and cannot route a prompt"
+            )
+        names = [self.llm_ids_.ids[i] for i in llm_index]
+        return instances.take_llms(instances.llm_ids.to_index(names)).interactions.dense()
+
+
+@cache
+def _kinds_of_settings(cls: type[RouterCore]) -> dict[str, tuple[type, ...]]:
+    """Classes of the hyperparameters whose annotations name plain ones."""
+    names = {name: value for one in reversed(cls.__mro__) for name, value in vars(sys.modules[one.__module__]).items()}
+    kinds = {f.name: classes_of(f.type, names) for f in cls.settings()}
+    return {name: kind for name, kind in kinds.items() if kind}
