@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from inspect import Parameter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -25,6 +28,103 @@ def complete_router(incomplete: str) -> list[str]:
 
     return [name for name in router_names() if name.startswith(incomplete)]
 
+
+@dataclass(frozen=True)
+class Option:
+    """One option or argument of a verb.
+
+    Parameters
+    ----------
+    name : str
+        Of the function's parameter.
+    of : type
+    default
+        Without one it has to be given.
+    flag : str
+        As a person types it; default: the name with dashes.
+    help : str
+    panel : str, optional
+    low, high : float, optional
+    is_argument : bool
+    complete : callable, optional
+        What Tab offers.
+    """
+
+    name: str
+    of: Any
+    default: Any = Parameter.empty
+    flag: str = ""
+    help: str = ""
+    panel: str | None = None
+    low: float | None = None
+    high: float | None = None
+    is_argument: bool = False
+    complete: Callable[[str], list[str]] | None = None
+
+    def with_default(self, default: Any) -> Option:
+        return replace(self, default=default)
+
+    def parameter(self) -> Parameter:
+        """As Typer reads it."""
+        told: Any
+        if self.is_argument:
+            told = typer.Argument(help=self.help)
+        else:
+            flag = self.flag or f"--{self.name.replace('_', '-')}"
+            told = typer.Option(
+                flag,
+                help=self.help,
+                rich_help_panel=self.panel,
+                min=self.low,
+                max=self.high,
+                autocompletion=self.complete,
+            )
+        return Parameter(self.name, Parameter.KEYWORD_ONLY, default=self.default, annotation=Annotated[self.of, told])
+
+
+ROUTER_HELP = "Registry name, perhaps as 'knn(n_neighbors=100)', or saved TOML; repeated. Default: auto."
+ROUTERS = Option("router", list[str], ["auto"], help=ROUTER_HELP, complete=complete_router)
+COST_OPTION = Option(
+    "cost",
+    str | None,
+    None,
+    help="What counts as cost: a column where lower is better, several as 'usd=1,latency_s=0.01', or prices (those of "
+    "the LLM table). Default: the column cost, in USD.",
+    panel=COST,
+)
+SEED = Option("seed", int, 0, help="Seed of the split and of the routers.", panel=DATA, low=0, high=2**31 - 1)
+SEEDS = Option("seeds", int, 1, help="Number of seeds, counted up from --seed.", panel=DATA, low=1)
+MIN_COVERAGE = Option(
+    "min_coverage",
+    float,
+    0.0,
+    help="Keep LLMs evaluated on at least this share of the instances.",
+    panel=DATA,
+    low=0,
+    high=1,
+)
+OUTPUTS = {
+    "json": Option(
+        "json_path",
+        Path | None,
+        None,
+        flag="--json",
+        help="Write the result as JSON to this file; - is standard output.",
+        panel=OUTPUT,
+    ),
+    "html": Option(
+        "html", Path | None, None, help="Write a report as one HTML file that needs no network.", panel=OUTPUT
+    ),
+    "png": Option("png", Path | None, None, help="Save the curve as a picture.", panel=OUTPUT),
+    "csv": Option(
+        "csv",
+        Path | None,
+        None,
+        help="Write the rows of the result as a table; - is standard output.",
+        panel=OUTPUT,
+    ),
+}
+QUIET = Option("quiet", bool, False, flag="--quiet", help="Print neither progress nor tables.", panel=OUTPUT)
 
 DatasetPath = Annotated[Path, typer.Argument(help="A dataset folder, or a records file (parquet, csv, jsonl).")]
 DEFAULT_ROUTERS = ["auto"]
@@ -149,9 +249,14 @@ def whole_numbers(text: str, option: str) -> list[int]:
         raise RecrouteError(f"{option} {text!r} is no list of whole numbers such as 3,10,100") from None
 
 
-def shares(text: str, option: str) -> list[float]:
+def texts(text: str, option: str) -> list[str]:
+    """The values of an option such as a,b,c."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def numbers(text: str, option: str) -> list[float]:
     """The values of an option such as .01,.1,1."""
     try:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise RecrouteError(f"{option} {text!r} is no list of shares such as .01,.1,1") from None
+        raise RecrouteError(f"{option} {text!r} is no list of numbers such as .01,.1,1") from None

@@ -27,7 +27,7 @@ from recroute.cli.options import (
     SplitKind,
     conclude,
     encode_prompts,
-    shares,
+    numbers,
     whole_numbers,
 )
 from recroute.cli.outputs import CsvPath, HtmlPath, Outputs, PngPath, RunPath, file_digests, with_origin
@@ -67,7 +67,7 @@ def scale(
         str | None,
         typer.Option(
             "--train-fractions",
-            help="Learning curves: fit on these shares of the training instances, such as .01,.03,.1,.3,1.",
+            help="Learning curves: fit on these numbers of the training instances, such as .01,.03,.1,.3,1.",
         ),
     ] = None,
     split: SplitKind = None,
@@ -97,7 +97,7 @@ def scale(
     outputs.check(dataset, *router)
     screen = outputs.screen(quiet)
     routers = [make_router(name) for name in router]
-    fractions = None if train_fractions is None else shares(train_fractions, "--train-fractions")
+    fractions = None if train_fractions is None else numbers(train_fractions, "--train-fractions")
     sizes = None if pool_sizes is None else whole_numbers(pool_sizes, "--pool-sizes")
     digests = file_digests(dataset)
     data = read_dataset(dataset)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from importlib import import_module
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from recroute.experiment.compare import bracket
 from recroute.experiment.result import Result
+from recroute.report.document import Block, Document, Figure, Medium, Number, Table
 
 COLUMNS: dict[str, Any] = {
     "router": pl.String,
@@ -26,7 +26,17 @@ COLUMNS: dict[str, Any] = {
     "n_llms": pl.Int64,
     "n_instances": pl.Int64,
 }
-ENOUGH = 0.99  # of what full data reach
+KEPT = 0.99  # of what full data reach
+ERRORS = {
+    "mean_score_error": "error of the mean score",
+    "plain_mean_error": "error of the anchors' plain mean",
+    "brier": "Brier",
+    "auc": "AUC",
+    "interval_coverage": "coverage of 90%",
+    "interval_width": "width of 90%",
+}
+SHARE = "share_of_full"
+POOLS = {"mixed": "pools of which half is unseen", "unseen": "pools of unseen LLMs only"}
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -37,24 +47,17 @@ class ColdStart(Result):
     ----------
     rows : polars.DataFrame
         `router, group, pool_size, strategy, n_anchors, seed, metric, value, ci_low, ci_high, n_llms, n_instances`, see
-        `coldstart`. `seed` is null when pooled over seeds. `strategy` "all scores" is the router fitted on all scores
-        of all LLMs; `oracle` and `random` have no strategy.
+        `coldstart`. `strategy` "all scores" is the router fitted on all scores of all LLMs; `oracle` and `random` have
+        no strategy.
     info : mapping
-        `dataset`, `seed`, `seeds`, `strategies`, `anchors`, `notes`, `complete`, `routers`, `environment`.
+        With `strategies`, `anchors` and `n_pools`.
     """
-
-    rows: pl.DataFrame
-    info: Mapping[str, Any]
-
-    @property
-    def notes(self) -> list[str]:
-        return list(self.info["notes"])
 
     def pooled(self, metric: str, **where: Any) -> pl.DataFrame:
         """Rows of a metric pooled over seeds, by number of anchors."""
-        return self.rows.filter(pl.col("seed").is_null(), metric=metric, **where).sort("n_anchors", maintain_order=True)
+        return super().pooled(metric, **where).sort("n_anchors", maintain_order=True)
 
-    def enough(self, share: float = ENOUGH) -> pl.DataFrame:
+    def enough(self, share: float = KEPT) -> pl.DataFrame:
         """The smallest number of anchors from which on a router keeps at least `share` of what full data reach.
 
         Returns
@@ -63,7 +66,7 @@ class ColdStart(Result):
         and its interval there. It is about the values measured; the interval may reach below the share.
         """
         found = []
-        pooled = self.pooled("share_of_full")
+        pooled = self.pooled(SHARE)
         for (router, group, strategy), rows in pooled.group_by(["router", "group", "strategy"], maintain_order=True):
             below = rows.filter(pl.col("value") < share)["n_anchors"].max()
             above = rows if below is None else rows.filter(pl.col("n_anchors") > below)
@@ -74,42 +77,93 @@ class ColdStart(Result):
         return pl.DataFrame(found, schema=kinds | {"ci_low": pl.Float64, "ci_high": pl.Float64})
 
     def sentences(self) -> list[str]:
-        """What can be said in words."""
         found = []
-        errors = self.pooled("mean_score_error")
-        plain = self.pooled("plain_mean_error", strategy="random")
         best = "active" if "active" in self.info["strategies"] else self.info["strategies"][0]
         for k in (16,) if 16 in self.info["anchors"] else self.info["anchors"][-1:]:
-            at = errors.filter(n_anchors=k, strategy=best).row(0, named=True)
-            line = f"{k} {best} anchors tell an unseen LLM's mean score to within {_shown(at)} on average"
-            if (of_plain := plain.filter(n_anchors=k)).height:
-                line += f"; the plain mean of {k} random ones to within {_shown(of_plain.row(0, named=True))}"
+            at = self.row("mean_score_error", n_anchors=k, strategy=best)
+            assert at is not None
+            line = f"{k} {best} anchors tell an unseen LLM's mean score to within {_interval(at)} on average"
+            if (plain := self.row("plain_mean_error", n_anchors=k, strategy="random")) is not None:
+                line += f"; the plain mean of {k} random ones to within {_interval(plain)}"
             found.append(line)
         for row in self.enough().filter(strategy=best, group="mixed").iter_rows(named=True):
             head = f"{row['router']} in pools of which half is unseen"
             found.append(
-                f"{head} is below {ENOUGH:.0%} of full data at every number of {best} anchors measured"
+                f"{head} is below {KEPT:.0%} of full data at every number of {best} anchors measured"
                 if row["n_anchors"] is None
-                else f"{head} keeps {ENOUGH:.0%} of full data from {row['n_anchors']} {best} anchors on: {_shown(row)}"
+                else f"{head} keeps {KEPT:.0%} of full data from {row['n_anchors']} {best} anchors on: {_interval(row)}"
             )
         return found
 
+    def document(self) -> Document:
+        data, row = self.info["dataset"], self.row("mean_score_error")
+        assert row is not None
+        facts = (
+            f"{data['n_instances']:,} instances x {data['n_llms']:,} LLMs; {row['n_llms']} of them play the unseen "
+            f"ones (held out: {data['holdout']}); {len(self.seeds)} seeds; 95% bootstrap intervals."
+        )
+        caption = (
+            "Left: distance of an unseen LLM's predicted mean score from its true one, over prompts it was not run on. "
+            "Right: what routing reaches, as a share of the same router with all scores of all LLMs; dotted: 99%."
+        )
+        picture = Figure(name="coldstart", draw=self.plot, caption=caption, on=Medium.NOTEBOOK | Medium.PAGE)
+        return self.document_of("Cold start on", facts, [picture, *self._tables()])
+
+    def _tables(self) -> Iterator[Block]:
+        """What is known of unseen LLMs, and for each pool what routing reaches, by number of anchors."""
+        row = self.row("mean_score_error")
+        assert row is not None
+        rows = [
+            [strategy, str(k), *(Number.of(self.row(metric, strategy=strategy, n_anchors=k)) for metric in ERRORS)]
+            for strategy in self.info["strategies"]
+            for k in sorted(self.info["anchors"])
+        ]
+        yield Table(
+            title="what anchors tell of unseen LLMs",
+            heads=["strategy", "anchors", *ERRORS.values()],
+            rows=rows,
+            caption=f"means over {row['n_llms']} unseen LLMs x {len(self.seeds)} seeds (held out: "
+            f"{self.info['dataset']['holdout']}); {row['n_instances']} prompts; 95% bootstrap intervals",
+            ruled=True,
+            on=Medium.SCREEN | Medium.PAGE,
+        )
+        for pool in POOLS:
+            if self.pooled(SHARE, group=pool).height:
+                yield self._routing(pool)
+
+    def _routing(self, pool: str) -> Table:
+        shares = self.pooled(SHARE, group=pool)
+        routers = shares["router"].unique(maintain_order=True).to_list()
+        rows: list[list[str | Number]] = []
+        for strategy in self.info["strategies"]:
+            for k in sorted(self.info["anchors"]):
+                where = {"group": pool, "strategy": strategy, "n_anchors": k}
+                rows.append([strategy, str(k), *(Number.of(self.row(SHARE, router=r, **where)) for r in routers)])
+        full = [self.row("mean_score", group=pool, router=r, strategy="all scores") for r in routers]
+        rows.append(["full data", "mu", *map(Number.of, full)])
+        bounds = {name: self.row("mean_score", group=pool, router=name) for name in ("random", "oracle")}
+        reached = ", ".join(f"{name} {row['value']:.3f}" for name, row in bounds.items() if row)
+        return Table(
+            title=f"routing in {POOLS[pool]}: share of full data",
+            heads=["strategy", "anchors", *routers],
+            rows=rows,
+            caption=f"{self.info['n_pools']} pools of {shares['pool_size'][0]} LLMs, {shares['n_instances'][0]} test "
+            f"instances x {len(self.seeds)} seeds; mu of {reached}",
+            ruled=True,
+            on=Medium.SCREEN | Medium.PAGE,
+        )
+
     def plot(self, **options: Any) -> Any:
-        """Error and routing by number of anchors as Matplotlib axes; see `plot_coldstart`."""
-        return import_module("recroute.report").plot_coldstart(self, **options)
+        """The error of the mean score, and beside it routing in the mixed pool, by number of anchors.
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return str(import_module("recroute.report").coldstart_notebook(self))
+        Returns
+        -------
+        matplotlib.axes.Axes of the error; `.figure` has both, without routing the first alone.
+        """
+        from recroute.coldstart.picture import draw
 
-    def with_info(self, **more: Any) -> ColdStart:
-        return replace(self, info={**self.info, **more})
-
-    def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
-        """The result JSON: version, command, data set, seed, rows and what else is known of the run."""
-        rows = self.rows.with_columns(pl.col("value", "ci_low", "ci_high").fill_nan(None))
-        return {**self.head(command), "rows": rows.to_dicts()}
+        return draw(self, **options)
 
 
-def _shown(row: Mapping[str, Any]) -> str:
+def _interval(row: Mapping[str, Any]) -> str:
     return f"{row['value']:.3f} {bracket(row['ci_low'], row['ci_high'])}"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.coldstart.anchors import STRATEGIES, select_anchors
+from recroute.coldstart.anchors import select_anchors
 from recroute.coldstart.holdout import unseen_llms
+from recroute.coldstart.settings import ColdStartSettings
 from recroute.data import Dataset
-from recroute.errors import DataError, UnknownNameError
+from recroute.errors import DataError
 from recroute.routers.memory.adaptive import ask
 from recroute.routers.memory.prior import LLMPrior
 from recroute.splits import Split, split_dataset
@@ -50,15 +51,7 @@ class Round:
     scores: Floats
 
 
-def play_rounds(
-    dataset: Dataset,
-    *,
-    strategies: Sequence[str],
-    anchors: Sequence[int],
-    holdout: str | None,
-    split: str | None,
-    seeds: Sequence[int],
-) -> Iterator[Round]:
+def play_rounds(dataset: Dataset, settings: ColdStartSettings) -> Iterator[Round]:
     """Every seed, strategy and number of anchors, in this order.
 
     Unseen LLMs with no more records than the largest number of anchors are left out.
@@ -66,17 +59,14 @@ def play_rounds(
     Raises
     ------
     UnknownNameError
-        If a strategy, the holdout or the split is unknown.
+        If there is no such holdout.
     DataError
         If no unseen LLM has enough records.
     """
-    for strategy in strategies:
-        if strategy not in STRATEGIES:
-            raise UnknownNameError("strategy", strategy, STRATEGIES)
-    most = max(anchors)
-    for seed in seeds:
-        parts = split_dataset(dataset, kind=split, seed=seed)
-        unseen = unseen_llms(dataset, holdout=holdout, seed=seed)
+    most = max(settings.anchors)
+    for seed in settings.seeds:
+        parts = split_dataset(dataset, kind=settings.split, seed=seed)
+        unseen = unseen_llms(dataset, holdout=settings.holdout, seed=seed)
         known = np.setdiff1d(np.arange(dataset.n_llms), unseen)
         answers = parts.train.take_llms(unseen).interactions.dense()
         enough = (~np.isnan(answers)).sum(axis=0) > most
@@ -84,9 +74,9 @@ def play_rounds(
             raise DataError(f"{dataset.name}: no unseen LLM of seed {seed} has over {most} records; use fewer anchors")
         unseen, answers = unseen[enough], answers[:, enough]
         prior = LLMPrior.learn(parts.train.take_llms(known), seed=seed)
-        for strategy in strategies:
+        for strategy in settings.strategies:
             asked = _asked(prior, strategy, answers, most, dataset.take_llms(unseen), seed)
-            for k in anchors:
+            for k in settings.anchors:
                 if strategy == "medoids":  # the one whose shorter lists are not the start of its longer ones
                     asked = _asked(prior, strategy, answers, k, dataset.take_llms(unseen), seed)
                 scores = np.full_like(answers, np.nan)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from recroute.coldstart.rounds import Round
+from recroute.coldstart.settings import ColdStartSettings
 from recroute.data import InteractionMatrix
 from recroute.experiment.prepare import with_vectors
 from recroute.routers import Router
@@ -84,10 +85,10 @@ class Bench:
         return float(np.mean([np.isnan(scores[:, pool]).all(axis=1).mean() for pool in drawn]))
 
 
-def benches(routers: Sequence[Router], played: Round, encoder: str, pool_size: int) -> dict[str, Bench]:
+def benches(routers: Sequence[Router], played: Round, settings: ColdStartSettings) -> dict[str, Bench]:
     """All routers on the split of a round, by label."""
-    parts = with_vectors(played.split, encoder)
-    return {router.label: Bench.of(router, played, parts, pool_size) for router in routers}
+    parts = with_vectors(played.split, settings.encoder)
+    return {router.label: Bench.of(router, played, parts, settings.pool_size) for router in routers}
 
 
 def draw_pools(n_known: int, n_unseen: int, size: int, seed: int) -> dict[str, list[Index]]:

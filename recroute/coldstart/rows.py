@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,12 +11,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.coldstart.result import COLUMNS
-from recroute.experiment.bootstrap import Bootstrap, interval_around
-from recroute.util.numeric import Array, known_mean, ratio
+from recroute.coldstart.rounds import Round
+from recroute.coldstart.routing import Bench
+from recroute.experiment.bootstrap import Bootstrap
+from recroute.experiment.rows import row_of, rows_of_seeds
+from recroute.util.numeric import known_mean, ratio
 
 ROUTER = "fold-in"
 SHARE = "share_of_full"
+Array = NDArray[np.float64]
 Labels = NDArray[np.str_]
+Row = dict[str, Any]
 
 
 @dataclass(eq=False)
@@ -30,94 +36,98 @@ class Seen:
     test_ids: dict[int, Labels] = field(default_factory=dict)
     pool_sizes: dict[tuple[str, int], int] = field(default_factory=dict)
     left_out: dict[int, float] = field(default_factory=dict)
-    digests: dict[str, str] = field(default_factory=dict)
+
+    def begin(self, played: Round, at: Mapping[str, Bench], group: NDArray[Any]) -> None:
+        """What is the same for all rounds of a seed."""
+        seed = played.seed
+        self.groups[seed] = group[played.unseen].astype(np.str_)
+        self.n_train[seed] = played.prior.n_instances
+        self.test_ids[seed] = np.array(played.split.test.instance_ids.ids)
+        for label, bench in at.items():
+            for pool, scores in bench.full.items():
+                self.full.setdefault((label, pool), {})[seed] = scores
+                self.pool_sizes[pool, seed] = len(bench.pools[pool][0])
+        first = next(iter(at.values()), None)  # pools are the same for every router
+        self.left_out[seed] = first.left_out() if first else 0.0
+        for pool, bounds in (first.bounds() if first else {}).items():
+            for name, scores in bounds.items():
+                self.routed.setdefault((name, pool, None, None), {})[seed] = scores
+
+    def add(self, played: Round, of_llms: Mapping[str, Array], at: Mapping[str, Bench]) -> None:
+        """What a round tells."""
+        for metric, values in of_llms.items():
+            self.of_llms.setdefault((played.strategy, played.n_anchors, metric), {})[played.seed] = values
+        for label, bench in at.items():
+            for pool, scores in bench.chosen(played).items():
+                self.routed.setdefault((label, pool, played.strategy, played.n_anchors), {})[played.seed] = scores
 
 
-def rows_of_llms(seen: Seen, seeds: list[int], seed: int) -> list[dict[str, Any]]:
+def rows_of(seen: Seen, seeds: list[int], seed: int) -> pl.DataFrame:
+    """Rows of a ColdStart, for the seeds that were finished."""
+    rows = [*_of_llms(seen, seeds, seed), *_of_routing(seen, seeds, seed)]
+    return pl.DataFrame([{name: row.get(name) for name in COLUMNS} for row in rows], schema=COLUMNS)
+
+
+def _of_llms(seen: Seen, seeds: list[int], seed: int) -> list[Row]:
     """What is known of the unseen LLMs; intervals resample families."""
-    resamples = Bootstrap([seen.groups[s] for s in seeds], seed)
+    groups = [seen.groups[s] for s in seeds]
+    resamples = Bootstrap(groups, seed)
     rows = []
     for (strategy, k, metric), of_seed in seen.of_llms.items():
         head = {"router": ROUTER, "strategy": strategy, "n_anchors": k, "metric": metric}
-        for row in _rows(resamples, [of_seed[s] for s in seeds], [seen.groups[s] for s in seeds], seeds):
-            used = [row["seed"]] if row["seed"] is not None else seeds
-            rows.append(head | row | {"n_instances": sum(seen.n_train[s] for s in used) // len(used)})
+        values = [of_seed[s] for s in seeds]  # f64 (j,) each
+        there = [~np.isnan(value) for value in values]
+        known = [np.unique(group[own]) for group, own in zip(groups, there, strict=True)]
+        found = rows_of_seeds(
+            head,
+            seeds,
+            np.array([known_mean(value)[0] for value in values]),
+            np.stack([known_mean(v, resamples.weights(i, groups[i])) for i, v in enumerate(values)]),
+            pool=resamples.pool,
+            counts=[len(np.unique(np.concatenate(known))), *map(len, known)],
+            within=(0, 1),
+        )
+        n_llms = [int(own.sum()) for own in there]
+        n_train = [seen.n_train[s] for s in seeds]
+        for row, llms, n in zip(found, _with_mean(n_llms), _with_mean(n_train), strict=True):
+            rows.append({**row, "n_llms": llms, "n_instances": n})
     return rows
 
 
-def rows_of_routing(seen: Seen, seeds: list[int], seed: int) -> list[dict[str, Any]]:
+def _of_routing(seen: Seen, seeds: list[int], seed: int) -> list[Row]:
     """What routers reach, and as a share of what they reach with full data; intervals resample test instances."""
-    resamples = Bootstrap([seen.test_ids[s] for s in seeds], seed)
+    ids = [seen.test_ids[s] for s in seeds]
+    resamples = Bootstrap(ids, seed)
 
     def estimate(of_seed: dict[int, Array]) -> tuple[Array, Array]:
         """Means f64 (seeds,) and replicates f64 (seeds, b)."""
-        values = np.array([np.nanmean(of_seed[s]) for s in seeds])
-        replicates = [known_mean(of_seed[s], resamples.weights(i, seen.test_ids[s])) for i, s in enumerate(seeds)]
-        return values, np.stack(replicates)
+        drawn = [known_mean(of_seed[s], resamples.weights(i, ids[i])) for i, s in enumerate(seeds)]
+        return np.array([np.nanmean(of_seed[s]) for s in seeds]), np.stack(drawn)
 
     full = {key: estimate(of_seed) for key, of_seed in seen.full.items()}
-    rows: list[dict[str, Any]] = []
+    counts = _with_mean([len(own) for own in ids])
+    rows: list[Row] = []
     for (label, pool, strategy, k), of_seed in seen.routed.items():
-        n = sum(len(seen.test_ids[s]) for s in seeds) // len(seeds)
-        size = sum(seen.pool_sizes[pool, s] for s in seeds) // len(seeds)
-        head = {"router": label, "group": pool, "pool_size": size, "strategy": strategy, "n_anchors": k}
-        values, replicates = estimate(of_seed)
-        metrics = {"mean_score": (values, replicates)}
+        head = {"router": label, "group": pool, "strategy": strategy, "n_anchors": k}
+        sizes = _with_mean([seen.pool_sizes[pool, s] for s in seeds])
+        reached, drawn = estimate(of_seed)
+        found = {"mean_score": (reached, drawn)}
         if strategy is not None:
-            of_full, drawn = full[label, pool]
-            metrics[SHARE] = (ratio(values, of_full), ratio(replicates, drawn))
-        for metric, (means, resampled) in metrics.items():
-            low, high = interval_around(float(means.mean()), resamples.pool(means, resampled), n)
-            rows.append(
-                head
-                | {"metric": metric, "seed": None, "value": float(means.mean()), "ci_low": low, "ci_high": high}
-                | {"n_instances": n}
+            of_full, drawn_full = full[label, pool]
+            found[SHARE] = (ratio(reached, of_full), ratio(drawn, drawn_full))
+        for metric, (values, drawn) in found.items():
+            of_metric = rows_of_seeds(
+                {**head, "metric": metric}, seeds, values, drawn, pool=resamples.pool, counts=[counts[0]] * len(counts)
             )
-            for i, s in enumerate(seeds):
-                low, high = interval_around(float(means[i]), resampled[i], n)
-                rows.append(
-                    head
-                    | {"metric": metric, "seed": s, "value": float(means[i]), "ci_low": low, "ci_high": high}
-                    | {"n_instances": len(seen.test_ids[s]), "pool_size": seen.pool_sizes[pool, s]}
-                )
-    for (label, pool), (values, replicates) in full.items():
-        n = len(seen.test_ids[seeds[0]])
-        low, high = interval_around(float(values.mean()), resamples.pool(values, replicates), n)
-        rows.append(
-            {"router": label, "group": pool, "strategy": "all scores", "metric": "mean_score"}
-            | {"value": float(values.mean()), "ci_low": low, "ci_high": high}
-            | {"n_instances": len(seen.test_ids[seeds[0]])}
-        )
+            for row, size, n in zip(of_metric, sizes, counts, strict=True):
+                rows.append({**row, "pool_size": size, "n_instances": n})
+    for (label, pool), (values, drawn) in full.items():
+        head = {"router": label, "group": pool, "strategy": "all scores", "metric": "mean_score"}
+        n = len(ids[0])
+        rows.append(row_of({**head, "n_instances": n}, float(values.mean()), resamples.pool(values, drawn), n))
     return rows
 
 
-def _rows(resamples: Bootstrap, values: list[Array], groups: list[Labels], seeds: list[int]) -> list[dict[str, Any]]:
-    """A row for each seed and one for all, of means over LLMs f64 (j,) given for each seed."""
-    rows: list[dict[str, Any]] = []
-    means, replicates, n_groups = [], [], set()
-    for i, (of_seed, group) in enumerate(zip(values, groups, strict=True)):
-        there = ~np.isnan(of_seed)
-        drawn = known_mean(of_seed, resamples.weights(i, group))
-        mean = float(of_seed[there].mean()) if there.any() else float("nan")
-        means.append(mean)
-        replicates.append(drawn)
-        n_groups |= set(group[there].tolist())
-        low, high = _within_range(interval_around(mean, drawn, len(np.unique(group[there]))))
-        rows.append({"seed": seeds[i], "value": mean, "ci_low": low, "ci_high": high, "n_llms": int(there.sum())})
-    known = [m for m in means if not np.isnan(m)]
-    value = float(np.mean(known)) if known else float("nan")
-    pooled = resamples.pool(np.array(means), np.stack(replicates))
-    low, high = _within_range(interval_around(value, pooled, len(n_groups)))
-    n_llms = sum(row["n_llms"] for row in rows) // len(rows)
-    return [{"seed": None, "value": value, "ci_low": low, "ci_high": high, "n_llms": n_llms}, *rows]
-
-
-def _within_range(bounds: tuple[float, float]) -> tuple[float, float]:
-    """All metrics here lie in [0, 1]; percentiles taken further out need not."""
-    low, high = np.clip(bounds, 0, 1)
-    return float(low), float(high)
-
-
-def as_table(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """Rows as a frame with `COLUMNS`."""
-    return pl.DataFrame([{name: row.get(name) for name in COLUMNS} for row in rows], schema=COLUMNS)
+def _with_mean(counts: list[int]) -> list[int]:
+    """Their mean, rounded down, and then each."""
+    return [sum(counts) // len(counts), *counts]

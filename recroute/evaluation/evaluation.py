@@ -10,7 +10,7 @@ from typing import Any, Self
 import polars as pl
 
 from recroute.experiment.compare import COMPARISON_COLUMNS, is_bound, sentence
-from recroute.experiment.result import Result
+from recroute.experiment.old_result import Result
 
 COLUMNS = {
     "router": pl.String,

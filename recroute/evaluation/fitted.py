@@ -9,13 +9,14 @@ import numpy as np
 
 from recroute.errors import RouterError
 from recroute.evaluation.evaluation import Evaluation
-from recroute.evaluation.loop import TEST_USE, WHOLE, usable
+from recroute.evaluation.loop import WHOLE
 from recroute.evaluation.outcomes import fitted_outcomes
 from recroute.evaluation.reference import reference_scores
 from recroute.evaluation.run import BASELINES
 from recroute.evaluation.summarise import Cell, summarise
 from recroute.experiment.bootstrap import N_RESAMPLES
 from recroute.experiment.provenance import environment, split_digest, split_facts
+from recroute.experiment.run import TEST_USE, usable
 from recroute.routers import Router
 from recroute.splits import Split
 from recroute.util.arguments import checked

@@ -16,8 +16,8 @@ from recroute.errors import DataError
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.run import scale
 from recroute.experiment.compare import LEVEL, holm, is_bound
-from recroute.experiment.protocol import Progress
-from recroute.experiment.result import Result
+from recroute.experiment.old_protocol import Progress
+from recroute.experiment.old_result import Result
 from recroute.routers import Router, as_routers
 from recroute.util.arguments import as_list, checked
 

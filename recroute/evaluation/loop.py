@@ -17,18 +17,14 @@ from recroute.evaluation.outcomes import pool_outcomes
 from recroute.evaluation.reference import reference_scores
 from recroute.evaluation.summarise import Cell, summarise
 from recroute.experiment.controls import headroom, shuffled
+from recroute.experiment.old_protocol import Protocol
 from recroute.experiment.prepare import with_vectors
-from recroute.experiment.protocol import Protocol
 from recroute.experiment.provenance import dataset_facts, environment, split_digest
+from recroute.experiment.run import TEST_USE
 from recroute.metrics import Outcome
 from recroute.pools import Pool
-from recroute.routers import Router, as_router, make_router
+from recroute.routers import Router, make_router
 from recroute.splits import Split, take_train_fraction
-
-TEST_USE = (
-    "routers are fitted, and every choice of theirs is made, on training instances; "
-    "test is scored once, afterwards, for all of them"
-)
 
 PoolsOf = Callable[[Split], list[Pool]]
 WHOLE = "all"  # the group of the pool of all LLMs
@@ -146,36 +142,6 @@ def _group(pool: Pool, parts: Split, protocol: Protocol) -> str:
     if protocol.holdout is None:
         return pool.group
     return parts.name if pool.group == WHOLE else f"{pool.group}, {parts.name}"
-
-
-def usable(dataset: Dataset, wanted: Iterable[Router | str]) -> tuple[list[Router], list[str]]:
-    """The routers that can be fitted on the data set, each label once, and a line for those that cannot.
-
-    Raises RouterError if there is none.
-    """
-    lacking = {}  # what a router may need and the data set does not have
-    if dataset.prompts is None:
-        lacking["prompts"] = "no prompts"
-        if dataset.embeddings is None:
-            lacking["text"] = "neither prompts nor embeddings"
-    only_preferences = dataset.interactions.n_observed == 0
-    routers: dict[str, Router] = {}
-    refused: dict[str, list[str]] = {}
-    for item in wanted:
-        router = replace(as_router(item))
-        if only_preferences and not router.learns_from_preferences:
-            refused.setdefault("preferences and no scores", []).append(router.label)
-        elif router.reads in lacking:
-            refused.setdefault(lacking[router.reads], []).append(router.label)
-        else:
-            routers.setdefault(router.label, router)
-    notes = [
-        f"left out, because {dataset.name} has {reason}: {', '.join(dict.fromkeys(labels))}"
-        for reason, labels in refused.items()
-    ]
-    if not routers:
-        raise RouterError(f"none of the routers can be fitted on {dataset.name}")
-    return list(routers.values()), notes
 
 
 def _describe(dataset: Dataset, splits: list[_Seen], protocol: Protocol) -> dict[str, Any]:

@@ -10,10 +10,11 @@ import numpy as np
 from recroute.data import Dataset
 from recroute.errors import DataError, UnknownNameError
 from recroute.evaluation.evaluation import Evaluation
-from recroute.evaluation.loop import WHOLE, PoolsOf, run, usable
+from recroute.evaluation.loop import WHOLE, PoolsOf, run
 from recroute.evaluation.published import published_beside
 from recroute.experiment.bootstrap import N_RESAMPLES
-from recroute.experiment.protocol import Progress, Protocol
+from recroute.experiment.old_protocol import Progress, Protocol
+from recroute.experiment.run import usable
 from recroute.pools import GROUPS, OWN, ROUTEREVAL_GROUPS, Pool, largest_pool, make_pools, own_pools
 from recroute.routers import Router, as_routers, make_router
 from recroute.splits import Split

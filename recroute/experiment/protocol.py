@@ -1,41 +1,48 @@
-"""How a run is carried out, whatever its pools are."""
+"""Settings that experiments on splits share, and the splits that follow from them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from recroute.data import Dataset
-from recroute.experiment.prepare import all_splits
-from recroute.splits import Split
+from recroute.encoders import encode_dataset
+from recroute.experiment.prepare import prepare_split
+from recroute.splits import SPLITS, Split
 from recroute.util.arguments import as_seeds
+from recroute.util.settings import Settings, setting
 
 Progress = Callable[[int, int], None]
+# Panels of a verb's help.
+DATA, COST, JUDGE, RUNNING = "Data and split", "Cost", "How it is judged", "How long and where it runs"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
-    """What `evaluate` and `scale` have in common; their docstrings say what each part means."""
+class Protocol(Settings):
+    """What every experiment on splits is asked for: a subclass adds its own settings."""
 
-    split: str | None
-    holdout: str | None
-    encoder: str
-    reference: str | None
-    baseline: str
-    shuffle: str | None
-    headroom: bool | None
-    seeds: Sequence[int]
-    n_resamples: int
-    progress: Progress | None
-    train_fraction: float = 1.0
+    split: str | None = setting(
+        None,
+        choices=SPLITS,
+        help="own: the data set's split column; random: 80/10/10. Default: own if there.",
+        panel=DATA,
+    )
+    encoder: str = setting(
+        "auto",
+        help="auto (embeddings.npz if there, else TF-IDF), precomputed, tfidf, or sentence:MODEL, the folder of a "
+        "sentence-transformers model or its name in the Hugging Face cache.",
+        panel=DATA,
+    )
+    seeds: Sequence[int] = setting((0,), help="Each seed draws its own split and seeds the routers.", panel=DATA)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "seeds", as_seeds(self.seeds))
+        super().__post_init__()
+        as_seeds(self.seeds)
 
-    def splits(self, dataset: Dataset, seed: int) -> Iterator[Split]:
-        """The splits of a seed without vectors: one, or one for each kind of prompt that is held out."""
-        return all_splits(dataset, split=self.split, holdout=self.holdout, seed=seed)
+    def encoded(self, dataset: Dataset) -> Dataset:
+        """The data set with vectors of the sentence encoder that is asked for; itself where none is."""
+        return encode_dataset(dataset, self.encoder)
 
-    def n_folds(self, dataset: Dataset) -> int:
-        """Number of splits of a seed."""
-        return dataset.instances[self.holdout].n_unique() if self.holdout in dataset.instances.columns else 1
+    def parts(self, dataset: Dataset, seed: int) -> Split:
+        """The split of a seed, with vectors."""
+        return prepare_split(dataset, split=self.split, seed=seed, encoder=self.encoder)

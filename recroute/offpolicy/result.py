@@ -11,7 +11,7 @@ import polars as pl
 
 from recroute.evaluation.evaluation import COLUMNS
 from recroute.experiment.compare import COMPARISON_COLUMNS, sentence
-from recroute.experiment.result import Result
+from recroute.experiment.old_result import Result
 
 ROW_COLUMNS = {**COLUMNS, "estimator": pl.String}
 PAIR_COLUMNS = {**COMPARISON_COLUMNS, "estimator": pl.String}

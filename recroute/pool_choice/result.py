@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from recroute.experiment.compare import bracket
-from recroute.experiment.result import Result
+from recroute.experiment.old_result import Result
 from recroute.pool_choice.rows import ALL, ORACLE, ROUTED, STRONG
 
 ENOUGH = 0.99  # of what all LLMs reach

@@ -1,17 +1,9 @@
 """What a person looks at: tables, plots in the terminal, pictures, one HTML file."""
 
-from recroute.report.coldstart import (
-    coldstart_notebook,
-    coldstart_tables,
-    plot_coldstart,
-    save_coldstart_png,
-    write_coldstart_html,
-)
 from recroute.report.combine import combine
 from recroute.report.doctor import diagnosis_html
 from recroute.report.frontier import frontier_notebook, frontier_tables, write_frontier_html
 from recroute.report.frontier_plot import frontier_text, plot_frontier, save_frontier_png
-from recroute.report.html import html_page, notebook_html, write_html
 from recroute.report.learning import (
     learning_notebook,
     learning_plot,
@@ -29,16 +21,15 @@ from recroute.report.objects import (
     split_notebook,
 )
 from recroute.report.offpolicy import off_policy_notebook, off_policy_table
-from recroute.report.plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
+from recroute.report.old_html import html_page, notebook_html, write_html
+from recroute.report.old_plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
+from recroute.report.old_terminal_plot import growth_plot
 from recroute.report.pool import pool_plot, pool_tables
 from recroute.report.pool_html import plot_pool, pool_notebook, save_pool_png, write_pool_html
 from recroute.report.study import plot_history, plot_shares, study_html, study_notebook, trials_counted
 from recroute.report.table import growth_table, main_group, metric_table, published_table
-from recroute.report.terminal_plot import growth_plot
 
 __all__ = [
-    "coldstart_notebook",
-    "coldstart_tables",
     "combine",
     "dataset_notebook",
     "diagnosis_html",
@@ -58,7 +49,6 @@ __all__ = [
     "notebook_html",
     "off_policy_notebook",
     "off_policy_table",
-    "plot_coldstart",
     "plot_evaluation",
     "plot_frontier",
     "plot_growth",
@@ -74,7 +64,6 @@ __all__ = [
     "published_table",
     "ranking_notebook",
     "router_notebook",
-    "save_coldstart_png",
     "save_frontier_png",
     "save_growth_png",
     "save_learning_png",
@@ -84,7 +73,6 @@ __all__ = [
     "study_html",
     "study_notebook",
     "trials_counted",
-    "write_coldstart_html",
     "write_frontier_html",
     "write_html",
     "write_learning_html",

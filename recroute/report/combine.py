@@ -10,7 +10,7 @@ import polars as pl
 
 from recroute.errors import DataError
 from recroute.evaluation import Evaluation
-from recroute.report.curves import is_bound
+from recroute.report.old_curves import is_bound
 
 # What the scores and the split come from. Other files, such as vectors, may differ: that is a comparison worth making.
 DATA_FILES = ("records", "instances", "llms", "pools")

@@ -1,74 +1,100 @@
-"""The points of a growth curve, for every kind of plot."""
+"""Curves over sizes, as a Matplotlib figure: routers in colour, bounds and baselines in grey, names at the ends."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import polars as pl
+from recroute.report.figure import DASHES, MARKERS, SOFT, colour, new_axes, plain, tidy
 
-from recroute.errors import DataError
-from recroute.report.table import main_group
-
-REFERENCE = "reference LLM"
-BOUNDS = ("oracle", "oracle_mix", "random", "best_single", "task_best", "reference")
-
-
-def is_bound(label: str) -> bool:
-    """Whether a router is a bound, baseline or control rather than one that is compared."""
-    return kind(label) in BOUNDS
-
-
-def kind(label: str) -> str:
-    """The registry name in a label such as `knn(n_neighbors=9)` or `oracle [run]`.
-
-    >>> kind("knn(n_neighbors=9)")
-    'knn'
-    """
-    return re.split(r"[( ]", label, maxsplit=1)[0]
+LEADER = {"arrowstyle": "-", "lw": 0.5, "alpha": 0.6, "shrinkA": 0, "relpos": (0, 0.5)}
+MOST_BANDS = 6  # more of them on top of each other tell nothing
+LINE = 0.165  # inches between two labels
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One router's points by rising pool size: size, value, low and high end of the interval."""
+    """Points by rising size: size, value, low and high end of the interval. A soft one is grey, in its own dashes."""
 
-    router: str
-    points: list[tuple[int, float, float, float]]
-
-    @property
-    def is_bound(self) -> bool:
-        return is_bound(self.router)
+    name: str
+    points: Sequence[tuple[float, float, float, float]]
+    soft: bool = False
+    dash: Any = "-"
 
 
-def growth_curves(rows: pl.DataFrame, metric: str, group: str | None) -> tuple[str, list[Curve]]:
-    """Group and curves of a metric, from pooled rows only; values that do not exist are left out.
+def draw_curves(curves: Sequence[Curve], *, title: str, x_label: str, y_label: str, ax: Any = None) -> Any:
+    """Values against sizes on a logarithmic axis; beyond six routers bands are left out. Returns the axes."""
+    if ax is None:
+        # As high as the names at the right end need.
+        ax = new_axes(8.5, max(4.8, LINE * len(curves) + 1))
+    coloured = [curve.name for curve in curves if not curve.soft]
+    for curve in curves:
+        _draw(ax, curve, coloured)
+    sizes = sorted({size for curve in curves for size, *_ in curve.points})
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    ax.minorticks_off()
+    ax.set_xlabel(x_label)
+    ax.set_ylabel(y_label)
+    ax.set_title(plain(title), loc="left")
+    tidy(ax)
+    _label_ends(ax, curves, coloured)
+    return ax
 
-    Raises DataError if there is nothing to draw.
-    """
-    pooled = rows.filter(pl.col("seed").is_null(), pl.col("pool_size").is_not_null())
-    if pooled.is_empty():
-        raise DataError("there is no curve to draw: no pool size was finished by every seed")
-    group = group or main_group(pooled)
-    found = pooled.filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan(), metric=metric, group=group)
-    if found.is_empty():
-        raise DataError(f"there is no value of {metric!r} in group {group!r} to draw")
-    curves = []
-    for router in found["router"].unique(maintain_order=True):
-        own = found.filter(router=router).sort("pool_size")
-        curves.append(Curve(router, list(own.select("pool_size", "value", "ci_low", "ci_high").iter_rows())))
-    if metric == "mean_score":
-        curves += _reference(pooled.filter(group=group))
-    return group, curves
+
+def draw_intervals(curves: Sequence[Curve], *, title: str, x_label: str, ax: Any = None) -> Any:
+    """The last point of each curve with its interval, best on top. Returns the axes."""
+    curves = sorted(curves, key=lambda curve: curve.points[-1][1])
+    if ax is None:
+        ax = new_axes(8, 1.1 + 0.27 * len(curves))
+    for height, curve in enumerate(curves):
+        _, value, low, high = curve.points[-1]
+        of = SOFT if curve.soft else colour(0)
+        ax.plot([low, high], [height, height], color=of, lw=2)
+        ax.plot([value], [height], color=of, marker="D" if curve.soft else "o", ms=6, ls="")
+    ax.set_yticks(range(len(curves)), [plain(curve.name) for curve in curves])
+    ax.set_xlabel(x_label)
+    ax.set_title(plain(title), loc="left")
+    tidy(ax, grid="x")
+    return ax
 
 
-def _reference(pooled: pl.DataFrame) -> list[Curve]:
-    """The reference LLM's own score, where there is one: mu over V_R, the same whichever router it comes from."""
-    known = pl.col("value").is_not_null() & pl.col("value").is_not_nan() & (pl.col("value") > 0)
-    ratios = pooled.filter(known, metric="reference_ratio").unique("pool_size", keep="first", maintain_order=True)
-    scores = pooled.filter(metric="mean_score").select("router", "pool_size", pl.col("value").alias("mu"))
-    both = ratios.join(scores, on=["router", "pool_size"]).sort("pool_size")
-    points = [
-        (size, mu / ratio, mu / ratio, mu / ratio)
-        for size, mu, ratio in both.select("pool_size", "mu", "value").iter_rows()
-    ]
-    return [Curve(REFERENCE, points)] if points else []
+def _draw(ax: Any, curve: Curve, coloured: Sequence[str]) -> None:
+    size, value, low, high = zip(*curve.points, strict=True)
+    if curve.soft:
+        ax.plot(size, value, color=SOFT, lw=1.2, ls=curve.dash)
+        return
+    position = coloured.index(curve.name)
+    if len(coloured) <= MOST_BANDS:
+        ax.fill_between(size, low, high, color=colour(position), alpha=0.13, lw=0)
+    look = {"marker": MARKERS[position % len(MARKERS)], "ls": DASHES[position // MOST_BANDS % len(DASHES)]}
+    ax.plot(size, value, color=colour(position), lw=2, ms=5, **look)
+
+
+def _label_ends(ax: Any, curves: Sequence[Curve], coloured: Sequence[str]) -> None:
+    """Names at the right end of the curves, moved apart where they would overlap."""
+    low, high = ax.get_ylim()
+    gap = (high - low) * LINE / (ax.figure.get_figheight() - 0.9)
+    ends = sorted(((curve.points[-1][1], curve) for curve in curves), key=lambda end: end[0])
+    heights = [value for value, _ in ends]
+    for i in range(1, len(heights)):
+        heights[i] = max(heights[i], heights[i - 1] + gap)
+    if heights[-1] > high:  # too many at the top: push the pile down again
+        heights[-1] = high
+        for i in range(len(heights) - 2, -1, -1):
+            heights[i] = min(heights[i], heights[i + 1] - gap)
+    for height, (value, curve) in zip(heights, ends, strict=True):
+        of = SOFT if curve.soft else colour(coloured.index(curve.name))
+        ax.annotate(
+            plain(curve.name),
+            xy=(curve.points[-1][0], value),
+            xytext=(1.02, height),
+            textcoords=ax.get_yaxis_transform(),
+            va="center",
+            fontsize=8.5,
+            color=of,
+            fontweight="normal" if curve.soft else "bold",
+            arrowprops={"color": of, **LEADER},
+            annotation_clip=False,
+        )

@@ -6,7 +6,7 @@ from html import escape
 
 from recroute.data.doctor import Diagnosis
 from recroute.data.doctor.finding import SEVERITIES
-from recroute.report.html_table import html_table
+from recroute.report.old_html_table import html_table
 
 
 def diagnosis_html(found: Diagnosis) -> str:

@@ -16,8 +16,8 @@ from recroute.evaluation.frontier_result import PROMPTS
 from recroute.evaluation.frontier_rows import COMPARED
 from recroute.report.frontier_curves import single_llms
 from recroute.report.frontier_plot import plot_frontier
-from recroute.report.html import html_list, opening, origin_sections, page
-from recroute.report.html_table import Number, html_table
+from recroute.report.old_html import html_list, opening, origin_sections, page
+from recroute.report.old_html_table import Number, html_table
 from recroute.report.stacked import stacked
 from recroute.report.svg import notebook_svg
 from recroute.report.table import with_interval

@@ -12,7 +12,7 @@ from recroute.evaluation import Frontier
 from recroute.evaluation.frontier_result import PROMPTS
 from recroute.evaluation.frontier_rows import GROUP, SINGLE
 from recroute.metrics.spending import hull
-from recroute.report.curves import is_bound
+from recroute.report.old_curves import is_bound
 
 Array = NDArray[np.float64]
 ZERO = "zero"

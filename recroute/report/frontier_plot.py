@@ -10,11 +10,11 @@ from rich.text import Text
 
 from recroute.evaluation import Frontier
 from recroute.evaluation.frontier_rows import SINGLE
-from recroute.report.figures import new_axes
 from recroute.report.frontier_curves import CostCurve, cost_curves, logarithmic, single_llms
-from recroute.report.plot import COLOURS, MARKERS, save_axes
-from recroute.report.terminal_plot import COLOURS as TERMINAL_COLOURS
-from recroute.report.terminal_plot import LABEL_WIDTH, MARKS, place
+from recroute.report.old_figures import new_axes
+from recroute.report.old_plot import COLOURS, MARKERS, save_axes
+from recroute.report.old_terminal_plot import COLOURS as TERMINAL_COLOURS
+from recroute.report.old_terminal_plot import LABEL_WIDTH, MARKS, place
 
 GREY_DASHES = {"oracle": "-", "best_single": "--", "zero": (0, (2, 1)), "task_best": (0, (6, 2))}
 LLM_MARK = "+"

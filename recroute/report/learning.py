@@ -12,12 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from recroute.evaluation import LearningCurve
-from recroute.report.html import html_list, opening, origin_sections, page
-from recroute.report.html_table import Number, html_table
-from recroute.report.plot import plot_growth, save_axes
+from recroute.report.old_html import html_list, opening, origin_sections, page
+from recroute.report.old_html_table import Number, html_table
+from recroute.report.old_plot import plot_growth, save_axes
+from recroute.report.old_terminal_plot import growth_plot
 from recroute.report.svg import inline_svg
 from recroute.report.table import TITLES, with_interval
-from recroute.report.terminal_plot import growth_plot
 from recroute.util.files import write_text
 
 X_LABEL = "training instances"

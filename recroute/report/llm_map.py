@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.errors import RouterError, UnknownNameError
-from recroute.report.figures import new_axes
-from recroute.report.html_table import html_table
 from recroute.report.objects import SIMULATED
-from recroute.report.plot import COLOURS, MARKERS
+from recroute.report.old_figures import new_axes
+from recroute.report.old_html_table import html_table
+from recroute.report.old_plot import COLOURS, MARKERS
 from recroute.routers.llm_map import LLMMap
 
 COLOURED_BY = ("family", "mean_score")

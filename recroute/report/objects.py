@@ -10,7 +10,7 @@ import numpy as np
 
 from recroute.data import Dataset, llm_means
 from recroute.data.means import task_means
-from recroute.report.html_table import Number, html_table
+from recroute.report.old_html_table import Number, html_table
 from recroute.routers import Ranking, Router
 from recroute.routers.memory.explanation import Explanation, interval, shown_score, snippet
 from recroute.routers.ranking import shown

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from recroute.offpolicy import OffPolicy
-from recroute.report.html import html_list, opening
-from recroute.report.html_table import Number, html_table
+from recroute.report.old_html import html_list, opening
+from recroute.report.old_html_table import Number, html_table
 from recroute.report.table import with_interval
 
 HEADS = {"ips": "IPS", "snips": "SNIPS", "dr": "doubly robust"}

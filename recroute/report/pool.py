@@ -10,9 +10,9 @@ from rich.text import Text
 
 from recroute.experiment.compare import bracket
 from recroute.pool_choice import PoolChoice
+from recroute.report.old_terminal_plot import growth_plot
 from recroute.report.stacked import stacked
 from recroute.report.table import with_interval
-from recroute.report.terminal_plot import growth_plot
 
 GROUPS = {  # in the order of tables and plots
     "chosen_routed": "chosen for routing",

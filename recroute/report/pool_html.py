@@ -11,10 +11,10 @@ from typing import Any
 import polars as pl
 
 from recroute.pool_choice import PoolChoice
-from recroute.report.figures import new_row
-from recroute.report.html import html_list, opening, page
-from recroute.report.html_table import Number, fact_table, html_table
-from recroute.report.plot import COLOURS, MARKERS, save_axes
+from recroute.report.old_figures import new_row
+from recroute.report.old_html import html_list, opening, page
+from recroute.report.old_html_table import Number, fact_table, html_table
+from recroute.report.old_plot import COLOURS, MARKERS, save_axes
 from recroute.report.pool import GROUPS, METRICS, marked, members, n_candidates, one_row, sizes
 from recroute.report.svg import inline_svg, notebook_svg
 from recroute.util.files import write_text

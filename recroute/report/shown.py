@@ -1,37 +1,40 @@
-"""Matplotlib's figure and axes with a picture for notebooks; imported when something is drawn."""
+"""What can be looked at: one `document()`, shown in a notebook, in a terminal and as an HTML page."""
 
 from __future__ import annotations
 
-import io
-import warnings
-from typing import Any
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from recroute.report.document import Document
+from recroute.util.files import write_text
 
-DPI = 100
-
-
-class ShownFigure(Figure):
-    """A figure that a notebook shows where a cell ends with it."""
-
-    def savefig(self, *args: Any, **options: Any) -> None:
-        """As Matplotlib's, but silent about names: what a font lacks is a box, and what is too long is cut."""
-        with warnings.catch_warnings():
-            for message in (r"Glyph \d+", "constrained_layout not applied"):
-                warnings.filterwarnings("ignore", message=message, category=UserWarning)
-            super().savefig(*args, **options)
-
-    def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi=DPI)
-        return buffer.getvalue()
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
-class ShownAxes(Axes):
-    """Axes that show their figure, as what is drawn on them is."""
+class Shown(ABC):
+    """Base of results: a subclass says once what it has to say."""
 
-    def _repr_png_(self) -> bytes:
-        figure = self.get_figure()
-        assert isinstance(figure, ShownFigure)
-        return figure._repr_png_()
+    @abstractmethod
+    def document(self) -> Document:
+        """What there is to say, for every medium."""
+
+    def _repr_html_(self) -> str:
+        from recroute.report.html import notebook
+
+        return notebook(self.document())
+
+    def show(self, console: Console | None = None) -> None:
+        """Print it in a terminal."""
+        from rich.console import Console as RichConsole
+
+        from recroute.report.terminal import show
+
+        show(self.document(), console or RichConsole())
+
+    def write_html(self, path: str | Path) -> None:
+        """Write it as one HTML file that needs no network, whole or not at all."""
+        from recroute.report.html import page
+
+        write_text(path, page(self.document()))

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 
 from recroute.evaluation import Evaluation
-from recroute.report.figures import new_axes
-from recroute.report.html import evaluation_sections, html_list, notebook_html, page
-from recroute.report.html_table import Number, html_table
-from recroute.report.plot import COLOURS, MARKERS
+from recroute.report.old_figures import new_axes
+from recroute.report.old_html import evaluation_sections, html_list, notebook_html, page
+from recroute.report.old_html_table import Number, html_table
+from recroute.report.old_plot import COLOURS, MARKERS
 from recroute.report.svg import inline_svg
 
 OUTCOMES = {

@@ -1,15 +1,14 @@
-"""A growth curve in the terminal."""
+"""Curves in a terminal: a letter for each."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-import polars as pl
 from rich.text import Text
 
-from recroute.report.curves import Curve, growth_curves
-from recroute.report.table import TITLES
+from recroute.report.curves import Curve
 
 MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 COLOURS = (
@@ -21,104 +20,116 @@ COLOURS = (
     "orange3",
     "bright_red",
 )
+GREY = "bright_black"
 LABEL_WIDTH = 7
 
 
-def growth_plot(
-    rows: pl.DataFrame,
-    *,
-    metric: str = "mean_score",
-    group: str | None = None,
-    width: int = 96,
-    height: int = 18,
-    x_label: str = "pool size m",
-) -> Text:
-    """A metric against the pool size, one letter for each router.
+class Canvas:
+    """Signs on a grid between the smallest and the largest x and y.
 
     Parameters
     ----------
-    rows : polars.DataFrame
-        Rows of an Evaluation.
-    metric : str
-    group : str, optional
-        Default: the mean over groups, or the first group.
+    xs, ys : iterable of float
+        All that has to fit.
+    logarithmic : bool
+        Of the x axis.
     width, height : int
-        Columns and lines of the whole plot without the legend; at least 40 and 6 are used.
-    x_label : str
-
-    Raises
-    ------
-    DataError
-        If there is nothing to draw.
+        Columns and lines of the plot without its legend; at least 40 and 6 are used.
+    margin : int
+        Columns kept free at both ends.
     """
-    group, curves = growth_curves(rows, metric, group)
-    n_columns, n_lines = max(width, 40) - LABEL_WIDTH - 2, max(height, 6)
+
+    def __init__(
+        self, xs: Iterable[float], ys: Iterable[float], *, logarithmic: bool, width: int, height: int, margin: int = 0
+    ) -> None:
+        xs, ys = list(xs), list(ys)
+        self.width = max(width, 40)
+        self.n_columns, self.n_lines, self._margin = self.width - LABEL_WIDTH - 2, max(height, 6), margin
+        self._scale = math.log if logarithmic else float
+        self.left, self.right, self._low, self._high = min(xs), max(xs), min(ys), max(ys)
+        if self._high - self._low < 1e-9:
+            self._low, self._high = self._low - 0.05, self._high + 0.05
+        self._grid = [[(" ", "")] * self.n_columns for _ in range(self.n_lines)]
+
+    def column(self, x: float) -> int:
+        steps = self.n_columns - 1 - 2 * self._margin
+        return _place(self._scale(x), self._scale(self.left), self._scale(self.right), steps) + self._margin
+
+    def line(self, y: float) -> int:
+        return self.n_lines - 1 - _place(y, self._low, self._high, self.n_lines - 1)
+
+    def mark(self, x: float, y: float, sign: str, style: str) -> None:
+        self._grid[self.line(y)][self.column(x)] = (sign, style)
+
+    def dot(self, column: int, line: int, style: str) -> None:
+        """A dot, where nothing else stands."""
+        if self._grid[line][column][0] in " ·":
+            self._grid[line][column] = ("·", style)
+
+    def join(self, start: tuple[float, float], end: tuple[float, float], style: str) -> None:
+        """Dots between two points."""
+        (x0, y0), (x1, y1) = ((self.column(x), self.line(y)) for x, y in (start, end))
+        for x in range(x0 + 1, x1):
+            self.dot(x, round(y0 + (y1 - y0) * (x - x0) / (x1 - x0)), style)
+
+    def text(self, title: str, x_label: str, ticks: Sequence[float], legend: Iterable[tuple[str, str]]) -> Text:
+        """The plot; `ticks` are shown below it, and entries of the legend, (text, style), below these."""
+        plot = Text(f"{title}\n", style="bold", no_wrap=True)
+        for i, line in enumerate(self._grid):
+            shown = i % 4 == 0 or i == self.n_lines - 1
+            value = self._high - (self._high - self._low) * i / (self.n_lines - 1)
+            plot.append(f"{value:{LABEL_WIDTH}.3f} │" if shown else f"{' ' * LABEL_WIDTH} │", style="not bold dim")
+            for sign, style in line:
+                plot.append(sign, style=style if style.startswith("bold") else f"not bold {style}")
+            plot.append("\n")
+        margin = " " * LABEL_WIDTH
+        plot.append(
+            f"{margin} └{'─' * self.n_columns}\n{margin}  {self._labels(ticks)}\n{margin}  {x_label}\n",
+            style="not bold dim",
+        )
+        used = 0
+        for entry, style in legend:
+            if used + len(entry) > self.width:
+                plot.append("\n")
+                used = 0
+            plot.append(entry, style=f"not bold {style}")
+            used += len(entry)
+        return plot
+
+    def _labels(self, ticks: Sequence[float]) -> str:
+        """Labels of the x axis; one that would run into its neighbour is left out."""
+        labels, free_from = [" "] * self.n_columns, 0
+        for tick in ticks:
+            text = f"{tick:.4g}" if isinstance(tick, float) else str(tick)
+            at = min(max(self.column(tick) - len(text) // 2, 0), self.n_columns - len(text))
+            if at >= free_from:
+                labels[at : at + len(text)] = text
+                free_from = at + len(text) + 1
+        return "".join(labels)
+
+
+def styles(curves: Sequence[Curve]) -> dict[str, str]:
+    """Colour of each curve by name."""
+    coloured = [curve.name for curve in curves if not curve.soft]
+    return {curve.name: GREY if curve.soft else COLOURS[coloured.index(curve.name) % len(COLOURS)] for curve in curves}
+
+
+def curves_text(curves: Sequence[Curve], *, title: str, x_label: str, width: int = 96, height: int = 18) -> Text:
+    """Values against sizes on a logarithmic axis, for a terminal."""
     sizes = sorted({size for curve in curves for size, *_ in curve.points})
     values = [value for curve in curves for _, value, *_ in curve.points]
-    low, high = min(values), max(values)
-    if high - low < 1e-9:
-        low, high = low - 0.05, high + 0.05
-    column = {size: place(math.log(size), math.log(sizes[0]), math.log(sizes[-1]), n_columns - 3) + 1 for size in sizes}
-    grid: list[list[tuple[str, str]]] = [[(" ", "")] * n_columns for _ in range(n_lines)]
-    styles = _styles(curves)
-    for curve, mark in reversed(list(zip(curves, MARKS, strict=False))):  # the first router is drawn on top
-        points = [
-            (column[size], n_lines - 1 - place(value, low, high, n_lines - 1)) for size, value, *_ in curve.points
-        ]
+    canvas = Canvas(sizes, values, logarithmic=True, width=width, height=height, margin=1)
+    style = styles(curves)
+    marked = list(zip(curves, MARKS, strict=False))
+    for curve, mark in reversed(marked):  # the first router is drawn on top
+        points = [(size, value) for size, value, *_ in curve.points]
         for start, end in pairwise(points):
-            _line(grid, start, end, styles[curve.router])
+            canvas.join(start, end, style[curve.name])
         for x, y in points:
-            grid[y][x] = (mark, f"bold {styles[curve.router]}")
-    plot = Text(f"{TITLES.get(metric, metric)}, group {group}\n", style="bold", no_wrap=True)
-    for i, line in enumerate(grid):
-        tick = (
-            f"{high - (high - low) * i / (n_lines - 1):{LABEL_WIDTH}.3f}"
-            if i % 4 == 0 or i == n_lines - 1
-            else " " * LABEL_WIDTH
-        )
-        plot.append(f"{tick} │", style="not bold dim")
-        for sign, style in line:
-            plot.append(sign, style=f"not bold {style}" if sign == "·" else style)
-        plot.append("\n")
-    plot.append(_x_axis(column, n_columns, x_label), style="not bold dim")
-    used = 0
-    for curve, mark in zip(curves, MARKS, strict=False):
-        entry = f"  {mark} {curve.router}"
-        if used + len(entry) > max(width, 40):
-            plot.append("\n")
-            used = 0
-        plot.append(entry, style=f"not bold {styles[curve.router]}")
-        used += len(entry)
-    return plot
+            canvas.mark(x, y, mark, f"bold {style[curve.name]}")
+    legend = [(f"  {mark} {curve.name}", style[curve.name]) for curve, mark in marked]
+    return canvas.text(title, f"{x_label} (log scale)", sizes, legend)
 
 
-def _styles(curves: list[Curve]) -> dict[str, str]:
-    routers = [curve.router for curve in curves if not curve.is_bound]
-    coloured = {router: COLOURS[i % len(COLOURS)] for i, router in enumerate(routers)}
-    return {curve.router: coloured.get(curve.router, "bright_black") for curve in curves}
-
-
-def place(value: float, low: float, high: float, steps: int) -> int:
+def _place(value: float, low: float, high: float, steps: int) -> int:
     return round((value - low) / (high - low) * steps) if high > low else steps // 2
-
-
-def _line(grid: list[list[tuple[str, str]]], start: tuple[int, int], end: tuple[int, int], style: str) -> None:
-    (x0, y0), (x1, y1) = start, end
-    for x in range(x0 + 1, x1):
-        y = round(y0 + (y1 - y0) * (x - x0) / (x1 - x0))
-        if grid[y][x][0] in " ·":
-            grid[y][x] = ("·", style)
-
-
-def _x_axis(column: dict[int, int], n_columns: int, label: str) -> str:
-    """Axis and pool sizes; a size that would run into its neighbour's label is left out."""
-    labels = [" "] * n_columns
-    free_from = 0
-    for size, x in column.items():
-        text = str(size)
-        at = min(max(x - len(text) // 2, 0), n_columns - len(text))
-        if at >= free_from:
-            labels[at : at + len(text)] = text
-            free_from = at + len(text) + 1
-    margin = " " * LABEL_WIDTH
-    return f"{margin} └{'─' * n_columns}\n{margin}  {''.join(labels)}\n{margin}  {label} (log scale)\n"

@@ -136,6 +136,15 @@ def as_whole_numbers(value: Any, what: str, low: float = -inf, high: float = inf
     return [_whole(number, what, low, high) for number in as_list(value, what, Integral, "whole numbers")]
 
 
+def as_numbers(value: Any, what: str) -> list[float]:
+    """Numbers, whole or not.
+
+    >>> as_numbers([1, 0.5], "shares")
+    [1.0, 0.5]
+    """
+    return [float(number) for number in as_list(value, what, Real, "numbers")]
+
+
 def as_seeds(value: Any, what: str = "seeds") -> list[int]:
     """Seeds: at least one, none twice.
 

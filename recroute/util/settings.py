@@ -1,13 +1,23 @@
-"""How a router declares its hyperparameters and what a fit sets."""
+"""Settings, declared once as fields of a dataclass: of routers, experiments, searches and the service.
+
+A field made by `setting()` holds the default, the range or the choices, and the line of help. Keywords in Python,
+options of the command line and keys of TOML files all come from it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
-from typing import Any
+from functools import cache, wraps
+from inspect import Parameter, signature
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
+from recroute.errors import DataError, RecrouteError, UnknownNameError
+from recroute.util.arguments import as_numbers, as_texts, as_whole_numbers, check_kind, classes_of
 from recroute.util.arrays import RULE, ArrayRule, Arrays, rules_of
 
 GROUP = "group"  # in the metadata of a field
@@ -21,9 +31,124 @@ def setting(
     high: float | None = None,
     choices: Sequence[str] | None = None,
     help: str = "",
+    panel: str | None = None,
+    option: str | None = None,
+    repeated: bool = False,
 ) -> Any:
-    """A hyperparameter: its default, its closed range or its choices, and one line of help, declared once."""
-    return field(default=default, metadata={"low": low, "high": high, "choices": choices, "help": help})
+    """A setting: its default, its closed range or its choices, and one line of help.
+
+    Parameters
+    ----------
+    default
+    low, high : float, optional
+        Closed range of a number; of a list, that of its entries.
+    choices : list of str, optional
+        All values that a text may have; of a list, its entries.
+    help : str
+        One line, for `--help` and notebooks.
+    panel : str, optional
+        Where `--help` shows it.
+    option : str, optional
+        Name on the command line. Default: the field's, with dashes; "" if it is no option.
+    repeated : bool
+        Whether entries of a list are options of their own there, not one text such as a,b,c.
+    """
+    shown = {"help": help, "panel": panel, "option": option, "repeated": repeated}
+    return field(default=default, metadata={"low": low, "high": high, "choices": choices, **shown})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Base of the settings of experiments, searches and the service: checked when they are made.
+
+    Raises DataError for a value of the wrong kind or outside its range, UnknownNameError for one that is no choice.
+    """
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            object.__setattr__(self, f.name, _checked(self, f))
+
+
+LISTS: dict[str, Callable[..., Any]] = {"int": as_whole_numbers, "str": as_texts, "float": as_numbers}
+S = TypeVar("S", bound=Callable[..., Any])
+
+
+def _checked(settings: Settings, f: Field[Any]) -> Any:
+    """The value of a field, as its annotation has it: a list as a list."""
+    value, kind = getattr(settings, f.name), list_of(f)
+    if value is None and "None" in str(f.type):
+        return None
+    if kind is not None:
+        values = LISTS[kind](value, f.name)
+        for one in values:
+            check_range(one, f, f.name)
+        return values
+    cls: Any = type(settings)
+    kinds = kinds_of(cls).get(f.name)
+    if kinds:
+        check_kind(value, kinds, f.name)
+    check_range(value, f, f.name)
+    return value
+
+
+def list_of(f: Field[Any]) -> str | None:
+    """Of what a field is a list: "int", "float", "str"; None if it is none."""
+    found = re.match(r"Sequence\[(int|float|str)\]", str(f.type))
+    return found[1] if found else None
+
+
+def check_range(value: Any, f: Field[Any], what: str, of: str = "", error: type[RecrouteError] = DataError) -> None:
+    """Raise `error` or UnknownNameError unless the value is among the choices or within the range of its field."""
+    if value is None:
+        return
+    low, high = f.metadata.get("low"), f.metadata.get("high")
+    if (choices := f.metadata.get("choices")) is not None:
+        if value not in choices:
+            raise UnknownNameError(f.name.replace("_", " "), str(value), choices, where=of)
+    elif (low is not None and not value >= low) or (high is not None and not value <= high):
+        limits = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+        raise error(f"{what}={value!r} has to be {limits}")
+
+
+@cache
+def kinds_of(cls: type) -> dict[str, tuple[type, ...]]:
+    """Classes of the fields of a dataclass whose annotations name plain ones."""
+    names = {name: value for one in reversed(cls.__mro__) for name, value in vars(sys.modules[one.__module__]).items()}
+    kinds = {f.name: classes_of(f.type, names) for f in fields(cls) if f.init}
+    return {name: kind for name, kind in kinds.items() if kind}
+
+
+def takes_settings(cls: type[Settings], without: Sequence[str] = ()) -> Callable[[S], S]:
+    """Decorator: the function's `**settings` are the fields of `cls`; its signature and documentation list them.
+
+    Fields named in `without` the function makes itself.
+
+    Raises UnknownNameError for a keyword that is no field.
+    """
+
+    def decorate(function: S) -> S:
+        own = signature(function)
+        named = [one for one in own.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+        taken = [f for f in fields(cls) if f.name not in without]
+        known = [f.name for f in taken]
+        settings = [Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type) for f in taken]
+        allowed = {one.name for one in named} | set(known)
+
+        @wraps(function)
+        def call(*args: Any, **keywords: Any) -> Any:
+            for name in keywords:
+                if name not in allowed:
+                    raise UnknownNameError("setting", name, known, where=f" of {function.__name__}")
+            return function(*args, **keywords)
+
+        first = [one for one in named if one.kind is not Parameter.KEYWORD_ONLY]
+        last = [one for one in named if one.kind is Parameter.KEYWORD_ONLY]
+        call.__signature__ = own.replace(parameters=[*first, *settings, *last])  # type: ignore[attr-defined]
+        lines = "\n".join(f"    {f.name} : {f.type}\n        {f.metadata['help']}" for f in taken)
+        call.__doc__ = (function.__doc__ or "").replace("    **settings\n", f"{lines}\n")
+        return call  # type: ignore[return-value]
+
+    return decorate
 
 
 def fitted(*shape: str, array: bool = True, needed: bool = True, **limits: Any) -> Any:

@@ -10,6 +10,7 @@ import recroute as rr
 from recroute.coldstart import coldstart
 from recroute.coldstart.measure import _auc
 from recroute.coldstart.rounds import play_rounds
+from recroute.coldstart.settings import ColdStartSettings
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.sources import simulate
 from recroute.errors import DataError, UnknownNameError
@@ -68,9 +69,8 @@ def test_unobserved_cells_are_not_asked(world: Dataset) -> None:
     block = world.interactions.dense()
     block[np.random.default_rng(0).random(block.shape) < 0.4] = np.nan
     holes = replace(world, interactions=InteractionMatrix.from_dense(block))
-    for played in play_rounds(
-        holes, strategies=("active", "a_optimal", "random"), anchors=(8,), holdout=None, split=None, seeds=(0,)
-    ):
+    asked_for = ColdStartSettings(strategies=("active", "a_optimal", "random"), anchors=(8,), seeds=(0,))
+    for played in play_rounds(holes, asked_for):
         asked = ~np.isnan(played.scores)
         assert (asked.sum(axis=0) == 8).all()
         np.testing.assert_array_equal(played.scores[asked], played.answers[asked])

@@ -13,8 +13,7 @@ from recroute.coldstart.result import COLUMNS, ColdStart
 from recroute.coldstart.routing import MIXED, UNSEEN, draw_pools
 from recroute.data import Dataset, write_dataset
 from recroute.data.sources import simulate
-from recroute.errors import DataError, RouterError
-from recroute.report import plot_coldstart, write_coldstart_html
+from recroute.errors import RecrouteError
 
 
 @pytest.fixture(scope="module")
@@ -90,23 +89,25 @@ def test_pools_are_of_the_size_asked_for_and_half_known() -> None:
         ({"routers": ["linear"]}, "linear takes no unseen LLMs"),
         ({"routers": ["guarded(router=mlp)"]}, "takes no unseen LLMs"),
         ({"anchors": ()}, "give different whole numbers"),
+        ({"anchor": (4,)}, "did you mean 'anchors'"),
+        ({"holdout": "task"}, "run recroute evaluate --holdout task"),
         ({"anchors": (4, 4)}, "give different whole numbers"),
         ({"n_seeds": 0}, "n_seeds=0"),
         ({"pool_size": 1}, "pool_size=1"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(world: Dataset, options: dict[str, object], message: str) -> None:
-    with pytest.raises((DataError, RouterError), match=message):
+    with pytest.raises(RecrouteError, match=message):
         rr.coldstart(world, **options)
 
 
 def test_report_and_picture_tell_what_was_found(found: ColdStart, tmp_path: Path) -> None:
-    write_coldstart_html(found, tmp_path / "cold.html")
+    found.write_html(tmp_path / "cold.html")
     html = (tmp_path / "cold.html").read_text("utf8")
     assert "SIMULATED DATA" in html
     assert html.count("<svg") == 1
     assert all(line in html.replace("&#x27;", "'") for line in found.sentences())
-    assert len(plot_coldstart(found).figure.axes) == 2
+    assert len(found.plot().figure.axes) == 2
 
 
 def test_the_command_prints_and_writes_the_same_numbers(world: Dataset, tmp_path: Path) -> None:
@@ -120,4 +121,4 @@ def test_the_command_prints_and_writes_the_same_numbers(world: Dataset, tmp_path
     assert run(["report", str(tmp_path / "a.json"), "--html", str(tmp_path / "b.html")]) == 2  # it has one of its own
     assert run([*command, "--strategy", "best"]) == 2
     assert run([*command, "--anchors", "many"]) == 2
-    assert run([*command, "--holdout", "task"]) == 0  # cold instances
+    assert run([*command, "--holdout", "task"]) == 2  # cold instances are for evaluate

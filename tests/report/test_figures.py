@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 import recroute as rr
 from recroute.report import plot_growth, plot_history, plot_shares
-from recroute.report.figures import new_axes, new_row
+from recroute.report.old_figures import new_axes, new_row
 from recroute.testing import planted_dataset
 
 PNG = b"\x89PNG"

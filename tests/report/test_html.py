@@ -12,7 +12,7 @@ from recroute.data import Dataset
 from recroute.data.sources import simulate
 from recroute.evaluation import Evaluation, evaluate, scale
 from recroute.report import combine, html_page, write_html
-from recroute.report.html_table import Number, html_table
+from recroute.report.old_html_table import Number, html_table
 from recroute.testing import planted_dataset
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}

@@ -9,8 +9,8 @@ import pytest
 
 import recroute as rr
 from recroute.data import Dataset
-from recroute.report.html_table import Number, html_table
 from recroute.report.objects import MOST_LLMS, MOST_PROMPTS, MOST_TASKS
+from recroute.report.old_html_table import Number, html_table
 from recroute.testing import planted_dataset
 
 EVIL = "<script>alert('x')</script>$&"

@@ -9,8 +9,8 @@ import polars as pl
 
 from recroute.data.schema import require_columns
 from recroute.evaluation import Evaluation
-from recroute.report.curves import Curve, growth_curves, kind
-from recroute.report.figures import new_axes
+from recroute.report.old_curves import Curve, growth_curves, kind
+from recroute.report.old_figures import new_axes
 from recroute.report.table import TITLES
 from recroute.util.arguments import checked
 from recroute.util.files import new_file

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from recroute.evaluation import Evaluation
-from recroute.report.curves import is_bound
+from recroute.report.old_curves import is_bound
 from recroute.report.table import HEADS, MAIN_METRICS
 
 METRICS_ABREAST = 10  # columns of a table that fit a printed page

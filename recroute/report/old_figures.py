@@ -16,7 +16,7 @@ def new_axes(width: float, height: float) -> Any:
 
 def new_row(width: float, height: float, n: int) -> list[Any]:
     """The same for n pictures side by side; each shows the whole figure."""
-    from recroute.report.shown import ShownAxes, ShownFigure
+    from recroute.report.mpl import ShownAxes, ShownFigure
 
     figure = ShownFigure(figsize=(width, height), layout="constrained")
     found: list[Any] = figure.subplots(1, n, squeeze=False, subplot_kw={"axes_class": ShownAxes})[0].tolist()

@@ -1,0 +1,196 @@
+"""Verbs of experiments: options made from settings, and what is the same for all: read, run, write, show, end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import MISSING, Field, dataclass, fields
+from functools import cached_property
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Any, cast
+
+import typer
+
+from recroute.cli.options import MIN_COVERAGE, OUTPUTS, QUIET, SEED, SEEDS, Option, numbers, texts, whole_numbers
+from recroute.cli.places import check_places
+from recroute.cli.screen import Screen, console, progress_bar
+from recroute.data import Dataset, Precomputed, read_dataset
+from recroute.encoders import SentenceEncoder, encode_dataset
+from recroute.encoders.agreement import agreement
+from recroute.experiment.protocol import Progress
+from recroute.experiment.provenance import file_digests
+from recroute.experiment.result import Result
+from recroute.routers import Router, make_router
+from recroute.util.files import is_stream
+from recroute.util.settings import Settings, list_of
+
+INTERRUPTED = 130  # as a shell reports Ctrl-C
+PARSERS: dict[str, Callable[[str, str], Sequence[Any]]] = {"int": whole_numbers, "float": numbers, "str": texts}
+DATASET = Option("dataset", Path, help="A dataset folder, or a records file (parquet, csv, jsonl).", is_argument=True)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asked for: options by name, and the steps that every verb takes."""
+
+    options: Mapping[str, Any]
+    cls: type[Settings]
+
+    @cached_property
+    def settings(self) -> Any:
+        """The settings, checked."""
+        return self.cls(**_values(self.cls, self.options))
+
+    @cached_property
+    def screen(self) -> Screen:
+        """Where a person reads the result: standard output, unless one of the outputs takes it."""
+        return console(self.options["quiet"], *self._files)
+
+    @property
+    def _files(self) -> list[Path]:
+        return [path for name in OUTPUTS if (path := self.options.get(OUTPUTS[name].name)) is not None]
+
+    def routers(self) -> list[Router]:
+        """Those of --router."""
+        return [make_router(name) for name in self.options["router"] or []]
+
+    def check(self, *inputs: str | Path | None, folders: Mapping[Path, str] | None = None) -> None:
+        """Refuse outputs that cannot be written, or that would harm an input, before the work is done."""
+        names = self.options.get("router") or []
+        named = [names] if isinstance(names, str) else names
+        check_places(*self._files, folders=folders, inputs=(self.options.get("dataset"), *named, *inputs))
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the data set's files, taken before they are read."""
+        return file_digests(self.options["dataset"])
+
+    def data(self, change: Callable[[Dataset], Dataset] | None = None) -> Dataset:
+        """The data set, covered and encoded as asked; `change` sees it as it was read."""
+        _ = self.digests
+        found = read_dataset(self.options["dataset"], cost=self.options.get("cost"))
+        found = (found if change is None else change(found)).take_covered(self.options["min_coverage"])
+        with progress_bar(f"encoding prompts of {found.name}", self.screen.quiet) as progress:
+            encoded = encode_dataset(found, self.settings.encoder, progress)
+        if isinstance(found.encoder, Precomputed) and isinstance(encoded.encoder, SentenceEncoder):
+            self.screen.print(agreement(found, encoded), markup=False, soft_wrap=True)
+        return encoded
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Progress]:
+        """A bar on standard error for the library to call."""
+        with progress_bar(label, self.options["quiet"]) as progress:
+            yield progress
+
+    def conclude(self, result: Result, *lines: str) -> None:
+        """Write the files, then print the result and these lines; end with 130 if the run was interrupted."""
+        found = with_origin(result, self.digests if "dataset" in self.options else None)
+        self.write(found)
+        found.show(self.screen)
+        for line in lines:
+            self.screen.print(line, markup=False)
+        if not found.info.get("complete", True):
+            raise typer.Exit(INTERRUPTED)
+
+    def write(self, result: Result) -> None:
+        """Write what was asked for.
+
+        Pipes and standard output come last: whoever reads them may leave, and the files are there.
+        """
+        writers = {
+            "json": result.write_json,
+            "csv": result.write_csv,
+            "html": result.write_html,
+            "png": result.write_png,
+        }
+        named = [(path, write) for name, write in writers.items() if (path := self._path(name)) is not None]
+        for path, write in sorted(named, key=lambda item: is_stream(item[0])):
+            cast(Callable[[Path], None], write)(path)
+
+    def _path(self, output: str) -> Path | None:
+        return self.options.get(OUTPUTS[output].name)
+
+
+def with_origin(result: Result, digests: Mapping[str, str] | None) -> Any:
+    """The result with the command line and the digests of the data's files."""
+    dataset = dict(result.info["dataset"]) | ({} if digests is None else {"sha256": dict(digests)})
+    return result.with_info(command=["recroute", *sys.argv[1:]], dataset=dataset)
+
+
+def experiment(
+    cls: type[Settings],
+    *own: Option,
+    outputs: Sequence[str] = ("json", "html", "png", "csv"),
+    min_coverage: bool = True,
+) -> Callable[[Callable[[Asked], None]], Callable[..., None]]:
+    """Decorator: makes a verb of a function that does what is `Asked`.
+
+    Its options are `own` (the first is its argument), those of the settings, and the outputs that it can write.
+    """
+
+    def decorate(function: Callable[[Asked], None]) -> Callable[..., None]:
+        options = [*own, *(_option(f) for f in fields(cls) if f.metadata["option"] != "" and f.name != "seeds")]
+        if min_coverage:
+            options.append(MIN_COVERAGE)
+        known = {f.name: f for f in fields(cls)}
+        if "seeds" in known:
+            options += [SEED, SEEDS.with_default(len(cast(Any, known["seeds"].default)))]
+        options += [*(OUTPUTS[name] for name in outputs), QUIET]
+
+        def verb(**values: Any) -> None:
+            function(Asked(values, cls))
+
+        parameters = sorted((option.parameter() for option in options), key=lambda p: p.default is not Parameter.empty)
+        verb.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        verb.__annotations__ = {p.name: p.annotation for p in parameters}
+        verb.__name__, verb.__doc__ = function.__name__, function.__doc__
+        return verb
+
+    return decorate
+
+
+def _option(f: Field[Any]) -> Option:
+    """The option of a setting."""
+    meta, kind, default = f.metadata, list_of(f), cast(Any, f.default)
+    optional = "None" in str(f.type)
+    if kind is not None:
+        of: Any = list[str] if meta["repeated"] else str
+        if not meta["repeated"]:
+            default = None if default is None else ",".join(map(_shown, default))
+        elif default is not None:
+            default = list(default)
+        low = high = None
+    else:
+        of = {"str": str, "int": int, "float": float, "bool": bool, "Path": Path}[str(f.type).split(" ")[0]]
+        low, high = (None, None) if of in (str, bool, Path) else (meta["low"], meta["high"])
+    name = meta["option"] or f"--{f.name.replace('_', '-')}"
+    return Option(
+        f.name,
+        of | None if optional or default is None else of,
+        Parameter.empty if default is MISSING else default,
+        flag=f"{name}/--no-{name[2:]}" if of is bool else name,
+        help=meta["help"],
+        panel=meta["panel"],
+        low=low,
+        high=high,
+    )
+
+
+def _shown(entry: Any) -> str:
+    return f"{entry:g}".lstrip("0") or "0" if isinstance(entry, float) else str(entry)
+
+
+def _values(cls: type[Settings], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of the settings among the options, lists parsed."""
+    found: dict[str, Any] = {}
+    for f in fields(cls):
+        if f.name == "seeds":
+            found["seeds"] = range(options["seed"], options["seed"] + options["seeds"])
+        elif f.name in options:
+            value, kind = options[f.name], list_of(f)
+            if kind is not None and isinstance(value, str):
+                value = PARSERS[kind](value, f.metadata["option"] or f"--{f.name.replace('_', '-')}")
+            found[f.name] = value
+    return found

@@ -1,0 +1,46 @@
+"""What an evaluation of cold start is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recroute.coldstart.anchors import STRATEGIES
+from recroute.coldstart.holdout import HOLDOUTS
+from recroute.errors import DataError
+from recroute.experiment.protocol import DATA, Protocol
+from recroute.splits import HOLDOUTS as COLD_INSTANCES
+from recroute.util.settings import setting
+
+ANCHORS = (0, 1, 2, 4, 8, 16, 32, 64, 128)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColdStartSettings(Protocol):
+    """What `coldstart` is asked for."""
+
+    seeds: Sequence[int] = setting(range(5), help="Each seed draws its own split and unseen LLMs.", panel=DATA)
+    anchors: Sequence[int] = setting(ANCHORS, low=0, help="Numbers of prompts that are run.")
+    strategies: Sequence[str] = setting(
+        ("random", "active"),
+        choices=STRATEGIES,
+        option="--strategy",
+        help=f"How prompts are chosen, of {', '.join(STRATEGIES)}.",
+    )
+    holdout: str | None = setting(
+        None,
+        help="Who plays the unseen LLMs: family (whole families, the default where they are known) or random.",
+    )
+    pool_size: int = setting(10, low=2, help="LLMs in a pool.")
+
+    def __post_init__(self) -> None:
+        if self.holdout in COLD_INSTANCES:
+            raise DataError(
+                f"holdout {self.holdout!r} is about unseen prompts, not LLMs; run recroute evaluate --holdout "
+                f"{self.holdout}, or hold out {' or '.join(HOLDOUTS)}"
+            )
+        super().__post_init__()
+        if not self.anchors or len(set(self.anchors)) < len(self.anchors):
+            raise DataError(f"anchors {self.anchors}: give different whole numbers, each at least 0")
+        if not self.strategies:
+            raise DataError("no strategy is named; give at least one, such as 'active'")

@@ -1,0 +1,66 @@
+"""From values and replicates to rows with intervals: one row pooled over seeds, and one for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recroute.experiment.bootstrap import interval_around
+
+Array = NDArray[np.float64]
+Ends = tuple[float, float]
+
+
+def row_of(
+    head: Mapping[str, Any], value: float, replicates: Array, n: int, within: Ends | None = None
+) -> dict[str, Any]:
+    """One row: `head`, then `value, ci_low, ci_high`.
+
+    Parameters
+    ----------
+    head : mapping
+    value : float
+    replicates : f64 (b,)
+    n : int
+        Units that were resampled.
+    within : (float, float), optional
+        Range of the metric, which percentiles taken further out need not keep to.
+    """
+    ends = interval_around(value, replicates, n)
+    low, high = (float(end) for end in (np.clip(ends, *within) if within else ends))
+    return {**head, "value": value, "ci_low": low, "ci_high": high}
+
+
+def rows_of_seeds(
+    head: Mapping[str, Any],
+    seeds: Sequence[int],
+    values: Array,
+    replicates: Array,
+    *,
+    pool: Callable[[Array, Array], Array],
+    counts: Sequence[int],
+    within: Ends | None = None,
+) -> list[dict[str, Any]]:
+    """A row pooled over seeds (`seed` null), then one for each seed, as `row_of`.
+
+    Parameters
+    ----------
+    head : mapping
+    seeds : list of int
+    values : f64 (n_seeds,)
+    replicates : f64 (n_seeds, b)
+    pool : callable
+        See `Bootstrap.pool`.
+    counts : list of int
+        Units that were resampled: of all seeds together, then of each.
+    within : (float, float), optional
+    """
+    known = values[~np.isnan(values)]
+    mean = float(known.mean()) if len(known) else float("nan")
+    rows = [row_of({**head, "seed": None}, mean, pool(values, replicates), counts[0], within)]
+    for seed, value, drawn, n in zip(seeds, values, replicates, counts[1:], strict=True):
+        rows.append(row_of({**head, "seed": seed}, float(value), drawn, n, within))
+    return rows

@@ -1,0 +1,76 @@
+"""A document says the same in a terminal, in a notebook and on a page."""
+
+import io
+
+from rich.console import Console
+
+from recroute.report.document import Document, Facts, Figure, Medium, Number, Section, Table, Words
+from recroute.report.figure import new_axes
+from recroute.report.html import notebook, page
+from recroute.report.terminal import show
+
+TABLE = Table(
+    heads=["router", "mean score"],
+    rows=[["auto <b>", Number(0.75, 0.7, 0.8)], ["oracle", Number(None)]],
+    title="routers",
+    caption="n = 40",
+    soft=("oracle",),
+)
+
+
+def in_terminal(document: Document) -> str:
+    console = Console(width=100, record=True, file=io.StringIO())
+    show(document, console)
+    return console.export_text()
+
+
+def made(**options: object) -> Document:
+    return Document(title="Routing on x", facts="40 instances", verdict=["auto wins"], notes=["mind this"], **options)  # type: ignore[arg-type]
+
+
+def test_every_medium_shows_table_verdict_and_notes() -> None:
+    document = made(blocks=[TABLE])
+    for shown in (in_terminal(document), notebook(document), page(document)):
+        for text in ("0.750", "0.700", "n = 40", "auto wins", "mind this"):
+            assert text in shown
+
+
+def test_names_are_escaped_and_numbers_can_be_sorted() -> None:
+    html = page(made(blocks=[TABLE]))
+    assert "auto &lt;b&gt;" in html
+    assert "<b>" not in html.partition("<body>")[2]
+    assert 'data-value="0.75"' in html
+    assert "<tr class=bound>" in html
+
+
+def test_simulated_and_unfinished_are_said_everywhere() -> None:
+    document = made(blocks=[TABLE], simulated=True, unfinished="INTERRUPTED: only finished seeds are here.")
+    for shown in (in_terminal(document), notebook(document), page(document)):
+        assert "SIMULATED DATA" in shown
+        assert "INTERRUPTED" in shown
+
+
+def test_a_block_is_shown_where_it_belongs() -> None:
+    blocks = [
+        Section(
+            title="Provenance", blocks=[Facts(facts={"seeds": "0, 1"}), Words(text="recroute scale", is_command=True)]
+        ),
+        Table(heads=["a"], rows=[["only here"]], on=Medium.SCREEN),
+        Figure(name="f", draw=lambda: new_axes(2, 2), caption="a picture", on=Medium.PAGE),
+    ]
+    document = made(blocks=blocks)
+    terminal, html = in_terminal(document), page(document)
+    assert "only here" in terminal
+    assert "only here" not in html
+    assert "recroute scale" in html
+    assert "<svg" in html
+    assert "Origin" not in notebook(document)  # an empty section is none
+
+
+def test_wide_tables_break_intervals_and_never_numbers() -> None:
+    row = ["auto", *(Number(0.5, 0.25, 0.75) for _ in range(9))]
+    wide = Table(heads=["router", *(f"m = {10 * i}" for i in range(9))], rows=[row])
+    lines = in_terminal(made(blocks=[wide])).splitlines()
+    assert sum("0.500" in line for line in lines) == 1
+    assert sum("0.250" in line for line in lines) == 1
+    assert not any("0.250 0.750" in line for line in lines)
