@@ -13,7 +13,18 @@ from typing import Any, cast
 
 import typer
 
-from recroute.cli.options import MIN_COVERAGE, OUTPUTS, QUIET, SEED, SEEDS, Option, numbers, texts, whole_numbers
+from recroute.cli.options import (
+    MIN_COVERAGE,
+    OUTPUTS,
+    QUIET,
+    SEED,
+    SEEDS,
+    Option,
+    complete_router,
+    numbers,
+    texts,
+    whole_numbers,
+)
 from recroute.cli.places import check_places
 from recroute.cli.screen import Screen, console, progress_bar
 from recroute.data import Dataset, Precomputed, read_dataset
@@ -56,11 +67,14 @@ class Asked:
         """Those of --router."""
         return [make_router(name) for name in self.options["router"] or []]
 
-    def check(self, *inputs: str | Path | None, folders: Mapping[Path, str] | None = None) -> None:
+    def check(
+        self, *inputs: str | Path | None, folders: Mapping[Path, str] | None = None, into: Path | None = None
+    ) -> None:
         """Refuse outputs that cannot be written, or that would harm an input, before the work is done."""
         names = self.options.get("router") or []
         named = [names] if isinstance(names, str) else names
-        check_places(*self._files, folders=folders, inputs=(self.options.get("dataset"), *named, *inputs))
+        inputs = (self.options.get("dataset"), *named, *inputs)
+        check_places(*self._files, folders=folders, into=into, inputs=inputs)
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -175,6 +189,7 @@ def _option(f: Field[Any]) -> Option:
         panel=meta["panel"],
         low=low,
         high=high,
+        complete=complete_router if name == "--router" else None,
     )
 
 

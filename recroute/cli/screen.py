@@ -70,20 +70,21 @@ def console(quiet: bool, *outputs: Path | None) -> Screen:
 @contextmanager
 def progress_bar(
     label: str, quiet: bool, columns: Iterable[ProgressColumn] | None = None
-) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error with time left; yields a function (done, of) for the library to call."""
+) -> Iterator[Callable[..., None]]:
+    """A bar on standard error with time left; yields a function (done, of, status="") for the library to call."""
     shown = (
         (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()) if columns is None else columns
     )
     with Progress(
         TextColumn("{task.description}", markup=False),
         *shown,
+        TextColumn("{task.fields[status]}", markup=False),
         console=Screen(stderr=True),
         transient=True,
         disable=quiet or sys.stderr is None or not sys.stderr.isatty(),
     ) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(label, total=None, status="")
+        yield lambda done, total, status="": bar.update(task, completed=done, total=total, status=status)
 
 
 def prepare_streams() -> None:

@@ -18,8 +18,8 @@ DATA, COST, JUDGE, RUNNING = "Data and split", "Cost", "How it is judged", "How 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol(Settings):
-    """What every experiment on splits is asked for: a subclass adds its own settings."""
+class SplitSettings(Settings):
+    """How a data set is split and encoded."""
 
     split: str | None = setting(
         None,
@@ -33,11 +33,6 @@ class Protocol(Settings):
         "sentence-transformers model or its name in the Hugging Face cache.",
         panel=DATA,
     )
-    seeds: Sequence[int] = setting((0,), help="Each seed draws its own split and seeds the routers.", panel=DATA)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        as_seeds(self.seeds)
 
     def encoded(self, dataset: Dataset) -> Dataset:
         """The data set with vectors of the sentence encoder that is asked for; itself where none is."""
@@ -46,3 +41,14 @@ class Protocol(Settings):
     def parts(self, dataset: Dataset, seed: int) -> Split:
         """The split of a seed, with vectors."""
         return prepare_split(dataset, split=self.split, seed=seed, encoder=self.encoder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol(SplitSettings):
+    """What every experiment on splits is asked for: a subclass adds its own settings."""
+
+    seeds: Sequence[int] = setting((0,), help="Each seed draws its own split and seeds the routers.", panel=DATA)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        as_seeds(self.seeds)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, wraps
-from inspect import Parameter, signature
+from inspect import Parameter, signature, unwrap
 from math import inf
 from numbers import Integral, Real
 from pathlib import Path
@@ -39,14 +39,11 @@ def checked(function: F) -> F:
     parameters of its own, as arrays do, is left to the function.
     """
     parameters = signature(function).parameters
+    names = unwrap(function).__globals__
 
     @cache
     def kinds() -> dict[str, tuple[type, ...]]:
-        return {
-            name: found
-            for name, one in parameters.items()
-            if (found := classes_of(one.annotation, function.__globals__))
-        }
+        return {name: found for name, one in parameters.items() if (found := classes_of(one.annotation, names))}
 
     @wraps(function)
     def call(*args: Any, **named: Any) -> Any:
