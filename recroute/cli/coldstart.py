@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from recroute.cli.experiment import DATASET, Asked, experiment
 from recroute.cli.options import ROUTERS
-from recroute.coldstart.run import measure
+from recroute.coldstart.experiment import measure
 from recroute.coldstart.settings import ColdStartSettings
 
 

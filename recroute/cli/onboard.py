@@ -16,8 +16,8 @@ from recroute.cli.options import JsonPath, Quiet, Seed
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
 from recroute.coldstart.anchors import STRATEGIES
+from recroute.coldstart.answers import read_results
 from recroute.coldstart.onboard import Expectation, Withdrawal, choices, expect, next_anchors, withdraw
-from recroute.coldstart.results import read_results
 from recroute.data import Dataset
 from recroute.errors import RecrouteError, RouterError
 from recroute.routers import Router, load_router

@@ -5,10 +5,10 @@ from types import ModuleType
 from typing import Any
 
 from recroute.coldstart.anchors import STRATEGIES, select_anchors
+from recroute.coldstart.experiment import coldstart
 from recroute.coldstart.holdout import HOLDOUTS, unseen_llms
 from recroute.coldstart.onboard import Expectation, expect, next_anchors
 from recroute.coldstart.result import ColdStart
-from recroute.coldstart.run import coldstart
 from recroute.routers.memory.posterior import Posterior
 from recroute.routers.memory.prior import LLMPrior
 

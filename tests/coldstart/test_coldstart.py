@@ -8,8 +8,7 @@ import pytest
 
 import recroute as rr
 from recroute.coldstart import coldstart
-from recroute.coldstart.measure import _auc
-from recroute.coldstart.rounds import play_rounds
+from recroute.coldstart.rounds import _auc, play_rounds
 from recroute.coldstart.settings import ColdStartSettings
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.sources import simulate

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from recroute.coldstart.holdout import described
-from recroute.coldstart.measure import per_llm
 from recroute.coldstart.result import ColdStart
-from recroute.coldstart.rounds import play_rounds
+from recroute.coldstart.rounds import per_llm, play_rounds
 from recroute.coldstart.routing import N_POOLS, Bench, benches, can_take_unseen
 from recroute.coldstart.rows import Seen, rows_of
 from recroute.coldstart.settings import ColdStartSettings
