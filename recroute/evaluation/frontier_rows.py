@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 from recroute.evaluation.evaluation import COLUMNS
 from recroute.experiment.bootstrap import Bootstrap, interval_around
 from recroute.experiment.compare import COMPARISON_COLUMNS, comparisons, is_bound
-from recroute.metrics import Spending
-from recroute.metrics.cost import least_cost, mean_height
-from recroute.metrics.spending import hull
+from recroute.metrics import METRICS, Spending
+from recroute.metrics.cost import PERCENTS, hull, least_cost, mean_height
 from recroute.retrieval import first_evaluated
 from recroute.util.numeric import Array, known_mean
 
 GROUP, SINGLE = "all", "llm"  # groups of rows: routers, and single LLMs
-PERCENTS = (95, 100)
-COMPARED = ("aiq", *(f"cost_at_quality@{percent}" for percent in PERCENTS))
+COMPARED = [name for name, metric in METRICS.items() if metric.compared == "by cost"]
 POINT_COLUMNS = {
     "router": pl.String,
     "group": pl.String,
@@ -102,7 +100,7 @@ def summarise_curves(
             value, drawn = getattr(single, of)[0, 0], getattr(drawn_single, of)[:, 0]
             rows.append(_row(name, SINGLE, 1, None, metric, float(value), drawn, n))
     pairs = [
-        comparisons({k: v for k, v in estimates.items() if k[0] in pair}, pair[1], n, _only, COMPARED)
+        comparisons({k: v for k, v in estimates.items() if k[0] in pair}, pair[1], n, _only)
         for pair in combinations([label for label in first.curves if not is_bound(label)], 2)
     ]
     tables = pl.DataFrame(rows, schema=COLUMNS), pl.DataFrame(points, schema=POINT_COLUMNS)

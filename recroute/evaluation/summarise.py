@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from recroute.evaluation.evaluation import COLUMNS
 from recroute.experiment.bootstrap import Bootstrap, interval_around
-from recroute.experiment.compare import COMPARED, comparisons
-from recroute.metrics import METRICS, NO_INTERVAL, OF_PREFERENCES, Outcome
+from recroute.experiment.compare import comparisons
+from recroute.metrics import METRICS, Outcome
 from recroute.util.numeric import Array
 
 MANY_UNOBSERVED = 0.01
+COMPARED = [name for name, metric in METRICS.items() if metric.compared == "by pool"]
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def summarise(
         n_instances[cell.group, cell.pool_size, True] = _n_decided(cell)
         for router, outcome in cell.outcomes.items():
             for name, metric in METRICS.items():
-                drawn = np.full(len(weights), np.nan) if name in NO_INTERVAL else metric(outcome, weights)
-                estimate = Estimate(float(metric(outcome, None)[0]), drawn)
+                drawn = metric(outcome, weights) if metric.interval else np.full(len(weights), np.nan)
+                estimate = Estimate(float(metric(outcome)[0]), drawn)
                 by_seed.setdefault((router, cell.group, cell.pool_size, name), {})[cell.seed] = estimate
     by_seed = {key: found for key, found in by_seed.items() if not np.isnan([e.value for e in found.values()]).all()}
     by_seed = _with_curve(_with_group_mean(by_seed))
@@ -69,7 +70,7 @@ def summarise(
     compared: dict[Key, tuple[Array, Array]] = {}
     for key, found in by_seed.items():
         router, group, size, metric_name = key
-        kind = metric_name in OF_PREFERENCES
+        kind = metric_name in METRICS and METRICS[metric_name].of == "preferences"
         n = n_instances.get((group, size, kind)) or max(n for key, n in n_instances.items() if key[2] == kind)
         head = {"router": router, "group": group, "pool_size": size, "metric": metric_name, "n_instances": n}
         if len(found) == len(seeds):
@@ -164,7 +165,7 @@ def _notes(cells: list[Cell]) -> list[str]:
     for cell in cells:
         for router, outcome in cell.outcomes.items():
             if outcome.judged.any():
-                share.setdefault(router, []).append(float(METRICS["unobserved_choice"](outcome, None)[0]))
+                share.setdefault(router, []).append(float(METRICS["unobserved_choice"](outcome)[0]))
     notes = unobserved_notes({router: max(found) for router, found in share.items()})
     n, of = max((c.n_test - len(next(iter(c.outcomes.values()))), c.n_test) for c in cells)
     if n:

@@ -12,7 +12,6 @@ import polars as pl
 from recroute.experiment.bootstrap import interval_around
 from recroute.util.numeric import Array
 
-COMPARED = ("mean_score", "best_single_ratio", "lift", "agreement")
 LEVEL = 0.05
 BOUNDS = ("oracle", "oracle_mix", "random")  # nobody asks whether a router differs from these
 COMPARISON_COLUMNS = {
@@ -83,9 +82,8 @@ def comparisons(
     baseline: str,
     n_instances: int,
     pool: Callable[[Array, Array], Array],
-    metrics: Sequence[str] = COMPARED,
 ) -> pl.DataFrame:
-    """Rows `router minus baseline`, for every router that is no bound, every group, pool size and metric of `metrics`.
+    """Rows `router minus baseline`, for every router that is no bound, every group, pool size and metric.
 
     Parameters
     ----------
@@ -106,7 +104,7 @@ def comparisons(
     families: dict[tuple[str, int | None, str], list[int]] = {}
     for (router, group, size, metric), (values, replicates) in estimates.items():
         against = estimates.get((baseline, group, size, metric))
-        if metric not in metrics or router == baseline or against is None or is_bound(router):
+        if router == baseline or against is None or is_bound(router):
             continue
         apart = values - against[0]  # (n_seeds,)
         difference = pool(apart, replicates - against[1])

@@ -7,12 +7,9 @@ well and is far off here.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recroute.metrics.outcome import Outcome
-from recroute.util.numeric import Array
-
-Weights = NDArray[np.floating]
+from recroute.metrics.outcome import Outcome, Weights, no_value, weighted_sum
+from recroute.util.numeric import Array, ratio
 
 
 def brier(outcome: Outcome, weights: Weights | None = None) -> Array:
@@ -23,8 +20,8 @@ def brier(outcome: Outcome, weights: Weights | None = None) -> Array:
     """
     found = outcome.predictions
     if found is None:
-        return _none(weights)
-    return _ratio(_sum(weights, found.squared_error), _sum(weights, found.n_cells))
+        return no_value(weights)
+    return ratio(weighted_sum(found.squared_error, weights), weighted_sum(found.n_cells, weights))
 
 
 def ece(outcome: Outcome, weights: Weights | None = None) -> Array:
@@ -38,9 +35,9 @@ def ece(outcome: Outcome, weights: Weights | None = None) -> Array:
     """
     found = outcome.predictions
     if found is None:
-        return _none(weights)
-    gap = np.abs(_sum(weights, found.gap)).sum(axis=1)  # (b, n) x (n, bins)
-    return _ratio(gap, _sum(weights, found.n_cells))
+        return no_value(weights)
+    gap = np.abs(weighted_sum(found.gap, weights)).sum(axis=1)  # (b, n) x (n, bins)
+    return ratio(gap, weighted_sum(found.n_cells, weights))
 
 
 def auc(outcome: Outcome, weights: Weights | None = None) -> Array:
@@ -56,23 +53,10 @@ def auc(outcome: Outcome, weights: Weights | None = None) -> Array:
     """
     found = outcome.predictions
     if found is None:
-        return _none(weights)
+        return no_value(weights)
     n_failed = found.n_cells - found.n_solved
     if not n_failed.any() or not found.n_solved.any():
-        return _none(weights)
-    over = _ratio(_sum(weights, found.above), _sum(weights, found.n_solved))
-    under = _ratio(_sum(weights, found.below), _sum(weights, n_failed))
+        return no_value(weights)
+    over = ratio(weighted_sum(found.above, weights), weighted_sum(found.n_solved, weights))
+    under = ratio(weighted_sum(found.below, weights), weighted_sum(n_failed, weights))
     return over + under - found.above.sum() / found.n_solved.sum()
-
-
-def _none(weights: Weights | None) -> Array:
-    return np.full(1 if weights is None else len(weights), np.nan)
-
-
-def _sum(weights: Weights | None, values: NDArray[np.floating]) -> Array:
-    weights = np.ones((1, len(values))) if weights is None else weights
-    return np.asarray(weights @ values.astype(np.float64), dtype=np.float64)
-
-
-def _ratio(above: Array, below: Array) -> Array:
-    return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recroute.metrics.outcome import Outcome, weighted_mean
-from recroute.metrics.spending import Spending, hull
-from recroute.util.numeric import Array
+from recroute.metrics.outcome import Outcome, Spending, Weights, no_value
+from recroute.util.numeric import Array, known_mean, ratio
 
-Weights = NDArray[np.floating]
+PERCENTS = (95, 100)  # of the best single LLM's score
 
 
 def mean_cost(outcome: Outcome, weights: Weights | None = None) -> Array:
@@ -19,14 +17,14 @@ def mean_cost(outcome: Outcome, weights: Weights | None = None) -> Array:
     >>> mean_cost(Outcome.of([[1, 0], [0, 1]], choice=[0, 1], spending=spent))
     array([0.2])
     """
-    return _none(weights) if outcome.spending is None else weighted_mean(outcome.spending.cost, weights)
+    return no_value(weights) if outcome.spending is None else known_mean(outcome.spending.cost, weights)
 
 
 def cost_at_quality(outcome: Outcome, weights: Weights | None = None, *, percent: int = 100) -> Array:
     """Least mean USD at which the router's curve reaches `percent` of the best single LLM's score on test.
 
-    The curve is the hull (`recroute.metrics.spending.hull`) of the router's choices as cost counts more and more
-    against the predicted score; costs are predicted from train, for each prompt. Range [0, inf), lower is better;
+    The curve is the `hull` of the router's choices as cost counts more and more against the predicted score; costs
+    are predicted from train, for each prompt. Range [0, inf), lower is better;
     NaN where the curve does not get there, and the interval is then over the resamples where it does.
 
     >>> one = np.ones(2)
@@ -35,9 +33,32 @@ def cost_at_quality(outcome: Outcome, weights: Weights | None = None, *, percent
     array([3.])
     """
     if outcome.spending is None:
-        return _none(weights)
+        return no_value(weights)
     x, y = _curve(outcome.spending, weights)
-    return least_cost(x, y, percent / 100 * weighted_mean(outcome.best_single, weights))
+    return least_cost(x, y, percent / 100 * known_mean(outcome.best_single, weights))
+
+
+def hull(cost: Array, quality: Array) -> tuple[Array, Array]:
+    """Least concave, non-decreasing curve above points f64 (b, p): costs in rising order and its height at each.
+
+    Between two routers lies every mixture of them, which takes one or the other by chance; spending more than a
+    router that is better is of no use.
+
+    >>> hull(np.array([[3.0, 1.0, 2.0]]), np.array([[0.8, 0.4, 0.5]]))
+    (array([[1., 2., 3.]]), array([[0.4, 0.6, 0.8]]))
+    """
+    order = np.argsort(cost, axis=1, kind="stable")
+    x = np.take_along_axis(cost, order, axis=1)
+    y = np.maximum.accumulate(np.take_along_axis(quality, order, axis=1), axis=1)
+    height = y.copy()
+    n_points = x.shape[1]
+    for i in range(n_points):
+        for j in range(i + 2, n_points):
+            width = x[:, j] - x[:, i]
+            slope = ratio(y[:, j] - y[:, i], width, otherwise=0)
+            chord = y[:, [i]] + slope[:, None] * (x[:, i + 1 : j] - x[:, [i]])  # (b, j - i - 1)
+            np.maximum(height[:, i + 1 : j], chord, out=height[:, i + 1 : j])
+    return x, height
 
 
 def least_cost(x: Array, y: Array, target: Array) -> Array:
@@ -50,7 +71,7 @@ def least_cost(x: Array, y: Array, target: Array) -> Array:
     k = reached.argmax(axis=1)
     row, before = np.arange(len(x)), np.maximum(k - 1, 0)
     rise = y[row, k] - y[row, before]
-    part = np.divide(target - y[row, before], rise, out=np.ones(len(x)), where=rise > 0)
+    part = ratio(target - y[row, before], rise, otherwise=1)
     found = x[row, before] + part.clip(0, 1) * (x[row, k] - x[row, before])
     return np.where(reached.any(axis=1), np.where(k == 0, x[:, 0], found), np.nan)
 
@@ -67,10 +88,10 @@ def aiq(outcome: Outcome, weights: Weights | None = None) -> Array:
     array([0.7])
     """
     if outcome.spending is None:
-        return _none(weights)
+        return no_value(weights)
     x, y = _curve(outcome.spending, weights)
-    low = weighted_mean(outcome.spending.costs[:, -1], weights)
-    return mean_height(x, y, low, weighted_mean(outcome.spending.dearest, weights))
+    low = known_mean(outcome.spending.costs[:, -1], weights)
+    return mean_height(x, y, low, known_mean(outcome.spending.dearest, weights))
 
 
 def mean_height(x: Array, y: Array, low: Array, high: Array) -> Array:
@@ -84,20 +105,13 @@ def mean_height(x: Array, y: Array, low: Array, high: Array) -> Array:
     x = np.concatenate([np.minimum(x[:, :1], low), x, np.maximum(x[:, -1:], high)], axis=1)
     y = np.concatenate([y[:, :1], y, y[:, -1:]], axis=1)
     width = np.diff(x, axis=1)
-    slope = np.divide(np.diff(y, axis=1), width, out=np.zeros_like(width), where=width > 0)
+    slope = ratio(np.diff(y, axis=1), width, otherwise=0)
     left, right = np.clip(x[:, :-1], low, high), np.clip(x[:, 1:], low, high)
     middle = y[:, :-1] + slope * ((left + right) / 2 - x[:, :-1])
     area = (middle * (right - left)).sum(axis=1)
     span = (high - low)[:, 0]
-    return np.divide(area, span, out=np.full(len(x), np.nan), where=span > 0)
+    return ratio(area, span)
 
 
 def _curve(spending: Spending, weights: Weights | None) -> tuple[Array, Array]:
-    def means(values: Array) -> Array:
-        return np.stack([weighted_mean(column, weights) for column in values.T], axis=1)
-
-    return hull(means(spending.costs), means(spending.scores))
-
-
-def _none(weights: Weights | None) -> Array:
-    return np.full(1 if weights is None else len(weights), np.nan)
+    return hull(known_mean(spending.costs, weights), known_mean(spending.scores, weights))

@@ -2,16 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from recroute.metrics.battles import Agreement
 from recroute.metrics.predictions import Predictions, judge
-from recroute.metrics.spending import Spending
-from recroute.util.numeric import Array
+from recroute.util.numeric import Array, known_mean
+
+Weights = NDArray[np.floating]  # (b, n): how often each instance counts in each of b resamples
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """How a router's predictions agree with the battles on n instances.
+
+    Parameters
+    ----------
+    n_decided : f64 (n,)
+        Battles that were no tie.
+    n_agreed : f64 (n,)
+        Those of them whose winner the router predicts higher; half of those it predicts equal.
+    """
+
+    n_decided: Array
+    n_agreed: Array
+
+    def take(self, index: NDArray[np.integer]) -> Agreement:
+        """These instances only."""
+        return Agreement(self.n_decided[index], self.n_agreed[index])
+
+    @classmethod
+    def of(
+        cls, predicted: ArrayLike, row: ArrayLike, llm_a: ArrayLike, llm_b: ArrayLike, outcome: ArrayLike
+    ) -> Agreement:
+        """From predicted scores float (n, m) and p battles: their rows and columns int (p,) and outcomes float (p,)."""
+        table, at = np.asarray(predicted), np.asarray(row)
+        won = np.sign(np.asarray(outcome, dtype=np.float64) - 0.5)
+        ahead = np.sign(table[at, np.asarray(llm_a)] - table[at, np.asarray(llm_b)]).astype(np.float64)
+        decided = won != 0
+        agreed = (1 + won * ahead) / 2 * decided
+        n = len(table)
+        return cls(np.bincount(at, decided, n).astype(np.float64), np.bincount(at, agreed, n).astype(np.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class Spending:
+    """Choices of one router on n instances at p weights of cost against score, from "free" to "only cost counts".
+
+    Parameters
+    ----------
+    cost : f64 (n,)
+        USD of the LLM that the router's own choice is judged by, see `Outcome`; NaN where unknown.
+    scores, costs : f64 (n, p)
+        Score and cost of the LLM that the choice at each weight is judged by; NaN where unknown.
+    dearest : f64 (n,)
+        Cost of the LLM of the pool that cost most on train, or of the next that was evaluated. The cheapest is the last
+        column of `costs`.
+    """
+
+    cost: Array
+    scores: Array
+    costs: Array
+    dearest: Array
+
+    def take(self, index: NDArray[np.integer]) -> Spending:
+        """These instances only."""
+        return Spending(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,26 +217,17 @@ def _judged_scores(scores: Array, best: int | ArrayLike | None) -> Array:
     if best is not None:
         given = np.asarray(best)
         return scores[:, int(given)] if given.ndim == 0 else given.astype(np.float64)
-    count = (~np.isnan(scores)).sum(axis=0)
-    total = np.where(np.isnan(scores), 0, scores).sum(axis=0)
-    mean = np.divide(total, count, out=np.full(len(count), -np.inf), where=count > 0)
-    by_mean = scores[:, np.argsort(-mean, kind="stable")]
+    (mean,) = known_mean(scores)
+    by_mean = scores[:, np.argsort(-mean, kind="stable")]  # NaN comes last
     return by_mean[np.arange(len(scores)), (~np.isnan(by_mean)).argmax(axis=1)]
 
 
-Metric = Callable[[Outcome, "NDArray[np.floating] | None"], Array]
-"""A metric maps an outcome and weights (b, n), one row per resample, to values (b,); without weights b is 1."""
+def weighted_sum(values: NDArray[np.floating], weights: Weights | None) -> Array:
+    """Sums over instances, f64 (b,) or (b, p), of values (n,) or (n, p); without weights b is 1."""
+    every = np.ones((1, len(values))) if weights is None else weights.astype(np.float64, copy=False)
+    return every @ values.astype(np.float64)
 
 
-def weighted_mean(values: Array, weights: NDArray[np.floating] | None = None) -> Array:
-    """Mean over the values that are there, f64 (b,), for weights (b, n); NaN where none is.
-
-    >>> weighted_mean(np.array([1.0, np.nan, 0.0]))
-    array([0.5])
-    """
-    known = ~np.isnan(values)
-    if weights is None:
-        weights = np.ones((1, len(values)))
-    mass = weights @ known.astype(np.float64)  # (b, n) x (n,) -> (b,)
-    total = weights @ np.where(known, values, 0.0)
-    return np.divide(total, mass, out=np.full(len(mass), np.nan), where=mass > 0)
+def no_value(weights: Weights | None) -> Array:
+    """What a metric is where the outcome lacks what it is computed from: NaN (b,)."""
+    return np.full(1 if weights is None else len(weights), np.nan)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.util.numeric import Array
+from recroute.util.numeric import Array, ratio
 
 RANKS = (3, 10)
 N_BINS = 15
@@ -120,8 +120,7 @@ def _ranking(key: NDArray[np.floating], gain: NDArray[np.floating]) -> tuple[Arr
     expected, ideal = _first_gains(key, gain, width)
     discount, ndcg = 1 / np.log2(np.arange(width) + 2), np.empty((n, len(RANKS)))
     for column, k in enumerate(RANKS):
-        best = ideal[:, :k] @ discount[:k]  # (n, k) x (k,)
-        ndcg[:, column] = np.divide(expected[:, :k] @ discount[:k], best, out=np.full(n, np.nan), where=best > 0)
+        ndcg[:, column] = ratio(expected[:, :k] @ discount[:k], ideal[:, :k] @ discount[:k])  # (n, k) x (k,)
     is_best = gain == gain.max(axis=1, keepdims=True)
     first = np.where(is_best, key, -np.inf).max(axis=1, keepdims=True)  # the best-placed of an instance's best LLMs
     level = key == first

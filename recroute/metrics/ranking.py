@@ -6,14 +6,9 @@ Routers that choose by chance rank nothing and have none of these.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-from recroute.metrics.outcome import Outcome, weighted_mean
+from recroute.metrics.outcome import Outcome, Weights, no_value, weighted_sum
 from recroute.metrics.predictions import RANKS
-from recroute.util.numeric import Array
-
-Weights = NDArray[np.floating]
+from recroute.util.numeric import Array, known_mean, ratio
 
 
 def ndcg(outcome: Outcome, weights: Weights | None = None, *, k: int = RANKS[-1]) -> Array:
@@ -26,6 +21,7 @@ def ndcg(outcome: Outcome, weights: Weights | None = None, *, k: int = RANKS[-1]
     >>> scores, predicted = [[0, 1, 0.5]], [[0.9, 0.8, 0.8]]  # second and third are tied: .75 each
     >>> ndcg(Outcome.of(scores, choice=[0], predicted=predicted), k=3).round(3)
     array([0.645])
+    >>> import numpy as np
     >>> (0.75 / np.log2(3) + 0.75 / np.log2(4)) / (1 / np.log2(2) + 0.5 / np.log2(3))
     np.float64(0.644...)
     """
@@ -56,8 +52,23 @@ def mrr(outcome: Outcome, weights: Weights | None = None) -> Array:
     return _mean(outcome, weights, "reciprocal_rank", None)
 
 
+def agreement(outcome: Outcome, weights: Weights | None = None) -> Array:
+    """Share of the decided battles whose winner is predicted higher; equal predictions count half, ties are left out.
+
+    Range [0, 1], higher is better, .5 is chance. Not 1 for the best router there is, for people who prefer differ.
+
+    >>> from recroute.metrics.outcome import Agreement
+    >>> battles = Agreement.of([[0.9, 0.4, 0.4]], row=[0, 0, 0], llm_a=[0, 1, 0], llm_b=[1, 2, 2], outcome=[1, 0, 0.5])
+    >>> agreement(Outcome.of([[1, 0, 0]], choice=[0], agreement=battles))  # right, equal and a tie: (1 + .5) / 2
+    array([0.75])
+    """
+    if (found := outcome.agreement) is None:
+        return no_value(weights)
+    return ratio(weighted_sum(found.n_agreed, weights), weighted_sum(found.n_decided, weights))
+
+
 def _mean(outcome: Outcome, weights: Weights | None, name: str, k: int | None) -> Array:
     if outcome.predictions is None:
-        return np.full(1 if weights is None else len(weights), np.nan)
+        return no_value(weights)
     values = getattr(outcome.predictions, name)
-    return weighted_mean(values if k is None else values[:, RANKS.index(k)], weights)
+    return known_mean(values if k is None else values[:, RANKS.index(k)], weights)

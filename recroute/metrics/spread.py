@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.metrics.outcome import Outcome, weighted_mean
-from recroute.util.numeric import Array
+from recroute.metrics.outcome import Outcome, Weights, weighted_sum
+from recroute.util.numeric import Array, known_mean, ratio
 
 
-def selection_entropy(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
+def selection_entropy(outcome: Outcome, weights: Weights | None = None) -> Array:
     """RouterEval's E_p: mean over j of the entropy in bits of the router's own distribution on instance j.
 
     The distribution is the softmax of the predicted scores unless the router states another. Range
@@ -18,10 +18,10 @@ def selection_entropy(outcome: Outcome, weights: NDArray[np.floating] | None = N
     >>> selection_entropy(Outcome.of([[1, 0], [0, 1]], choice=[0, 0], entropy=entropy_bits([[0.5, 0.5], [1, 0]])))
     array([0.5])
     """
-    return weighted_mean(outcome.entropy, weights)
+    return known_mean(outcome.entropy, weights)
 
 
-def choice_entropy(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
+def choice_entropy(outcome: Outcome, weights: Weights | None = None) -> Array:
     """Entropy in bits of the LLMs actually chosen: -sum_l q_l log2 q_l, q_l the share of instances given to l.
 
     Range [0, log2 min(m, n)]; no direction: 0 means the router collapsed onto one LLM.
@@ -32,7 +32,7 @@ def choice_entropy(outcome: Outcome, weights: NDArray[np.floating] | None = None
     return entropy_bits(shares(outcome, weights))
 
 
-def coverage(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
+def coverage(outcome: Outcome, weights: Weights | None = None) -> Array:
     """Share of the pool's LLMs that are chosen at least once.
 
     Range [1 / m, min(1, n / m)]; no direction. No interval: a resample can only lose LLMs.
@@ -43,7 +43,7 @@ def coverage(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> A
     return (shares(outcome, weights) > 0).sum(axis=1) / outcome.n_llms
 
 
-def gini(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
+def gini(outcome: Outcome, weights: Weights | None = None) -> Array:
     """Gini coefficient of the LLMs' shares q of the choices: sum_l (2 l - m - 1) q_l / m, q in rising order.
 
     Range [0, 1 - 1 / m]; no direction: 0 is an even spread over the pool, 1 - 1 / m one LLM for everything.
@@ -57,16 +57,12 @@ def gini(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array
     return rising @ (2 * rank - m - 1) / m + 0.0  # (b, d) x (d,)
 
 
-def shares(outcome: Outcome, weights: NDArray[np.floating] | None = None) -> Array:
+def shares(outcome: Outcome, weights: Weights | None = None) -> Array:
     """Share of the choices of each LLM that is chosen at all, f64 (b, distinct choices); NaN where nothing weighs."""
     chosen, position = np.unique(outcome.choice, return_inverse=True)
-    if weights is None:
-        weights = np.ones((1, len(outcome)))
-    member = np.zeros((len(outcome), len(chosen)))
-    member[np.arange(len(outcome)), position] = 1
-    counts = weights @ member  # (b, n) x (n, distinct choices)
-    total = counts.sum(axis=1, keepdims=True)
-    return np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
+    member = np.eye(len(chosen))[position]  # (n, distinct choices)
+    counts = weighted_sum(member, weights)
+    return ratio(counts, counts.sum(axis=1, keepdims=True))
 
 
 def entropy_bits(shares_of: NDArray[np.floating] | list[list[float]]) -> Array:

@@ -108,7 +108,7 @@ def frontier_sections(found: Frontier) -> Iterator[str]:
         '<p class="caption">Both routers on the same resampled instances, over the resamples in which both get there; '
         "p is two-sided, Holm corrects it for the routers compared with that baseline.</p>"
     )
-    for metric in COMPARED:
+    for metric in (name for name in HEADS if name in COMPARED):
         yield _compared_html(found.comparisons.filter(metric=metric), metric)
     yield from origin_sections(found.info, found.seeds)
 

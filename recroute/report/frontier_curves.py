@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from recroute.evaluation import Frontier
 from recroute.evaluation.frontier_result import PROMPTS
 from recroute.evaluation.frontier_rows import GROUP, SINGLE
-from recroute.metrics.spending import hull
+from recroute.metrics.cost import hull
 from recroute.report.old_curves import is_bound
 
 Array = NDArray[np.float64]

@@ -13,7 +13,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from recroute.errors import DataError
-from recroute.metrics import LOWER_IS_BETTER
+from recroute.metrics import METRICS
 from recroute.tuning.space import Space
 from recroute.tuning.trials import ERROR, FOLDS, LABEL, SECONDS, WORKER
 
@@ -23,7 +23,7 @@ OTHER = "name another study with --study"
 def directions_of(metrics: Sequence[str]) -> list[StudyDirection]:
     """What Optuna has to do with each metric."""
     low, high = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
-    return [low if metric in LOWER_IS_BETTER else high for metric in metrics]
+    return [low if METRICS[metric].better == "lower" else high for metric in metrics]
 
 
 def check_directions(study: Study, metrics: Sequence[str], place: str) -> None:

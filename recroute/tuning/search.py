@@ -16,7 +16,7 @@ from recroute.encoders.registry import check_savable
 from recroute.errors import DataError
 from recroute.evaluation import Evaluation, prepare_split, router_card, scale
 from recroute.evaluation.run import POOL_SIZES
-from recroute.metrics import METRICS, NO_OBJECTIVE
+from recroute.metrics import METRICS
 from recroute.pools import ROUTEREVAL_GROUPS
 from recroute.routers import Router, make_router
 from recroute.splits import Split, split_dataset
@@ -180,8 +180,8 @@ def _check(metrics: Sequence[str], n_trials: int, n_jobs: int, n_folds: int, poo
     if not 1 <= len(metrics) <= 2 or len(set(metrics)) < len(metrics):
         raise DataError(f"{len(metrics)} metrics ({', '.join(metrics)}): give one, or two different ones")
     for metric in metrics:
-        if metric in NO_OBJECTIVE:
-            known = ", ".join(name for name in METRICS if name not in NO_OBJECTIVE)
+        if metric in METRICS and not METRICS[metric].better:
+            known = ", ".join(name for name, known in METRICS.items() if known.better)
             raise DataError(f"{metric} is not better high or low; choose among {known}")
     for name, value, low in (("trials", n_trials, 1), ("jobs", n_jobs, 1), ("folds", n_folds, 2)):
         as_whole_number(value, name, low)

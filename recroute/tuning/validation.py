@@ -53,7 +53,7 @@ class Validation:
         against = reference_scores(parts.test, None)
         for pool in self.folds[fold].pools:
             (outcome,) = pool_outcomes([router], parts, pool.llm_index, against).values()
-            found.append([float(METRICS[metric](outcome, None)[0]) for metric in self.metrics])
+            found.append([float(METRICS[metric](outcome)[0]) for metric in self.metrics])
         table = np.array(found)  # (pools, metrics)
         table[~np.isfinite(table)] = np.nan  # a ratio to nothing is no value
         for metric, column in zip(self.metrics, table.T, strict=True):

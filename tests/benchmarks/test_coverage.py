@@ -13,7 +13,8 @@ import pytest
 
 from recroute.data import Dataset, InteractionMatrix, Precomputed, llm_means
 from recroute.experiment.bootstrap import MOST_BIAS, Bootstrap, interval, interval_around
-from recroute.metrics import Outcome, lift, mean_score
+from recroute.metrics import Outcome
+from recroute.metrics.quality import lift, mean_score
 from recroute.metrics.spread import entropy_bits
 from recroute.routers import make_router
 from recroute.splits import split_dataset

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recroute.experiment.bootstrap import Bootstrap, interval, interval_around
-from recroute.metrics import Outcome, mean_score
+from recroute.metrics import Outcome
+from recroute.metrics.quality import mean_score
 from recroute.metrics.spread import entropy_bits
 
 IDS = np.array([f"i{i}" for i in range(400)])

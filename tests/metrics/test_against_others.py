@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
 
-from recroute.metrics import METRICS, Outcome, Spending, aiq, auc, brier, coverage, ece, gini, mrr
+from recroute.metrics import METRICS, Outcome, Spending
+from recroute.metrics.calibration import auc, brier, ece
+from recroute.metrics.cost import aiq
+from recroute.metrics.ranking import mrr
+from recroute.metrics.spread import coverage, gini
 
 
 def tables(seed: int, n: int = 12, m: int = 5, holes: float = 0.0) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,130 @@
+"""The table of metrics: to add one, write its formula and give it a record here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from recroute.metrics.calibration import auc, brier, ece
+from recroute.metrics.cost import PERCENTS, aiq, cost_at_quality, mean_cost
+from recroute.metrics.outcome import Outcome, Weights
+from recroute.metrics.predictions import RANKS
+from recroute.metrics.quality import (
+    any_best,
+    best_single_ratio,
+    effective_p,
+    lift,
+    mean_score,
+    oracle,
+    random,
+    reference_ratio,
+    regret,
+    unobserved_choice,
+)
+from recroute.metrics.ranking import agreement, hit, mrr, ndcg
+from recroute.metrics.spread import choice_entropy, coverage, gini, selection_entropy
+from recroute.util.numeric import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """A metric: a function of an outcome, and what tables, comparisons and searches need to know of it.
+
+    Parameters
+    ----------
+    name : str
+        Its key in results and options.
+    formula : callable
+        From an outcome and weights (b, n), one row per resample, to values f64 (b,); without weights b is 1. Its
+        docstring says what the metric means.
+    of : {"choices", "predictions", "costs", "preferences"}
+        What it is computed from. NaN where the outcome lacks that.
+    better : {"higher", "lower", ""}
+        What a search aims at; "" for what is neither good nor bad.
+    compared : {"", "by pool", "by cost"}
+        Whether routers are compared pairwise in it: at every pool size, or as curves of quality by cost.
+    interval : bool
+        Whether it has an interval.
+    title, head : str
+        What captions and column heads call it; default its name in words.
+    column : int
+        Its place in tables of a few metrics; 0 if it is left out.
+    """
+
+    name: str
+    formula: Callable[..., Array]
+    of: Literal["choices", "predictions", "costs", "preferences"] = "choices"
+    better: Literal["higher", "lower", ""] = "higher"
+    compared: Literal["", "by pool", "by cost"] = ""
+    interval: bool = True
+    title: str = ""
+    head: str = ""
+    column: int = 0
+
+    def __post_init__(self) -> None:
+        words = self.name.replace("_", " ")
+        object.__setattr__(self, "head", self.head or words)
+        object.__setattr__(self, "title", self.title or words)
+
+    def __call__(self, outcome: Outcome, weights: Weights | None = None) -> Array:
+        return self.formula(outcome, weights)
+
+    @property
+    def description(self) -> str:
+        """The docstring of the formula."""
+        return getattr(self.formula, "func", self.formula).__doc__ or ""
+
+
+def _at(name: str, formula: Callable[..., Array], key: str, value: int, **facts: Any) -> Metric:
+    """A metric at one k or percentage, called such as ndcg@10."""
+    return Metric(f"{name}@{value}", partial(formula, **{key: value}), **facts)
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("mean_score", mean_score, compared="by pool", title="mean score (mu)", head="mu", column=1),
+        Metric(
+            "best_single_ratio",
+            best_single_ratio,
+            compared="by pool",
+            title="mu / best single LLM on test (V_B)",
+            head="V_B",
+            column=2,
+        ),
+        Metric("reference_ratio", reference_ratio),
+        Metric("lift", lift, compared="by pool", title="mu - best single LLM of train (lift)", column=3),
+        Metric("effective_p", effective_p, column=4),
+        Metric("regret", regret, better="lower"),
+        Metric("any_best", any_best),
+        Metric("oracle", oracle, better=""),
+        Metric("random", random, better=""),
+        *(_at("ndcg", ndcg, "k", k, of="predictions") for k in RANKS),
+        *(_at("hit", hit, "k", k, of="predictions") for k in RANKS),
+        Metric("mrr", mrr, of="predictions"),
+        Metric("brier", brier, of="predictions", better="lower"),
+        Metric("ece", ece, of="predictions", better="lower"),
+        Metric("auc", auc, of="predictions"),
+        Metric("selection_entropy", selection_entropy, better=""),
+        Metric("choice_entropy", choice_entropy, column=6),
+        Metric("coverage", coverage, interval=False),  # a resample of instances says nothing of what others choose
+        Metric("gini", gini, better="lower"),
+        Metric("mean_cost", mean_cost, of="costs", better="lower"),
+        *(
+            _at("cost_at_quality", cost_at_quality, "percent", percent, of="costs", better="lower", compared="by cost")
+            for percent in PERCENTS
+        ),
+        Metric("aiq", aiq, of="costs", compared="by cost"),
+        Metric("unobserved_choice", unobserved_choice, better="lower"),
+        Metric(
+            "agreement",
+            agreement,
+            of="preferences",
+            compared="by pool",
+            title="agreement with decided preferences",
+            column=5,
+        ),
+    )
+}
