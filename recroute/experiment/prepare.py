@@ -54,5 +54,7 @@ def with_vectors(parts: Split, encoder: str) -> Split:
     fitted = fit_encoder(parts.train, encoder)
     if fitted is None or fitted is parts.train.encoder:
         return parts
-    train, valid, test = (data.with_embeddings(vectors_of(data, fitted), fitted) for data in parts.parts().values())
+    each = {id(data): data for data in parts.parts().values()}  # validation and test of a fold are one
+    made = {key: data.with_embeddings(vectors_of(data, fitted), fitted) for key, data in each.items()}
+    train, valid, test = (made[id(data)] for data in parts.parts().values())
     return replace(parts, train=train, valid=valid, test=test)

@@ -3,43 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.encoders import encode_dataset, fit_encoder, vectors_of
+from recroute.encoders import encode_dataset
+from recroute.experiment.prepare import with_vectors
 from recroute.routers import Router
-from recroute.routers.parts import draw_folds
+from recroute.splits import Fold, make_folds
 from recroute.util.numeric import Array
 
 
-@dataclass(frozen=True, eq=False)
-class Fold:
-    """Rows int (k,) of a fold, the data set of the other rows, and that of these."""
-
-    inside: NDArray[np.int64]
-    rest: Dataset
-    held_out: Dataset
-
-
-def make_folds(data: Dataset, n_folds: int, seed: int, encoder: str | None = "auto") -> list[Fold]:
+def folds_with_vectors(data: Dataset, n_folds: int, seed: int, encoder: str | None = "auto") -> list[Fold]:
     """Folds of the rows: equal prompts in one, vectors from an encoder that saw the other rows only.
 
     `encoder` is the kind of it (see `fit_encoder`); None leaves the data as they are.
     """
-    if encoder is not None:
-        data = encode_dataset(data, encoder)
-    of_row = draw_folds(data, n_folds, seed)
-    found = []
-    for f in range(of_row.max() + 1):
-        inside = np.flatnonzero(of_row == f)
-        rest, held_out = data.take_instances(np.flatnonzero(of_row != f)), data.take_instances(inside)
-        if encoder is not None and (fitted := fit_encoder(rest, encoder)) is not None:
-            rest, held_out = (part.with_embeddings(vectors_of(part, fitted), fitted) for part in (rest, held_out))
-        found.append(Fold(inside, rest, held_out))
-    return found
+    if encoder is None:
+        return make_folds(data, n_folds, seed)
+    folds = make_folds(encode_dataset(data, encoder), n_folds, seed)
+    return [replace(fold, parts=with_vectors(fold.parts, encoder)) for fold in folds]
 
 
 def out_of_fold(
@@ -53,7 +37,7 @@ def out_of_fold(
         return predict(router, data)
     found = np.empty((data.n_instances, data.n_llms))
     for fold in folds:
-        found[fold.inside] = predict(replace(router, seed=seed).fit(fold.rest), fold.held_out)
+        found[fold.index] = predict(replace(router, seed=seed).fit(fold.parts.train), fold.parts.test)
     return found
 
 

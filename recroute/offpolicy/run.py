@@ -14,7 +14,7 @@ from recroute.data.prompts import normalised
 from recroute.errors import DataError, UnknownNameError
 from recroute.experiment.compare import holm, two_sided_p
 from recroute.experiment.provenance import environment
-from recroute.offpolicy.crossfit import is_fitted, make_folds, out_of_fold
+from recroute.offpolicy.crossfit import folds_with_vectors, is_fitted, out_of_fold
 from recroute.offpolicy.estimators import Estimate, doubly_robust, ips, snips
 from recroute.offpolicy.logs import Logs
 from recroute.offpolicy.overlap import Overlap
@@ -84,7 +84,7 @@ def off_policy(
         reward_model = WITHOUT_TEXT if data.prompts is None and data.embeddings is None else REWARD_MODEL
     model = as_router(reward_model)
     read_text = any(router.needs == "text" for router in (model, *targets.values()) if not is_fitted(router))
-    folds = make_folds(data, n_folds, seed, encoder if read_text else None)
+    folds = folds_with_vectors(data, n_folds, seed, encoder if read_text else None)
     done, n_steps = 1, len(targets) + 1
     predicted = out_of_fold(model, data, folds, seed, lambda router, part: _scores(router, part, data))
 

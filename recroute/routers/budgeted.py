@@ -16,9 +16,10 @@ from recroute.retrieval import condensed, tie_order
 from recroute.routers.base import Instances, Ranking, Scores, fitted, setting
 from recroute.routers.costs import CostModel, cost_unit, no_costs, vectors
 from recroute.routers.instances import n_instances, read_instances
-from recroute.routers.parts import Composite, draw_folds, fit_parts, out_of_fold
+from recroute.routers.parts import Composite, fit_parts, out_of_fold
 from recroute.routers.registry import make_router
 from recroute.routers.trade_off import GRID, Curve, cost_range
+from recroute.splits import make_folds
 from recroute.util.arrays import ArrayRule, Arrays
 from recroute.util.numeric import Index
 from recroute.util.settings import Layout, fitted_group
@@ -105,12 +106,9 @@ class Budgeted(Composite):
 
     def _out_of_fold_costs(self, train: Dataset) -> Scores:
         """Predicted costs f32 (n, m) of training prompts, from the others, on the folds of `out_of_fold`."""
-        fold = draw_folds(train, self.n_folds, self.seed)
         predicted = np.empty((train.n_instances, train.n_llms), dtype=np.float32)
-        for f in range(fold.max() + 1):
-            inside, outside = np.flatnonzero(fold == f), np.flatnonzero(fold != f)
-            model = CostModel.fit(train.take_instances(outside))
-            predicted[inside] = model.predict(vectors(train)[inside])
+        for fold in make_folds(train, self.n_folds, self.seed):
+            predicted[fold.index] = CostModel.fit(fold.parts.train).predict(vectors(fold.parts.test))
         return predicted
 
     def _solve(self) -> float:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.data import Dataset, llm_means, prompt_groups
+from recroute.data import Dataset, llm_means
 from recroute.encoders import view_encoder
 from recroute.retrieval import tie_order
 from recroute.routers.base import VIEWS, Router, TextRouter, fitted, setting
 from recroute.routers.memory.grow import grown, taken
 from recroute.routers.registry import make_router
+from recroute.splits import make_folds
 from recroute.util.arrays import Arrays, inside
 from recroute.util.memo import Memo
 from recroute.util.settings import SHARED, Layout
@@ -105,25 +106,21 @@ def out_of_fold(
         `best` is the best single LLM of the prompts that the prediction was fitted on: chosen on the prompt itself,
         among many LLMs, it would look better than it is.
     """
-    fold = draw_folds(train, n_folds, seed)
-    pairs = []
+    folds = make_folds(train, n_folds, seed)
     best = np.empty(train.n_instances, dtype=np.int64)
-    for f in range(fold.max() + 1):
-        inside, outside = np.flatnonzero(fold == f), np.flatnonzero(fold != f)
-        rest, held_out = train.take_instances(outside), train.take_instances(inside)
-        best[inside] = tie_order(llm_means(rest))[0]
-        pairs.append((inside, rest, held_out))
+    for fold in folds:
+        best[fold.index] = tie_order(llm_means(fold.parts.train))[0]
 
     def of_part(part: Router) -> NDArray[np.float32]:
         predicted = np.empty((train.n_instances, train.n_llms), dtype=np.float32)
-        for inside, rest, held_out in pairs:
-            predicted[inside] = replace(part).fit(rest).score(held_out)
+        for fold in folds:
+            predicted[fold.index] = replace(part).fit(fold.parts.train).score(fold.parts.test)
         return predicted
 
-    known, cells = _contents(train), train.n_instances * train.n_llms
+    known, cells = [np.array([n_folds, seed]), *_contents(train)], train.n_instances * train.n_llms
     found = np.empty((len(parts), train.n_instances, train.n_llms), dtype=np.float32)
     for i, part in enumerate(parts):
-        found[i] = _predicted.get([_name(part), fold, *known], partial(of_part, part), cells)
+        found[i] = _predicted.get([_name(part), *known], partial(of_part, part), cells)
     return found, best
 
 
@@ -158,12 +155,3 @@ def _contents(train: Dataset) -> list[NDArray[Any]]:
 
 _predicted: Memo[NDArray[np.float32]] = Memo(max_cells=1 << 24)
 _fitted: Memo[Router] = Memo(max_cells=1 << 24)
-
-
-def draw_folds(train: Dataset, n_folds: int, seed: int) -> NDArray[np.int64]:
-    """Fold of each instance, int (n,): groups of equal prompts, dealt out task by task in random order."""
-    _, first, group = np.unique(prompt_groups(train), return_index=True, return_inverse=True)
-    order = np.lexsort((np.random.default_rng([seed, 7]).random(len(first)), train.tasks[first]))
-    of_group = np.empty(len(first), dtype=np.int64)
-    of_group[order] = np.arange(len(first)) % min(n_folds, len(first))
-    return of_group[group]

@@ -1,8 +1,17 @@
 """Train, validation and test: by instance, stratified by task, repeated prompts kept together; or one task held out."""
 
 from recroute.splits.by_instance import SPLITS, split_dataset
-from recroute.splits.fraction import take_train_fraction
+from recroute.splits.folds import Fold, make_folds
 from recroute.splits.holdout import HOLDOUTS, holdout_splits
-from recroute.splits.split import Split
+from recroute.splits.split import Split, take_train_fraction
 
-__all__ = ["HOLDOUTS", "SPLITS", "Split", "holdout_splits", "split_dataset", "take_train_fraction"]
+__all__ = [
+    "HOLDOUTS",
+    "SPLITS",
+    "Fold",
+    "Split",
+    "holdout_splits",
+    "make_folds",
+    "split_dataset",
+    "take_train_fraction",
+]

@@ -1,9 +1,16 @@
-"""A split of a data set."""
+"""A split of a data set, and a part of its training instances."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 from importlib import import_module
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recroute.data import Dataset
+from recroute.errors import DataError
+from recroute.util.numeric import Index
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,3 +44,47 @@ class Split:
     def _repr_html_(self) -> str:
         """What a notebook shows: the sizes of the parts."""
         return str(import_module("recroute.report").split_notebook(self))
+
+
+def take_train_fraction(split: Split, fraction: float) -> Split:
+    """The split with a fraction of its training instances; validation and test stay as they are.
+
+    Nested: of one split, what a smaller fraction takes a larger one takes too. Stratified: of every task it takes the
+    fraction, to within one instance (systematic sampling within the task, from a random start).
+
+    Parameters
+    ----------
+    split : Split
+        Seeds the order in which instances are taken.
+    fraction : float
+        In (0, 1]; 1 gives the split itself.
+
+    Raises
+    ------
+    DataError
+        If the fraction is outside, or leaves fewer than two instances.
+    """
+    if not 0 < fraction <= 1:
+        raise DataError(f"training fraction {fraction:g} is outside (0, 1]; give shares such as 0.1 or 1")
+    if fraction == 1:
+        return split
+    n = split.train.n_instances
+    n_taken = round(fraction * n)
+    if n_taken < 2:
+        raise DataError(
+            f"training fraction {fraction:g} of {n} training instances leaves {n_taken}; take at least {2 / n:.2g}"
+        )
+    first = _order(split.train.tasks, np.random.default_rng([split.seed, 13]))[:n_taken]
+    return replace(split, train=split.train.take_instances(np.sort(first)))
+
+
+def _order(tasks: NDArray[np.str_], rng: np.random.Generator) -> Index:
+    """Positions int (n,) such that every prefix holds its share of each task, to within one."""
+    _, task = np.unique(tasks, return_inverse=True)
+    shuffled = rng.permutation(len(tasks))
+    shuffled = shuffled[np.argsort(task[shuffled], kind="stable")]  # task by task, in random order within
+    size = np.bincount(task)
+    rank = np.arange(len(tasks)) - np.repeat(np.cumsum(size) - size, size)
+    start = rng.random(len(size))
+    of = task[shuffled]
+    return shuffled[np.argsort((rank + start[of]) / size[of], kind="stable")]

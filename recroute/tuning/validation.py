@@ -8,19 +8,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from recroute.data import Dataset
-from recroute.encoders import fit_encoder, vectors_of
 from recroute.errors import DataError, UnknownNameError
 from recroute.evaluation.outcomes import pool_outcomes
 from recroute.evaluation.reference import reference_scores
+from recroute.experiment.prepare import with_vectors
 from recroute.metrics import METRICS
 from recroute.pools import GROUPS, Pool, largest_pool, make_pools
 from recroute.routers import Router
-from recroute.routers.parts import draw_folds
-from recroute.splits import Split
+from recroute.splits import Split, make_folds
 
 
 @dataclass(frozen=True)
-class Fold:
+class ValidationFold:
     """Instances to fit on and instances to judge on (both as `parts`, with vectors), and the pools."""
 
     parts: Split
@@ -33,12 +32,12 @@ class Validation:
 
     Parameters
     ----------
-    folds : tuple of Fold
+    folds : tuple of ValidationFold
     metrics : tuple of str
         Names of `METRICS`.
     """
 
-    folds: tuple[Fold, ...]
+    folds: tuple[ValidationFold, ...]
     metrics: tuple[str, ...]
 
     def values(self, router: Router, fold: int) -> tuple[float, ...]:
@@ -99,13 +98,7 @@ def make_validation(
     for group in groups:
         if group not in GROUPS:
             raise UnknownNameError("group", group, GROUPS)
-    member = draw_folds(data, n_folds, seed)
-    splits = []
-    for fold in range(member.max() + 1):
-        rest, held = (data.take_instances(np.flatnonzero(chosen)) for chosen in (member != fold, member == fold))
-        if (fitted := fit_encoder(rest, encoder)) is not None:
-            rest, held = (part.with_embeddings(vectors_of(part, fitted), fitted) for part in (rest, held))
-        splits.append(Split(train=rest, valid=held, test=held, name=f"fold {fold}", seed=seed))
+    splits = [with_vectors(fold.parts, encoder) for fold in make_folds(data, n_folds, seed)]
     limit = min(largest_pool(parts.train, groups) for parts in splits)
     sizes = sorted({min(size, limit) for size in pool_sizes})
     folds = []
@@ -117,5 +110,5 @@ def make_validation(
         ]
         if not pools:
             raise DataError(f"no LLM of any pool was evaluated on the instances of {parts.name}; take fewer folds")
-        folds.append(Fold(parts, tuple(pools)))
+        folds.append(ValidationFold(parts, tuple(pools)))
     return Validation(tuple(folds), tuple(metrics))

@@ -20,7 +20,7 @@ from recroute.data import Dataset, Precomputed, read_dataset
 from recroute.data.sources import simulate
 from recroute.experiment.prepare import with_vectors
 from recroute.offpolicy import Logs, choice_probabilities
-from recroute.offpolicy.crossfit import make_folds, out_of_fold
+from recroute.offpolicy.crossfit import folds_with_vectors, out_of_fold
 from recroute.offpolicy.estimators import ESTIMATORS, Estimate
 from recroute.offpolicy.run import estimates
 from recroute.pools import make_pools
@@ -90,7 +90,7 @@ def repeat(world: World, repetition: int, n: int, model: str | None) -> tuple[di
     predicted = world.predicted[drawn]
     if model is not None:
         data = logs.dataset(known, llms)
-        folds = make_folds(data, 5, repetition, "precomputed")
+        folds = folds_with_vectors(data, 5, repetition, "precomputed")
         predicted = out_of_fold(make_router(model), data, folds, repetition, lambda r, part: r.score(part, list(llms)))
         predicted = predicted.clip(0, 1)
     weight = judged[rows, taken] / logging[rows, taken]

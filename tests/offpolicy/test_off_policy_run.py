@@ -13,7 +13,7 @@ from recroute.data import Dataset
 from recroute.data.sources import simulate
 from recroute.errors import DataError
 from recroute.offpolicy import Logs, OffPolicy, choice_probabilities, off_policy, simulate_logs
-from recroute.offpolicy.crossfit import make_folds, out_of_fold
+from recroute.offpolicy.crossfit import folds_with_vectors, out_of_fold
 from recroute.routers import Router, make_router
 
 
@@ -69,8 +69,8 @@ def test_no_row_is_judged_by_a_router_that_saw_it(logs: Logs) -> None:
     data = logs.dataset()
     same = data.instances.with_columns(prompt=pl.Series([f"prompt {i // 2}" for i in range(len(logs))]))
     data = replace(data, instances=same)
-    folds = make_folds(data, 5, seed=0)
-    assert sorted(np.concatenate([fold.inside for fold in folds])) == list(range(len(logs)))
+    folds = folds_with_vectors(data, 5, seed=0)
+    assert sorted(np.concatenate([fold.index for fold in folds])) == list(range(len(logs)))
 
     def seen(router: Router, part: Dataset) -> np.ndarray:
         assert router.background_ is not None

@@ -12,7 +12,7 @@ from recroute.errors import RecrouteError
 from recroute.evaluation import evaluate, prepare_split
 from recroute.routers import load_router, make_router
 from recroute.routers.auto import stacking_weights
-from recroute.routers.parts import draw_folds, out_of_fold
+from recroute.routers.parts import out_of_fold
 from recroute.splits import split_dataset
 from recroute.testing import drawn_preferences, planted_dataset
 
@@ -46,16 +46,6 @@ def test_how_hard_a_prompt_is_does_not_choose_the_weights() -> None:
     np.testing.assert_allclose(
         stacking_weights(predicted, InteractionMatrix.from_dense(scores + difficulty)), [1, 0], atol=1e-4
     )
-
-
-def test_folds_keep_equal_prompts_together_and_spread_the_tasks(planted: Dataset) -> None:
-    twice = planted.take_instances(np.concatenate([np.arange(240), np.arange(30)]))
-    fold = draw_folds(twice, 4, seed=0)
-    np.testing.assert_array_equal(fold[:30], fold[240:])
-    counts = np.array(
-        [np.bincount(fold[:240][planted.tasks == task], minlength=4) for task in np.unique(planted.tasks)]
-    )
-    assert counts.min() == counts.max() == 20
 
 
 def test_no_part_has_seen_the_prompts_it_predicts() -> None:

@@ -1,0 +1,45 @@
+"""Folds for cross-validation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recroute.data import Dataset, prompt_groups
+from recroute.splits.split import Split
+from recroute.util.numeric import Index
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Instances held out, at the positions `index` int (k,) of the whole; `parts` has them as test, the rest as train.
+
+    They are `parts.valid` too: whoever fits on a fold may look at them.
+    """
+
+    index: Index
+    parts: Split
+
+
+def make_folds(dataset: Dataset, n_folds: int, seed: int) -> list[Fold]:
+    """Folds that hold each instance out once, see `draw_folds`."""
+    member = draw_folds(dataset, n_folds, seed)
+    found = []
+    for fold in range(member.max() + 1):
+        index = np.flatnonzero(member == fold)
+        rest, held_out = dataset.take_instances(np.flatnonzero(member != fold)), dataset.take_instances(index)
+        found.append(Fold(index, Split(train=rest, valid=held_out, test=held_out, name=f"fold {fold}", seed=seed)))
+    return found
+
+
+def draw_folds(dataset: Dataset, n_folds: int, seed: int) -> Index:
+    """Fold of each instance, int (n,): equal prompts share one, and tasks are spread evenly.
+
+    There are fewer folds where there are fewer distinct prompts.
+    """
+    _, first, group = np.unique(prompt_groups(dataset), return_index=True, return_inverse=True)
+    order = np.lexsort((np.random.default_rng([seed, 7]).random(len(first)), dataset.tasks[first]))
+    of_group = np.empty(len(first), dtype=np.int64)
+    of_group[order] = np.arange(len(first)) % min(n_folds, len(first))
+    return of_group[group]
