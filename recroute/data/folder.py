@@ -174,8 +174,12 @@ def _read_side_table(path: Path, schema: Schema) -> pl.DataFrame | None:
 def _read_embeddings(path: Path, instance_ids: IdMap) -> tuple[NDArray[np.float32], str]:
     with reading(path, "embeddings"):
         arrays = read_npz(path)
-        ids, vectors = arrays["instance_id"], arrays["embedding"]
-        source = str(arrays["encoder"]) if "encoder" in arrays else "unnamed"
+    for name in ("instance_id", "embedding"):
+        if name not in arrays:
+            there = f"there: {', '.join(arrays)}" if arrays else "it holds none"
+            raise DataError(f"{path} has no array {name!r} ({there}); write the file again")
+    ids, vectors = arrays["instance_id"], arrays["embedding"]
+    source = str(arrays["encoder"]) if "encoder" in arrays else "unnamed"
     if ids.dtype.kind != "U" or ids.ndim != 1:
         raise DataError(f"instance_id is {ids.dtype} {ids.shape} in {path}, not a list of texts; write the file again")
     if vectors.ndim != 2 or len(ids) != len(vectors):

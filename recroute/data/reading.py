@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +20,7 @@ from recroute.errors import DataError, RecrouteError
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 # How far a Parquet file may swell in memory: ids that repeat shrink a thousandfold, and small files may hold anything.
 SWELL, SMALL = 1000, 1 << 28
+LONGEST_FIELD = 2**31 - 1  # characters of a field of a CSV file
 DAMAGE = (
     OSError,
     ValueError,
@@ -43,6 +45,8 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise
     except DAMAGE as error:
         reason = getattr(error, "strerror", None) or str(error).strip().split("\n")[0] or type(error).__name__
+        if isinstance(error, RecursionError):
+            reason = "it is nested too deeply"
         raise DataError(f"{path} cannot be read as {what}: {reason[:300]}; write the file again") from None
 
 
@@ -111,10 +115,28 @@ def _read_parquet(path: Path) -> pl.DataFrame:
 def _read_csv(path: Path) -> pl.DataFrame:
     content = path.read_bytes()
     _refuse_utf16(content, path)
-    # Text columns stay text: ids such as 007 are names, not numbers.
-    header = pl.read_csv(io.BytesIO(content), infer_schema=False, has_header=False, n_rows=1)
-    _refuse_twice([str(name) for name in header.row(0)], path)
-    return pl.read_csv(io.BytesIO(content), infer_schema=False)
+    try:  # text columns stay text: ids such as 007 are names, not numbers
+        header = pl.read_csv(io.BytesIO(content), infer_schema=False, has_header=False, n_rows=1)
+        _refuse_twice([str(name) for name in header.row(0)], path)
+        return pl.read_csv(io.BytesIO(content), infer_schema=False)
+    except pl.exceptions.PolarsError:
+        refuse_extra_fields(path)
+        raise
+
+
+def refuse_extra_fields(path: Path, separator: str = ",") -> None:
+    """Raise DataError with the first row of a CSV file that has more fields than its header, if there is one."""
+    csv.field_size_limit(LONGEST_FIELD)
+    with path.open(encoding="utf8", errors="replace", newline="") as lines, suppress(csv.Error):
+        rows = csv.reader(lines, delimiter=separator)
+        width, line = len(next(rows, ())), rows.line_num + 1
+        for row in rows:
+            if len(row) > width:
+                raise DataError(
+                    f"{path}, line {line} has {len(row)} fields, but the header has {width}; name the missing columns "
+                    f"in the header, or put a text that holds {separator!r} in double quotes"
+                )
+            line = rows.line_num + 1
 
 
 def _read_jsonl(path: Path) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,8 +151,19 @@ def require_columns(table: pl.DataFrame, columns: tuple[str, ...], source: str) 
     """Raise DataError if one of `columns` is missing."""
     for column in columns:
         if column not in table.columns:
-            there = ", ".join(table.columns) or "none"
-            raise DataError(f"column {column!r} is missing in {source} (there: {there}); rename or add it")
+            raise DataError(f"column {column!r} is missing in {source} ({listed(table.columns)}); rename or add it")
+
+
+def listed(columns: Sequence[str], most: int = 12) -> str:
+    """The columns that a table has, for a message in which one is missing.
+
+    >>> listed(["a", "b"])
+    'there: a, b'
+    >>> listed([])
+    'the table has no columns'
+    """
+    more = f", ... ({len(columns)} in all)" if len(columns) > most else ""
+    return f"there: {', '.join(columns[:most])}{more}" if columns else "the table has no columns"
 
 
 def text_column(table: pl.DataFrame, column: str, source: str, *, may_be_null: bool = False) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import polars as pl
 
 from recroute.data.dataset import Dataset
 from recroute.data.records import Records
+from recroute.data.schema import listed
 from recroute.errors import DataError
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _table(spark: SparkSession, path: str, texts: tuple[str, ...], others: tuple
     kinds: dict[str, Any] = dict(table.dtypes)
     for column in (*texts, *others):
         if column not in kinds:
-            raise DataError(f"column {column!r} is missing in {path} (there: {', '.join(kinds)}); rename or add it")
+            raise DataError(f"column {column!r} is missing in {path} ({listed(list(kinds))}); rename or add it")
         if column in texts and kinds[column] != "string":
             raise DataError(f"{column} is {kinds[column]} in {path}, not text; write ids as text")
     return table.select(*texts, *others) if others else table

@@ -110,9 +110,11 @@ def read_toml(path: Path, error: type[RecrouteError]) -> dict[str, Any]:
         raise error(f"{path} cannot be read: {problem.strerror}; name a TOML file") from None
     except UnicodeDecodeError as problem:
         line = problem.object.count(b"\n", 0, problem.start) + 1
-        raise error(f"{path} is no TOML: line {line} is not UTF-8; save it as UTF-8") from None
-    except (ValueError, RecursionError) as problem:
-        raise error(f"{path} is no TOML: {problem}; correct it") from None
+        raise error(f"{path} is not valid TOML: line {line} is not UTF-8; save it as UTF-8") from None
+    except RecursionError:
+        raise error(f"{path} is nested too deeply; settings are tables of values and lists") from None
+    except ValueError as problem:
+        raise error(f"{path} is not valid TOML: {problem}; correct it") from None
 
 
 def split_outside(text: str, sign: str) -> list[str]:

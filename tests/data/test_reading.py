@@ -11,6 +11,7 @@ import pytest
 
 from recroute.data import Dataset, Precomputed, read_dataset, write_dataset
 from recroute.data.reading import read_json_lines, read_table, reading
+from recroute.data.sources import import_dataset
 from recroute.errors import DataError
 
 ROWS = {"instance_id": ["q1", "q2", "q2"], "llm_id": ["a", "a", "b"], "score": [1.0, 0.0, 0.5]}
@@ -48,6 +49,10 @@ def test_vectors_announced_beyond_their_file_are_refused(folder: Path) -> None:
     assert "'q1' stands twice" in refused(folder)
     np.savez(folder / "embeddings.npz", instance_id=np.arange(2), embedding=np.ones((2, 3)))
     assert "instance_id is int64 (2,)" in refused(folder)
+    np.savez(folder / "embeddings.npz", instance_id=np.array(["q1", "q2"]))
+    assert "embeddings.npz has no array 'embedding' (there: instance_id); write" in refused(folder)
+    np.savez(folder / "embeddings.npz")
+    assert "embeddings.npz has no array 'instance_id' (it holds none); write" in refused(folder)
     (folder / "embeddings.npz").write_bytes(content[:-30])
     assert "cannot be read as embeddings" in refused(folder)
 
@@ -58,6 +63,25 @@ def test_a_column_that_stands_twice_is_named(tmp_path: Path) -> None:
     assert "column 'score' stands twice" in refused(tmp_path / "r.parquet")
     (tmp_path / "r.csv").write_text("instance_id,llm_id,score,score\nq,a,1,0\n", "utf8")
     assert "column 'score' stands twice" in refused(tmp_path / "r.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("r.csv", "a,x,1\nb,y,0,1,ho,9,9\n", "line 3 has 7 fields, but the header has 5"),
+        ("r.csv", 'a,"x,\ny",1\nb,"y"" z",0,1,ho,9\n', "line 4 has 6 fields, but the header has 5"),
+        ("r.csv", 'a,x,1\nb,5" disk,0,1,ho,\n', "line 3 has 6 fields, but the header has 5"),
+        ("r.tsv", "a\tx, y\t1\nb\ty\t0\t1\tho\t9\n", "line 3 has 6 fields, but the header has 5"),
+    ],
+)
+def test_a_row_with_more_fields_than_the_header_is_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
+    heads = ["instance_id", "llm_id", "score", "task", "note"]
+    (tmp_path / name).write_text(("\t" if name == "r.tsv" else ",").join(heads) + "\n" + text, "utf8")
+    with pytest.raises(DataError, match=f"{name}, {message}"):
+        import_dataset("table", tmp_path / name, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+    if name == "r.csv":
+        assert f"{name}, {message}" in refused(tmp_path / name)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])

@@ -89,7 +89,7 @@ def test_further_columns_may_have_any_name(name: str, tmp_path: Path) -> None:
         (RECORDS, {**ROWS, "llm_id": ["a", ""]}, "llm_id is empty in t, row 1"),
         (RECORDS, {**ROWS, "llm_id": [None, None]}, "llm_id is missing in t, row 0"),
         (RECORDS, {**ROWS, "cost": [1e16, 0]}, r"cost 1e\+16 for instance 'q1', llm 'a' \(t, row 0\)"),
-        (RECORDS, {}, r"column 'instance_id' is missing in t \(there: none\)"),
+        (RECORDS, {}, r"column 'instance_id' is missing in t \(the table has no columns\)"),
         (INSTANCES, {"instance_id": ["q"], "task": [None]}, "task is missing in t, row 0"),
         (INSTANCES, {"instance_id": ["q"], "prompt": [["a"]]}, "prompt is List in t, not text"),
         (LLMS, {"llm_id": ["a"], "price_in": [1e300]}, r"price_in 1e\+300 for llm 'a'"),

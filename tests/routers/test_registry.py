@@ -73,10 +73,10 @@ def test_a_router_that_is_not_registered_is_unknown() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'router = "svd"\n# \xff', r"is no TOML: line 2 is not UTF-8"),
-        (b"router = ", "is no TOML"),
-        (b'router = "svd"\nreg = ' + b"9" * 5000, "is no TOML"),
-        (b"reg = " + b"[" * 5000, "is no TOML"),
+        (b'router = "svd"\n# \xff', r"is not valid TOML: line 2 is not UTF-8"),
+        (b"router = ", "is not valid TOML"),
+        (b'router = "svd"\nreg = ' + b"9" * 5000, "is not valid TOML"),
+        (b"reg = " + b"[" * 5000, "is nested too deeply"),
         (b"router = 5", "names no router"),
         (b'router = "svd"\nreg = [1]', r"svd: reg=\[1\] is not float"),
         (b'router = "svd"\nreg = true', "svd: reg=True is not float"),

@@ -79,9 +79,9 @@ def test_a_file_takes_the_place_of_what_is_packaged(tmp_path: Path) -> None:
         ("[knn]\nn_neighbors = { choices = [5, nan] }", "n_neighbors=nan is not int"),
         ("[auto]\nrouter = { parts = [1, 2] }", "is no list of texts"),
         ('[auto]\nrouter = { parts = ["knn"], always = 5 }', "always = 5 is not text"),
-        ("[knn", "is no TOML"),
-        ("[knn]\nn_neighbors = " + "9" * 5000, "is no TOML"),
-        ("knn = " + "[" * 5000, "is no TOML"),
+        ("[knn", "is not valid TOML"),
+        ("[knn]\nn_neighbors = " + "9" * 5000, "is not valid TOML"),
+        ("knn = " + "[" * 5000, "is nested too deeply"),
     ],
 )
 def test_a_space_that_is_wrong_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
@@ -94,7 +94,7 @@ def test_a_space_that_is_wrong_is_refused_in_one_line(tmp_path: Path, text: str,
 def test_a_file_of_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "space.toml"
     file.write_bytes("[knn]\n# Nächste\n".encode("latin1"))
-    with pytest.raises(DataError, match="is no TOML: line 2 is not UTF-8; save it as UTF-8"):
+    with pytest.raises(DataError, match="is not valid TOML: line 2 is not UTF-8; save it as UTF-8"):
         read_space(["knn"], file)
     file.write_bytes("[knn]\n# Nächste\nviews = false\n".encode("utf-8-sig"))  # as some editors save it
     assert "views" not in read_space(["knn"], file).parameters["knn"]

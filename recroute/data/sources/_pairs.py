@@ -15,7 +15,7 @@ from recroute.data.content import Content
 from recroute.data.ids import IdMap
 from recroute.data.leaderboard import leaderboard
 from recroute.data.preferences import PAIR_COLUMNS, Preferences, pair_table
-from recroute.data.schema import refuse_first
+from recroute.data.schema import listed, refuse_first
 from recroute.data.sources._pickle import clean_text
 from recroute.data.sources._tabular import INSTANCE_COLUMNS, reading
 from recroute.data.sources.routerbench import turns
@@ -51,7 +51,7 @@ def pair_content(frame: pl.LazyFrame, path: Path) -> Content:
     if not {"llm_a", "llm_b"} <= set(table.columns) or not ("outcome" in table.columns or {*ONE_HOT} <= {*names}):
         raise DataError(
             f"{path.name} has no battles: they need model_a, model_b and either winner or {', '.join(ONE_HOT)} "
-            f"(there: {', '.join(names)}); map with --columns llm_a=NAME,llm_b=NAME,outcome=NAME"
+            f"({listed(names)}); map with --columns llm_a=NAME,llm_b=NAME,outcome=NAME"
         )
     if table.is_empty():
         raise DataError(f"{path.name} has no rows; one row per battle is needed")

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from recroute.data.content import Block, Content
 from recroute.data.files import regular_file
+from recroute.data.reading import refuse_extra_fields
+from recroute.data.schema import listed
 from recroute.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".arrow", ".feather", ".ipc")
@@ -52,7 +54,18 @@ def open_table(path: Path) -> pl.LazyFrame:
         else:
             frame = pl.scan_ipc(path, glob=False)
         frame.collect_schema()
+        if path.suffix in (".csv", ".tsv"):
+            _refuse_extra_fields(frame, path, separator)
     return frame
+
+
+def _refuse_extra_fields(frame: pl.LazyFrame, path: Path, separator: str) -> None:
+    """Raise DataError for a row longer than the header, which polars drops without a word where columns are chosen."""
+    try:
+        frame.select(pl.all().count()).collect(engine="streaming")
+    except pl.exceptions.PolarsError:
+        refuse_extra_fields(path, separator)
+        raise
 
 
 def rename(frame: pl.LazyFrame, columns: Mapping[str, str], source: str) -> pl.LazyFrame:
@@ -60,7 +73,7 @@ def rename(frame: pl.LazyFrame, columns: Mapping[str, str], source: str) -> pl.L
     there = frame.collect_schema().names()
     for ours, theirs in columns.items():
         if theirs not in there:
-            raise DataError(f"column {theirs!r}, to be {ours}, is not in {source} (there: {_listed(there)})")
+            raise DataError(f"column {theirs!r}, to be {ours}, is not in {source} ({listed(there)})")
     moved = {theirs: ours for ours, theirs in columns.items() if ours != theirs}
     in_the_way = [ours for ours in moved.values() if ours in there and ours not in moved]
     return frame.drop(in_the_way).rename(moved)
@@ -262,8 +275,4 @@ def _require(table: LongTable, columns: Sequence[str]) -> None:
     for column in columns:
         if column not in there:
             mend = f"map it with --columns {column}=NAME"
-            raise DataError(f"{table.path.name} has no column {column!r} (there: {_listed(there)}); {mend}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
+            raise DataError(f"{table.path.name} has no column {column!r} ({listed(there)}); {mend}")
