@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.bridges.spectrum import PENALTIES, Spectrum
-from recroute.util.arrays import array
 from recroute.util.memo import Memo
 from recroute.util.numeric import Array
+from recroute.util.state import array
 
 WIDTHS = (0.5, 1.0, 2.0)  # in units of the typical distance; far above it the kernel is a linear one
 EXACT_LIMIT = 2000  # up to here every training prompt is a landmark

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.util.arrays import array
 from recroute.util.numeric import Array
+from recroute.util.state import array
 
 N_HIDDEN = 64
 PENALTIES = (10.0, 100.0, 300.0)  # a batch of 200 rows weighs them against the sum of its squared errors

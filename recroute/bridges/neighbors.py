@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.retrieval import Neighbors
-from recroute.util.arrays import array
 from recroute.util.numeric import Array, ratio
+from recroute.util.state import array
 
 COUNTS = np.array([5, 10, 20, 50, 100, 200])
 # Weight of the mean of all prompts, in neighbours of similarity 1; the last one is that mean alone.

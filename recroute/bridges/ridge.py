@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.bridges.spectrum import PENALTIES, ROWS_AT_ONCE, Spectrum
-from recroute.util.arrays import array
 from recroute.util.memo import Memo
 from recroute.util.numeric import Array
+from recroute.util.state import array
 
 AT_ONCE = 1 << 26  # numbers in the vectors that are decomposed in one piece
 

@@ -84,14 +84,14 @@ def _joint(description: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], f
         raise ArrayError("its parts are no list of encoders")
     if not (isinstance(widths, list) and len(widths) == len(parts) and all(type(w) is int and w > 0 for w in widths)):
         raise ArrayError("its widths are no number for each part")
-    rules: dict[str, ArrayRule] = {}
-    for i, part in enumerate(parts):
-        own_rules = _rules(part, inside(arrays, f"{i}."))
-        rules |= {f"{i}.{name}": rule.under(f"{i}.", frozenset()) for name, rule in own_rules.items()}
-    check_arrays(arrays, rules, {f"{i}.width": width for i, width in enumerate(widths)})
+    places = tuple(f"{i}." for i in range(len(parts)))
+    if (foreign := next((name for name in arrays if not name.startswith(places)), None)) is not None:
+        raise ArrayError(f"array {foreign} is none that belongs there")
     found = []
-    for i, part in enumerate(parts):
-        found.append(_one(part, inside(arrays, f"{i}."), folder))
+    for i, (part, place) in enumerate(zip(parts, places, strict=True)):
+        own = inside(arrays, place)
+        check_arrays(own, _rules(part, own), {"width": widths[i]}, place)
+        found.append(_one(part, own, folder))
         if (encoder_width(found[-1]) or widths[i]) != widths[i]:
             raise ArrayError(f"part {i} is not {widths[i]} wide")
     return JointEncoder(tuple(found), tuple(widths))

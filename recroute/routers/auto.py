@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.passes import pass_over
 from recroute.errors import RouterError
-from recroute.routers.base import Instances, Router, Scores, fitted, setting
+from recroute.routers.base import Instances, Scores, fitted, setting
 from recroute.routers.guarded import Guarded
 from recroute.routers.parts import fit_parts
-from recroute.util.arrays import Arrays, check_arrays, rules_of
 from recroute.util.numeric import Array
 from recroute.util.registry import split_outside
 
@@ -43,7 +42,7 @@ class Auto(Guarded):
     router: str = setting("best_single + hierarchy + knn(n_neighbors=100,views=all)", help="routers, joined by +")
 
     weight_: Array = fitted("n_parts", low=0, high=1 + 1e-6)
-    part_names_: NDArray[np.str_] = fitted("n_parts", kind="text", needed=False)
+    part_names_: NDArray[np.str_] = fitted("n_parts", kind="text", older=None)
 
     def part_names(self) -> Sequence[str]:
         return self.part_names_.tolist() if hasattr(self, "part_names_") else split_outside(self.router, "+")
@@ -62,14 +61,8 @@ class Auto(Guarded):
         self.z_, self.error_ = np.zeros(1), np.zeros(train.n_llms)
         self._hold_at(self.llm_mean_)
 
-    def _empty_parts(self, arrays: Arrays) -> list[Router]:
-        if "part_names_" in arrays:  # which a folder tells before all else
-            check_arrays({"part_names_": arrays["part_names_"]}, {"part_names_": rules_of(Auto)["part_names_"]}, {})
-            self.part_names_ = arrays["part_names_"]
-        return super()._empty_parts(arrays)
-
-    def restored(self, sizes: Mapping[str, int]) -> None:
-        super().restored(sizes)
+    def check_fitted(self, sizes: Mapping[str, int]) -> None:
+        super().check_fitted(sizes)
         if not self.weight_.any():
             raise RouterError(f"none of the routers in {self.name} has a weight")
 

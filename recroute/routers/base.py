@@ -21,7 +21,8 @@ from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.names import ROUTERS
 from recroute.routers.ranking import Ranking
 from recroute.util.arguments import checked
-from recroute.util.settings import fitted, setting
+from recroute.util.settings import setting
+from recroute.util.state import fitted
 
 if TYPE_CHECKING:
     from recroute.routers.memory.explanation import Explanation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -123,7 +122,6 @@ class BradleyTerry(TextRouter):
     kind: ClassVar[str] = "battles"
     takes_unseen_llms: ClassVar[bool] = True
     learns_from_preferences: ClassVar[bool] = True
-    llm_arrays: ClassVar[Mapping[str, int]] = {"weight_": 1, "leaderboard_": 0}
 
     reg: float | None = setting(
         None, low=0, help="precision of the prior on what a prompt adds to the leaderboard; none: chosen on train"
@@ -134,8 +132,10 @@ class BradleyTerry(TextRouter):
     centre_: NDArray[np.float32] = fitted("width")
     weight_: NDArray[np.float32] = fitted("width", "n_llms")
     leaderboard_: NDArray[np.float32] = fitted("n_llms")
-    first_shown_: NDArray[np.float64] = fitted("1", needed=False)  # log odds
-    pool_mean_: NDArray[np.float64] = fitted("1", needed=False)  # of the LLMs it was fitted on
+    first_shown_: NDArray[np.float64] = fitted("1", older=None)  # log odds
+    pool_mean_: NDArray[np.float64] = fitted(  # of the LLMs it was fitted on
+        "1", older=lambda router: router.llm_mean_.mean(keepdims=True)
+    )
 
     def _fit(self, train: Dataset) -> None:
         rows, self.centre_ = Rows.of_train(train, self.vectors(train), self.seed)
@@ -151,10 +151,6 @@ class BradleyTerry(TextRouter):
         self.leaderboard_ = (leaderboard - leaderboard.mean()).astype(np.float32)
         self.first_shown_ = np.array([first_shown])
         self.pool_mean_ = np.array([self.llm_mean_.mean()])
-
-    def fill_in(self) -> None:
-        if not hasattr(self, "pool_mean_"):
-            self.pool_mean_ = self.llm_mean_.mean(keepdims=True)
 
     def _held_out_errors(self, fit: Cells, held: Cells) -> AnyArray:
         assert isinstance(fit, Rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -20,19 +20,11 @@ from recroute.routers.parts import Composite, fit_parts, out_of_fold
 from recroute.routers.registry import make_router
 from recroute.routers.trade_off import GRID, Curve, cost_range
 from recroute.splits import make_folds
-from recroute.util.arrays import ArrayRule, Arrays
 from recroute.util.numeric import Index
-from recroute.util.settings import Layout, fitted_group
 
 if TYPE_CHECKING:
-    from recroute.routers.memory.new_llms import NewLLMs
     from recroute.routers.refresh.answers import Answers
 
-CURVE = {
-    "curve": ArrayRule(shape=("3", "n_trade_offs"), low=0),
-    "best_single": ArrayRule(shape=(), low=0),
-    "cost_unit": ArrayRule(shape=(), kind="text"),
-}
 TARGETS = ("budget", "quality", "trade_off")
 
 
@@ -56,8 +48,8 @@ class Budgeted(Composite):
     quality: float | None = setting(None, low=0, help="share of the best single LLM's mean score, such as 0.98")
     trade_off: float | None = setting(None, low=0, help="score worth giving up per unit of cost")
 
-    costs_: CostModel = fitted_group("cost.", CostModel)
-    curve_: Curve = fitted(array=False)
+    costs_: CostModel = fitted(of=CostModel, prefix="cost.")
+    curve_: Curve = fitted(of=Curve, prefix="")
     chosen_trade_off_: NDArray[np.float64] = fitted("1", low=0)
 
     def __post_init__(self) -> None:
@@ -172,33 +164,6 @@ class Budgeted(Composite):
         if self.encoder_ is not None:
             return self.vectors(instances)
         return np.empty((n_instances(read_instances(instances)), 0), dtype=np.float32)
-
-    def _add_llms(self, new: NewLLMs) -> None:
-        super()._add_llms(new)
-        self.costs_ = self.costs_.grown(new)
-
-    def _take_llms(self, kept: Index) -> None:
-        super()._take_llms(kept)
-        self.costs_ = self.costs_.take(kept)
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        curve = self.curve_
-        arrays = super().state()
-        arrays["curve"] = np.stack([curve.trade_off, curve.cost, curve.quality])
-        return arrays | {"best_single": np.array(curve.best_single), "cost_unit": np.array(curve.unit)}
-
-    def layout(self, arrays: Arrays) -> Layout:
-        return super().layout(arrays) | Layout(CURVE, {})
-
-    def restored(self, sizes: Mapping[str, int]) -> None:
-        super().restored(sizes)
-        if (np.diff(self.curve_.trade_off) < 0).any():
-            raise RouterError(f"the curve of {self.name} is not in the order of its trade-offs")
-
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        super().restore(arrays)
-        trade_off, cost, quality = arrays["curve"]
-        self.curve_ = Curve(trade_off, cost, quality, float(arrays["best_single"]), str(arrays["cost_unit"]))
 
 
 def _mean(values: NDArray[np.float32]) -> float:

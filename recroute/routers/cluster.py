@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.util.numeric import AnyArray
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
@@ -32,8 +32,6 @@ class Cluster(TextRouter):
     name: ClassVar[str] = "cluster"
     kind: ClassVar[str] = "neighbours"
     takes_unseen_llms: ClassVar[bool] = True
-    llm_arrays: ClassVar[Mapping[str, int]] = {"cluster_mean_": 1}
-    grows_from: ClassVar[Sequence[str]] = ("member_",)
 
     n_clusters: int = setting(3, low=1, help="Gaussians of the mixture")
 
@@ -41,7 +39,7 @@ class Cluster(TextRouter):
     center_: NDArray[np.float64] = fitted("n_clusters", "width")
     precision_: NDArray[np.float64] = fitted("n_clusters", "width", "width")
     cluster_mean_: NDArray[np.float32] = fitted("n_clusters", "n_llms")
-    member_: NDArray[np.int64] = fitted("n_prompts", kind="int", below="n_clusters", needed=False)
+    member_: NDArray[np.int64] = fitted("n_prompts", kind="int", below="n_clusters", for_unseen=True)
 
     def _fit(self, train: Dataset) -> None:
         from sklearn.exceptions import ConvergenceWarning
@@ -65,15 +63,14 @@ class Cluster(TextRouter):
         count = (chosen @ ones).toarray()
         self.cluster_mean_ = np.where(count > 0, total / np.maximum(count, 1), self.llm_mean_).astype(np.float32)
 
-    def _add_llms(self, new: NewLLMs) -> None:
+    def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
         """Means of the scores expected on every training prompt."""
-        before, k = self.cluster_mean_, len(self.share_)
+        k = len(self.share_)
         chosen = sp.csr_matrix((np.ones(len(self.member_)), (self.member_, np.arange(len(self.member_)))))
         chosen.resize(k, len(self.member_))
         size = np.bincount(self.member_, minlength=k)[:, None]
         mean = np.where(size > 0, chosen @ new.posterior.columns / np.maximum(size, 1), new.posterior.mean)
-        self.cluster_mean_ = np.column_stack([before, mean]).astype(np.float32)
-        self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
+        return {"cluster_mean_": mean}
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         from sklearn.mixture import GaussianMixture

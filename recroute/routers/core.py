@@ -22,7 +22,8 @@ from recroute.routers.instances import Instances, n_instances, read_instances
 from recroute.routers.ranking import Ranking
 from recroute.util.arguments import LARGEST_SEED, as_list, as_texts, as_whole_number, check_kind, checked, classes_of
 from recroute.util.registry import convert_settings
-from recroute.util.settings import fitted, setting
+from recroute.util.settings import setting
+from recroute.util.state import fitted
 
 Scores = NDArray[np.float32]
 
@@ -60,9 +61,9 @@ class RouterCore(ABC):
     seed: int = setting(0, low=0, high=LARGEST_SEED, help="seed of everything random in the fit")
 
     llm_mean_: NDArray[np.float64] = fitted("n_llms")
-    llm_ids_: IdMap = fitted(array=False)
-    encoder_: Encoder | None = fitted(array=False)
-    width_: NDArray[np.int64] = fitted("1", kind="int", low=1, needed=False)
+    llm_ids_: IdMap = fitted(saved=False)
+    encoder_: Encoder | None = fitted(saved=False)
+    width_: NDArray[np.int64] = fitted("1", kind="int", low=1, older=None)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

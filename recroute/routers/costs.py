@@ -12,8 +12,8 @@ from threadpoolctl import threadpool_limits
 from recroute.bridges import fit_ridge
 from recroute.data import Dataset
 from recroute.errors import RouterError
-from recroute.util.arrays import array
 from recroute.util.numeric import Array, ratio
+from recroute.util.state import array
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
@@ -72,10 +72,6 @@ class CostModel:
         """Costs f32 (b, m) for vectors float (b, d), of the LLMs at these positions."""
         relative = X @ self.weight[:, llm_index] + self.offset[llm_index]  # (b, d) x (d, m)
         return (relative.clip(min=0) * self.level[llm_index]).astype(np.float32)
-
-    def take(self, kept: NDArray[np.int64]) -> CostModel:
-        """The LLMs at these positions only."""
-        return CostModel(self.level[kept], self.weight[:, kept], self.offset[kept], self.price[kept])
 
     def grown(self, new: NewLLMs) -> CostModel:
         """With unseen LLMs behind the known ones.

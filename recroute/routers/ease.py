@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -34,7 +33,6 @@ class EASE(TextRouter):
     name: ClassVar[str] = "ease"
     kind: ClassVar[str] = "linear"
     takes_unseen_llms: ClassVar[bool] = True
-    llm_arrays: ClassVar[Mapping[str, int]] = {"weight_": 1}
 
     reg: float | None = setting(None, low=0, help="penalty of the regression on text; none: by leave-one-out")
     smoothing: float = setting(0.5, low=0, high=1, help="share of an LLM's prediction that the other LLMs make")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -86,7 +85,6 @@ class EmbedLLM(TextRouter):
     name: ClassVar[str] = "embedllm"
     kind: ClassVar[str] = "factors"
     takes_unseen_llms: ClassVar[bool] = True
-    llm_arrays: ClassVar[Mapping[str, int]] = {"llm_factors_": 0, "bias_": 0}
 
     n_factors: int = setting(4, low=1, help="width of an LLM's vector")
     noise: float | None = setting(

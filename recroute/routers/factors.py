@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -19,8 +19,7 @@ from recroute.retrieval.llm_index import KINDS
 from recroute.routers.base import Instances, Ranking, Scores, TextRouter, fitted, setting
 from recroute.routers.instances import n_instances, read_instances
 from recroute.util.arguments import as_whole_number
-from recroute.util.numeric import Array
-from recroute.util.settings import fitted_group
+from recroute.util.numeric import AnyArray, Array
 from recroute.util.threads import one_thread
 
 if TYPE_CHECKING:
@@ -48,8 +47,6 @@ class FactorRouter(TextRouter):
 
     kind: ClassVar[str] = "factors"
     takes_unseen_llms: ClassVar[bool] = True
-    llm_arrays: ClassVar[Mapping[str, int]] = {"bias_": 0, "llm_factors_": 0}
-    grows_from: ClassVar[Sequence[str]] = ("instance_factors_",)
 
     bridge: str = setting("ridge", choices=BRIDGES, help="from prompt vector to instance factors")
     reg: float | None = setting(None, low=0, help="penalty of the bridge; none: chosen by leave-one-out")
@@ -57,8 +54,8 @@ class FactorRouter(TextRouter):
 
     bias_: Array = fitted("n_llms")
     llm_factors_: Array = fitted("n_llms", "n_factors")
-    instance_factors_: NDArray[np.float32] = fitted("n_prompts", "n_factors", needed=False)
-    bridge_: Bridge = fitted_group("bridge.", lambda router: bridge_class(router.bridge))
+    instance_factors_: NDArray[np.float32] = fitted("n_prompts", "n_factors", for_unseen=True)
+    bridge_: Bridge = fitted(of=lambda router: bridge_class(router.bridge))
 
     @abstractmethod
     def _factorise(self, train: Dataset) -> tuple[Array, Array, Array]:
@@ -98,7 +95,6 @@ class FactorRouter(TextRouter):
         instance_factors = instance_factors @ R.T
         self.instance_factors_ = instance_factors.astype(np.float32)
         self.bridge_ = fit_bridge(self.bridge, train.embeddings, instance_factors, reg=self.reg, seed=self.seed)
-        vars(self).pop("_llm_index", None)  # of an earlier fit
 
     def factors(self, instances: Instances) -> tuple[Array, Array]:
         """Instance factors f64 (b, k), from the bridge, and LLM factors f64 (m, k)."""
@@ -122,27 +118,29 @@ class FactorRouter(TextRouter):
             best, predicted = self._index().search(self.bridge_(vectors), k, None if llms is None else pool)
         return Ranking(best.astype(np.int32), self._finite(predicted), self.llm_ids_)
 
-    def _add_llms(self, new: NewLLMs) -> None:
+    def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
         """As if the scores expected of the LLM had been among the others: their mean, then factors by least squares."""
-        m, columns = len(self.bias_), new.posterior.columns.astype(np.float64)
+        columns = new.posterior.columns.astype(np.float64)
         bias = columns.mean(axis=0) if self.bias_.any() else np.zeros(columns.shape[1])  # some models have none
         U = self.instance_factors_.astype(np.float64)
         gram = U.T @ U
         gram += 1e-6 * max(np.trace(gram), 1e-12) * np.eye(len(gram))
         with threadpool_limits(1):
             factors = np.linalg.solve(gram, U.T @ (columns - bias)).T
-        self.bias_ = np.append(self.bias_, bias)
-        self.llm_factors_ = np.vstack([self.llm_factors_, factors])
-        self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
-        if (index := vars(self).pop("_llm_index", None)) is not None:
-            self._llm_index = index.extended(self.bias_[m:], self.llm_factors_[m:], self.llm_mean_[m:])
-
-    def _take_llms(self, kept: NDArray[np.int64]) -> None:
-        super()._take_llms(kept)
-        vars(self).pop("_llm_index", None)
+        return {"bias_": bias, "llm_factors_": factors}
 
     def _index(self) -> LLMIndex:
-        """Built when it is first needed: it holds nothing that the fitted arrays do not say."""
-        if not hasattr(self, "_llm_index"):
-            self._llm_index = LLMIndex(self.bias_, self.llm_factors_, self.llm_mean_, self.index, self.seed)
-        return self._llm_index
+        """Built when it is first needed: it holds nothing that the fitted arrays do not say.
+
+        Of a router that LLMs were added to it is the index from before, with these behind it.
+        """
+        of = (self.bias_, self.llm_factors_, self.llm_mean_)
+        known, index = vars(self).get("_llm_index", (of, None))
+        if index is None or any(mine is not its for mine, its in zip(of, known, strict=True)):
+            m = 0 if index is None else len(index)
+            if m and all(np.array_equal(mine[:m], its) for mine, its in zip(of, known, strict=True)):
+                index = index.extended(self.bias_[m:], self.llm_factors_[m:], self.llm_mean_[m:])
+            else:
+                index = LLMIndex(self.bias_, self.llm_factors_, self.llm_mean_, self.index, self.seed)
+            self._llm_index = of, index
+        return index

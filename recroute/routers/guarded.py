@@ -14,7 +14,7 @@ from recroute.data.passes import pass_over
 from recroute.retrieval import tie_order
 from recroute.routers.base import Instances, Scores, fitted, setting
 from recroute.routers.parts import Composite, fit_parts, out_of_fold
-from recroute.util.numeric import Array
+from recroute.util.numeric import AnyArray, Array
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
@@ -44,10 +44,10 @@ class Guarded(Composite):
     )
 
     z_: Array = fitted("1", low=0, allow=("inf",))
-    best_: NDArray[np.int64] = fitted("1", kind="int", below="n_llms")
+    best_: NDArray[np.int64] = fitted("1", kind="int", below="n_llms", follows=lambda router: _best(router))
     error_: Array = fitted("n_llms", low=0, allow=("inf",))
     # the train mean; of an LLM added since, the lower end of its interval
-    least_mean_: Array = fitted("n_llms", needed=False)
+    least_mean_: Array = fitted("n_llms", older=lambda router: router.llm_mean_)
 
     def part_names(self) -> Sequence[str]:
         return [self.router]
@@ -75,7 +75,7 @@ class Guarded(Composite):
         self.z_ = np.array([self._choose_z(advantages, matrix.shape)])
         self.parts_ = fit_parts(parts, train)
 
-    def _add_llms(self, new: NewLLMs) -> None:
+    def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
         """An added LLM's standard error is that of the known LLMs it resembles and that of its mean score together.
 
         So the less is known of it, the further it has to be ahead; and it is the best single LLM itself where its mean
@@ -84,22 +84,12 @@ class Guarded(Composite):
         known = self.error_[new.known]
         share = new.posterior.resemblance[:, new.rows] * np.isfinite(known)  # (j, q)
         squared = share @ np.where(np.isfinite(known), known, 0) ** 2 / np.maximum(share.sum(axis=1), 1e-12)
-        self.error_ = np.append(self.error_, np.sqrt(squared + new.deviation**2))
-        self._hold_at(np.append(self.least_mean_, new.posterior.interval[:, 0]))
-        super()._add_llms(new)
-
-    def _take_llms(self, kept: NDArray[np.int64]) -> None:
-        self.error_ = self.error_[kept]
-        self._hold_at(self.least_mean_[kept])
-        super()._take_llms(kept)
-
-    def fill_in(self) -> None:
-        if not hasattr(self, "least_mean_"):
-            self.least_mean_ = self.llm_mean_
+        error = np.sqrt(squared + new.deviation**2)
+        return {"error_": error, "least_mean_": new.posterior.interval[:, 0]}
 
     def _hold_at(self, least_mean: Array) -> None:
         self.least_mean_ = least_mean
-        self.best_ = tie_order(least_mean)[:1]
+        self.best_ = _best(self)
 
     def _choose_z(self, advantages: Advantages, shape: tuple[int, int]) -> float:
         """The z of most worth, the strictest among equals."""
@@ -142,6 +132,11 @@ class Guarded(Composite):
     def _part_scores(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         """What the parts predict together, f32 (b, m)."""
         return self.parts_[0].score(instances, llm_index)
+
+
+def _best(router: Guarded) -> NDArray[np.int64]:
+    """The LLM whose mean is highest, at its lower end, int (1,)."""
+    return tie_order(router.least_mean_)[:1]
 
 
 def _standard_errors(advantages: Advantages, shape: tuple[int, int]) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,8 +17,7 @@ from recroute.routers.factorisation import completed, interaction_factors
 from recroute.routers.text_views import TextViews, fit_text_views
 from recroute.util.arrays import ArrayRule
 from recroute.util.memo import Memo
-from recroute.util.numeric import Array
-from recroute.util.settings import fitted_group
+from recroute.util.numeric import AnyArray, Array
 from recroute.util.threads import one_thread
 
 if TYPE_CHECKING:
@@ -57,18 +56,16 @@ class Hierarchy(TextRouter):
     name: ClassVar[str] = "hierarchy"
     kind: ClassVar[str] = "shrinkage"
     takes_unseen_llms: ClassVar[bool] = True
-    llm_arrays: ClassVar[Mapping[str, int]] = {"bias_": 0, "llm_factors_": 0}
-    grows_from: ClassVar[Sequence[str]] = ("loadings_",)
 
     views: str = setting("all", choices=VIEWS, help="of the text: the main vectors, TF-IDF, or all there is")
     n_factors: int = setting(60, low=1, help="components of the interaction that are kept")
 
     bias_: Array = fitted("n_llms")
     llm_factors_: Array = fitted("n_llms", "n_factors+1")
-    views_: TextViews = fitted_group("views.", TextViews)
-    weights_: dict[str, Array] = fitted_group("weights.", WEIGHTS)
+    views_: TextViews = fitted(of=TextViews)
+    weights_: dict[str, Array] = fitted(of=WEIGHTS)
     offset_: Array = fitted("n_factors+1")
-    loadings_: NDArray[np.float32] = fitted("n_prompts", "n_factors+1", needed=False)
+    loadings_: NDArray[np.float32] = fitted("n_prompts", "n_factors+1", for_unseen=True)
 
     def _fit(self, train: Dataset) -> None:
         train = train.evaluated()
@@ -90,14 +87,12 @@ class Hierarchy(TextRouter):
         factors = right / np.where(length > 0, length, 1)
         self.llm_factors_ = np.column_stack([np.ones(len(self.bias_)), factors])  # (m, 1 + k)
 
-    def _add_llms(self, new: NewLLMs) -> None:
+    def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
         """As if the scores expected of the LLM had been among the others, and the components the same."""
         columns = new.posterior.columns.astype(np.float64)
         bias = columns.mean(axis=0)
         factors = (columns - bias - self.loadings_[:, :1]).T @ self.loadings_[:, 1:]  # (j, n) x (n, k)
-        self.bias_ = np.append(self.bias_, bias)
-        self.llm_factors_ = np.vstack([self.llm_factors_, np.column_stack([np.ones(len(bias)), factors])])
-        self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
+        return {"bias_": bias, "llm_factors_": np.column_stack([np.ones(len(bias)), factors])}
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         vectors = self.vectors(instances)
@@ -110,8 +105,8 @@ class Hierarchy(TextRouter):
             predicted = bias + factors @ llm_factors.T  # (b, 1 + k) x (1 + k, m)
         return np.asarray(predicted, dtype=np.float32)
 
-    def restored(self, sizes: Mapping[str, int]) -> None:
-        super().restored(sizes)
+    def check_fitted(self, sizes: Mapping[str, int]) -> None:
+        super().check_fitted(sizes)
         if ("task" in self.weights_) != (len(self.views_.task_offset) > 0):
             raise RouterError(f"{self.name} has tasks without weights, or weights without tasks")
 

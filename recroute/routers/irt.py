@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -89,7 +88,6 @@ class IRT(TextRouter):
     name: ClassVar[str] = "irt"
     kind: ClassVar[str] = "factors"
     takes_unseen_llms: ClassVar[bool] = True
-    llm_arrays: ClassVar[Mapping[str, int]] = {"ability_": 0, "bias_": 0}
 
     n_factors: int = setting(8, low=1, help="dimensions of ability, at most")
     reg: float | None = setting(

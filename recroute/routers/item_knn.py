@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,7 +31,6 @@ class ItemKNN(TextRouter):
     name: ClassVar[str] = "item_knn"
     kind: ClassVar[str] = "neighbours"
     takes_unseen_llms: ClassVar[bool] = True
-    llm_arrays: ClassVar[Mapping[str, int]] = {"surplus_": 1}
 
     n_neighbors: int = setting(100, low=1, help="training prompts to average over")
     n_similar: int = setting(20, low=1, help="LLMs to average over, itself among them")

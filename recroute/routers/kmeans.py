@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -40,8 +40,6 @@ class KMeans(TextRouter):
     name: ClassVar[str] = "kmeans"
     kind: ClassVar[str] = "clusters"
     takes_unseen_llms: ClassVar[bool] = True
-    llm_arrays: ClassVar[Mapping[str, int]] = {"feature_": 1}
-    grows_from: ClassVar[Sequence[str]] = ("label_", "ease_", "shared_", "strength_")
 
     n_clusters: int | None = setting(None, low=1, help="clusters of prompts; none: chosen on train by leave-one-out")
     strength: float | None = setting(
@@ -50,10 +48,10 @@ class KMeans(TextRouter):
 
     centres_: NDArray[np.float32] = fitted("n_clusters", "width")
     feature_: NDArray[np.float32] = fitted("n_clusters", "n_llms")
-    label_: NDArray[np.int64] = fitted("n_prompts", kind="int", below="n_clusters", needed=False)
-    ease_: NDArray[np.float32] = fitted("n_prompts", "1", needed=False)
-    shared_: NDArray[np.float64] = fitted("n_clusters", "1", needed=False)  # ease of each cluster
-    strength_: NDArray[np.float64] = fitted("1", low=0, allow=("inf",), needed=False)
+    label_: NDArray[np.int64] = fitted("n_prompts", kind="int", below="n_clusters", for_unseen=True)
+    ease_: NDArray[np.float32] = fitted("n_prompts", "1", for_unseen=True)
+    shared_: NDArray[np.float64] = fitted("n_clusters", "1", for_unseen=True)  # ease of each cluster
+    strength_: NDArray[np.float64] = fitted("1", low=0, allow=("inf",), for_unseen=True)
 
     def _fit(self, train: Dataset) -> None:
         seen = np.flatnonzero(train.interactions.instance_counts)
@@ -81,13 +79,12 @@ class KMeans(TextRouter):
         self.centres_, self.label_, self.ease_, self.strength_ = centres, label, ease, np.array([strength])
         self.feature_ = (self.llm_mean_ + feature + self.shared_).astype(np.float32)
 
-    def _add_llms(self, new: NewLLMs) -> None:
+    def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
         """From the scores expected on every training prompt, as if observed."""
         mean = new.posterior.columns.mean(axis=0)
         rest = new.posterior.columns - mean - self.ease_
         feature = shrunk_means(self.label_, rest, np.ones_like(rest), self.strength_[0], len(self.centres_))
-        self.feature_ = np.column_stack([self.feature_, mean + feature + self.shared_]).astype(np.float32)
-        self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
+        return {"feature_": mean + feature + self.shared_}
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         return self.feature_[nearest(self.vectors(instances), self.centres_)][:, llm_index]

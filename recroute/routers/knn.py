@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -16,10 +16,50 @@ from recroute.data.passes import in_order
 from recroute.errors import RouterError
 from recroute.retrieval import Neighbors
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
-from recroute.util.settings import fitted_group
+from recroute.util.state import array, several
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
+
+
+@dataclass(frozen=True, eq=False)
+class NeighborScores:
+    """Scores of training prompts: observed ones of the LLMs of the fit, and expected ones of those added since.
+
+    Parameters
+    ----------
+    known : InteractionMatrix (n, m)
+    added_ : f32 (n, j)
+        NaN where a prompt has no record of any LLM.
+    """
+
+    known: InteractionMatrix = several(InteractionMatrix, prefix="scores.")
+    added_: NDArray[np.float32] = array("n_rows", "n_added?", allow=("nan",))
+
+    def grown(self, new: NewLLMs) -> NeighborScores:
+        """With the scores that are expected of new LLMs on every training prompt, the observed ones as they are."""
+        columns = np.full((len(self.added_), len(new.llm_ids)), np.nan, dtype=np.float32)
+        columns[self.known.instance_counts > 0] = new.posterior.columns  # its rows: the prompts with a record
+        return replace(self, added_=np.hstack([self.added_, columns]))
+
+    def take_llms(self, at: NDArray[np.int64]) -> NeighborScores:
+        m = self.known.n_llms
+        return NeighborScores(self.known.take_llms(at[at < m]), self.added_[:, at[at >= m] - m])
+
+    def take_instances(self, rows: NDArray[np.int64]) -> NeighborScores:
+        return NeighborScores(self.known.take_instances(rows), self.added_[rows])
+
+    def block(self, llm_index: NDArray[np.int64]) -> tuple[Scores, Scores]:
+        """Of these LLMs, f32 (n, m): scores, 0 where there are none; and 1 where there are, 0 elsewhere."""
+        own = llm_index < self.known.n_llms
+        found = self.known.take_llms(llm_index[own]).block(slice(None))
+        if own.all():
+            return found
+        scores, there = np.empty((2, len(self.added_), len(llm_index)), dtype=np.float32)
+        scores[:, own], there[:, own] = found
+        expected = self.added_[:, llm_index[~own] - self.known.n_llms]
+        scores[:, ~own], there[:, ~own] = np.nan_to_num(expected), ~np.isnan(expected)
+        return scores, there
 
 
 @dataclass(kw_only=True)
@@ -38,28 +78,13 @@ class KNN(TextRouter):
     n_neighbors: int = setting(5, low=1, help="training prompts to average over")
 
     vectors_: NDArray[np.float32] = fitted("n_rows", "width")
-    scores_: InteractionMatrix = fitted_group("scores.", InteractionMatrix)  # of the LLMs it was fitted on
-    added_: NDArray[np.float32] = fitted("n_rows", "n_added?", allow=("nan",))  # expected scores of LLMs added since
+    scores_: NeighborScores = fitted(of=NeighborScores, prefix="")
 
     def _fit(self, train: Dataset) -> None:
         assert train.embeddings is not None
         self.vectors_ = train.embeddings
-        self.scores_ = train.interactions
-        self.added_ = np.empty((train.n_instances, 0), dtype=np.float32)
+        self.scores_ = NeighborScores(train.interactions, np.empty((train.n_instances, 0), dtype=np.float32))
         vars(self).pop("_neighbors", None)
-
-    def _add_llms(self, new: NewLLMs) -> None:
-        """With the scores that are expected of them on every training prompt, the observed ones as they are."""
-        columns = np.full((len(self.vectors_), len(new.llm_ids)), np.nan, dtype=np.float32)
-        columns[self.scores_.instance_counts > 0] = new.posterior.columns  # its rows: the prompts with a record
-        self.added_ = np.hstack([self.added_, columns])
-        super()._add_llms(new)
-
-    def _take_llms(self, kept: NDArray[np.int64]) -> None:
-        m = self.scores_.n_llms
-        self.added_ = self.added_[:, kept[kept >= m] - m]
-        self.scores_ = self.scores_.take_llms(kept[kept < m])
-        super()._take_llms(kept)
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         if not hasattr(self, "_neighbors"):
@@ -71,27 +96,22 @@ class KNN(TextRouter):
             (np.ones(b * k, dtype=np.float32), place.ravel(), np.arange(0, b * k + 1, k)), shape=(b, len(rows))
         )
         mean, predicted = self.llm_mean_[llm_index].astype(np.float32), np.empty((b, len(llm_index)), dtype=np.float32)
-        known, added, m = self.scores_.take_instances(rows), self.added_[rows], self.scores_.n_llms
+        known = self.scores_.take_instances(rows)
 
-        def average(at: NDArray[np.int64]) -> None:
-            if llm_index[at[0]] < m:
-                scores, observed = known.take_llms(llm_index[at]).block(slice(None))
-            else:
-                scores = added[:, llm_index[at] - m]
-                scores, observed = np.nan_to_num(scores), (~np.isnan(scores)).astype(np.float32)
-            count = k if observed.all() else chosen @ observed  # (b, n) x (n, m) -> (b, m)
+        def average(at: slice) -> None:
+            scores, there = known.block(llm_index[at])
+            count = k if there.all() else chosen @ there  # (b, n) x (n, m) -> (b, m)
             predicted[:, at] = (chosen @ scores + (k - count) * mean[at]) / np.float32(k)
 
         step = max(1, CELLS_AT_ONCE // max(len(rows), 1))
-        for columns in (np.flatnonzero(llm_index < m), np.flatnonzero(llm_index >= m)):
-            for _ in in_order([columns[start : start + step] for start in range(0, len(columns), step)], average):
-                pass
+        for _ in in_order([slice(start, start + step) for start in range(0, len(llm_index), step)], average):
+            pass
         return predicted
 
-    def restored(self, sizes: Mapping[str, int]) -> None:
-        super().restored(sizes)
-        if self.scores_.n_llms + self.added_.shape[1] != len(self.llm_ids_):
+    def check_fitted(self, sizes: Mapping[str, int]) -> None:
+        super().check_fitted(sizes)
+        if self.scores_.known.n_llms + self.scores_.added_.shape[1] != sizes["n_llms"]:
             raise RouterError(f"{self.name} keeps scores of more or fewer LLMs than it names")
-        seen = np.count_nonzero(self.scores_.instance_counts)
+        seen = np.count_nonzero(self.scores_.known.instance_counts)
         if seen != sizes.get("n_prompts", seen):
             raise RouterError(f"{self.name} keeps scores of other prompts than its folder")

@@ -22,7 +22,7 @@ from recroute.routers.memory.grow import refuse_known
 from recroute.routers.memory.new_llms import check_table
 from recroute.routers.residual import by_id, common_scale, residual_scores
 from recroute.routers.three_states import to_outcomes, to_preferences
-from recroute.util.numeric import Array
+from recroute.util.numeric import AnyArray, Array
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
@@ -50,7 +50,6 @@ class LightFM(TextRouter):
     kind: ClassVar[str] = "features"
     takes_unseen_llms: ClassVar[bool] = True
     optional_modules: ClassVar[Mapping[str, str]] = {"lightfm": "lightfm"}
-    llm_arrays: ClassVar[Mapping[str, int]] = {"llm_factors_": 0}
 
     loss: str = setting("warp", choices=LOSSES, help="warp, bpr: rank; logistic: each answer for itself")
     n_factors: int = setting(8, low=1, help="factors, beside the biases")
@@ -155,10 +154,9 @@ class LightFM(TextRouter):
         grown.llm_ids_ = IdMap((*self.llm_ids_, *table["llm_id"].to_list()), kind="llm")
         return grown
 
-    def _add_llms(self, new: NewLLMs) -> None:
-        super()._add_llms(new)
+    def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
         bare = new.posterior.n_answers == 0
-        self.llm_factors_[len(self.llm_ids_) :][bare] = self._place(new.table)[bare]
+        return {"llm_factors_": np.where(bare[:, None], self._place(new.table), new.parameters(self.llm_factors_))}
 
     def _place(self, table: pl.DataFrame) -> Array:
         """Factors and bias f64 (j, k + 1) of unseen LLMs: an average identity plus what their metadata say."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,10 @@ from recroute.data import Dataset, llm_means
 from recroute.encoders import view_encoder
 from recroute.retrieval import tie_order
 from recroute.routers.base import VIEWS, Router, TextRouter, fitted, setting
-from recroute.routers.memory.grow import grown, taken
 from recroute.routers.registry import make_router
 from recroute.splits import make_folds
-from recroute.util.arrays import Arrays, inside
 from recroute.util.memo import Memo
-from recroute.util.settings import SHARED, Layout
-
-if TYPE_CHECKING:
-    from recroute.routers.memory.new_llms import NewLLMs
+from recroute.util.state import ListOf
 
 
 @dataclass(kw_only=True)
@@ -37,7 +32,7 @@ class Composite(TextRouter):
     views: str = setting("all", choices=VIEWS, help="what the parts may read")
     n_folds: int = setting(4, low=2, high=20, help="folds of the training prompts that parts are compared on")
 
-    parts_: list[Router] = fitted(array=False)
+    parts_: list[Router] = fitted(of=ListOf(lambda router: router.blank_parts()), prefix="part")
 
     def part_names(self) -> Sequence[str]:
         """Names of the parts, as `make_router` reads them."""
@@ -47,42 +42,8 @@ class Composite(TextRouter):
         """The parts, not fitted."""
         return [replace(make_router(name), seed=self.seed) for name in self.part_names()]
 
-    def _add_llms(self, new: NewLLMs) -> None:
-        super()._add_llms(new)
-        self.parts_ = [grown(part, new) for part in self.parts_]
-
-    def _take_llms(self, kept: NDArray[np.int64]) -> None:
-        super()._take_llms(kept)
-        self.parts_ = [taken(part, kept) for part in self.parts_]
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        arrays = super().state()
-        for i, part in enumerate(self.parts_):
-            arrays |= {f"part{i}.{name}": array for name, array in part.state().items()}
-        return arrays
-
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self.parts_ = self._empty_parts(arrays)
-        super().restore(arrays)
-        for i, part in enumerate(self.parts_):
-            part.restore(inside(arrays, f"part{i}."))
-
-    def layout(self, arrays: Arrays) -> Layout:
-        parts = self._empty_parts(arrays)
-        found = super().layout(arrays) | Layout({}, {"n_parts": len(parts)})
-        for i, part in enumerate(parts):
-            prefix = f"part{i}."
-            found |= part.layout(inside(arrays, prefix)).under(prefix)
-        return found
-
-    def restored(self, sizes: Mapping[str, int]) -> None:
-        super().restored(sizes)
-        for i, part in enumerate(self.parts_):
-            own = {name.removeprefix(f"part{i}."): size for name, size in sizes.items()}
-            part.restored({**own, **{name: sizes[name] for name in SHARED if name in sizes}})
-
-    def _empty_parts(self, arrays: Arrays) -> list[Router]:
-        """The parts that a folder with these arrays has, before they are restored."""
+    def blank_parts(self) -> list[Router]:
+        """The parts as a folder of this router has them, before they are restored."""
         parts = self.make_parts()
         for part in parts:
             encoder = self.encoder_

@@ -20,8 +20,7 @@ from recroute.routers.refresh.basis import evenly, principal_directions, trainin
 from recroute.routers.refresh.posterior import Posterior, fit_posterior, variances
 from recroute.routers.refresh.sums import Sums
 from recroute.routers.registry import make_router
-from recroute.util.numeric import Array
-from recroute.util.settings import fitted_group
+from recroute.util.numeric import AnyArray, Array
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
@@ -59,7 +58,7 @@ class Refreshed(Composite):
     level_: Array = fitted("n_llms", low=0)
     chosen_: Array = fitted("2", low=0)  # text and noise of the posterior
     decisions_: NDArray[np.uint64] = fitted("n_decisions?", kind="number")
-    sums_: Sums = fitted_group("sums.", Sums)
+    sums_: Sums = fitted(of=Sums)
 
     @classmethod
     def around(cls, router: Router, training: Dataset | None) -> Self:
@@ -173,20 +172,13 @@ class Refreshed(Composite):
         posterior = Posterior(self.common_, self.weights_, self.level_, text, noise, 0.0)
         return variances(self.sums_, posterior, self._features(instances), llm_index)
 
-    def _add_llms(self, new: NewLLMs) -> None:
+    def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
         """What is off with all LLMs is off with the new ones; of their own nothing was observed."""
-        super()._add_llms(new)
         n = len(new.llm_ids)
-        self.sums_ = self.sums_.extended(n)
-        self.weights_ = np.vstack([self.weights_, np.tile(self.common_, (n, 1))])
-        self.level_ = np.append(self.level_, np.zeros(n))
+        return {"weights_": np.tile(self.common_, (n, 1)), "level_": np.zeros(n)}
 
-    def _take_llms(self, kept: NDArray[np.int64]) -> None:
-        super()._take_llms(kept)
-        self.sums_, self.weights_, self.level_ = self.sums_.take(kept), self.weights_[kept], self.level_[kept]
-
-    def restored(self, sizes: Mapping[str, int]) -> None:
-        super().restored(sizes)
+    def check_fitted(self, sizes: Mapping[str, int]) -> None:
+        super().check_fitted(sizes)
         if len(self.centre_) not in (0, sizes.get("width", len(self.centre_))):
             raise RouterError(f"{self.name} projects vectors of another width than those it reads")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,7 +24,6 @@ class Ridge(TextRouter):
     name: ClassVar[str] = "ridge"
     kind: ClassVar[str] = "shrinkage"
     takes_unseen_llms: ClassVar[bool] = True
-    llm_arrays: ClassVar[Mapping[str, int]] = {"weight_": 1, "offset_": 0}
 
     views: str = setting("all", choices=VIEWS, help="of the text: the main vectors, TF-IDF, or all there is")
     reg: float | None = setting(None, low=0, help="penalty; none: chosen by leave-one-out")

@@ -21,11 +21,12 @@ from recroute.routers.memory.evidence import EvidenceFiles
 from recroute.routers.memory.grow import lacking
 from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.names import ROUTERS
-from recroute.util.arrays import ArrayError, check_arrays
+from recroute.util.arrays import ArrayError
 from recroute.util.atomic import new_folder
 from recroute.util.digest import sha256
 from recroute.util.files import write_json, write_text
 from recroute.util.npz import NpzError, read_npz
+from recroute.util.state import arrays_of, restore
 from recroute.util.swap import read_folder
 
 Arrays = dict[str, NDArray[Any]]
@@ -51,10 +52,10 @@ def save_router(router: RememberingRouter, path: str | Path, card: str | None = 
     """
     router.llm_index()  # raises if not fitted
     encoder = _read_by(router)
-    files: dict[str, Arrays] = {"arrays.npz": router.state()}
+    files: dict[str, Arrays] = {"arrays.npz": arrays_of(router)}
     try:
-        check_state(router, files["arrays.npz"])
-    except ArrayError as error:
+        _check_arrays(router, encoder, files["arrays.npz"])
+    except (ArrayError, RecrouteError) as error:
         raise RouterError(f"{router.label} cannot be saved: {error}; see that its data are sound") from None
     description: dict[str, Any] = {
         "format": FORMAT,
@@ -102,30 +103,25 @@ def _restored(router: RememberingRouter, path: Path, description: Description) -
     arrays = _read_arrays(path, description)
     router.llm_ids_ = description.llm_ids
     router.encoder_ = restore_encoder(description.encoder, arrays["encoder.npz"], path)
-    own, file = arrays["arrays.npz"], path / "arrays.npz"
-    try:
-        sizes = check_state(router, own)
-        router.restore(own)
-    except (ArrayError, RecrouteError) as error:
-        raise RouterError(f"{file} is not of this router: {error}; {MEND}") from None
+    own, sizes = arrays["arrays.npz"], router.known_sizes()
     router.background_ = None
     if PROMPTS in description.sha256:
         evidence = EvidenceFiles(path, description.evidence, description.sha256, own) if description.evidence else None
         router.background_ = Background.read(path, description.sha256, evidence, sizes)
     try:
-        router.restored(sizes)
-    except RouterError as error:
-        raise RouterError(f"{file} is not of this router: {error}; {MEND}") from None
+        restore(router, own, sizes)
+    except (ArrayError, RecrouteError) as error:
+        raise RouterError(f"{path / 'arrays.npz'} is not of this router: {error}; {MEND}") from None
     router.read_files(path)
     return router
 
 
-def check_state(router: RememberingRouter, arrays: Arrays) -> dict[str, int]:
-    """The dimensions of a router's arrays; ArrayError unless they are those that its fields declare."""
-    layout = router.layout(arrays)
-    sizes = dict(layout.sizes)
-    check_arrays(arrays, layout.rules, sizes)
-    return sizes
+def _check_arrays(router: RememberingRouter, encoder: Encoder | None, arrays: Arrays) -> None:
+    """Raise ArrayError or RecrouteError unless a router can be made of these arrays again."""
+    found = type(router)(**router.hyperparameters())
+    found.llm_ids_, found.encoder_ = router.llm_ids_, encoder
+    background = router.background_
+    restore(found, arrays, {} if background is None else {"n_prompts": background.prompts.height})
 
 
 def _read_arrays(path: Path, description: Description) -> dict[str, Arrays]:

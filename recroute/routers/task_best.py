@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from recroute.data import Dataset, task_means
 from recroute.errors import RouterError
 from recroute.routers.base import Instances, Router, Scores, fitted
+from recroute.util.numeric import AnyArray
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
@@ -29,7 +29,6 @@ class TaskBest(Router):
     kind: ClassVar[str] = "control"
     needs: ClassVar[str] = "task"
     takes_unseen_llms: ClassVar[bool] = True
-    llm_arrays: ClassVar[Mapping[str, int]] = {"task_mean_": 1}
 
     task_names_: NDArray[np.str_] = fitted("n_tasks", kind="text", distinct=True)
     task_mean_: NDArray[np.float32] = fitted("n_tasks", "n_llms")
@@ -39,10 +38,9 @@ class TaskBest(Router):
         self.task_names_ = names
         self.task_mean_ = means.astype(np.float32)
 
-    def _add_llms(self, new: NewLLMs) -> None:
+    def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
         place = np.searchsorted(new.prior.task_names, self.task_names_)  # the prior knows every task of a record
-        self.task_mean_ = np.column_stack([self.task_mean_, new.posterior.task_mean[:, place].T]).astype(np.float32)
-        self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
+        return {"task_mean_": new.posterior.task_mean[:, place].T}
 
     def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
         if not isinstance(instances, Dataset):

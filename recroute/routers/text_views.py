@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.util.arrays import array
 from recroute.util.numeric import Array
+from recroute.util.state import array
 
 N_LANDMARKS = 300
 INVERSE_PENALTY = 10.0  # of the task classifier; on unit vectors anything from 3 to 30 does the same

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from recroute.errors import RouterError
-from recroute.util.numeric import Array
+from recroute.util.arrays import ArrayError, ArrayRule, Arrays
+from recroute.util.numeric import AnyArray, Array
 
 # Trade-offs in units of score over the pool's range of mean cost: from costs that hardly matter to pennies that do.
 GRID = np.concatenate([[0.0], np.logspace(-3, 3, 121)])
 PROMPTS = 1000  # a budget is for so many
+RULES = {
+    "curve": ArrayRule(shape=("3", "n_trade_offs"), low=0),
+    "best_single": ArrayRule(shape=(), low=0),
+    "cost_unit": ArrayRule(shape=(), kind="text"),
+}
 
 
 def cost_range(level: Array) -> float:
@@ -39,6 +46,24 @@ class Curve:
     quality: Array
     best_single: float
     unit: str
+
+    def state(self) -> dict[str, AnyArray]:
+        """As arrays of a router's folder."""
+        curve = np.stack([self.trade_off, self.cost, self.quality])
+        return {"curve": curve, "best_single": np.array(self.best_single), "cost_unit": np.array(self.unit)}
+
+    @staticmethod
+    def state_rules(names: Collection[str]) -> dict[str, ArrayRule]:
+        """What each array of `state` has to be."""
+        return RULES
+
+    @classmethod
+    def of_state(cls, arrays: Arrays) -> Curve:
+        """What `state` wrote; ArrayError unless its trade-offs rise."""
+        trade_off, cost, quality = arrays["curve"]
+        if (np.diff(trade_off) < 0).any():
+            raise ArrayError("the curve is not in the order of its trade-offs")
+        return cls(trade_off, cost, quality, float(arrays["best_single"]), str(arrays["cost_unit"]))
 
     @property
     def most(self) -> float:

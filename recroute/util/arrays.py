@@ -7,7 +7,7 @@ are at least 1; `"n_dims+1"` is one more than that; `"4"` is 4.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
 Shape = tuple[str, ...]
-RULE = "rule"  # in the metadata of a field
 LARGEST = 1e30  # what a fit may give: its square does not leave the range of double precision
 KINDS = {  # what messages call them
     "float": ("float32", "float64"),
@@ -51,6 +50,8 @@ class ArrayRule:
         Whether no value may stand twice.
     needed : bool
         Folders of older versions may lack what is not.
+    per_llm : bool, optional
+        Where no shape says it: whether the first dimension has an entry for each LLM.
     """
 
     shape: Shape | None = None
@@ -61,29 +62,17 @@ class ArrayRule:
     below: str = ""
     distinct: bool = False
     needed: bool = True
+    per_llm: bool | None = None
 
-    def under(self, prefix: str, shared: frozenset[str]) -> ArrayRule:
-        """The same rule with dimensions of its own, but for those that are shared."""
-
-        def renamed(dimension: str) -> str:
-            name, _, _ = _parsed(dimension)
-            return dimension if name.isdigit() or name in shared else prefix + dimension
-
-        shape = None if self.shape is None else tuple(map(renamed, self.shape))
-        return replace(self, shape=shape, below=renamed(self.below) if self.below else "")
+    @property
+    def llm_axes(self) -> tuple[int, ...]:
+        """The axes that have an entry for each LLM."""
+        if self.shape is None:
+            return (0,) if self.per_llm else ()
+        return tuple(axis for axis, dimension in enumerate(self.shape) if dimension == "n_llms")
 
 
-def array(*shape: str, default: Any = MISSING, **limits: Any) -> Any:
-    """A field that holds an array of that shape; `limits` are those of `ArrayRule`."""
-    return field(default=default, metadata={RULE: ArrayRule(shape=shape, **limits)})
-
-
-def rules_of(cls: Any) -> dict[str, ArrayRule]:
-    """The rules of a dataclass's fields, by their names."""
-    return {f.name: f.metadata[RULE] for f in fields(cls) if RULE in f.metadata}
-
-
-def check_arrays(arrays: Arrays, rules: Mapping[str, ArrayRule], sizes: dict[str, int]) -> None:
+def check_arrays(arrays: Arrays, rules: Mapping[str, ArrayRule], sizes: dict[str, int], place: str = "") -> None:
     """Raise ArrayError unless the arrays are those that were declared.
 
     Parameters
@@ -92,21 +81,23 @@ def check_arrays(arrays: Arrays, rules: Mapping[str, ArrayRule], sizes: dict[str
     rules : mapping of str to ArrayRule
     sizes : dict of str to int
         Dimensions that are known; the others are added.
+    place : str
+        Before the names in messages.
     """
-    check_types(arrays, rules, sizes)
+    check_types(arrays, rules, sizes, place)
     for name, values in arrays.items():
-        _check_values(name, values, rules[name], sizes)
+        _check_values(place + name, values, rules[name], sizes)
 
 
-def check_types(arrays: Arrays, rules: Mapping[str, ArrayRule], sizes: dict[str, int]) -> None:
+def check_types(arrays: Arrays, rules: Mapping[str, ArrayRule], sizes: dict[str, int], place: str = "") -> None:
     """As `check_arrays`, but for the numbers in them, which are not read."""
     for name, rule in rules.items():
         if name not in arrays and rule.needed:
-            raise ArrayError(f"array {name} is missing")
+            raise ArrayError(f"array {place}{name} is missing")
     for name, values in arrays.items():
         if name not in rules:
-            raise ArrayError(f"array {name} is none that belongs there")
-        _check_type(name, values, rules[name], sizes)
+            raise ArrayError(f"array {place}{name} is none that belongs there")
+        _check_type(place + name, values, rules[name], sizes)
 
 
 def _parsed(dimension: str) -> tuple[str, bool, int]:

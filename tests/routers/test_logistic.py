@@ -11,6 +11,7 @@ from recroute.data import Dataset, InteractionMatrix, Precomputed
 from recroute.routers import make_router
 from recroute.routers.logistic import Cells, cell_loss, cross_validate, minimise, relative_errors
 from recroute.testing import planted_dataset
+from recroute.util.state import arrays_of
 
 ROUTERS = ("irt", "embedllm", "kmeans", "bradley_terry")
 
@@ -93,7 +94,7 @@ def test_the_number_of_threads_changes_nothing(name: str) -> None:
     for n_threads in (1, 2):
         with threadpool_limits(limits=n_threads):
             fits.append(make_router(name, seed=4).fit(data))
-    one, two = (router.state() for router in fits)
+    one, two = (arrays_of(router) for router in fits)
     for attribute in one:
         np.testing.assert_array_equal(one[attribute], two[attribute])
 

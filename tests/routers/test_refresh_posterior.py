@@ -1,5 +1,8 @@
 """The regression of residuals: beside a dense solve, and what its prior makes of much and of little."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -61,12 +64,13 @@ def test_sums_of_parts_are_those_of_the_whole_and_llms_can_be_taken() -> None:
     for name, value in vars(whole).items():
         np.testing.assert_allclose(getattr(parts, name), value, atol=1e-12)
     order = np.array([3, 1, 0, 2])
-    again = whole.take(order)
+    again = whole.take_llms(order)
     np.testing.assert_allclose(
         solve(again, LEVELS[order], 0.1).weights, solve(whole, LEVELS, 0.1).weights[order], atol=1e-12
     )
-    assert again.extended(2).take(np.arange(M)).n_observations == whole.n_observations
-    assert whole.take(np.array([0])).pairs.shape == (0, 2)
+    two: Any = SimpleNamespace(llm_ids=["one", "more"])
+    assert again.grown(two).take_llms(np.arange(M)).n_observations == whole.n_observations
+    assert whole.take_llms(np.array([0])).pairs.shape == (0, 2)
 
 
 def test_noise_moves_nothing_and_one_changed_llm_moves_alone() -> None:

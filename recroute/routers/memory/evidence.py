@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from mmap import mmap
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from recroute.data import InteractionMatrix
 from recroute.errors import DataError, RouterError
 from recroute.retrieval import Neighbors
-from recroute.util.arrays import ArrayError, ArrayRule, check_arrays, check_types
+from recroute.util.arrays import ArrayError, check_arrays, check_types
 from recroute.util.npz import NpzError, map_npy
+from recroute.util.state import array, arrays_of, made, rules_of, several
 
 Arrays = Mapping[str, NDArray[Any]]
-VECTORS = "vectors"
 HELD = "arrays.npz:"  # before the name of an array that the router has itself
 WORTH_SHARING = 1000  # cells
 
@@ -37,8 +37,8 @@ class Evidence:
         Of the prompts, in the space the router reads; None where it reads no text.
     """
 
-    scores: InteractionMatrix
-    vectors: NDArray[np.float32] | None
+    scores: InteractionMatrix = several(InteractionMatrix, prefix="")
+    vectors: NDArray[np.float32] | None = array("n_rows", "width", default=None, needed=False)
 
     @cached_property
     def neighbors(self) -> Neighbors:
@@ -56,14 +56,13 @@ class Evidence:
 
     def write(self, folder: Path, held: Arrays) -> dict[str, str]:
         """Write a file for each array that is not one of the router's own, `held`; where each of them is, by name."""
-        arrays = self.scores.state() | ({} if self.vectors is None else {VECTORS: self.vectors})
         places = {}
-        for name, array in arrays.items():
-            if (same := _same(array, held)) is not None:
+        for name, values in arrays_of(self).items():
+            if (same := _same(values, held)) is not None:
                 places[name] = f"{HELD}{same}"
             else:
                 places[name] = f"evidence-{name}.npy"
-                np.save(folder / places[name], array, allow_pickle=False)
+                np.save(folder / places[name], values, allow_pickle=False)
         return places
 
 
@@ -115,10 +114,11 @@ class EvidenceFiles:
         names = {"n_rows": "n_prompts", "width": "width"}
         own = {name: sizes[theirs] for name, theirs in names.items() if theirs in sizes}
         try:
-            check_types(self._arrays, _rules(self._arrays), own)
+            check_types(self._arrays, rules_of(Evidence, self._arrays), own)
         except ArrayError as error:
             raise _damaged(self._folder, f"evidence: {error}") from None
-        self._n_llms, sizes["n_prompts"] = sizes["n_llms"], own["n_rows"]
+        self._n_llms = sizes["n_llms"]
+        sizes |= {theirs: own[name] for name, theirs in names.items() if name in own}
         if own.get("n_columns", 0) > self._n_llms:
             raise _damaged(self._folder, f"evidence of {own['n_columns']} LLMs, and there are {self._n_llms}")
 
@@ -127,30 +127,24 @@ class EvidenceFiles:
         for file, content, digest in self._unchecked:
             if hashlib.sha256(content).hexdigest() != digest:
                 raise _damaged(file, "its SHA-256 differs from router.json")
-        scores = {name: array for name, array in self._arrays.items() if name != VECTORS}
         try:
-            check_arrays(self._arrays, _rules(self._arrays), {})
-            matrix = InteractionMatrix.of_state(scores)
+            check_arrays(self._arrays, rules_of(Evidence, self._arrays), {})
+            found: Evidence = made(Evidence, self._arrays)
         except (ArrayError, DataError) as error:
             raise _damaged(self._folder, f"evidence: {error}") from None
-        if (n_new := self._n_llms - matrix.n_llms) < 0:
-            raise _damaged(self._folder, f"evidence of {matrix.n_llms} LLMs, and there are {self._n_llms}")
+        if (n_new := self._n_llms - found.scores.n_llms) < 0:
+            raise _damaged(self._folder, f"evidence of {found.scores.n_llms} LLMs, and there are {self._n_llms}")
         if n_new:  # older versions kept nothing of LLMs that lightfm had placed by their metadata
-            matrix = matrix.with_llms(InteractionMatrix.empty(matrix.n_instances, n_new))
-        return Evidence(matrix, self._arrays.get(VECTORS))
+            found = found.grown(np.full((found.scores.n_instances, n_new), np.nan, dtype=np.float32))
+        return found
 
 
-def _rules(names: Collection[str]) -> dict[str, ArrayRule]:
-    vectors = {VECTORS: ArrayRule(shape=("n_rows", "width"), needed=False)}
-    return {**InteractionMatrix.state_rules(names), **vectors}
-
-
-def _same(array: NDArray[Any], held: Arrays) -> str | None:
+def _same(values: NDArray[Any], held: Arrays) -> str | None:
     """Name of the array among `held` that is the same, if that saves something."""
-    if array.size < WORTH_SHARING:
+    if values.size < WORTH_SHARING:
         return None
     for name, other in held.items():
-        if other.dtype == array.dtype and other.shape == array.shape and np.array_equal(other, array):
+        if other.dtype == values.dtype and other.shape == values.shape and np.array_equal(other, values):
             return name
     return None
 

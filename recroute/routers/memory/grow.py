@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import is_dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from recroute.data import Dataset, IdMap, InteractionMatrix
 from recroute.errors import DataError, RouterError
 from recroute.routers.memory.remembering import RememberingRouter
+from recroute.util.state import Kept, kept_fields
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
@@ -40,10 +42,9 @@ def add_llms(router: R, interactions: InteractionMatrix | Dataset | None, llm_ta
 
 def grown(router: R, new: NewLLMs) -> R:
     """A copy of the router with the new LLMs behind its own; RouterError if its folder lacked what that takes."""
-    if gone := [name for name in router.grows_from if not hasattr(router, name)]:
-        raise RouterError(f"this {router.name} router was saved without {gone[0]} and takes no LLM; fit it again")
-    found = copy(router)
-    found._add_llms(new)
+    _check_declared(router)
+    entries = {"llm_mean_": new.posterior.mean, **router._llm_entries(new)}
+    found = _changed(router, lambda name, kept, value: _extended(value, kept, new, entries.get(name)))
     if router.background_ is not None:
         found.background_ = router.background_.grown(new.scores)
     found.llm_ids_ = IdMap((*router.llm_ids_, *new.llm_ids), kind="llm")
@@ -60,14 +61,79 @@ def remove_llms(router: R, llms: Sequence[str]) -> R:
     return taken(router, kept)
 
 
-def taken(router: R, kept: NDArray[np.int64]) -> R:
+def taken(router: R, at: NDArray[np.int64]) -> R:
     """A copy of the router with the LLMs at these positions only."""
-    found = copy(router)
-    found._take_llms(kept)
+    found = _changed(router, lambda _, kept, value: _taken(value, kept, at))
     if router.background_ is not None:
-        found.background_ = router.background_.take_llms(kept)
-    found.llm_ids_ = router.llm_ids_.take(kept)
+        found.background_ = router.background_.take_llms(at)
+    found.llm_ids_ = router.llm_ids_.take(at)
     return found
+
+
+def _changed(router: R, change: Callable[[str, Kept, Any], Any]) -> R:
+    """A copy of the router, its fitted fields changed, and then those that follow from others."""
+    found = copy(router)
+    declared = [(name, kept) for name, kept, _ in kept_fields(router) if hasattr(router, name)]
+    for name, kept in declared:
+        if kept.follows is None:
+            setattr(found, name, change(name, kept, getattr(router, name)))
+    for name, kept in declared:
+        if kept.follows is not None:
+            setattr(found, name, kept.follows(found))
+    return found
+
+
+def _extended(value: Any, kept: Kept, new: NewLLMs, entries: NDArray[Any] | None) -> Any:
+    """What a field holds, with the new LLMs' entries; those that are not given follow from the LLMs' vectors."""
+    if kept.rule is None:
+        if isinstance(value, list):
+            return [grown(part, new) for part in value]
+        if hasattr(value, "grown"):
+            return value.grown(new)
+        return _record(value, lambda of, each: _extended(each, of, new, None))
+    if not kept.rule.llm_axes:
+        return value
+    (axis,) = kept.rule.llm_axes
+    if entries is None:
+        first = np.moveaxis(value, axis, 0)  # an LLM in each row
+        rows = new.parameters(first.reshape(len(first), -1))
+        entries = np.moveaxis(rows.reshape(len(rows), *first.shape[1:]), 0, axis)
+    return np.concatenate([value, entries.astype(value.dtype)], axis=axis)
+
+
+def _taken(value: Any, kept: Kept, at: NDArray[np.int64]) -> Any:
+    """What a field holds, of the LLMs at these positions only."""
+    if kept.rule is not None:
+        for axis in kept.rule.llm_axes:
+            value = np.take(value, at, axis=axis)
+        return value
+    if isinstance(value, list):
+        return [taken(part, at) for part in value]
+    if hasattr(value, "take_llms"):
+        return value.take_llms(at)
+    return _record(value, lambda of, each: _taken(each, of, at))
+
+
+def _record(value: Any, change: Callable[[Kept, Any], Any]) -> Any:
+    """A dataclass of arrays with its fields changed; itself, with what it has cached, where none is."""
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    own = {name: (kept, getattr(value, name)) for name, kept, _ in kept_fields(value)}
+    found = {name: change(kept, each) for name, (kept, each) in own.items()}
+    same = all(found[name] is each for name, (_, each) in own.items())
+    return value if same else replace(value, **found)
+
+
+def _check_declared(router: RememberingRouter) -> None:
+    """Raise RouterError if the router lacks what taking in LLMs needs, or does not say which arrays are the LLMs'."""
+    for name, kept, _ in kept_fields(router):
+        if kept.for_unseen and not hasattr(router, name):
+            raise RouterError(f"this {router.name} router was saved without {name} and takes no LLM; fit it again")
+        if kept.rule is not None and kept.rule.shape is None and kept.rule.per_llm is None:
+            raise RouterError(
+                f"{router.name} does not say whether {name} has an entry for each LLM; declare its dimensions, such as "
+                'fitted("n_llms", "width")'
+            )
 
 
 def check_takes_unseen(router: RememberingRouter) -> None:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from recroute.routers.llm_features import logarithms
 from recroute.routers.memory.families import family_groups
-from recroute.util.arrays import array
 from recroute.util.numeric import Array
+from recroute.util.state import array
 
 BANDWIDTHS = (np.inf, 2.0, 1.0, 0.5, 0.25)  # standard deviations of a logarithm
 BOOSTS = (0.0, 1.0, 2.0, 3.0, 4.0)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,10 +19,11 @@ from recroute.routers.memory.metadata import Metadata
 from recroute.routers.memory.posterior import Posterior, expected_scores, locate, resemblances
 from recroute.routers.memory.shrink import MIN_NOISE, shrink_loadings
 from recroute.util.arguments import checked
-from recroute.util.arrays import ArrayError, array, check_arrays, rules_of
+from recroute.util.arrays import ArrayError, check_arrays
 from recroute.util.files import new_file
 from recroute.util.npz import NpzError, read_npz
 from recroute.util.numeric import Array, Floats
+from recroute.util.state import array, arrays_of, made, rules_of, several
 
 MAX_FACTORS = 24
 MIN_LLMS = 4
@@ -60,7 +60,7 @@ class LLMPrior:
         says, see `interval_scales`.
     """
 
-    metadata: Metadata
+    metadata: Metadata = several(Metadata)
     instance_ids: NDArray[np.str_] = array("n_prompts", kind="text", distinct=True)
     task: NDArray[np.int64] = array("n_prompts", kind="int", below="n_tasks")
     task_names: NDArray[np.str_] = array("n_tasks", kind="text", distinct=True)
@@ -220,23 +220,16 @@ class LLMPrior:
 
     def save(self, path: str | Path) -> None:
         """Write as one `.npz` file, whole or not at all."""
-        arrays: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "metadata"}
-        arrays |= {f"metadata.{f.name}": getattr(self.metadata, f.name) for f in fields(Metadata)}
         with new_file(Path(path)) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays_of(self))  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | Path) -> LLMPrior:
         """Read what `save` wrote; DataError if it is something else."""
-        of_metadata = rules_of(Metadata)
-        rules = rules_of(cls) | {f"metadata.{name}": rule for name, rule in of_metadata.items()}
         try:
             content = read_npz(Path(path))
-            check_arrays(content, rules, {})
+            check_arrays(content, rules_of(cls), {})
         except (NpzError, ArrayError) as error:
             raise DataError(f"{path} holds no prior of recroute: {error}; learn it again") from None
-        arrays: dict[str, Any] = {name: content[name] for name in rules_of(cls)}
-        described: dict[str, Any] = {name: content[f"metadata.{name}"] for name in of_metadata}
-        described |= {name: float(described[name]) for name in ("bandwidth", "boost")}
-        arrays |= {"spread": float(arrays["spread"]), "metadata": Metadata(**described)}
-        return cls(**arrays)
+        found: LLMPrior = made(cls, content)
+        return found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import polars as pl
@@ -16,8 +16,8 @@ from recroute.encoders import encoder_width
 from recroute.errors import RouterError
 from recroute.routers.core import RouterCore
 from recroute.routers.memory.background import Background
-from recroute.util.arrays import ArrayRule, Arrays, inside, rules_of
-from recroute.util.settings import Layout, fitted, group_of, group_rules, group_state, groups
+from recroute.util.numeric import AnyArray
+from recroute.util.state import fitted
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
@@ -34,18 +34,13 @@ class RememberingRouter(RouterCore):
     Class attributes
     ----------------
     takes_unseen_llms : bool
-    llm_arrays : mapping of str to int
-        The fitted arrays that have a row (0) or a column (1) for each LLM: enough for a router to take unseen LLMs. One
-        that knows better than a linear function of what is known of the LLM overrides `_add_llms`.
-    grows_from : sequence of str
-        Arrays that only `_add_llms` needs: folders of older versions may lack them.
+        The fitted arrays with a dimension `n_llms` then grow with the LLMs; a router that knows better than a linear
+        function of what is known of an LLM fills in `_llm_entries`.
     """
 
     takes_unseen_llms: ClassVar[bool] = False
-    llm_arrays: ClassVar[Mapping[str, int]] = {}
-    grows_from: ClassVar[Sequence[str]] = ()
 
-    background_: Background | None = fitted(array=False)
+    background_: Background | None = fitted(saved=False)
 
     def _remember(self, train: Dataset) -> None:
         has_scores = train.interactions.n_observed > 0
@@ -81,59 +76,24 @@ class RememberingRouter(RouterCore):
         """Numbers of the decisions that earlier refreshes took in, uint64 (k,); see `Feedback.decisions`."""
         return np.zeros(0, dtype=np.uint64)
 
-    def _add_llms(self, new: NewLLMs) -> None:
-        """Append to everything that has an entry for each LLM, in place; `llm_ids_` is not extended yet."""
-        for name, axis in self.llm_arrays.items():
-            array = getattr(self, name)
-            of_known = array.reshape(len(array), -1) if axis == 0 else array.T
-            setattr(self, name, _extend(array, new.parameters(of_known), axis))
-        self.llm_mean_ = np.append(self.llm_mean_, new.posterior.mean)
+    def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
+        """Entries of unseen LLMs in the fitted arrays, by name; each as the array, with them in place of its LLMs.
 
-    def _take_llms(self, kept: NDArray[np.int64]) -> None:
-        """Keep the entries of the LLMs at these positions only, in place."""
-        for name, axis in {"llm_mean_": 0, **self.llm_arrays}.items():
-            setattr(self, name, np.take(getattr(self, name), kept, axis=axis))
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """The arrays that `save` writes: those that a fit sets."""
-        declared = (f for f in fields(self) if f.metadata.get("array"))
-        found = {f.name: getattr(self, f.name) for f in declared if f.metadata["needed"] or hasattr(self, f.name)}
-        for f, prefix, _ in groups(self):
-            found |= {prefix + name: array for name, array in group_state(getattr(self, f.name)).items()}
-        return found
-
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Set what `state` gave; KeyError if an array is missing."""
-        for f in fields(self):
-            if f.metadata.get("array") and (f.metadata["needed"] or f.name in arrays):
-                setattr(self, f.name, arrays[f.name])
-        for f, prefix, of in groups(self):
-            setattr(self, f.name, group_of(of, inside(arrays, prefix)))
-        self.fill_in()
-
-    def fill_in(self) -> None:
-        """Set what folders of older versions lack; nothing by default."""
-
-    def layout(self, arrays: Arrays) -> Layout:
-        """What the arrays of `state` have to be, for these `arrays`; names that are not declared do not belong there.
-
-        Where a router overrides `restore` and not this, any array passes that is not declared.
+        An array that is not named here gets the linear function of an LLM's vector that fits the known LLMs' entries
+        best (`NewLLMs.parameters`).
         """
-        rules = rules_of(type(self))
-        for _, prefix, of in groups(self):
-            names = set(inside(arrays, prefix))
-            rules |= {prefix + name: rule for name, rule in group_rules(of, names).items()}
-        restores, declares = (_owner(type(self), name) for name in ("restore", "layout"))
-        if restores is not declares and issubclass(restores, declares):
-            rules = dict.fromkeys(arrays, ArrayRule(kind="any")) | rules
+        return {}
+
+    def known_sizes(self) -> dict[str, int]:
+        """Dimensions of the fitted arrays that are known before these are read."""
         sizes = {"n_llms": len(self.llm_ids_)}
         if self.needs == "text":
             width = 0 if self.encoder_ is None else encoder_width(self.encoder_)
             sizes |= {} if width is None else {"width": width}
-        return Layout(rules, sizes)
+        return sizes
 
-    def restored(self, sizes: Mapping[str, int]) -> None:
-        """Called once a folder is read: raises RouterError for what shapes and ranges cannot say.
+    def check_fitted(self, sizes: Mapping[str, int]) -> None:
+        """Called once a folder's arrays are set; raises RouterError for what shapes and ranges cannot say.
 
         `sizes` are the dimensions of the arrays, `n_prompts` among them where it is known.
         """
@@ -148,14 +108,3 @@ class RememberingRouter(RouterCore):
 
     def read_files(self, folder: Path) -> None:
         """Read what `write_files` wrote, after `load` has checked the hashes and set the arrays."""
-
-
-def _extend(array: NDArray[np.generic], new: NDArray[np.floating], axis: int) -> NDArray[np.generic]:
-    """The array with more rows, or columns; `new` float (j, p) has a row for each."""
-    rows = new.reshape(-1, *array.shape[1:]) if axis == 0 else new.T
-    return np.concatenate([array, rows.astype(array.dtype)], axis=axis)
-
-
-def _owner(cls: type, name: str) -> type:
-    """The class that defines a method."""
-    return next(owner for owner in cls.__mro__ if name in vars(owner))

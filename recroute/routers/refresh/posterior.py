@@ -58,7 +58,7 @@ def fit_posterior(sums: Sums) -> Posterior:
     Source: Bishop, Pattern Recognition and Machine Learning, section 3.5 (the evidence of a linear model).
     """
     seen = np.flatnonzero((sums.count > 0) | np.isin(np.arange(len(sums.count)), sums.pairs))
-    of_seen = sums.take(seen)
+    of_seen = sums.take_llms(seen)
     texts = TEXT if sums.moment.shape[1] > 1 else (0.0,)
     with threadpool_limits(limits=1, user_api="blas"):
         best = _best(solve(of_seen, np.zeros(len(seen)), text) for text in texts)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.util.arrays import array
 from recroute.util.numeric import Array
+from recroute.util.state import array
+
+if TYPE_CHECKING:
+    from recroute.routers.memory.new_llms import NewLLMs
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +82,13 @@ class Sums:
         np.add.at(total, place.ravel(), np.concatenate([self.pair_sums, pair_sums]))
         return replace(self, pairs=kinds, pair_sums=total)
 
-    def extended(self, n_new: int) -> Sums:
-        """With LLMs more, of which nothing was observed."""
-        more = Sums.empty(n_new, self.moment.shape[1])
+    def grown(self, new: NewLLMs) -> Sums:
+        """With new LLMs, of which nothing was observed."""
+        more = Sums.empty(len(new.llm_ids), self.moment.shape[1])
         of_llms = {name: np.concatenate([getattr(self, name), getattr(more, name)]) for name in OF_LLMS}
         return replace(self, **of_llms)
 
-    def take(self, kept: NDArray[np.int64]) -> Sums:
+    def take_llms(self, kept: NDArray[np.int64]) -> Sums:
         """Of the LLMs at these positions only, in their order; battles with another are left out."""
         position = np.full(len(self.count), -1)
         position[kept] = np.arange(len(kept))
