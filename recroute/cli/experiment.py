@@ -65,16 +65,19 @@ class Asked:
 
     def routers(self) -> list[Router]:
         """Those of --router."""
-        return [make_router(name) for name in self.options["router"] or []]
+        return [make_router(name) for name in self._router_names]
 
     def check(
         self, *inputs: str | Path | None, folders: Mapping[Path, str] | None = None, into: Path | None = None
     ) -> None:
         """Refuse outputs that cannot be written, or that would harm an input, before the work is done."""
-        names = self.options.get("router") or []
-        named = [names] if isinstance(names, str) else names
-        inputs = (self.options.get("dataset"), *named, *inputs)
+        inputs = (self.options.get("dataset"), *self._router_names, *inputs)
         check_places(*self._files, folders=folders, into=into, inputs=inputs)
+
+    @property
+    def _router_names(self) -> list[str]:
+        names = self.options.get("router") or []
+        return [names] if isinstance(names, str) else names
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -83,14 +86,21 @@ class Asked:
 
     def data(self, change: Callable[[Dataset], Dataset] | None = None) -> Dataset:
         """The data set, covered and encoded as asked; `change` sees it as it was read."""
+        return self.encoded(self.read(change))
+
+    def read(self, change: Callable[[Dataset], Dataset] | None = None) -> Dataset:
+        """The same with the vectors that it was read with."""
         _ = self.digests
         found = read_dataset(self.options["dataset"], cost=self.options.get("cost"))
-        found = (found if change is None else change(found)).take_covered(self.options["min_coverage"])
-        with progress_bar(f"encoding prompts of {found.name}", self.screen.quiet) as progress:
-            encoded = encode_dataset(found, self.settings.encoder, progress)
-        if isinstance(found.encoder, Precomputed) and isinstance(encoded.encoder, SentenceEncoder):
-            self.screen.print(agreement(found, encoded), markup=False, soft_wrap=True)
-        return encoded
+        return (found if change is None else change(found)).take_covered(self.options["min_coverage"])
+
+    def encoded(self, data: Dataset) -> Dataset:
+        """The data set with vectors of the encoder that is asked for."""
+        with progress_bar(f"encoding prompts of {data.name}", self.screen.quiet) as progress:
+            found = encode_dataset(data, self.settings.encoder, progress)
+        if isinstance(data.encoder, Precomputed) and isinstance(found.encoder, SentenceEncoder):
+            self.screen.print(agreement(data, found), markup=False, soft_wrap=True)
+        return found
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Progress]:

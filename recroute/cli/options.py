@@ -84,6 +84,13 @@ class Option:
 
 ROUTER_HELP = "Registry name, perhaps as 'knn(n_neighbors=100)', or saved TOML; repeated. Default: auto."
 ROUTERS = Option("router", list[str], ["auto"], help=ROUTER_HELP, complete=complete_router)
+ROUTER = Option(
+    "router",
+    str,
+    "auto",
+    help="Registry name, perhaps as 'knn(n_neighbors=100)', or saved TOML.",
+    complete=complete_router,
+)
 COST_OPTION = Option(
     "cost",
     str | None,

@@ -1,4 +1,4 @@
-"""What pools come to on test prompts."""
+"""What a router reaches on test prompts with each pool."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recroute.retrieval import Choices
 from recroute.routers import Router
 from recroute.splits import Split
-from recroute.util.numeric import Array, known_mean
+from recroute.util.numeric import Array, Positions, known_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,7 @@ class Judged:
         return len(self.chosen)
 
 
-def judge(router: Router, split: Split, pool: Sequence[int] | NDArray[np.integer]) -> Judged:
+def judge(router: Router, split: Split, pool: Sequence[int] | Positions) -> Judged:
     """Fit the router on the training scores of the pool alone, as `scale` does, and follow its choices on test."""
     llm_index = np.asarray(pool)
     test = split.test.take_llms(llm_index)

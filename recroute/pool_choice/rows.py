@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recroute.evaluation.summarise import unobserved_notes
 from recroute.experiment.bootstrap import Bootstrap, interval_around
+from recroute.experiment.rows import rows_of_seeds
 from recroute.pool_choice.judge import Judged
 from recroute.util.numeric import Array, ratio
 
@@ -35,9 +36,15 @@ ALL, ROUTED, ORACLE, STRONG, RANDOM, SINGLE = (
     "random",
     "best_single",
 )
+GROUPS = {  # names of pools, in the order of tables and plots
+    ROUTED: "chosen for routing",
+    ORACLE: "chosen for the oracle",
+    STRONG: "all_strong",
+    RANDOM: "random",
+    SINGLE: "best single LLM",
+}
 COMPARED = ((ROUTED, STRONG), (ORACLE, STRONG), (ROUTED, ORACLE), (ROUTED, RANDOM))
-# metric: what is averaged, and whether it is told as a share of what all LLMs come to
-METRICS = {
+METRICS = {  # what is averaged, and whether it is a share of what all LLMs reach
     "mean_score": ("chosen", False),
     "oracle": ("best", False),
     "share_of_all": ("chosen", True),
@@ -45,14 +52,16 @@ METRICS = {
     "unobserved_choice": ("unobserved", False),
     "mean_cost": ("cost", False),
 }
+SHARES = {"share_of_all": "routed quality", "oracle_share_of_all": "oracle score"}
+OF_ALL = {"share_of_all": "mean_score", "oracle_share_of_all": "oracle"}  # what they are shares of
 BOUNDED = ("mean_score", "oracle", "oracle_share_of_all", "unobserved_choice")
-SHARES = tuple(name for name, (_, is_share) in METRICS.items() if is_share)
 Key = tuple[str, int]  # group, pool size
-Seen = Mapping[Key, Mapping[int, Judged]]  # by seed
 _Estimator = Callable[[Array], tuple[float, Array]]
 
 
-def rows_of(seen: Seen, test_ids: Mapping[int, NDArray[np.str_]], router: str) -> pl.DataFrame:
+def rows_of(
+    judged: Mapping[Key, Sequence[Judged]], ids: Sequence[NDArray[np.str_]], seeds: Sequence[int], router: str
+) -> pl.DataFrame:
     """Every metric of every pool, for each seed and pooled, and paired differences of shares.
 
     A share is over the test instances on which both the pool and all LLMs together have a score; a difference is over
@@ -60,36 +69,33 @@ def rows_of(seen: Seen, test_ids: Mapping[int, NDArray[np.str_]], router: str) -
 
     Parameters
     ----------
-    seen : dict of (group, pool size) to dict of seed to Judged
-        With a group "all" for each seed. A pool that not every seed has is left out.
-    test_ids : dict of seed to str (n,)
+    judged : dict of (group, pool size) to list of Judged, one for each seed
+        With a group "all".
+    ids : list of str (n,)
+        Test instances of each seed.
+    seeds : list of int
     router : str
     """
-    seeds = list(test_ids)
-    bootstrap = Bootstrap([test_ids[seed] for seed in seeds], seeds[0])
-    weights = [bootstrap.weights(i, test_ids[seed]).astype(np.float64) for i, seed in enumerate(seeds)]
-    counts = [len(test_ids[seed]) for seed in seeds]
+    bootstrap = Bootstrap(ids, seeds[0])
+    weights = [bootstrap.weights(i, own).astype(np.float64) for i, own in enumerate(ids)]
+    counts = [len(own) for own in ids]
+    counts = [round(sum(counts) / len(counts)), *counts]
     rows: list[dict[str, Any]] = []
-    for head, estimates in _estimates({key: [of[s] for s in seeds] for key, of in seen.items() if {*seeds} <= {*of}}):
+    for head, estimates in _estimates(judged):
         found = [estimate(weight) for estimate, weight in zip(estimates, weights, strict=True)]
         values, replicates = np.array([e[0] for e in found]), np.stack([e[1] for e in found])
         if np.isnan(values).all():
             continue
-        n = round(sum(counts) / len(seeds))
-        told: list[tuple[int | None, float, Array, int]] = []
-        told.append((None, float(np.nanmean(values)), bootstrap.pool(values, replicates), n))
-        if len(seeds) > 1:
-            told += zip(seeds, values.tolist(), replicates, counts, strict=True)
-        for seed, value, drawn, n in told:
-            low, high = interval_around(value, drawn, n)
-            if head["baseline"] is None and head["metric"] in BOUNDED:
-                low, high = np.clip([low, high], 0, 1).tolist()  # percentiles taken further out need not stay inside
-            row = {"seed": seed, "value": value, "ci_low": low, "ci_high": high, "n_instances": n}
-            rows.append({"router": router, **head, **row})
+        within = (0, 1) if head["baseline"] is None and head["metric"] in BOUNDED else None
+        told = rows_of_seeds(
+            {"router": router, **head}, seeds, values, replicates, pool=bootstrap.pool, counts=counts, within=within
+        )
+        numbered = [{**row, "n_instances": n} for row, n in zip(told, counts, strict=True)]
+        rows += numbered if len(seeds) > 1 else numbered[:1]
     return pl.DataFrame(rows, schema=COLUMNS)
 
 
-def _estimates(seen: Mapping[Key, list[Judged]]) -> Iterator[tuple[dict[str, Any], list[_Estimator]]]:
+def _estimates(seen: Mapping[Key, Sequence[Judged]]) -> Iterator[tuple[dict[str, Any], list[_Estimator]]]:
     """Each row's head, and for each seed what gives its value and replicates."""
     full = next(judged for (group, _), judged in seen.items() if group == ALL)
     for (group, size), pools in seen.items():
@@ -106,13 +112,13 @@ def _estimates(seen: Mapping[Key, list[Judged]]) -> Iterator[tuple[dict[str, Any
                 yield head, [partial(_difference, metric, *trio) for trio in trios]
 
 
-def incomplete_notes(rows: pl.DataFrame, seen: Seen) -> list[str]:
-    """What of incomplete data a reader has to know."""
+def incomplete_notes(rows: pl.DataFrame, judged: Mapping[Key, Sequence[Judged]]) -> list[str]:
+    """What a reader of results on incomplete data has to know."""
     found = rows.filter(pl.col("seed").is_null(), metric="unobserved_choice")
     notes = unobserved_notes(dict(found.group_by("group", maintain_order=True).agg(pl.col("value").max()).iter_rows()))
     left_out: dict[str, float] = {}
-    for (group, _), of_seed in seen.items():
-        share = max(float(np.isnan(judged.best).mean()) for judged in of_seed.values())
+    for (group, _), of_seeds in judged.items():
+        share = max(float(np.isnan(of.best).mean()) for of in of_seeds)
         left_out[group] = max(share, left_out.get(group, 0.0))
     if told := ", ".join(f"{group} up to {share:.1%}" for group, share in left_out.items() if share > 0):
         notes.append(f"test instances that were run on no LLM of a pool are left out of its means: {told}")
@@ -142,7 +148,5 @@ def _estimate(
     if paired is not None:
         known &= ~np.isnan(getattr(paired, name))
     above, below = above[known], below[known]
-    everyone = np.ones((1, len(above)))
-    value, *_ = ratio(everyone @ above, everyone @ below)
     drawn = weights[:, known]
-    return float(value), ratio(drawn @ above, drawn @ below)
+    return float(ratio(above.sum(), below.sum())), ratio(drawn @ above, drawn @ below)

@@ -24,8 +24,6 @@ from recroute.report.offpolicy import off_policy_notebook, off_policy_table
 from recroute.report.old_html import html_page, notebook_html, write_html
 from recroute.report.old_plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
 from recroute.report.old_terminal_plot import growth_plot
-from recroute.report.pool import pool_plot, pool_tables
-from recroute.report.pool_html import plot_pool, pool_notebook, save_pool_png, write_pool_html
 from recroute.report.study import plot_history, plot_shares, study_html, study_notebook, trials_counted
 from recroute.report.table import growth_table, main_group, metric_table, published_table
 
@@ -56,11 +54,7 @@ __all__ = [
     "plot_intervals",
     "plot_learning",
     "plot_llm_map",
-    "plot_pool",
     "plot_shares",
-    "pool_notebook",
-    "pool_plot",
-    "pool_tables",
     "published_table",
     "ranking_notebook",
     "router_notebook",
@@ -68,7 +62,6 @@ __all__ = [
     "save_growth_png",
     "save_learning_png",
     "save_png",
-    "save_pool_png",
     "split_notebook",
     "study_html",
     "study_notebook",
@@ -76,5 +69,4 @@ __all__ = [
     "write_frontier_html",
     "write_html",
     "write_learning_html",
-    "write_pool_html",
 ]

@@ -14,7 +14,7 @@ from recroute.util.numeric import AnyArray, Array
 
 # Trade-offs in units of score over the pool's range of mean cost: from costs that hardly matter to pennies that do.
 GRID = np.concatenate([[0.0], np.logspace(-3, 3, 121)])
-PROMPTS = 1000  # a budget is for so many
+PROMPTS = 1000  # budgets and costs are shown for so many
 RULES = {
     "curve": ArrayRule(shape=("3", "n_trade_offs"), low=0),
     "best_single": ArrayRule(shape=(), low=0),

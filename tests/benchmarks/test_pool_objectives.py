@@ -15,7 +15,7 @@ import pytest
 from recroute import prepare_split, read_dataset
 from recroute.data import Dataset, llm_means
 from recroute.experiment.prepare import with_vectors
-from recroute.pool_choice.choose import chosen_pools
+from recroute.pool_choice.candidates import chosen_pools
 from recroute.pool_choice.judge import judge
 from recroute.pool_choice.objectives import N_FOLDS, completed_scores
 from recroute.pools import PoolValue, ranks

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from recroute.cli.app import run
@@ -58,6 +59,21 @@ def test_pool_writes_all_its_files_and_a_data_set_to_go_on_with(
     assert run(["fit", str(out), *ROUTER, "--out", str(tmp_path / "router"), "--quiet"]) == 0
 
 
+def test_a_budget_is_in_the_cost_that_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    planted = planted_dataset()
+    write_dataset(planted, tmp_path / "timed")
+    records = pl.read_parquet(tmp_path / "timed" / "records.parquet")
+    slow = pl.col("llm_id").is_in(["llm-0", "llm-1"])
+    records.with_columns(latency_s=pl.when(slow).then(9.0).otherwise(1.0)).write_parquet(
+        tmp_path / "timed" / "records.parquet"
+    )
+    options = ["--cost", "latency_s", "--budget", "2000", "--json", str(tmp_path / "pool.json"), "--quiet"]
+    assert run(["pool", str(tmp_path / "timed"), "--size", "3", *ROUTER, *options]) == 0
+    assert not {"llm-0", "llm-1"} & set(json.loads((tmp_path / "pool.json").read_text("utf8"))["llms"])
+    error = refused(capsys, tmp_path / "timed", *ROUTER, "--keep", "llm-0", *options)
+    assert "costs 9000 latency_s per 1,000 prompts" in error
+
+
 def test_simulated_data_are_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_dataset(simulate(n_llms=5, n_instances=80), tmp_path / "sim")
     assert run(["pool", str(tmp_path / "sim"), "--size", "2", "--router", "task_best", "--objective", "oracle"]) == 0
@@ -65,7 +81,7 @@ def test_simulated_data_are_marked(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_mistakes_are_one_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "has no costs, which a budget needs" in refused(capsys, folder, *ROUTER, "--budget", "3")
+    assert "has no costs; add a column cost" in refused(capsys, folder, *ROUTER, "--budget", "3")
     assert "unknown llm 'gpt'" in refused(capsys, folder, *ROUTER, "--keep", "gpt")
     assert "size 7 is more than the 6 LLMs" in refused(capsys, folder, *ROUTER, "--size", "7")
     assert "did you mean 'oracle'" in refused(capsys, folder, *ROUTER, "--objective", "orakel")

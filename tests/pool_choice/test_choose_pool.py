@@ -8,7 +8,7 @@ import recroute as rr
 from recroute.data import Dataset, InteractionMatrix, llm_means
 from recroute.errors import DataError, RecrouteError, UnknownNameError
 from recroute.pool_choice import completed_scores
-from recroute.pool_choice.choose import candidates
+from recroute.pool_choice.candidates import candidates
 from recroute.pool_choice.judge import Judged, average
 from recroute.testing import planted_dataset
 
@@ -129,7 +129,7 @@ def test_a_budget_leaves_dear_llms_out_of_everything(planted: Dataset) -> None:
     found = rr.choose_pool(data, 3, router=ROUTER, budget=4)
     assert set(found.pools["llm_id"]) <= {"llm-0", "llm-1", "llm-2", "llm-6"}
     assert found.pooled("mean_score", group="all")["pool_size"].to_list() == [9]  # the measure, whatever it costs
-    assert any("5 LLMs without" in note for note in found.notes)
+    assert any("left out 5 LLMs without" in note for note in found.notes)
     cost = found.pooled("mean_cost", group="chosen_routed")
     assert (cost["value"] <= 0.004 + 1e-9).all()
     with pytest.raises(DataError, match=r"'llm-3' is to be kept and costs 9 USD .* budget 4"):
@@ -141,13 +141,13 @@ def test_a_budget_leaves_dear_llms_out_of_everything(planted: Dataset) -> None:
 
 
 def test_what_cannot_be_chosen_is_refused(planted: Dataset) -> None:
-    with pytest.raises(DataError, match="has no costs, which a budget needs"):
+    with pytest.raises(DataError, match="planted has no costs; add a column cost"):
         rr.choose_pool(planted, 3, router=ROUTER, budget=1)
     with pytest.raises(UnknownNameError, match="unknown llm 'llm-99'"):
         rr.choose_pool(planted, 3, router=ROUTER, keep=["llm-99"])
     with pytest.raises(DataError, match="names an LLM twice"):
         rr.choose_pool(planted, 3, router=ROUTER, keep=["llm-1", "llm-1"])
-    with pytest.raises(DataError, match="size 1 is less than 2"):
+    with pytest.raises(DataError, match="size 1 is less than the 2 LLMs to keep"):
         rr.choose_pool(planted, 1, router=ROUTER, keep=["llm-1", "llm-2"])
     with pytest.raises(DataError, match="size 10 is more than the 9 LLMs"):
         rr.choose_pool(planted, 10, router=ROUTER)
