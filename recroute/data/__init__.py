@@ -4,9 +4,8 @@ from recroute.data.dataset import Dataset
 from recroute.data.encoding import Encoder, Precomputed
 from recroute.data.folder import read_dataset, write_dataset
 from recroute.data.ids import IdMap
-from recroute.data.leaderboard import Leaderboard, leaderboard
 from recroute.data.matrix import InteractionMatrix
-from recroute.data.means import llm_means, task_means
+from recroute.data.means import Leaderboard, leaderboard, llm_means, task_means
 from recroute.data.preferences import Preferences
 from recroute.data.prompts import prompt_groups
 from recroute.data.records import Records

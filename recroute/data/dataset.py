@@ -16,14 +16,14 @@ from recroute.data.encoding import Encoder, check_encoder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.preferences import Preferences, pair_table
-from recroute.data.records import Records
+from recroute.data.records import Records, score_matrix, side_table, side_tables
 from recroute.data.schema import INSTANCES, LLMS, check_columns
 from recroute.data.vectors import as_vectors
 from recroute.errors import DataError, UnknownNameError, one_line
 from recroute.util.arguments import as_index, checked
 from recroute.util.numeric import Positions
 
-SCHEMAS = {"instance_id": INSTANCES, "llm_id": LLMS}
+TASK_MEANS = "_task_means"  # what `recroute.data.means` remembers in a data set
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,11 +116,13 @@ class Dataset:
         battles = None if preferences is None else pair_table(preferences, "preferences")
         if records is None and (battles is None or battles.is_empty()):
             raise DataError(f"{name} has neither records nor preferences; one row of either is needed")
-        instances, llms = _side_tables(records, battles, _table(instances, "instance_id"), _table(llms, "llm_id"))
+        instances, llms = side_tables(
+            records, battles, side_table(instances, "instance_id"), side_table(llms, "llm_id")
+        )
         if records is None:
             matrix = InteractionMatrix.empty(instances.height, llms.height)
         else:
-            matrix = _matrix(records, instances, llms)
+            matrix = score_matrix(records, instances, llms)
         found = cls(name=name, interactions=matrix, instances=instances, llms=llms, card=dict(card or {}))
         return found if battles is None else found.with_preferences(battles)
 
@@ -161,13 +163,6 @@ class Dataset:
     def tasks(self) -> NDArray[np.str_]:
         """Task of each instance, str (n,)."""
         return self.instances["task"].to_numpy().astype(np.str_)
-
-    @cached_property
-    def _task_means(self) -> Any:
-        """For `task_means`: pools and routers ask for them again and again."""
-        from recroute.data.means import compute_task_means
-
-        return compute_task_means(self)
 
     @property
     def prompts(self) -> list[str] | None:
@@ -238,7 +233,7 @@ class Dataset:
     def with_embeddings(self, embeddings: NDArray[np.float32], encoder: Encoder) -> Dataset:
         """The data set with these vectors f32 (n, d), made by `encoder`, which encodes new prompts too."""
         found = replace(self, embeddings=embeddings, encoder=encoder)
-        known = ("instance_ids", "llm_ids", "tasks", "_task_means")  # the same instances and LLMs
+        known = ("instance_ids", "llm_ids", "tasks", TASK_MEANS)  # the same instances and LLMs
         vars(found).update({name: vars(self)[name] for name in known if name in vars(self)})
         return found
 
@@ -260,70 +255,3 @@ class Dataset:
     def _repr_html_(self) -> str:
         """What a notebook shows: the shape and the tasks."""
         return str(import_module("recroute.report").dataset_notebook(self))
-
-
-def _table(frame: Any, id_column: str) -> pl.DataFrame | None:
-    """A table of instances or LLMs from any kind of frame, its ids checked."""
-    if frame is None:
-        return None
-    source = f"the table of {id_column.removesuffix('_id')}s"
-    return check_columns(frame, SCHEMAS[id_column], source)
-
-
-def _side_tables(
-    records: Records | None, battles: pl.DataFrame | None, instances: pl.DataFrame | None, llms: pl.DataFrame | None
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The tables of instances and LLMs; those that are not given have what occurs."""
-
-    def occurring(name: str, columns: tuple[str, ...]) -> pl.DataFrame:
-        parts = [] if records is None else [records.table[name]]
-        parts += [] if battles is None else [battles[column] for column in columns]
-        return pl.concat([part.rename(name) for part in parts]).unique().sort().to_frame()
-
-    if instances is None:
-        instances = occurring("instance_id", ("instance_id",))
-    return with_task(instances), occurring("llm_id", ("llm_a", "llm_b")) if llms is None else llms
-
-
-def _matrix(records: Records, instances: pl.DataFrame, llms: pl.DataFrame) -> InteractionMatrix:
-    rows = _positions(records, "instance_id", instances)
-    columns = _positions(records, "llm_id", llms)
-    _refuse_duplicates(records, rows, columns, llms.height)
-    cost = records.table["cost"].to_numpy() if "cost" in records.table.columns else None
-    return InteractionMatrix.from_coordinates(
-        rows, columns, records.table["score"].to_numpy(), (instances.height, llms.height), cost
-    )
-
-
-def with_task(instances: pl.DataFrame) -> pl.DataFrame:
-    """The table of instances with a column `task`: where it has none, all are of the one task "all"."""
-    return instances if "task" in instances.columns else instances.with_columns(pl.lit("all").alias("task"))
-
-
-def _positions(records: Records, column: str, table: pl.DataFrame) -> NDArray[np.int64]:
-    """Position of each record's id in `table`."""
-    # One lookup per distinct id: millions of records share a few thousand of them.
-    coded = records.table.select(pl.col(column).cast(pl.Categorical)).to_series()
-    ids = IdMap(tuple(table[column].to_list()), kind=column.removesuffix("_id"))
-    distinct = coded.unique().cast(pl.String).to_list()
-    for value in distinct:
-        if value not in ids:
-            raise DataError(
-                f"{records.source} has {column} {value!r}, which the table of {ids.kind}s lacks; add it there"
-            )
-    lookup = pl.DataFrame({column: distinct, "_position": ids.to_index(distinct)})
-    joined = records.table.select(column).join(lookup, on=column, how="left", maintain_order="left")
-    return joined["_position"].to_numpy().astype(np.int64)
-
-
-def _refuse_duplicates(records: Records, rows: Positions, columns: Positions, n_llms: int) -> None:
-    cell = rows * n_llms + columns
-    ordered = np.sort(cell)
-    twice = ordered[1:][ordered[1:] == ordered[:-1]]
-    if len(twice):
-        row = int(np.flatnonzero(cell == twice[0])[1])
-        instance, llm = records.table["instance_id"][row], records.table["llm_id"][row]
-        raise DataError(
-            f"instance {instance!r} and llm {llm!r} stand twice in {records.source} "
-            f"(again in row {row}); keep one score for each pair"
-        )

@@ -12,10 +12,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.data.files import regular_file
 from recroute.data.folder import read_records
 from recroute.data.preferences import PAIR_COLUMNS, pair_table
-from recroute.data.reading import read_json_lines
+from recroute.data.reading import read_json_lines, regular_file
 from recroute.data.records import Records
 from recroute.data.schema import ID_COLUMNS, as_table, text_column
 from recroute.errors import DataError

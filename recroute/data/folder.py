@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from recroute.data.cells import row_blocks
 from recroute.data.content import Block, Content, write_content
 from recroute.data.costs import cost_column
-from recroute.data.dataset import Dataset, with_task
+from recroute.data.dataset import Dataset
 from recroute.data.encoding import Precomputed, given_vectors
-from recroute.data.files import read_json
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.parquet_matrix import NotPlainError, TwiceError, distinct_ids, read_matrix
-from recroute.data.reading import SUFFIXES, is_there, read_table, reading
-from recroute.data.records import Records
+from recroute.data.reading import SUFFIXES, is_there, read_json, read_table, reading
+from recroute.data.records import Records, with_task
 from recroute.data.schema import INSTANCES, LLMS, POOLS, PREFERENCES, Schema, check_columns
 from recroute.data.stored_matrix import stored_matrix
 from recroute.errors import DataError

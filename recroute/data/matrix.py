@@ -15,12 +15,12 @@ from recroute.data.cells import (
     MAX_VALUES,
     TWICE,
     Cells,
+    CodeBook,
     DenseCells,
     SparseCells,
     csr_from_coordinates,
     row_blocks,
 )
-from recroute.data.code_book import CodeBook
 from recroute.data.matrix_state import CODED, SPARSE, refuse_codes, refuse_csr
 from recroute.data.schema import LARGEST, RECORDS
 from recroute.errors import DataError

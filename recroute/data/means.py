@@ -1,19 +1,24 @@
-"""Mean scores of LLMs, comparable also where they were evaluated on different instances."""
+"""Mean scores of LLMs that were evaluated on different instances, and a leaderboard of those that fought battles."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recroute.data.cells import DenseCells
-from recroute.data.dataset import Dataset
-from recroute.data.leaderboard import leaderboard
+from recroute.data.cells import DenseCells, pass_over
+from recroute.data.dataset import TASK_MEANS, Dataset
 from recroute.data.matrix import InteractionMatrix
-from recroute.data.passes import pass_over
-from recroute.util.arguments import checked
+from recroute.data.preferences import Preferences
+from recroute.util.arguments import as_whole_number, checked
 from recroute.util.numeric import Array
 
+PRIOR = 0.1  # precision of the prior on a coefficient: only an LLM that always wins or loses feels it
+PRIOR_SHOWN = 10.0  # of that on the intercept: where the battles cannot tell it from strength it is strength
+N_STEPS = 100  # more than any data need; a step is at most MAX_STEP long
+MAX_STEP = 4.0
 PRIOR_RECORDS = 10.0  # about the noise variance of a 0/1 score over the variance of LLMs' skill within a task
 
 
@@ -48,7 +53,10 @@ def task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:
     -------
     names str (t,) in alphabetical order, means f64 (t, m), number of instances with a record f64 (t,)
     """
-    return dataset._task_means
+    kept = vars(dataset)  # pools and routers ask for them again and again
+    if TASK_MEANS not in kept:
+        kept[TASK_MEANS] = _task_means(dataset)
+    return kept[TASK_MEANS]
 
 
 def standardised_scores(dataset: Dataset) -> NDArray[np.float32]:
@@ -72,8 +80,7 @@ def standardised_scores(dataset: Dataset) -> NDArray[np.float32]:
     return scores
 
 
-def compute_task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:
-    """`task_means`, which a data set remembers."""
+def _task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:
     matrix = dataset.interactions
     seen = np.flatnonzero(matrix.instance_counts)
     names, task = np.unique(dataset.tasks[seen], return_inverse=True)
@@ -118,3 +125,61 @@ def _sums_dense(matrix: InteractionMatrix, member: sp.csr_matrix) -> tuple[Array
         surplus += part[1]
         task_mean += part[2]
     return k, surplus, task_mean
+
+
+@dataclass(frozen=True, eq=False)
+class Leaderboard:
+    """How good each LLM is in battles, whatever the prompt.
+
+    Parameters
+    ----------
+    coefficient : f64 (m,)
+        Log odds against the average LLM; their mean is 0.
+    first_shown : float
+        Log odds that being shown first adds; 0 where the order does not tell (`Preferences.order_tells`).
+    first_shown_error : float
+        Standard error of that.
+    """
+
+    coefficient: Array
+    first_shown: float
+    first_shown_error: float
+
+    def win_rates(self) -> Array:
+        """Share of battles that each LLM would win against all LLMs in turn, itself among them, f64 (m,); mean 1/2."""
+        lead = self.coefficient[:, None] - self.coefficient
+        return (0.5 * (1 + np.tanh(lead / 2))).mean(axis=1)
+
+
+@checked
+def leaderboard(preferences: Preferences, n_llms: int) -> Leaderboard:
+    """Maximum a posteriori coefficients of the Bradley-Terry model with an intercept for being shown first.
+
+    A tie is half a win for both. LLMs that no chain of battles connects do not compare: the prior sets each such
+    group around 0.
+    Source: Bradley and Terry, Rank analysis of incomplete block designs, Biometrika 1952.
+    """
+    n_llms = as_whole_number(n_llms, "n_llms", low=1)
+    pair = preferences.llm_a.astype(np.int64) * n_llms + preferences.llm_b
+    shape = (n_llms, n_llms)
+    fought = np.bincount(pair, minlength=n_llms**2).reshape(shape).astype(np.float64)  # (first, second)
+    won = np.bincount(pair, preferences.outcome, minlength=n_llms**2).reshape(shape)
+    x = np.zeros(n_llms + 1)  # coefficients, then the intercept
+    prior = np.append(np.full(n_llms, PRIOR), PRIOR_SHOWN)
+    shown = float(preferences.order_tells)
+    for _ in range(N_STEPS):
+        p = 0.5 * (1 + np.tanh((x[:-1, None] - x[:-1] + shown * x[-1]) / 2))
+        surplus, curvature = won - fought * p, fought * p * (1 - p)
+        gradient = np.append(surplus.sum(axis=1) - surplus.sum(axis=0), shown * surplus.sum()) - prior * x
+        by_first = curvature.sum(axis=1) - curvature.sum(axis=0)
+        hessian = np.zeros((n_llms + 1, n_llms + 1))
+        hessian[:-1, :-1] = np.diag(curvature.sum(axis=1) + curvature.sum(axis=0)) - curvature - curvature.T
+        hessian[:-1, -1] = hessian[-1, :-1] = shown * by_first
+        hessian[-1, -1] = shown * curvature.sum()
+        hessian += np.diag(prior)
+        step = np.linalg.solve(hessian, gradient)
+        x = x + step * min(1.0, MAX_STEP / max(np.abs(step).max(), 1e-300))
+        if np.abs(step).max() < 1e-10:
+            break
+    error = float(np.sqrt(np.linalg.inv(hessian)[-1, -1]))
+    return Leaderboard(x[:-1] - x[:-1].mean(), float(x[-1]), error)

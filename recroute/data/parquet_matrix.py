@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from recroute.data.cells import TWICE, DenseCells, SparseCells, csr_from_coordinates
-from recroute.data.code_book import CodeBook
+from recroute.data.cells import TWICE, CodeBook, DenseCells, SparseCells, csr_from_coordinates
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix, is_dense
 from recroute.data.reading import parquet_file

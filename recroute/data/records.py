@@ -1,14 +1,20 @@
-"""Records: one row per evaluated answer, checked once."""
+"""Records: one row per evaluated answer, checked once, and the tables and the matrix made of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from recroute.data.schema import RECORDS, check_columns
+from recroute.data.ids import IdMap
+from recroute.data.matrix import InteractionMatrix
+from recroute.data.schema import INSTANCES, LLMS, RECORDS, check_columns
 from recroute.errors import DataError
+from recroute.util.numeric import Index, Positions
+
+SCHEMAS = {"instance_id": INSTANCES, "llm_id": LLMS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,3 +55,71 @@ class Records:
 
     def __len__(self) -> int:
         return self.table.height
+
+
+def side_table(frame: Any, id_column: str) -> pl.DataFrame | None:
+    """A table of instances or LLMs from any kind of frame, its ids checked."""
+    if frame is None:
+        return None
+    source = f"the table of {id_column.removesuffix('_id')}s"
+    return check_columns(frame, SCHEMAS[id_column], source)
+
+
+def side_tables(
+    records: Records | None, battles: pl.DataFrame | None, instances: pl.DataFrame | None, llms: pl.DataFrame | None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The tables of instances and LLMs; those that are not given have what occurs."""
+
+    def occurring(name: str, columns: tuple[str, ...]) -> pl.DataFrame:
+        parts = [] if records is None else [records.table[name]]
+        parts += [] if battles is None else [battles[column] for column in columns]
+        return pl.concat([part.rename(name) for part in parts]).unique().sort().to_frame()
+
+    if instances is None:
+        instances = occurring("instance_id", ("instance_id",))
+    return with_task(instances), occurring("llm_id", ("llm_a", "llm_b")) if llms is None else llms
+
+
+def score_matrix(records: Records, instances: pl.DataFrame, llms: pl.DataFrame) -> InteractionMatrix:
+    """Matrix of the records, with rows and columns as in the tables; DataError for an unknown id or a repeated pair."""
+    rows = _positions(records, "instance_id", instances)
+    columns = _positions(records, "llm_id", llms)
+    _refuse_duplicates(records, rows, columns, llms.height)
+    cost = records.table["cost"].to_numpy() if "cost" in records.table.columns else None
+    return InteractionMatrix.from_coordinates(
+        rows, columns, records.table["score"].to_numpy(), (instances.height, llms.height), cost
+    )
+
+
+def with_task(instances: pl.DataFrame) -> pl.DataFrame:
+    """The table of instances with a column `task`: where it has none, all are of the one task "all"."""
+    return instances if "task" in instances.columns else instances.with_columns(pl.lit("all").alias("task"))
+
+
+def _positions(records: Records, column: str, table: pl.DataFrame) -> Index:
+    """Position of each record's id in `table`."""
+    # One lookup per distinct id: millions of records share a few thousand of them.
+    coded = records.table.select(pl.col(column).cast(pl.Categorical)).to_series()
+    ids = IdMap(tuple(table[column].to_list()), kind=column.removesuffix("_id"))
+    distinct = coded.unique().cast(pl.String).to_list()
+    for value in distinct:
+        if value not in ids:
+            raise DataError(
+                f"{records.source} has {column} {value!r}, which the table of {ids.kind}s lacks; add it there"
+            )
+    lookup = pl.DataFrame({column: distinct, "_position": ids.to_index(distinct)})
+    joined = records.table.select(column).join(lookup, on=column, how="left", maintain_order="left")
+    return joined["_position"].to_numpy().astype(np.int64)
+
+
+def _refuse_duplicates(records: Records, rows: Positions, columns: Positions, n_llms: int) -> None:
+    cell = rows * n_llms + columns
+    ordered = np.sort(cell)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if len(twice):
+        row = int(np.flatnonzero(cell == twice[0])[1])
+        instance, llm = records.table["instance_id"][row], records.table["llm_id"][row]
+        raise DataError(
+            f"instance {instance!r} and llm {llm!r} stand twice in {records.source} "
+            f"(again in row {row}); keep one score for each pair"
+        )

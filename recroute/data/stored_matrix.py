@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data.cells import MAX_VALUES, DenseCells
-from recroute.data.files import read_json
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix, is_dense
 from recroute.data.parquet_matrix import TwiceError, read_matrix
+from recroute.data.reading import read_json
 from recroute.errors import DataError
-from recroute.util.digest import sha256
-from recroute.util.files import write_json
+from recroute.util.files import sha256, write_json
 from recroute.util.npz import map_npy
 
 STORED_FROM = 1 << 20  # cells; below, reading the records takes no time

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from recroute.errors import DataError, RouterError
-from recroute.util.digest import sha256
+from recroute.util.files import sha256
 
 MODULES = "modules.json"
 # What a model is read from: settings, tokenizer and weights. Everything else in its folder is left alone.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Encoder, Precomputed
 from recroute.data.encoding import Named
-from recroute.data.files import is_text
+from recroute.data.reading import is_text
 from recroute.encoders.joint import JointEncoder, encoder_width
 from recroute.encoders.registry import REGISTRY, check_savable, kind_of
 from recroute.encoders.sentence import SentenceEncoder

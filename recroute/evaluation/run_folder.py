@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recroute.data.files import read_json
-from recroute.data.reading import DAMAGE, is_there, read_table, reading
+from recroute.data.reading import DAMAGE, is_there, read_json, read_table, reading
 from recroute.errors import DataError
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.learning import LearningCurve

@@ -11,7 +11,7 @@ from typing import Any
 from recroute._version import __version__
 from recroute.data import Dataset
 from recroute.splits import Split
-from recroute.util.digest import sha256
+from recroute.util.files import sha256
 
 # Distribution names, the first that is installed; the key is the word people know it by.
 LIBRARIES = {

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, InteractionMatrix
-from recroute.data.passes import pass_over
+from recroute.data.cells import pass_over
 from recroute.errors import RouterError
 from recroute.routers.base import Instances, Scores, fitted, setting
 from recroute.routers.guarded import Guarded

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.data.leaderboard import PRIOR, PRIOR_SHOWN
+from recroute.data.means import PRIOR, PRIOR_SHOWN
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.routers.battles import Battles, Rows, battle_loss
 from recroute.routers.logistic import NO_TEXT, Cells, cross_validate, logit, minimise, sigmoid

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recroute.data import IdMap
-from recroute.data.files import is_text, read_json
+from recroute.data.reading import is_text, read_json
 from recroute.errors import DataError, RouterError
 
 FORMAT = 1

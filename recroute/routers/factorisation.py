@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from recroute.data import InteractionMatrix
-from recroute.data.passes import pass_over
+from recroute.data.cells import pass_over
 from recroute.routers.subspace import leading_subspace, orthogonal, signs
 from recroute.routers.variational import factorise_missing
 from recroute.util.numeric import Array, Floats

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.data.passes import pass_over
+from recroute.data.cells import pass_over
 from recroute.retrieval import tie_order
 from recroute.routers.base import Instances, Scores, fitted, setting
 from recroute.routers.parts import Composite, fit_parts, out_of_fold

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.cells import CELLS_AT_ONCE
-from recroute.data.passes import in_order
 from recroute.errors import RouterError
 from recroute.retrieval import Neighbors
 from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
 from recroute.util.state import array, several
+from recroute.util.threads import in_order
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs

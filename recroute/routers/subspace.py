@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recroute.data.passes import pass_over
+from recroute.data.cells import pass_over
 from recroute.util.numeric import Array, Floats
 
 

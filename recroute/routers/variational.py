@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import InteractionMatrix
-from recroute.data.passes import pass_over
+from recroute.data.cells import pass_over
 from recroute.routers.subspace import leading_subspace, orthogonal
 from recroute.util.numeric import Array, Floats
 

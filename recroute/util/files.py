@@ -23,6 +23,7 @@ from recroute.util.temporary import temporary_file
 
 if TYPE_CHECKING:
     import polars as pl
+import hashlib
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -200,3 +201,9 @@ def _pour(source: Path, path: Path) -> None:
     else:  # of a notebook, or of whoever holds what is printed
         sys.stdout.write(source.read_text(encoding="utf8"))
     sys.stdout.flush()
+
+
+def sha256(file: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -11,7 +11,7 @@ import pytest
 
 from recroute.data import InteractionMatrix, read_dataset
 from recroute.data.doctor._order import Order
-from recroute.data.doctor.row_order import check_row_order, restore
+from recroute.data.doctor.row_order import check_row_order, find_reordered, restore
 
 
 @pytest.mark.realdata
@@ -29,9 +29,10 @@ def test_tenth_of_all_llms(real: Path, by_task: bool, seed: int) -> None:
         rows = np.flatnonzero(~np.isnan(scores[:, j]))
         scores[rows, j] = scores[Order(int(rng.choice([2, 4, 8])), by_task, True).true_rows(rows, task), j]
     ill = replace(whole, interactions=InteractionMatrix.from_dense(scores))
-    findings, reordered = check_row_order(ill)
+    examined = find_reordered(ill)
+    findings = check_row_order(ill)
     changed = {int(j) for j in affected if not np.array_equal(scores[:, j], sound[:, j], equal_nan=True)}
-    found = {item.llm for item in reordered}
+    found = {item.llm for item in examined.found}
     untold = {llm for f in findings if f.check in ("row_order_unknown", "unrelated_scores") for llm in f.llms}
     missed = {whole.llm_ids.ids[j] for j in changed - found}
     print(
@@ -40,4 +41,4 @@ def test_tenth_of_all_llms(real: Path, by_task: bool, seed: int) -> None:
     assert found <= changed
     assert missed <= untold
     mended = sorted(set(range(whole.n_llms)) - (changed - found))
-    np.testing.assert_array_equal(restore(ill, reordered).interactions.dense()[:, mended], sound[:, mended])
+    np.testing.assert_array_equal(restore(ill, examined.found).interactions.dense()[:, mended], sound[:, mended])

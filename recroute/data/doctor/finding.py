@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from recroute.data.dataset import Dataset
 
 SEVERITIES = ("error", "warning", "note")
 
@@ -27,6 +29,8 @@ class Finding:
         Ids of those concerned, all of them.
     values : mapping
         The numbers behind the evidence, for machines.
+    fix : callable, optional
+        Mends the data set, where a program can: takes it and gives the mended one.
     """
 
     check: str
@@ -36,6 +40,7 @@ class Finding:
     llms: tuple[str, ...] = ()
     instances: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
+    fix: Callable[[Dataset], Dataset] | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import connected_components
 
 from recroute.data.dataset import Dataset
 from recroute.data.doctor.finding import Finding, llm_s, some
-from recroute.data.leaderboard import leaderboard
+from recroute.data.means import leaderboard
 from recroute.data.preferences import Preferences
 
 FEW_BATTLES = 30

@@ -13,13 +13,13 @@ both log-likelihoods:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data.dataset import Dataset
-from recroute.data.doctor._order import ORDERS, Order, patterns
-from recroute.data.doctor._relatives import N_RELATIVES, relatives_evidence
+from recroute.data.doctor._order import N_RELATIVES, ORDERS, Order, patterns, relatives_evidence
 from recroute.data.doctor.finding import Finding, llm_s, some
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.means import llm_means
@@ -71,8 +71,8 @@ class Examined:
     margin: Floats
 
 
-def check_row_order(dataset: Dataset) -> tuple[list[Finding], list[Reordered]]:
-    """Findings, and what `restore` needs to mend them."""
+def check_row_order(dataset: Dataset) -> list[Finding]:
+    """LLMs with rows in rank order, which can be put back, and LLMs whose scores do not follow the others'."""
     examined = find_reordered(dataset)
     found, correlation, expected = examined.found, examined.correlation, examined.expected
     ids = dataset.llm_ids.ids
@@ -95,6 +95,7 @@ def check_row_order(dataset: Dataset) -> tuple[list[Finding], list[Reordered]]:
                     "observed_only": order.observed_only,
                     "evidence": {ids[item.llm]: round(item.evidence, 1) for item in items},
                 },
+                fix=partial(restore, found=items),
             )
         )
     restored = {item.llm for item in found}
@@ -113,7 +114,7 @@ def check_row_order(dataset: Dataset) -> tuple[list[Finding], list[Reordered]]:
                 values={"correlation": {ids[j]: round(float(correlation[j]), 3) for j in lost}},
             )
         )
-    return findings + _untold(dataset, examined, restored | set(lost)), found
+    return findings + _untold(dataset, examined, restored | set(lost))
 
 
 def _untold(dataset: Dataset, examined: Examined, named: set[int]) -> list[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recroute.data.files import parse_json, regular_file
+from recroute.data.reading import parse_json, regular_file
 from recroute.data.sources._pickle import clean_text
 from recroute.errors import DataError
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from recroute.data.content import Content
 from recroute.data.ids import IdMap
-from recroute.data.leaderboard import leaderboard
+from recroute.data.means import leaderboard
 from recroute.data.preferences import PAIR_COLUMNS, Preferences, pair_table
 from recroute.data.schema import listed, refuse_first
 from recroute.data.sources._pickle import clean_text

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.data.files import regular_file
+from recroute.data.reading import regular_file
 from recroute.errors import DataError
 from recroute.util.arrays import is_text as is_text_array
 

@@ -12,8 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data.content import Block, Content
-from recroute.data.files import regular_file
-from recroute.data.reading import refuse_extra_fields
+from recroute.data.reading import refuse_extra_fields, regular_file
 from recroute.data.schema import listed
 from recroute.errors import DataError
 

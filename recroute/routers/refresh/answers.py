@@ -10,8 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, InteractionMatrix
-from recroute.data.dataset import with_task
 from recroute.data.feedback import Feedback
+from recroute.data.records import with_task
 from recroute.encoders import encode_texts
 from recroute.errors import DataError, RouterError
 from recroute.routers.core import RouterCore

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.data import InteractionMatrix
-from recroute.data.dataset import Dataset, with_task
+from recroute.data.dataset import Dataset
+from recroute.data.records import with_task
 from recroute.encoders import vectors_of
 from recroute.errors import RouterError
 from recroute.routers.core import RouterCore

@@ -9,7 +9,7 @@ import pytest
 from recroute.data import Dataset, InteractionMatrix, read_dataset
 from recroute.data.doctor import diagnose
 from recroute.data.doctor._order import Order, rank_order
-from recroute.data.doctor.row_order import check_row_order, restore
+from recroute.data.doctor.row_order import check_row_order
 from recroute.data.sources import simulate
 from recroute.errors import DataError
 
@@ -36,11 +36,11 @@ def scrambled(data: Dataset, llms: list[int], orders: list[Order]) -> Dataset:
 
 
 def accused(data: Dataset) -> set[str]:
-    return {llm for f in check_row_order(data)[0] if f.check == "row_order" for llm in f.llms}
+    return {llm for f in check_row_order(data) if f.check == "row_order" for llm in f.llms}
 
 
 def untold(data: Dataset) -> set[str]:
-    return {llm for f in check_row_order(data)[0] if f.check == "row_order_unknown" for llm in f.llms}
+    return {llm for f in check_row_order(data) if f.check == "row_order_unknown" for llm in f.llms}
 
 
 def test_rank_order_is_what_ranks_write() -> None:
@@ -78,7 +78,7 @@ def test_shuffled_rows_are_unrelated_but_in_no_known_order(pool: Dataset) -> Non
     scores = pool.interactions.dense().copy()
     good = int(np.argsort(scores.mean(axis=0))[30])
     scores[:, good] = np.random.default_rng(0).permutation(scores[:, good])
-    found = {f.check: f for f in check_row_order(with_scores(pool, scores))[0]}
+    found = {f.check: f for f in check_row_order(with_scores(pool, scores))}
     assert "row_order" not in found
     assert found["unrelated_scores"].llms == (pool.llm_ids.ids[good],)
 
@@ -106,6 +106,5 @@ def test_tenth_of_openllm1_in_rank_order(real: Path, by_task: bool, seed: int) -
     llms = rng.choice(whole.n_llms, whole.n_llms // 10, replace=False).tolist()
     orders = [Order(int(width), by_task, True) for width in rng.choice([2, 4, 8], len(llms))]
     ill = scrambled(whole, llms, orders)
-    _, reordered = check_row_order(ill)
-    assert {item.llm for item in reordered} == set(llms)
-    np.testing.assert_array_equal(restore(ill, reordered).interactions.dense(), whole.interactions.dense())
+    assert accused(ill) == {whole.llm_ids.ids[j] for j in llms}
+    np.testing.assert_array_equal(diagnose(ill).fixed().interactions.dense(), whole.interactions.dense())
