@@ -25,6 +25,7 @@ from recroute.evaluation import prepare_split, router_card
 from recroute.routers import make_router
 from recroute.routers.budgeted import Budgeted
 from recroute.routers.card import CARD
+from recroute.routers.memory.grow import check_takes_unseen
 from recroute.util.files import write_json
 
 
@@ -50,6 +51,9 @@ def fit(
         ),
     ] = None,
     split: SplitKind = None,
+    prior: Annotated[
+        bool, typer.Option("--prior", help="Learn now what the first `recroute onboard` would have to learn.")
+    ] = False,
     seed: Seed = 0,
     json_path: JsonPath = None,
     quiet: Quiet = False,
@@ -68,7 +72,11 @@ def fit(
     # A saved router has to read raw prompts: precomputed vectors could not be made for them.
     encoder = encoder or ("tfidf" if data.prompts else "auto")
     parts = prepare_split(encode_prompts(data, encoder, screen), split=split, seed=seed, encoder=encoder)
-    chosen.fit(parts.train).save(out, card=router_card(chosen, parts))
+    chosen.fit(parts.train)
+    if prior:
+        check_takes_unseen(chosen)
+        chosen.remembered().prior()
+    chosen.save(out, card=router_card(chosen, parts))
     if json_path is not None:
         facts = {
             "router": chosen.name,

@@ -17,8 +17,6 @@ from recroute.errors import RecrouteError, RouterError
 from recroute.routers.card import CARD
 from recroute.routers.description import FILE, FORMAT, MEND, Description
 from recroute.routers.memory.background import PROMPTS, Background
-from recroute.routers.memory.evidence import EvidenceFiles
-from recroute.routers.memory.grow import lacking
 from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.names import ROUTERS
 from recroute.util.arrays import ArrayError
@@ -34,12 +32,15 @@ Arrays = dict[str, NDArray[Any]]
 def save_router(router: RememberingRouter, path: str | Path, card: str | None = None) -> None:
     """Write a fitted router as a folder; an older router of the same place is replaced whole, or not at all.
 
-    The folder holds `router.json` (name, version, hyperparameters, encoder, LLM ids, SHA-256 of each other file),
-    `arrays.npz`, for a text encoder of ours `encoder.npz`, for a sentence encoder the files of its model in `encoder/`
-    (their SHA-256 is in the encoder's description), what the router's `write_files` adds, if it was fitted on scores
-    `prompts.parquet` and the evidence (`evidence-*.npy`; router.json says where each array of it is), and if it takes
-    unseen LLMs `prior.npz`. `card` becomes `CARD.md`, which is for people: it has no hash, and `load_router` does not
-    look at it.
+    Nothing is fitted here. The folder holds `router.json` (name, version, hyperparameters, encoder, LLM ids, SHA-256 of
+    each other file) and
+
+    - `arrays.npz`, what the router was fitted to, and what its `write_files` adds;
+    - `encoder.npz` for a text encoder of ours, or in `encoder/` the files of a sentence encoder's model, whose SHA-256
+      are in the encoder's description;
+    - of a router that was fitted on scores `prompts.parquet`, `llms.parquet` and the evidence (`evidence-*.npy`;
+      router.json says where each array of it is), and `prior.npz` once it was learned (`Router.prior`);
+    - `CARD.md`, the `card`, which is for people: it has no hash, and `load_router` does not look at it.
 
     Raises
     ------
@@ -71,8 +72,7 @@ def save_router(router: RememberingRouter, path: str | Path, card: str | None = 
         write_encoder_files(encoder, folder)
         router.write_files(folder)
         if router.background_ is not None:
-            takes_unseen = lacking(router) is None
-            description["evidence"] = router.background_.write(folder, files["arrays.npz"], with_prior=takes_unseen)
+            description["evidence"] = router.background_.write(folder, files["arrays.npz"])
         description["sha256"] = {file.name: sha256(file) for file in sorted(folder.iterdir()) if file.is_file()}
         if card is not None:
             write_text(folder / CARD, card)
@@ -105,8 +105,7 @@ def _restored(router: RememberingRouter, path: Path, description: Description) -
     own, sizes = arrays["arrays.npz"], router.known_sizes()
     router.background_ = None
     if PROMPTS in description.sha256:
-        evidence = EvidenceFiles(path, description.evidence, description.sha256, own) if description.evidence else None
-        router.background_ = Background.read(path, description.sha256, evidence, sizes)
+        router.background_ = Background.read(path, description, own, sizes)
     try:
         restore(router, own, sizes)
     except (ArrayError, RecrouteError) as error:

@@ -162,7 +162,6 @@ def test_time(name: str, tmp_path: Path) -> None:
     scores = np.tile(few.interactions.dense(), (1, 5))
     router = make_router(name).fit(Dataset("wide", InteractionMatrix.from_dense(scores), few.instances, llms))
     router.background_.known_prior = None  # type: ignore[union-attr]
-    router.background_.train = None  # type: ignore[union-attr]  # no prior is learned: it is not what is timed
     router.save(tmp_path / "router")
     start = time.perf_counter()
     router = load_router(tmp_path / "router")
@@ -212,7 +211,6 @@ def test_folder(real: Path, name: str, router_name: str, tmp_path: Path) -> None
         data = read_dataset(real / name)
         data = data.take_llms(np.flatnonzero(data.interactions.llm_counts == data.n_instances))
     router = make_router(router_name).fit(data)
-    router.background_.train = None  # type: ignore[union-attr]  # no prior is learned: it is not what is measured
     router.save(tmp_path / "router")
     sizes = {file.name: file.stat().st_size / 1e6 for file in (tmp_path / "router").iterdir()}
     evidence = sum(size for file, size in sizes.items() if file.startswith("evidence"))

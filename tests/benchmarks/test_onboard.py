@@ -28,7 +28,7 @@ def seconds(call: Callable[[], Any], runs: int) -> tuple[float, Any]:
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", ["svd", "knn", "hierarchy", "auto"])
 def test_one_more_llm_against_a_new_fit(name: str, real: Path, tmp_path: Path) -> None:
-    """One LLM with 16 scores into a pool of 6,348; the prior is learned once, at the first LLM or when saved."""
+    """One LLM with 16 scores into a pool of 6,348; the prior is learned once, at the first LLM."""
     train = split_dataset(read_dataset(real / "openllm1")).train
     known, new = np.arange(train.n_llms - 1), np.array([train.n_llms - 1])
     block = train.take_llms(new).interactions.dense()

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from recroute.cli.app import run
-from recroute.data import Dataset
+from recroute.data import Dataset, write_dataset
 from recroute.data.sources import simulate
 from recroute.routers import load_router, make_router
 from recroute.testing.planted import WORDS
@@ -84,6 +84,23 @@ def test_the_whole_way(world: Dataset, router: Path, tmp_path: Path, capsys: pyt
     assert "predicted mean score of the choices" in capsys.readouterr().out
     before, after = load_router(router), load_router(tmp_path / "back")
     np.testing.assert_array_equal(after.score(["a", "b"]), before.score(["a", "b"]))
+
+
+def test_a_prior_is_learned_when_it_is_needed_or_asked_for(world: Dataset, router: Path, tmp_path: Path) -> None:
+    before = {file.name: file.read_bytes() for file in router.iterdir()}
+    assert "prior.npz" not in before
+    assert go(router, "--llm", NEW, "--budget", 8, "--out", tmp_path / "a.csv", "--quiet") == 0
+    scored = answer(world, tmp_path / "a.csv", tmp_path / "scored.csv")
+    assert go(router, "--llm", NEW, "--results", scored, "--out", tmp_path / "grown", "--quiet") == 0
+    assert (tmp_path / "grown" / "prior.npz").exists()
+    assert {file.name: file.read_bytes() for file in router.iterdir()} == before  # what it reads it leaves as it is
+
+    write_dataset(world, tmp_path / "data")
+    fit = ["fit", str(tmp_path / "data"), "--prior", "--quiet", "--out", str(tmp_path / "router"), "--router"]
+    assert run([*fit, "ridge"]) == 0
+    assert (tmp_path / "router" / "prior.npz").exists()
+    assert run([*fit, "linear"]) == 2
+    assert load_router(tmp_path / "router").name == "ridge"
 
 
 def test_a_jsonl_file_and_blank_scores_will_do(world: Dataset, router: Path, tmp_path: Path) -> None:

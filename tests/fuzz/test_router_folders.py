@@ -67,6 +67,8 @@ def uses(router: Router, place: Path) -> list[Callable[[], Any]]:
 def test_a_folder_works_or_is_refused_in_one_line(place: Path, old_routers: Path, data: st.DataObject) -> None:
     names = sorted(path.name for path in old_routers.iterdir() if path.is_dir())
     folder = fresh(old_routers / data.draw(st.sampled_from(names)), place / "router")
+    if data.draw(st.booleans()):
+        as_of_today(folder)
     data.draw(change_folder(folder))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -74,6 +76,14 @@ def test_a_folder_works_or_is_refused_in_one_line(place: Path, old_routers: Path
         event("refused" if router is None else "loaded")
         for use in [] if router is None else uses(router, place):
             refused(use)
+
+
+def as_of_today(folder: Path) -> None:
+    """Saved again, without a prior for unseen LLMs."""
+    router = load_router(folder)
+    if router.background_ is not None:
+        router.background_.known_prior = None
+    router.save(folder)
 
 
 def refused(use: Callable[[], Any]) -> Any:

@@ -98,6 +98,7 @@ def test_evidence_outlives_its_folder(data: Dataset, fitted: dict[str, Router], 
 
 
 def test_an_older_folder_loads_and_says_what_it_lacks(fitted: dict[str, Router], tmp_path: Path) -> None:
+    assert fitted["svd"].prior  # older versions always saved it
     fitted["svd"].save(tmp_path / "router")
     path = tmp_path / "router" / "router.json"
     description = json.loads(path.read_text("utf8"))

@@ -99,6 +99,33 @@ def test_a_file_beside_the_arrays(folder: Callable[[str], Path], file: str, edit
 
 
 @pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda table: table[::-1], "about other LLMs"),
+        (lambda table: table[:0], "about no LLM"),
+        (lambda table: table.drop("llm_id"), "column 'llm_id' is missing"),
+        (lambda table: table.with_columns(price_in=pl.lit(-1.0)), "price_in"),
+        (lambda table: table.with_columns(family=pl.lit(3)), "family"),
+    ],
+)
+def test_the_table_of_llms(folder: Callable[[str], Path], change: Callable[[pl.DataFrame], Any], match: str) -> None:
+    path = folder("svd")
+    load_router(path).save(path)  # older folders have none
+    change(pl.read_parquet(path / "llms.parquet")).write_parquet(path / "llms.parquet")
+    refused(path, match)
+
+
+def test_a_prior_that_is_learned_from_a_folder(folder: Callable[[str], Path]) -> None:
+    path = folder("svd")
+    load_router(path).save(path)
+    (path / "prior.npz").unlink()
+    description = json.loads((path / "router.json").read_text("utf8"))
+    del description["sha256"]["prior.npz"]
+    (path / "router.json").write_text(json.dumps(description), "utf8")
+    assert len(load_router(path).prior.llm_ids) == 6
+
+
+@pytest.mark.parametrize(
     ("key", "value", "match"),
     [
         ("format", "1", "format is '1', not a whole number"),

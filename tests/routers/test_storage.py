@@ -7,10 +7,14 @@ from recroute.data import Dataset
 from recroute.errors import RecrouteError
 from recroute.routers import load_router, make_router
 
+TABLES = ("llms.parquet", "prompts.parquet")
+
 
 @pytest.fixture
 def folder(planted: Dataset, tmp_path: Path) -> Path:
-    make_router("svd").fit(planted).save(tmp_path / "router")
+    router = make_router("svd").fit(planted)
+    assert router.prior  # learned, so that it is saved
+    router.save(tmp_path / "router")
     return tmp_path / "router"
 
 
@@ -20,10 +24,10 @@ def test_the_folder_describes_itself(folder: Path) -> None:
     assert description["hyperparameters"] == make_router("svd").hyperparameters()
     assert description["llm_ids"] == [f"llm-{i}" for i in range(6)]
     evidence = {f"evidence-{name}.npy" for name in ("codes", "values", "vectors")}
-    assert set(description["sha256"]) == {"arrays.npz", "encoder.npz", "prior.npz", "prompts.parquet"} | evidence
+    assert set(description["sha256"]) == {"arrays.npz", "encoder.npz", "prior.npz", *TABLES} | evidence
 
 
-@pytest.mark.parametrize("name", ["router.json", "arrays.npz", "encoder.npz", "prior.npz", "prompts.parquet"])
+@pytest.mark.parametrize("name", ["router.json", *(f"{name}.npz" for name in ("arrays", "encoder", "prior")), *TABLES])
 @pytest.mark.parametrize("damage", ["cut", "flip", "remove", "empty"])
 def test_every_damage_is_noticed(folder: Path, name: str, damage: str) -> None:
     path = folder / name

@@ -16,6 +16,8 @@ from recroute.routers.factors import FactorRouter
 from recroute.routers.guarded import Guarded
 from recroute.routers.hierarchy import Hierarchy
 from recroute.routers.kmeans import KMeans
+from recroute.routers.memory.prior import LLMPrior
+from recroute.util.state import arrays_of
 
 M = 40  # LLMs that are known
 
@@ -195,8 +197,35 @@ def test_too_few_llms_for_a_prior(known: Dataset, tmp_path: Path) -> None:
     with pytest.raises(RecrouteError, match="at least 4"):
         router.add_llms(None, pl.DataFrame({"llm_id": ["new"]}))
     router.save(tmp_path / "router")
-    with pytest.raises(RecrouteError, match="too few LLMs"):
+    with pytest.raises(RecrouteError, match="at least 4"):
         load_router(tmp_path / "router").add_llms(None, pl.DataFrame({"llm_id": ["new"]}))
+
+
+def test_saving_learns_nothing_and_keeps_what_was_learned(
+    known: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router = make_router("ridge").fit(known)
+    with monkeypatch.context() as patch:
+        patch.delattr(LLMPrior, "learn")
+        router.save(tmp_path / "router")
+    assert not (tmp_path / "router" / "prior.npz").exists()
+    loaded = load_router(tmp_path / "router")
+    for name, values in arrays_of(router.prior).items():  # that of the folder is learned from what it holds
+        np.testing.assert_array_equal(arrays_of(loaded.prior)[name], values)
+    loaded.save(tmp_path / "router")
+    monkeypatch.delattr(LLMPrior, "learn")
+    for each in (load_router(tmp_path / "router"), router):
+        assert len(each.add_llms(None, pl.DataFrame({"llm_id": ["new"], "family": ["a"]})).llm_ids_) == M + 1
+
+
+def test_a_prior_is_learned_from_the_llms_of_the_fit_that_are_left(known: Dataset, tmp_path: Path) -> None:
+    router = make_router("ridge").fit(known).remove_llms(known.llm_ids.ids[:3])
+    router.save(tmp_path / "router")
+    for each in (router, load_router(tmp_path / "router")):
+        assert each.prior.llm_ids.tolist() == list(known.llm_ids.ids[3:])
+        grown = each.add_llms(None, pl.DataFrame({"llm_id": ["new"]}))
+        grown.save(tmp_path / "grown")
+        assert load_router(tmp_path / "grown").prior.llm_ids.tolist() == list(known.llm_ids.ids[3:])
 
 
 def test_too_few_known_llms_left(known: Dataset) -> None:

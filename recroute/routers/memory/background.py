@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -15,16 +14,18 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset, IdMap
 from recroute.data.reading import read_table
-from recroute.data.schema import INSTANCES, check_columns, require_columns
+from recroute.data.schema import INSTANCES, LLMS, check_columns, require_columns
 from recroute.errors import DataError, RouterError
+from recroute.routers.description import Description
 from recroute.routers.memory.evidence import Evidence, EvidenceFiles
+from recroute.routers.memory.prior import LLMPrior
+from recroute.util.arrays import Arrays
 from recroute.util.files import write_parquet
-
-if TYPE_CHECKING:
-    from recroute.routers.memory.prior import LLMPrior
+from recroute.util.numeric import Index
 
 PRIOR = "prior.npz"
 PROMPTS = "prompts.parquet"
+KNOWN = "llms.parquet"
 COLUMNS = ("instance_id", "prompt", "task")
 
 
@@ -36,41 +37,42 @@ class Background:
     ----------
     prompts : polars.DataFrame
         The n training prompts that have a record: `instance_id, task` and, where there are texts, `prompt`.
-    train : Dataset, optional
-        Where the prior is to be learned from, if there is none yet. Not a copy.
-    known_prior : LLMPrior, optional
+    llms : polars.DataFrame
+        The LLMs that the router was fitted on and still has: `llm_id` and what is known of them beside their scores.
     kept : Evidence or EvidenceFiles, optional
-        None in folders of older versions.
+        Of these LLMs, and behind them of those added since. None in folders of older versions.
+    known_prior : LLMPrior, optional
+        Once it was learned.
     """
 
     prompts: pl.DataFrame
-    train: Dataset | None = None
-    known_prior: LLMPrior | None = None
+    llms: pl.DataFrame
     kept: Evidence | EvidenceFiles | None = None
+    known_prior: LLMPrior | None = None
 
     @classmethod
     def of(cls, train: Dataset, *, with_vectors: bool) -> Background:
         """Of training data that carry the vectors the router reads, if it reads any."""
         train = train.evaluated()
-        evidence = Evidence(train.interactions, train.embeddings if with_vectors else None)
-        return cls(
-            train.instances.select([name for name in COLUMNS if name in train.instances.columns]), train, kept=evidence
+        prompts, llms = (
+            table.select([name for name in names if name in table.columns])
+            for table, names in ((train.instances, COLUMNS), (train.llms, LLMS))
         )
+        return cls(prompts, llms, Evidence(train.interactions, train.embeddings if with_vectors else None))
 
     def prior(self) -> LLMPrior:
-        """Learned when it is first needed.
+        """Learned when it is first needed, from the scores of the LLMs that the router was fitted on and still has.
 
-        Raises DataError if there are too few LLMs to learn from, RouterError if there was no prior in the folder.
+        Raises DataError if there are too few LLMs to learn from, RouterError if there are no scores.
         """
-        from recroute.routers.memory.prior import LLMPrior
-
         if self.known_prior is None:
-            if self.train is None:
+            if (evidence := self.evidence) is None:
                 raise RouterError(
-                    "this router was saved without a prior for unseen LLMs (it takes none, or was fitted on too few "
-                    "LLMs); fit it again"
+                    "this router was saved by an older version without a prior for unseen LLMs, and without the scores "
+                    "it is learned from; fit it again"
                 )
-            self.known_prior = LLMPrior.learn(self.train)
+            scores = evidence.scores.take_llms(np.arange(self.llms.height))
+            self.known_prior = LLMPrior.learn(Dataset("the training data", scores, self.prompts, self.llms))
         return self.known_prior
 
     @property
@@ -88,52 +90,66 @@ class Background:
         """With more LLMs, whose scores f32 (n, j) are NaN where they were not run."""
         return self if self.evidence is None else replace(self, kept=self.evidence.grown(scores))
 
-    def take_llms(self, kept: NDArray[np.int64]) -> Background:
-        """With the evidence of the LLMs at these positions only."""
-        return self if self.evidence is None else replace(self, kept=self.evidence.take_llms(kept))
+    def take_llms(self, kept: Index) -> Background:
+        """With the LLMs at these positions only."""
+        llms = self.llms[kept[kept < self.llms.height]]
+        return replace(self, llms=llms, kept=None if self.evidence is None else self.evidence.take_llms(kept))
 
-    def write(self, folder: Path, held: Mapping[str, NDArray[Any]], *, with_prior: bool) -> dict[str, str]:
-        """Write all into a folder, without a prior where there are too few LLMs; where the evidence is, by name.
+    def write(self, folder: Path, held: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+        """Write all into a folder, the prior if it was learned; where each array of the evidence is, by name.
 
         Arrays that the router holds itself are not written twice.
         """
         write_parquet(folder / PROMPTS, self.prompts)
-        if with_prior:
-            with suppress(DataError, RouterError):
-                self.prior().save(folder / PRIOR)
+        write_parquet(folder / KNOWN, self.llms)
+        if self.known_prior is not None:
+            self.known_prior.save(folder / PRIOR)
         return {} if self.evidence is None else self.evidence.write(folder, held)
 
     @classmethod
-    def read(cls, folder: Path, files: Collection[str], kept: EvidenceFiles | None, sizes: dict[str, int]) -> Self:
+    def read(cls, folder: Path, description: Description, held: Arrays, sizes: dict[str, int]) -> Self:
         """What `write` wrote.
 
         Parameters
         ----------
         folder : Path
-        files : collection of str
-            Names of the files whose hashes were checked.
-        kept : EvidenceFiles, optional
+        description : Description
+            The hashes of the files it names were checked, but for the evidence's.
+        held : mapping of str to array
+            The router's own arrays.
         sizes : dict of str to int
             The router's dimensions; the number of prompts is added.
 
         Raises
         ------
         RouterError
-            If the files are damaged, or not about the same prompts.
+            If the files are damaged, or not about the same prompts or LLMs.
         """
-        from recroute.routers.memory.prior import LLMPrior
-
-        if kept is not None:
+        files, ids, kept = description.sha256, list(description.llm_ids), None
+        if description.evidence:
+            kept = EvidenceFiles(folder, description.evidence, files, held)
             kept.check_shapes(sizes)
         try:
             prompts = read_prompts(folder / PROMPTS, sizes.get("n_prompts"))
+            llms = _read_llms(folder / KNOWN, ids) if KNOWN in files else pl.DataFrame({"llm_id": ids})
             prior = LLMPrior.load(folder / PRIOR) if PRIOR in files else None
         except DataError as error:
             raise RouterError(f"{str(error).partition(';')[0]}; fit the router again") from None
         sizes["n_prompts"] = prompts.height
         if prior is not None and prior.instance_ids.tolist() != prompts["instance_id"].to_list():
             raise RouterError(f"{folder / PRIOR} is about other prompts than {PROMPTS}; fit the router again")
-        return cls(prompts, None, prior, kept)
+        return cls(prompts, llms, kept, prior)
+
+
+def _read_llms(file: Path, llm_ids: list[str]) -> pl.DataFrame:
+    """The table of LLMs that the router was fitted on, the first of its own; DataError if it is something else."""
+    table = check_columns(read_table(file), LLMS, str(file))
+    require_columns(table, ("llm_id",), str(file))
+    if table.is_empty():
+        raise DataError(f"{file} is about no LLM")
+    if table["llm_id"].to_list() != llm_ids[: table.height]:
+        raise DataError(f"{file} is about other LLMs than the router")
+    return table.select([name for name in LLMS if name in table.columns])
 
 
 def read_prompts(file: Path, n: int | None) -> pl.DataFrame:

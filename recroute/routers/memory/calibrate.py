@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -21,15 +22,15 @@ Ratios = dict[tuple[str, int, str], list[Array]]  # by strategy, number of answe
 N_FOLDS = 4
 MAX_UNSEEN = 40  # LLMs of a fold that are asked
 MAX_INSTANCES = 3000
-MAX_LLMS = 1000
+MIN_LLMS, MAX_LLMS = 4, 1000
 NEAR = {0: (0,), 4: (2, 4, 8), 16: (8, 16, 32), 64: (32, 64, 128)}  # answers of a scale: those it is measured at
 LEVEL = 0.9
 STRATEGIES = ("active", "random")
 NORMAL = 1.6449  # a normal variable is within this many standard deviations nine times in ten
 
 
-def interval_scales(train: Dataset, n_factors: int | None, seed: int) -> tuple[Array, Array]:
-    """Cross-validated factors for the intervals' widths.
+def interval_scales(train: Dataset, learn: Callable[[Dataset], LLMPrior], seed: int) -> tuple[Array, Array]:
+    """Cross-validated factors for the intervals' widths, of priors as `learn` gives them: they are as the model says.
 
     The known LLMs are dealt into folds, whole families where families are known. Those of a fold are asked as unseen
     ones under a prior of the others, by strategy "active" and at random; the scale at so many answers makes nine in ten
@@ -40,8 +41,6 @@ def interval_scales(train: Dataset, n_factors: int | None, seed: int) -> tuple[A
     -------
     answers f64 (c,), scale f64 (c, 2): of the mean score, and of a task's
     """
-    from recroute.routers.memory.prior import MIN_LLMS, LLMPrior
-
     rng = np.random.default_rng([seed, 7])
     if train.n_instances > MAX_INSTANCES:
         train = train.take_instances(np.sort(rng.choice(train.n_instances, MAX_INSTANCES, replace=False)))
@@ -52,7 +51,7 @@ def interval_scales(train: Dataset, n_factors: int | None, seed: int) -> tuple[A
         known = np.setdiff1d(np.arange(train.n_llms), unseen)
         if len(unseen) == 0 or np.count_nonzero(train.interactions.llm_counts[known]) < MIN_LLMS:
             continue
-        prior = LLMPrior.learn(train.take_llms(known), n_factors=n_factors, calibrated=False, seed=seed)
+        prior = learn(train.take_llms(known))
         unseen = np.sort(rng.permutation(unseen)[:MAX_UNSEEN])
         _measure(prior, train.take_llms(unseen), rng, ratios)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from recroute.data import Dataset
 from recroute.errors import DataError
 from recroute.routers.factorisation import factorise
-from recroute.routers.memory.calibrate import NORMAL, interval_scales
+from recroute.routers.memory.calibrate import MIN_LLMS, NORMAL, interval_scales
 from recroute.routers.memory.metadata import Metadata
 from recroute.routers.memory.posterior import Posterior, expected_scores, locate, resemblances
 from recroute.routers.memory.shrink import MIN_NOISE, shrink_loadings
@@ -26,7 +26,6 @@ from recroute.util.numeric import Array, Floats
 from recroute.util.state import array, arrays_of, made, rules_of, several
 
 MAX_FACTORS = 24
-MIN_LLMS = 4
 SPREAD = 0.1
 
 
@@ -100,7 +99,10 @@ class LLMPrior:
                 f"{train.name} has {n_llms} LLMs with records; a prior for unseen ones is learned from at least "
                 f"{MIN_LLMS}"
             )
-        scales = interval_scales(train, n_factors, seed) if calibrated else (np.zeros(1), np.ones((1, 2)))
+        scales = np.zeros(1), np.ones((1, 2))
+        if calibrated:
+            plain = partial(cls.learn, n_factors=n_factors, calibrated=False, seed=seed)
+            scales = interval_scales(train, plain, seed)
         n_factors = n_factors or max(1, min(MAX_FACTORS, train.n_llms // 3))
         task_names, task = np.unique(train.tasks, return_inverse=True)
         with threadpool_limits(1):

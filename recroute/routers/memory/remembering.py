@@ -66,7 +66,7 @@ class RememberingRouter(RouterCore):
 
     @property
     def prior(self) -> LLMPrior:
-        """What the known LLMs' scores say about unseen ones; learned when it is first asked for, or when saved.
+        """What the known LLMs' scores say about unseen ones: learned when it is first asked for, and saved with it.
 
         Raises DataError if the router was fitted on too few LLMs, RouterError if it does not keep its training prompts.
         """

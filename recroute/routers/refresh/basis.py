@@ -48,8 +48,6 @@ def training_sample(router: RememberingRouter) -> Dataset | None:
     background = router.background_
     if background is None:
         return None
-    if background.train is not None:
-        return background.train.take_instances(evenly(background.train.n_instances))
     rows = evenly(background.prompts.height)
     ids = pl.DataFrame({"llm_id": list(router.llm_ids_)})
     matrix = InteractionMatrix.empty(len(rows), ids.height)
