@@ -7,9 +7,7 @@ from typing import Annotated
 import typer
 
 from recroute.cli.options import COST
-from recroute.errors import RecrouteError
 from recroute.routers import Router, make_router
-from recroute.routers.budgeted import Budgeted
 from recroute.routers.ranking import shown
 
 Cost = Annotated[
@@ -45,8 +43,9 @@ def with_budget(router: Router, budget: float | None, quality: float | None) -> 
     """The router, made to weigh cost where a budget or a quality is given."""
     if budget is None and quality is None:
         return router
-    if isinstance(router, Budgeted):
-        return make_router("budgeted", router=router.router, budget=budget, quality=quality)
+    if router.weighs_cost:
+        target = {"budget": budget, "quality": quality, "trade_off": None}
+        return make_router(router.name, **(router.hyperparameters() | target))
     return make_router("budgeted", router=router.label, budget=budget, quality=quality, seed=router.seed)
 
 
@@ -54,19 +53,13 @@ def retarget(router: Router, budget: float | None, quality: float | None) -> Rou
     """A fitted router at another budget or quality, by the curve saved with it."""
     if budget is None and quality is None:
         return router
-    if not isinstance(router, Budgeted):
-        raise RecrouteError(
-            f"this {router.name} router was saved without a cost curve and knows no budget; "
-            "fit it again with --budget or --quality"
-        )
     return router.with_target(budget=budget, quality=quality)
 
 
 def expectation(router: Router) -> str | None:
     """What a fitted router that weighs cost is expected to cost and to score; None for any other."""
-    if not isinstance(router, Budgeted):
+    if (found := router.expected()) is None:
         return None
-    found = router.expected()
     return (
         f"expected of prompts like the training prompts: {found['cost']:.4g} {found['unit']} per 1,000, mean score "
         f"{shown(found['score'])} (best single LLM: {found['best_single']:.3f})"

@@ -23,7 +23,6 @@ from recroute.cli.screen import console
 from recroute.data import read_dataset
 from recroute.evaluation import prepare_split, router_card
 from recroute.routers import make_router
-from recroute.routers.budgeted import Budgeted
 from recroute.routers.card import CARD
 from recroute.routers.memory.grow import check_takes_unseen
 from recroute.util.files import write_json
@@ -88,8 +87,8 @@ def fit(
             "encoder": chosen.encoder_.name if chosen.reads == "text" and chosen.encoder_ else None,
             "out": str(out),
         }
-        if isinstance(chosen, Budgeted):
-            facts |= {"expected": chosen.expected()}
+        if (of_choices := chosen.expected()) is not None:
+            facts |= {"expected": of_choices}
         write_json(json_path, facts)
     reads = f", reads text by {chosen.encoder_.name}" if chosen.reads == "text" and chosen.encoder_ else ""
     screen.print(

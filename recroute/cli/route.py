@@ -15,9 +15,9 @@ from recroute.cli.explanation import print_explanation
 from recroute.cli.options import JsonPath, Quiet
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
+from recroute.data import Prompts
 from recroute.errors import DataError
 from recroute.routers import load_router
-from recroute.routers.budgeted import Budgeted
 from recroute.routers.ranking import shown
 from recroute.util.files import write_json
 
@@ -54,14 +54,13 @@ def route(
         raise DataError("no prompt to route; give one as an argument or a file with --input")
     router = retarget(load_router(router_dir), budget, quality)
     pool = None if llms is None else [name.strip() for name in llms.split(",")]
-    ranking = router.rank(texts, top_k, pool)
-    explained = router.explain(texts, top_k, pool) if explain else None
+    asked_for = Prompts.of(texts)  # encoded once
+    ranking = router.rank(asked_for, top_k, pool)
+    explained = router.explain(asked_for, top_k, pool) if explain else None
     table = Table(title=f"{router.label}, {len(router.llm_ids_)} LLMs", title_justify="left")
     table.add_column("prompt", max_width=40, no_wrap=True)
     table.add_column("LLM", overflow="fold")
-    scores, costs = ranking.predicted_score, None
-    if isinstance(router, Budgeted):  # its own score is one less what the other is worth
-        scores, costs = router.score_and_cost(texts, ranking)
+    scores, costs = router.score_parts(asked_for, ranking)
     table.add_column("predicted score", justify="right")
     if costs is not None:
         table.add_column("predicted cost", justify="right")

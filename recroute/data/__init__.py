@@ -7,7 +7,7 @@ from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.means import Leaderboard, leaderboard, llm_means, task_means
 from recroute.data.preferences import Preferences
-from recroute.data.prompts import prompt_groups
+from recroute.data.prompts import Prompts, prompt_groups
 from recroute.data.records import Records
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Leaderboard",
     "Precomputed",
     "Preferences",
+    "Prompts",
     "Records",
     "leaderboard",
     "llm_means",

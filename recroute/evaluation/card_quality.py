@@ -10,7 +10,6 @@ from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.fitted import evaluate_fitted
 from recroute.experiment.compare import bracket
 from recroute.routers import Router
-from recroute.routers.budgeted import Budgeted
 from recroute.routers.costs import cost_unit
 from recroute.splits import Split
 
@@ -39,8 +38,7 @@ def measured(router: Router, split: Split) -> list[str]:
         *_table(router, found, cost_unit(split.train)),
         "\n".join(f"- {line}" for line in [*_against_baseline(router, found), *_notes(found, split)]),
     ]
-    if isinstance(router, Budgeted):
-        expected = router.expected()
+    if (expected := router.expected()) is not None:
         blocks.append(
             f"Expected of prompts like the training prompts: {expected['cost']:.4g} {expected['unit']} per 1,000, mean "
             f"score {expected['score']:.3f}."

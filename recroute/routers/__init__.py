@@ -1,6 +1,6 @@
 """One router per file, what they share, their registry and their folder on disk."""
 
-from recroute.routers.base import Instances, Ranking, Router, setting
+from recroute.routers.base import Instances, Prompts, Ranking, Router, fitted, setting
 from recroute.routers.registry import (
     as_router,
     as_routers,
@@ -13,10 +13,12 @@ from recroute.routers.registry import (
 
 __all__ = [
     "Instances",
+    "Prompts",
     "Ranking",
     "Router",
     "as_router",
     "as_routers",
+    "fitted",
     "load_router",
     "make_router",
     "register_router",

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.cells import pass_over
 from recroute.errors import RouterError
-from recroute.routers.base import Instances, Scores, fitted, setting
+from recroute.routers.base import Prompts, Scores, fitted, setting
 from recroute.routers.guarded import Guarded
 from recroute.routers.parts import fit_parts
-from recroute.util.numeric import Array
+from recroute.util.numeric import Array, Index
 from recroute.util.registry import split_outside
 
 OF_PREFERENCES = "bradley_terry(views=all)"
@@ -70,9 +70,9 @@ class Auto(Guarded):
         self.weight_ = stacking_weights(predicted, train.interactions)
         return np.tensordot(self.weight_.astype(np.float32), predicted, axes=1)  # (p,) x (p, n, m)
 
-    def _part_scores(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+    def _part_scores(self, prompts: Prompts, llm_index: Index) -> Scores:
         used = [(weight, part) for weight, part in zip(self.weight_, self.parts_, strict=True) if weight > 0]
-        return np.asarray(np.sum([np.float32(w) * part.score(instances, llm_index) for w, part in used], axis=0))
+        return np.asarray(np.sum([np.float32(w) * part.score(prompts, llm_index) for w, part in used], axis=0))
 
 
 def stacking_weights(predicted: NDArray[np.float32], matrix: InteractionMatrix) -> Array:

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from recroute.data import Dataset, InteractionMatrix
+from recroute.data import Dataset, InteractionMatrix, Prompts
 from recroute.data.feedback import Feedback
+from recroute.data.prompts import Instances
 from recroute.errors import RouterError
 from recroute.routers.core import Scores
-from recroute.routers.instances import Instances
 from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.names import ROUTERS
 from recroute.routers.ranking import Ranking
 from recroute.util.arguments import checked
+from recroute.util.numeric import Positions
 from recroute.util.settings import setting
 from recroute.util.state import fitted
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 VIEWS = ("embedding", "tfidf", "all")
 
-__all__ = ["VIEWS", "Instances", "Ranking", "Router", "Scores", "TextRouter", "fitted", "setting"]
+__all__ = ["VIEWS", "Instances", "Prompts", "Ranking", "Router", "Scores", "TextRouter", "fitted", "setting"]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -38,8 +38,12 @@ class Router(RememberingRouter):
     """Base of all routers. A subclass declares its hyperparameters as fields and fills in `_fit` and `_score`.
 
     What its author has to know stands in `RouterCore`: hyperparameters, fit, score, rank. Here are the methods for what
-    a router remembers, each in a file of `recroute.routers.memory` or `recroute.routers.refresh`, and its folder.
+    a router remembers, each in a file of `recroute.routers.memory` or `recroute.routers.refresh`, and its folder. A
+    router that weighs cost says so by `weighs_cost` and overrides `predicted_score`, `predicted_cost`, `expected`,
+    `cost_limit` and `with_target`.
     """
+
+    weighs_cost: ClassVar[bool] = False
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the settings."""
@@ -48,7 +52,7 @@ class Router(RememberingRouter):
     def score_std(
         self,
         instances: Instances,
-        llms: Sequence[str] | NDArray[np.integer] | None = None,
+        llms: Sequence[str] | Positions | None = None,
         *,
         reducible: bool = False,
     ) -> Scores:
@@ -78,13 +82,58 @@ class Router(RememberingRouter):
         self,
         instances: Instances,
         k: int = 1,
-        llms: Sequence[str] | NDArray[np.integer] | None = None,
+        llms: Sequence[str] | Positions | None = None,
         n_neighbors: int = 5,
     ) -> list[Explanation]:
         """Why these k LLMs, for each instance; see `recroute.routers.memory.explain`."""
         from recroute.routers.memory.explain import explain
 
         return explain(self, instances, k, llms, n_neighbors)
+
+    def predicted_cost(self, instances: Instances, llms: Sequence[str] | Positions | None = None) -> Scores | None:
+        """Predicted cost f32 (b, m) of each LLM's answer, in the unit of the data; None unless the router weighs cost.
+
+        Parameters are those of `score`.
+        """
+        return None
+
+    def score_parts(self, instances: Instances, ranking: Ranking) -> tuple[Scores, Scores | None]:
+        """Predicted scores f32 (b, k) of the LLMs in this router's ranking, and their predicted costs f32 (b, k).
+
+        Without costs a score is what the ranking says. A router that weighs cost ranks by the one less what the other
+        is worth.
+        """
+        prompts = self.prompts(instances)
+        if (costs := self.predicted_cost(prompts)) is None:
+            return ranking.predicted_score, None
+        score, cost = (
+            np.take_along_axis(block, ranking.llm_index, axis=1) for block in (self.predicted_score(prompts), costs)
+        )
+        return score, cost
+
+    def expected(self) -> dict[str, Any] | None:
+        """What the choices of a router that weighs cost come to on prompts like the training prompts; None of others.
+
+        `cost` of 1,000 prompts in `unit`, mean `score`, that of the `best_single` LLM, and the `trade_off`.
+        """
+        return None
+
+    def cost_limit(self) -> float:
+        """What a prompt may cost in the mean; infinite for a router that does not weigh cost."""
+        return np.inf
+
+    def with_target(
+        self, *, budget: float | None = None, quality: float | None = None, trade_off: float | None = None
+    ) -> Self:
+        """The same fitted router with another target, by the curve it keeps; this one stays as it is.
+
+        Raises RouterError if the router does not weigh cost or is not fitted, more than one target is given, or it
+        cannot be met.
+        """
+        raise RouterError(
+            f"this {self.name} router knows no budget: it has no cost curve; leave the target out, or fit it again "
+            "with --budget or --quality"
+        )
 
     def add_llms(self, interactions: InteractionMatrix | Dataset | None, llm_table: pl.DataFrame | None = None) -> Self:
         """The router with LLMs that nobody has evaluated, or only on some of its training prompts.
@@ -153,7 +202,7 @@ class Router(RememberingRouter):
         new = feedback.without(self.decisions_taken_in())
         return self if new is None else self._refreshed(Answers.of(new, self), training_sample(self))
 
-    def _refreshed(self, answers: Answers, training: Dataset | None) -> Router:
+    def _refreshed(self, answers: Answers, training: Prompts | None) -> Router:
         """A router with these answers; `training` are prompts it was fitted on, if it keeps them."""
         return ROUTERS.get("refreshed").around(self, training)._refreshed(answers, training)
 

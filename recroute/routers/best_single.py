@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Router, Scores
-from recroute.routers.instances import n_instances
+from recroute.routers.base import Prompts, Router
+from recroute.util.numeric import Index
 
 
 @dataclass(kw_only=True)
@@ -25,5 +25,5 @@ class BestSingle(Router):
     def _fit(self, train: Dataset) -> None:
         pass  # the base class keeps the train means
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        return np.tile(self.llm_mean_[llm_index].astype(np.float32), (n_instances(instances), 1))
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        return self.llm_mean_[llm_index]

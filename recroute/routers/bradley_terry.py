@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.data.means import PRIOR, PRIOR_SHOWN
-from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.base import Prompts, TextRouter, fitted, setting
 from recroute.routers.battles import Battles, Rows, battle_loss
 from recroute.routers.logistic import NO_TEXT, Cells, cross_validate, logit, minimise, sigmoid
-from recroute.util.numeric import AnyArray
+from recroute.util.numeric import AnyArray, Index
 
 PENALTIES = (NO_TEXT, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # candidates for reg
 N_LLMS, N_ROWS = 100, 20_000  # that reg is chosen on: it is one number for all, and more would take minutes
@@ -172,9 +172,9 @@ class BradleyTerry(TextRouter):
         V = flat[:-1].reshape(-1, rows.S.shape[1])
         return model.to_weight @ V[:-1], model.to_leaderboard * V[-1], model.to_first_shown * float(flat[-1])
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        lead = (self.vectors(instances) - self.centre_) @ self.weight_[:, llm_index] + self.leaderboard_[llm_index]
-        return lead_to_score(lead, float(self.pool_mean_[0])).astype(np.float32)
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        lead = (self.vectors(prompts) - self.centre_) @ self.weight_[:, llm_index] + self.leaderboard_[llm_index]
+        return lead_to_score(lead, float(self.pool_mean_[0]))
 
 
 def lead_to_score(lead: Any, mean: float) -> Any:

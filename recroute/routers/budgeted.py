@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
+from recroute.data.prompts import Instances
 from recroute.errors import RouterError
 from recroute.retrieval import condensed, tie_order
-from recroute.routers.base import Instances, Ranking, Scores, fitted, setting
+from recroute.routers.base import Prompts, Scores, fitted, setting
 from recroute.routers.costs import CostModel, cost_unit, no_costs, vectors
-from recroute.routers.instances import n_instances, read_instances
 from recroute.routers.parts import Composite, fit_parts, out_of_fold
 from recroute.routers.registry import make_router
-from recroute.routers.trade_off import GRID, Curve, cost_range
+from recroute.routers.trade_off import GRID, PROMPTS, Curve, cost_range
 from recroute.splits import make_folds
-from recroute.util.numeric import Index
+from recroute.util.numeric import Index, Positions
 
 if TYPE_CHECKING:
     from recroute.routers.refresh.answers import Answers
@@ -42,6 +42,7 @@ class Budgeted(Composite):
 
     name: ClassVar[str] = "budgeted"
     kind: ClassVar[str] = "composite"
+    weighs_cost: ClassVar[bool] = True
 
     router: str = setting("auto", help="the router whose predicted scores are weighed")
     budget: float | None = setting(None, low=0, help="mean cost of 1,000 prompts, in the unit of the data: USD")
@@ -113,10 +114,6 @@ class Budgeted(Composite):
     def with_target(
         self, *, budget: float | None = None, quality: float | None = None, trade_off: float | None = None
     ) -> Self:
-        """The same fitted router with another target, by the curve it keeps; this one stays as it is.
-
-        Raises RouterError if the router is not fitted, more than one target is given, or it cannot be met.
-        """
         self.llm_index()  # raises if not fitted
         found = copy(self)
         found.budget, found.quality, found.trade_off = budget, quality, trade_off
@@ -125,45 +122,41 @@ class Budgeted(Composite):
         return found
 
     def expected(self) -> dict[str, Any]:
-        """By the curve: `cost` of 1,000 prompts in `unit`, mean `score`, that of the `best_single` LLM, `trade_off`."""
         trade_off, curve = float(self.chosen_trade_off_[0]), self.curve_
         cost, score = curve.at(trade_off)
         found = {"trade_off": trade_off, "cost": cost, "score": score}
         return {**found, "best_single": curve.best_single, "unit": curve.unit}
 
-    def predicted_score(self, instances: Instances, llms: Sequence[str] | NDArray[np.integer] | None = None) -> Scores:
+    def cost_limit(self) -> float:
+        return (self.expected()["cost"] if self.budget is None else self.budget) / PROMPTS
+
+    def predicted_score(self, instances: Instances, llms: Sequence[str] | Positions | None = None) -> Scores:
         """What the router inside predicts, without the cost; parameters as in `score`."""
-        return self.parts_[0].score(instances, self.llm_index(llms))
+        index = self.llm_index(llms)
+        return self.parts_[0].score(self.prompts(instances), index)
 
-    def predicted_cost(self, instances: Instances, llms: Sequence[str] | NDArray[np.integer] | None = None) -> Scores:
-        """Predicted cost f32 (b, m) of each LLM's answer, in the unit of the data; parameters as in `score`."""
-        return self.costs_.predict(self._cost_vectors(instances), self.llm_index(llms))
+    def predicted_cost(self, instances: Instances, llms: Sequence[str] | Positions | None = None) -> Scores:
+        index = self.llm_index(llms)
+        return self._costs(self.prompts(instances), index)
 
-    def score_and_cost(self, instances: Instances, ranking: Ranking) -> tuple[Scores, Scores]:
-        """Predicted scores and predicted costs, f32 (b, k) each, of the LLMs in this router's ranking."""
-        both = (self.parts_[0].score(instances), self.predicted_cost(instances))
-        score, cost = (np.take_along_axis(block, ranking.llm_index, axis=1) for block in both)
-        return score, cost
+    def _score(self, prompts: Prompts, llm_index: Index) -> Scores:
+        predicted = self.parts_[0].score(prompts, llm_index)
+        return predicted - self.chosen_trade_off_[0] * self._costs(prompts, llm_index)
 
-    def _score(self, instances: Instances, llm_index: Index) -> Scores:
-        predicted = self.parts_[0].score(instances, llm_index)
-        cost = self.costs_.predict(self._cost_vectors(instances), llm_index)
-        return np.asarray(predicted - self.chosen_trade_off_[0] * cost, dtype=np.float32)
+    def _costs(self, prompts: Prompts, llm_index: Index) -> Scores:
+        """Predicted costs f32 (b, m)."""
+        none = np.empty((prompts.n, 0), dtype=np.float32)
+        return self.costs_.predict(none if self.encoder_ is None else self.vectors(prompts), llm_index)
 
     def decisions_taken_in(self) -> NDArray[np.uint64]:
         return self.parts_[0].decisions_taken_in()
 
-    def _refreshed(self, answers: Answers, training: Dataset | None) -> Self:
+    def _refreshed(self, answers: Answers, training: Prompts | None) -> Self:
         """The same trade-off, of the refreshed router's predicted scores."""
         found = copy(self)
         found.parts_ = [self.parts_[0]._refreshed(answers, training)]
         found.router = found.parts_[0].label
         return found
-
-    def _cost_vectors(self, instances: Instances) -> NDArray[np.float32]:
-        if self.encoder_ is not None:
-            return self.vectors(instances)
-        return np.empty((n_instances(read_instances(instances)), 0), dtype=np.float32)
 
 
 def _mean(values: NDArray[np.float32]) -> float:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Scores, fitted, setting
+from recroute.routers.base import Prompts, fitted, setting
 from recroute.routers.parts import Composite, fit_parts, out_of_fold
-from recroute.util.numeric import Array
+from recroute.util.numeric import Array, Index
 
 PENALTY = 1e-3  # on squared coefficients, per observed cell: keeps a prediction that does not vary at 0
 
@@ -54,10 +54,10 @@ class Calibrated(Composite):
         self.coefficient_ = np.concatenate([[y.mean() - centre @ slope], slope])
         self.parts_ = fit_parts(parts, train)
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
         offset, *slopes = self.coefficient_.astype(np.float32)
-        scores = [part.score(instances, llm_index) for part in self.parts_]
-        return np.asarray(offset + sum(slope * block for slope, block in zip(slopes, scores, strict=True)))
+        scores = [part.score(prompts, llm_index) for part in self.parts_]
+        return offset + sum(slope * block for slope, block in zip(slopes, scores, strict=True))
 
 
 def non_negative(gram: Array, target: Array) -> Array:

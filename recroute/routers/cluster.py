@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
-from recroute.util.numeric import AnyArray
+from recroute.routers.base import Prompts, Scores, TextRouter, fitted, setting
+from recroute.util.numeric import AnyArray, Index
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
@@ -72,13 +72,13 @@ class Cluster(TextRouter):
         mean = np.where(size > 0, chosen @ new.posterior.columns / np.maximum(size, 1), new.posterior.mean)
         return {"cluster_mean_": mean}
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
         from sklearn.mixture import GaussianMixture
 
         mixture = GaussianMixture(len(self.share_))
         mixture.weights_, mixture.means_ = self.share_, self.center_
         mixture.precisions_cholesky_ = self.precision_
-        member = mixture.predict(self.vectors(instances).astype(np.float64))  # (b,)
+        member = mixture.predict(self.vectors(prompts).astype(np.float64))  # (b,)
         return self.cluster_mean_[member][:, llm_index]
 
     def distribution(self, predicted: Scores) -> NDArray[np.float64]:

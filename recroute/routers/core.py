@@ -14,18 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from recroute.data import Dataset, Encoder, IdMap, llm_means
-from recroute.encoders import encode_texts, fit_encoder, vectors_of, view_encoder
+from recroute.data import Dataset, Encoder, IdMap, Prompts, llm_means
+from recroute.data.prompts import Instances
+from recroute.encoders import fit_encoder, view_encoder
 from recroute.errors import RouterError, UnknownNameError
 from recroute.retrieval import Choices, condensed, tie_order, top_k
-from recroute.routers.instances import Instances, n_instances, read_instances
 from recroute.routers.ranking import Ranking
 from recroute.util.arguments import LARGEST_SEED, as_list, as_texts, as_whole_number, check_kind, checked, classes_of
+from recroute.util.numeric import Array, Floats, Index, Positions
 from recroute.util.registry import convert_settings
 from recroute.util.settings import setting
 from recroute.util.state import fitted
 
-Scores = NDArray[np.float32]
+Scores = Floats
 
 
 @dataclass(kw_only=True, eq=False)
@@ -52,7 +53,7 @@ class RouterCore(ABC):
     """
 
     name: ClassVar[str]
-    kind: ClassVar[str]
+    kind: ClassVar[str] = "own"
     needs: ClassVar[str] = ""
     learns_from_preferences: ClassVar[bool] = False
     chooses_by_chance: ClassVar[bool] = False
@@ -60,10 +61,10 @@ class RouterCore(ABC):
 
     seed: int = setting(0, low=0, high=LARGEST_SEED, help="seed of everything random in the fit")
 
-    llm_mean_: NDArray[np.float64] = fitted("n_llms")
+    llm_mean_: Array = fitted("n_llms")
     llm_ids_: IdMap = fitted(saved=False)
     encoder_: Encoder | None = fitted(saved=False)
-    width_: NDArray[np.int64] = fitted("1", kind="int", low=1, older=None)
+    width_: Index = fitted("1", kind="int", low=1, older=None)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -168,14 +169,14 @@ class RouterCore(ABC):
                 "add them, or use best_single or task_best"
             )
         encoder = view_encoder(encoder, getattr(self, "views", "embedding"))
-        vectors = vectors_of(train, encoder)
+        vectors = Prompts.of(train).encoded(encoder)
         self.width_ = np.array([vectors.shape[1]])
         return train.with_embeddings(vectors, encoder)
 
     def _remember(self, train: Dataset) -> None:  # noqa: B027
         """Keep what is asked for after the fit; nothing on this floor."""
 
-    def score(self, instances: Instances, llms: Sequence[str] | NDArray[np.integer] | None = None) -> Scores:
+    def score(self, instances: Instances, llms: Sequence[str] | Positions | None = None) -> Scores:
         """Predicted score of each LLM for each instance.
 
         Parameters
@@ -197,15 +198,14 @@ class RouterCore(ABC):
         UnknownNameError
             If it does not know one of `llms`.
         """
-        return self._predicted(instances, self.llm_index(llms))
+        index = self.llm_index(llms)
+        return self._predicted(self.prompts(instances), index)
 
-    def predicted_score(self, instances: Instances, llms: Sequence[str] | NDArray[np.integer] | None = None) -> Scores:
+    def predicted_score(self, instances: Instances, llms: Sequence[str] | Positions | None = None) -> Scores:
         """`score`, except of a router whose scores are weighed against something else: here they are not."""
         return self.score(instances, llms)
 
-    def rank(
-        self, instances: Instances, k: int = 1, llms: Sequence[str] | NDArray[np.integer] | None = None
-    ) -> Ranking:
+    def rank(self, instances: Instances, k: int = 1, llms: Sequence[str] | Positions | None = None) -> Ranking:
         """The k best LLMs for each instance; equal scores go to the higher train mean, then the lower index.
 
         Parameters and errors are those of `score`; k beyond the pool raises RouterError.
@@ -213,16 +213,26 @@ class RouterCore(ABC):
         index, k = self.llm_index(llms), as_whole_number(k, "k")
         if not 1 <= k <= len(index):
             raise RouterError(f"k={k} does not fit a pool of {len(index)} LLMs; choose k between 1 and {len(index)}")
-        predicted = self._predicted(instances, index)
-        best = self.choose(predicted, index, k)
-        return Ranking(index[best].astype(np.int32), np.take_along_axis(predicted, best, axis=1), self.llm_ids_)
+        return self._rank(self.prompts(instances), k, index)
 
-    def choose(self, predicted: Scores, llm_index: NDArray[np.integer], k: int = 1) -> NDArray[np.int32]:
+    def _rank(self, prompts: Prompts, k: int, llm_index: Index) -> Ranking:
+        predicted = self._predicted(prompts, llm_index)
+        best = self.choose(predicted, llm_index, k)
+        return Ranking(llm_index[best].astype(np.int32), np.take_along_axis(predicted, best, axis=1), self.llm_ids_)
+
+    def prompts(self, instances: Instances) -> Prompts:
+        """The prompts as `_score` sees them; vectors given as an array are taken to be of the router's own encoder.
+
+        Every method that takes `instances` takes what this gives: then text is encoded once for several of them.
+        """
+        return Prompts.of(instances, self.encoder_)
+
+    def choose(self, predicted: Scores, llm_index: Positions, k: int = 1) -> NDArray[np.int32]:
         """Columns int32 (b, k) of the best LLMs, for predictions f32 (b, m) over `llm_index` int (m,)."""
         return top_k(predicted, k, self._ties(llm_index))
 
     def choose_judged(
-        self, predicted: Scores, scores: NDArray[np.floating], llm_index: NDArray[np.integer] | None = None
+        self, predicted: Scores, scores: NDArray[np.floating], llm_index: Positions | None = None
     ) -> Choices:
         """The best LLM of each instance, and the best one that was evaluated, by which the choice is judged.
 
@@ -239,7 +249,7 @@ class RouterCore(ABC):
         index = self.llm_index() if llm_index is None else llm_index
         return condensed(self.choose(predicted, index)[:, 0], scores, predicted, self._ties(index))
 
-    def _ties(self, llm_index: NDArray[np.integer]) -> NDArray[np.int64]:
+    def _ties(self, llm_index: Positions) -> Index:
         """The order of equal predictions over `llm_index`, see `tie_order`."""
         if not self._is_everyone(llm_index):
             return tie_order(self.llm_mean_[llm_index])
@@ -248,11 +258,11 @@ class RouterCore(ABC):
             of, order = self._tie_order = self.llm_mean_, tie_order(self.llm_mean_)
         return np.asarray(order)
 
-    def _is_everyone(self, llm_index: NDArray[np.integer]) -> bool:
+    def _is_everyone(self, llm_index: Positions) -> bool:
         """Whether these are all LLMs in their order."""
         return len(llm_index) == len(self.llm_mean_) and bool((llm_index == np.arange(len(llm_index))).all())
 
-    def distribution(self, predicted: Scores) -> NDArray[np.float64]:
+    def distribution(self, predicted: Scores) -> Array:
         """The router's own distribution over the pool, f64 (b, m): softmax of the predicted scores.
 
         Evaluation gives a router with an `expected_score` the observed scores instead, -inf where unobserved.
@@ -260,14 +270,14 @@ class RouterCore(ABC):
         shifted = np.exp(predicted.astype(np.float64) - predicted.max(axis=1, keepdims=True))
         return shifted / shifted.sum(axis=1, keepdims=True)
 
-    def expected_score(self, observed: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    def expected_score(self, observed: Floats) -> Array | None:
         """Closed form of the mean score for routers that choose by chance, f64 (b,); None for all others.
 
         `observed` is f32 (b, m), NaN where unobserved.
         """
         return None
 
-    def llm_index(self, llms: Sequence[str] | NDArray[np.integer] | None = None) -> NDArray[np.int64]:
+    def llm_index(self, llms: Sequence[str] | Positions | None = None) -> Index:
         """Positions int (m,) of `llms`, given as ids or positions; all LLMs if None."""
         if not hasattr(self, "llm_ids_"):
             raise RouterError(f"{self.name} is not fitted; call fit(train) first")
@@ -289,51 +299,44 @@ class RouterCore(ABC):
     def _fit(self, train: Dataset) -> None:
         """Set the arrays declared with `fitted()`."""
 
-    def _predicted(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        known = read_instances(instances)
-        if n_instances(known) == 0:
-            return np.zeros((0, len(llm_index)), dtype=np.float32)
+    def _predicted(self, prompts: Prompts, llm_index: Index) -> Scores:
+        """What `_score` gives, f32 (b, m); RouterError where it is of another shape or not finite."""
+        shape = (prompts.n, len(llm_index))
+        if prompts.n == 0:
+            return np.zeros(shape, dtype=np.float32)
         with np.errstate(all="ignore"):  # the result is looked at
-            return self._finite(self._score(known, llm_index))
+            predicted = np.asarray(self._score(prompts, llm_index), dtype=np.float32)
+        if predicted.shape == shape[1:]:
+            predicted = np.tile(predicted, (prompts.n, 1))
+        if predicted.shape != shape:
+            raise RouterError(f"{self.label} predicts scores of the shape {predicted.shape}, not {shape}; mend _score")
+        return self._finite(predicted)
 
     def _finite(self, predicted: Scores) -> Scores:
-        """The predictions; RouterError where one is no number, unless they are observed scores."""
         if self.needs != "scores" and not np.isfinite(predicted).all():
             raise RouterError(f"{self.label} predicts scores that are not finite; fit it again")
         return predicted
 
     @abstractmethod
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        """Predicted scores f32 (b, len(llm_index))."""
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        """Predicted scores float (b, len(llm_index)), or one row of them for all prompts.
 
-    def vectors(self, instances: Instances) -> NDArray[np.float32]:
-        """Vectors f32 (b, d) of the instances in the space the router was fitted in."""
-        encoder, known = self.encoder_, read_instances(instances)
-        if encoder is None:
+        Of the prompts it reads what the router `needs`: `self.vectors(prompts)` f32 (b, d), `prompts.texts` or
+        `prompts.tasks`.
+        """
+
+    def vectors(self, instances: Instances) -> Floats:
+        """Vectors f32 (b, d) of prompts in the space the router was fitted in."""
+        if (encoder := self.encoder_) is None:
             raise RouterError(f"{self.label} reads text and has no encoder; fit it again")
+        vectors = self.prompts(instances).encoded(encoder)
         width = int(self.width_[0]) if hasattr(self, "width_") else None  # folders of older versions lack it
-        if isinstance(known, Dataset):
-            vectors = vectors_of(known, encoder)
-        elif isinstance(known, np.ndarray):
-            vectors = known
-        else:
-            vectors = encode_texts(encoder, known)
         if width is not None and vectors.shape[1] != width:
             raise RouterError(
                 f"the vectors are {vectors.shape[1]} wide, and {self.name} was fitted on those of {encoder.name}, "
                 f"{width} wide; give vectors of that encoder"
             )
         return vectors
-
-    def observed(self, instances: Instances, llm_index: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Observed scores f32 (b, m) of the instances, NaN where there are none."""
-        if not isinstance(instances, Dataset):
-            raise RouterError(
-                f"{self.name} reads the observed scores of the instances it ranks: it is a bound for evaluation "
-                "and cannot route a prompt"
-            )
-        names = [self.llm_ids_.ids[i] for i in llm_index]
-        return instances.take_llms(instances.llm_ids.to_index(names)).interactions.dense()
 
 
 @cache

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from recroute.bridges.spectrum import PENALTIES
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.base import Prompts, TextRouter, fitted, setting
 from recroute.routers.residual import residual_scores
-from recroute.util.numeric import Array
+from recroute.util.numeric import Array, Index
 
 
 @dataclass(kw_only=True)
@@ -54,9 +54,9 @@ class EASE(TextRouter):
             weight = (1 - self.smoothing) * weight + self.smoothing * weight @ llm_weights(deviation, self.llm_reg)
         self.weight_ = weight.astype(np.float32)
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        surplus = (self.vectors(instances) - self.center_) @ self.weight_[:, llm_index]  # (b, d) x (d, m)
-        return (self.llm_mean_[llm_index] + surplus).astype(np.float32)
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        surplus = (self.vectors(prompts) - self.center_) @ self.weight_[:, llm_index]  # (b, d) x (d, m)
+        return self.llm_mean_[llm_index] + surplus
 
 
 def llm_weights(deviation: Array, reg: float) -> Array:

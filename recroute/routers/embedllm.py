@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.base import Prompts, TextRouter, fitted, setting
 from recroute.routers.logistic import (
     NO_TEXT,
     Cells,
@@ -22,7 +22,7 @@ from recroute.routers.logistic import (
     sigmoid,
     unpack,
 )
-from recroute.util.numeric import AnyArray
+from recroute.util.numeric import AnyArray, Index
 
 NOISES = (NO_TEXT, 8.0, 4.0, 2.0, 1.0, 0.5)  # candidates for noise
 BIAS_PRECISION = 1.0  # of the prior on an LLM's bias around the log odds of its mean
@@ -136,11 +136,11 @@ class EmbedLLM(TextRouter):
         flat = minimise(lambda flat: objective(flat, cells, penalty, k), flat, self.n_epochs)
         return unpack(flat, _shapes(cells, k), cells.X.dtype)
 
-    def factors(self, instances: Instances) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    def factors(self, prompts: Prompts) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Instance factors f32 (b, k), under the head, and LLM vectors f32 (m, k)."""
-        projected = (self.vectors(instances) - self.centre_) @ self.projection_ * self.head_  # (b, k)
+        projected = (self.vectors(prompts) - self.centre_) @ self.projection_ * self.head_  # (b, k)
         return projected, self.llm_factors_
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        projected, _ = self.factors(instances)
-        return sigmoid(projected @ self.llm_factors_[llm_index].T + self.bias_[llm_index]).astype(np.float32)
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        projected, _ = self.factors(prompts)
+        return sigmoid(projected @ self.llm_factors_[llm_index].T + self.bias_[llm_index])

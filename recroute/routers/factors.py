@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -16,10 +15,8 @@ from recroute.bridges.bridge import bridge_class
 from recroute.data import Dataset
 from recroute.retrieval import LLMIndex
 from recroute.retrieval.llm_index import KINDS
-from recroute.routers.base import Instances, Ranking, Scores, TextRouter, fitted, setting
-from recroute.routers.instances import n_instances, read_instances
-from recroute.util.arguments import as_whole_number
-from recroute.util.numeric import AnyArray, Array
+from recroute.routers.base import Prompts, Ranking, TextRouter, fitted, setting
+from recroute.util.numeric import AnyArray, Array, Index
 from recroute.util.threads import one_thread
 
 if TYPE_CHECKING:
@@ -96,26 +93,24 @@ class FactorRouter(TextRouter):
         self.instance_factors_ = instance_factors.astype(np.float32)
         self.bridge_ = fit_bridge(self.bridge, train.embeddings, instance_factors, reg=self.reg, seed=self.seed)
 
-    def factors(self, instances: Instances) -> tuple[Array, Array]:
+    def factors(self, prompts: Prompts) -> tuple[Array, Array]:
         """Instance factors f64 (b, k), from the bridge, and LLM factors f64 (m, k)."""
-        return self.bridge_(self.vectors(instances)), self.llm_factors_
+        return self.bridge_(self.vectors(prompts)), self.llm_factors_
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        factors = self.bridge_(self.vectors(instances))
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        factors = self.bridge_(self.vectors(prompts))
         predicted = self.bias_[llm_index] + factors @ self.llm_factors_[llm_index].T  # (b, k) x (k, m)
-        return predicted.astype(np.float32)
+        return predicted
 
-    def rank(
-        self, instances: Instances, k: int = 1, llms: Sequence[str] | NDArray[np.integer] | None = None
-    ) -> Ranking:
-        known, pool, k = read_instances(instances), self.llm_index(llms), as_whole_number(k, "k")
-        large = len(pool) >= max(INDEX_FROM, INDEX_SHARE * len(self.bias_))
+    def _rank(self, prompts: Prompts, k: int, llm_index: Index) -> Ranking:
+        large = len(llm_index) >= max(INDEX_FROM, INDEX_SHARE * len(self.bias_))
         linear = type(self)._score is FactorRouter._score  # a subclass may predict more than an inner product
-        if self.index == "exact" or not (large and linear and 1 <= k <= INDEX_SHARE * len(pool) and n_instances(known)):
-            return super().rank(known, k, pool)
-        vectors = self.vectors(known)
+        if self.index == "exact" or not (large and linear and k <= INDEX_SHARE * len(llm_index) and prompts.n):
+            return super()._rank(prompts, k, llm_index)
+        vectors = self.vectors(prompts)
         with one_thread(len(vectors), 0):
-            best, predicted = self._index().search(self.bridge_(vectors), k, None if llms is None else pool)
+            pool = None if self._is_everyone(llm_index) else llm_index
+            best, predicted = self._index().search(self.bridge_(vectors), k, pool)
         return Ranking(best.astype(np.int32), self._finite(predicted), self.llm_ids_)
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from recroute.data import Dataset
 from recroute.data.cells import pass_over
 from recroute.retrieval import tie_order
-from recroute.routers.base import Instances, Scores, fitted, setting
+from recroute.routers.base import Prompts, Scores, fitted, setting
 from recroute.routers.parts import Composite, fit_parts, out_of_fold
-from recroute.util.numeric import AnyArray, Array
+from recroute.util.numeric import AnyArray, Array, Index
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
@@ -120,8 +120,8 @@ class Guarded(Composite):
         """Predictions f32 (b, m), those that are ahead by no more than the margin held at the best single LLM's."""
         return np.where(predicted - of_best > margin, predicted, np.minimum(predicted, of_best))
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        predicted = self._part_scores(instances, np.append(self.best_, llm_index))
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        predicted = self._part_scores(prompts, np.append(self.best_, llm_index))
         return self._hold(predicted[:, 1:], predicted[:, :1], _margin(self.error_[llm_index], float(self.z_[0])))
 
     def _combine(self, predicted: NDArray[np.float32], train: Dataset) -> Scores:
@@ -129,9 +129,9 @@ class Guarded(Composite):
         (only,) = predicted
         return np.asarray(only)
 
-    def _part_scores(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+    def _part_scores(self, prompts: Prompts, llm_index: Index) -> Scores:
         """What the parts predict together, f32 (b, m)."""
-        return self.parts_[0].score(instances, llm_index)
+        return self.parts_[0].score(prompts, llm_index)
 
 
 def _best(router: Guarded) -> NDArray[np.int64]:

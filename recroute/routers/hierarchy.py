@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from recroute.bridges.evidence import Kernel, eigen_kernels, fit_evidence
 from recroute.data import Dataset
 from recroute.errors import RouterError
-from recroute.routers.base import VIEWS, Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.base import VIEWS, Prompts, TextRouter, fitted, setting
 from recroute.routers.factorisation import completed, interaction_factors
 from recroute.routers.text_views import TextViews, fit_text_views
 from recroute.util.arrays import ArrayRule
 from recroute.util.memo import Memo
-from recroute.util.numeric import AnyArray, Array
+from recroute.util.numeric import AnyArray, Array, Index
 from recroute.util.threads import one_thread
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ class Hierarchy(TextRouter):
         factors = (columns - bias - self.loadings_[:, :1]).T @ self.loadings_[:, 1:]  # (j, n) x (n, k)
         return {"bias_": bias, "llm_factors_": np.column_stack([np.ones(len(bias)), factors])}
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        vectors = self.vectors(instances)
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        vectors = self.vectors(prompts)
         bias, llm_factors = self.bias_, self.llm_factors_
         if not self._is_everyone(llm_index):  # a copy of all of them would take longer than the product
             bias, llm_factors = bias[llm_index], llm_factors[llm_index]
@@ -103,7 +103,7 @@ class Hierarchy(TextRouter):
             views = self.views_(vectors)
             factors = self.offset_ + sum(shown @ self.weights_[name] for name, shown in views.items())  # (b, 1 + k)
             predicted = bias + factors @ llm_factors.T  # (b, 1 + k) x (1 + k, m)
-        return np.asarray(predicted, dtype=np.float32)
+        return predicted
 
     def check_fitted(self, sizes: Mapping[str, int]) -> None:
         super().check_fitted(sizes)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recroute.bridges.spectrum import PENALTIES
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.base import Prompts, TextRouter, fitted, setting
 from recroute.routers.logistic import (
     Cells,
     cell_loss,
@@ -22,7 +22,7 @@ from recroute.routers.logistic import (
     sigmoid,
     unpack,
 )
-from recroute.util.numeric import AnyArray
+from recroute.util.numeric import AnyArray, Index
 
 SHARES = (1.0, 0.6, 0.35, 0.2, 0.1, 0.04)  # candidates for reg
 BIAS_PRECISION = 1.0  # of the prior on an LLM's bias around the log odds of its mean
@@ -141,14 +141,14 @@ class IRT(TextRouter):
             found.append(unpack(flat, _shapes(cells, k), cells.X.dtype))
         return found
 
-    def factors(self, instances: Instances) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    def factors(self, prompts: Prompts) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Discriminations f32 (b, k) of the instances and abilities f32 (m, k) of the LLMs."""
-        return (self.vectors(instances) - self.centre_) @ self.discrimination_, self.ability_
+        return (self.vectors(prompts) - self.centre_) @ self.discrimination_, self.ability_
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        X = self.vectors(instances) - self.centre_
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        X = self.vectors(prompts) - self.centre_
         a, b = X @ self.discrimination_, X @ self.difficulty_  # (b, k), (b,)
-        return sigmoid(a @ self.ability_[llm_index].T - b[:, None] + self.bias_[llm_index]).astype(np.float32)
+        return sigmoid(a @ self.ability_[llm_index].T - b[:, None] + self.bias_[llm_index])
 
 
 def _difficulty_precision(cells: Cells, bias: AnyArray) -> float:

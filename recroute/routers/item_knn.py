@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.retrieval import Neighbors
-from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.base import Prompts, TextRouter, fitted, setting
 from recroute.routers.residual import residual_scores
+from recroute.util.numeric import Index
 
 
 @dataclass(kw_only=True)
@@ -50,15 +51,15 @@ class ItemKNN(TextRouter):
     def _prepare(self) -> None:
         self._neighbors = Neighbors(self.vectors_)
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
         if not hasattr(self, "_neighbors"):
             self._prepare()
-        near, _ = self._neighbors.search(self.vectors(instances), self.n_neighbors)  # (b, k)
+        near, _ = self._neighbors.search(self.vectors(prompts), self.n_neighbors)  # (b, k)
         b, k = near.shape
         share = np.full(b * k, 1 / k, dtype=np.float32)
         chosen = sp.csr_matrix((share, near.ravel(), np.arange(0, b * k + 1, k)), shape=(b, len(self.vectors_)))
         surplus = chosen @ self.surplus_[:, llm_index]  # (b, n) x (n, m)
-        return (self.llm_mean_[llm_index] + surplus).astype(np.float32)
+        return self.llm_mean_[llm_index] + surplus
 
 
 def similar_llms(residual: NDArray[np.float64], n_similar: int) -> sp.csr_matrix:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.base import Prompts, TextRouter, fitted, setting
 from recroute.routers.logistic import is_clear
 from recroute.util.memo import Memo
 from recroute.util.numeric import AnyArray, Index
@@ -86,8 +86,8 @@ class KMeans(TextRouter):
         feature = shrunk_means(self.label_, rest, np.ones_like(rest), self.strength_[0], len(self.centres_))
         return {"feature_": mean + feature + self.shared_}
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        return self.feature_[nearest(self.vectors(instances), self.centres_)][:, llm_index]
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        return self.feature_[nearest(self.vectors(prompts), self.centres_)][:, llm_index]
 
 
 def cluster(X: NDArray[np.float32], n_clusters: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

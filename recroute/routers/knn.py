@@ -14,7 +14,8 @@ from recroute.data import Dataset, InteractionMatrix
 from recroute.data.cells import CELLS_AT_ONCE
 from recroute.errors import RouterError
 from recroute.retrieval import Neighbors
-from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.base import Prompts, Scores, TextRouter, fitted, setting
+from recroute.util.numeric import Index
 from recroute.util.state import array, several
 from recroute.util.threads import in_order
 
@@ -86,10 +87,10 @@ class KNN(TextRouter):
         self.scores_ = NeighborScores(train.interactions, np.empty((train.n_instances, 0), dtype=np.float32))
         vars(self).pop("_neighbors", None)
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
         if not hasattr(self, "_neighbors"):
             self._neighbors = Neighbors(self.vectors_)
-        near, _ = self._neighbors.search(self.vectors(instances), self.n_neighbors)  # (b, k)
+        near, _ = self._neighbors.search(self.vectors(prompts), self.n_neighbors)  # (b, k)
         b, k = near.shape
         rows, place = np.unique(near, return_inverse=True)
         chosen = sp.csr_matrix(

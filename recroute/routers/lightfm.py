@@ -16,13 +16,13 @@ from scipy.special import expit
 
 from recroute.data import Dataset, IdMap, InteractionMatrix
 from recroute.errors import RouterError
-from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.base import Prompts, Scores, TextRouter, fitted, setting
 from recroute.routers.llm_features import LLMFeatures
 from recroute.routers.memory.grow import refuse_known
 from recroute.routers.memory.new_llms import check_table
 from recroute.routers.residual import by_id, common_scale, residual_scores
 from recroute.routers.three_states import to_outcomes, to_preferences
-from recroute.util.numeric import AnyArray, Array
+from recroute.util.numeric import AnyArray, Array, Index
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
@@ -163,16 +163,16 @@ class LightFM(TextRouter):
         features = LLMFeatures(self.families_, self.number_center_, self.number_spread_)(table)
         return self.unseen_ + features @ self.feature_  # (j, f + 3) x (f + 3, k + 1)
 
-    def factors(self, instances: Instances) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    def factors(self, prompts: Prompts) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Factors f32 (b, k) of instances and f32 (m, k) of LLMs, without the biases."""
-        return self._embedded(instances)[:, :-1], self.llm_factors_[:, :-1]
+        return self._embedded(prompts)[:, :-1], self.llm_factors_[:, :-1]
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        return self._predict(self._embedded(instances), self.llm_factors_[llm_index])
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        return self._predict(self._embedded(prompts), self.llm_factors_[llm_index])
 
-    def _embedded(self, instances: Instances) -> NDArray[np.floating]:
+    def _embedded(self, prompts: Prompts) -> NDArray[np.floating]:
         """Factors and bias f32 (b, k + 1) of instances."""
-        return (self.vectors(instances) - self.center_) @ self.weight_ + self.offset_  # (b, d) x (d, k + 1)
+        return (self.vectors(prompts) - self.center_) @ self.weight_ + self.offset_  # (b, d) x (d, k + 1)
 
     def _predict(self, instance: NDArray[np.floating], llm: NDArray[np.floating]) -> Scores:
         """Scores f32 (b, m) of factors and biases float (b, k + 1), float (m, k + 1)."""

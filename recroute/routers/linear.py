@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Scores, TextRouter, fitted, setting
+from recroute.routers.base import Prompts, Scores, TextRouter, fitted, setting
 from recroute.routers.network import Layers, fit_network, log_odds_shares, predict
+from recroute.util.numeric import Index
 
 
 @dataclass(kw_only=True)
@@ -52,9 +53,9 @@ class Linear(TextRouter):
             seed=self.seed,
         )
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
         layer = (self.weight_[:, llm_index], self.offset_[llm_index])
-        return predict([layer], self.vectors(instances)).astype(np.float32)
+        return predict([layer], self.vectors(prompts))
 
     def distribution(self, predicted: Scores) -> NDArray[np.float64]:
         """Softmax of the log-odds, f64 (b, m): RouterEval's distribution for this router."""

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.data import Dataset, IdMap
+from recroute.data import Dataset, IdMap, Prompts
 from recroute.errors import RouterError
-from recroute.routers.base import Instances, Router
+from recroute.routers.base import Router
 from recroute.routers.factors import FactorRouter
 from recroute.util.arguments import checked
 from recroute.util.numeric import Array
@@ -25,7 +25,7 @@ PROMPT_LENGTH = 60
 class HasFactors(Protocol):
     """A router that adds up products of instance factors and LLM factors."""
 
-    def factors(self, instances: Instances) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    def factors(self, prompts: Prompts) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Instance factors float (b, k) and LLM factors float (m, k)."""
         ...
 
@@ -204,7 +204,7 @@ def _factors(router: Any, dataset: Dataset | None) -> tuple[Array, Array, pl.Dat
             f"{router.label} keeps no factors of its training prompts; name the data set whose prompts LLMs are to be "
             "compared on, such as llm_map(router, split.train)"
         )
-    of_instance, of_llm = router.factors(dataset)
+    of_instance, of_llm = router.factors(Prompts.of(dataset))
     return of_instance.astype(np.float64), of_llm.astype(np.float64), dataset.instances
 
 

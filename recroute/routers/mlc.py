@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from recroute.data import Dataset
 from recroute.encoders.sentence_model import quiet
 from recroute.errors import RouterError
-from recroute.routers.base import Instances, Router, Scores, setting
+from recroute.routers.base import Prompts, Router, setting
 from recroute.routers.network import log_odds
+from recroute.util.numeric import Index
 
 WEIGHT_DECAY, CLIP = 0.01, 1.0
 
@@ -47,7 +48,7 @@ class MLC(Router):
     def _fit(self, train: Dataset) -> None:
         torch, transformers = _libraries()
         seen = np.flatnonzero(train.interactions.instance_counts)  # instances with a record
-        prompts = self._prompts(train.take_instances(seen))
+        texts = _texts(Prompts.of(train.take_instances(seen)))
         scores = train.interactions.take_instances(seen).dense()
         with torch.random.fork_rng(), quiet():
             torch.manual_seed(self.seed)
@@ -58,7 +59,7 @@ class MLC(Router):
             without_record = np.isnan(scores).all(axis=0)
             start = np.where(without_record, log_odds(self.llm_mean_), 0)  # no gradient ever moves those
             head.bias.data += torch.from_numpy(start).to(head.bias)
-            self._train(torch, transformers, prompts, scores)
+            self._train(torch, transformers, texts, scores)
 
     def _train(self, torch: Any, transformers: Any, prompts: list[str], scores: NDArray[np.float32]) -> None:
         model = self._model.to("cuda" if torch.cuda.is_available() else "cpu").train()
@@ -86,14 +87,14 @@ class MLC(Router):
                 schedule.step()
         model.eval()
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
         torch, _ = _libraries()
-        prompts = self._prompts(instances)
-        predicted = np.empty((len(prompts), len(llm_index)), dtype=np.float32)
+        texts = _texts(prompts)
+        predicted = np.empty((prompts.n, len(llm_index)), dtype=np.float32)
         with torch.inference_mode():
-            for first in range(0, len(prompts), self.batch_size):
+            for first in range(0, prompts.n, self.batch_size):
                 rows = slice(first, first + self.batch_size)
-                predicted[rows] = torch.sigmoid(self._logits(prompts[rows])).cpu().numpy()[:, llm_index]
+                predicted[rows] = torch.sigmoid(self._logits(texts[rows])).cpu().numpy()[:, llm_index]
         return predicted
 
     def _logits(self, prompts: list[str]) -> Any:
@@ -101,17 +102,6 @@ class MLC(Router):
         limit = min(self.max_length, self._tokenizer.model_max_length)
         tokens = self._tokenizer(prompts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
         return self._model(**tokens.to(self._model.device)).logits
-
-    def _prompts(self, instances: Instances) -> list[str]:
-        if isinstance(instances, np.ndarray):
-            raise RouterError(
-                "mlc reads the prompt itself and cannot use vectors; give prompts or a data set with them"
-            )
-        found: Sequence[str] | None = instances.prompts if isinstance(instances, Dataset) else instances
-        if found is None:
-            name = instances.name if isinstance(instances, Dataset) else ""
-            raise RouterError(f"mlc reads prompts, and {name} has none; add a prompt column to instances.parquet")
-        return list(found)
 
     def _encoder_folder(self) -> Path:
         if self.encoder_path is None:
@@ -143,6 +133,14 @@ class MLC(Router):
         _libraries()
         with quiet():
             self._load(folder, use_safetensors=True)
+
+
+def _texts(prompts: Prompts) -> list[str]:
+    if prompts.texts is None:
+        raise RouterError(
+            f"mlc reads prompts, and {prompts.name} has none; add a prompt column to instances.parquet, or give texts"
+        )
+    return list(prompts.texts)
 
 
 def _libraries() -> tuple[Any, Any]:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Scores, fitted, setting
+from recroute.routers.base import Prompts, fitted, setting
 from recroute.routers.linear import Linear
 from recroute.routers.network import predict
+from recroute.util.numeric import Index
 
 
 @dataclass(kw_only=True)
@@ -41,9 +42,9 @@ class MLP(Linear):
         layers = self._train(train, hidden=(self.n_hidden,))
         (self.hidden_weight_, self.hidden_offset_), (self.weight_, self.offset_) = layers
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
         layers = [
             (self.hidden_weight_, self.hidden_offset_),
             (self.weight_[:, llm_index], self.offset_[llm_index]),
         ]
-        return predict(layers, self.vectors(instances)).astype(np.float32)
+        return predict(layers, self.vectors(prompts))

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Router, Scores
+from recroute.errors import RouterError
+from recroute.routers.base import Prompts, Router, Scores
+from recroute.util.numeric import Index
 
 
 @dataclass(kw_only=True)
@@ -23,8 +25,14 @@ class Oracle(Router):
     def _fit(self, train: Dataset) -> None:
         pass
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        return np.nan_to_num(self.observed(instances, llm_index), nan=-np.inf)
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        observed = prompts.observed([self.llm_ids_.ids[i] for i in llm_index])
+        if observed is None:
+            raise RouterError(
+                f"{self.name} reads the observed scores of the instances it ranks: it is a bound for evaluation "
+                "and cannot route a prompt"
+            )
+        return np.nan_to_num(observed, nan=-np.inf)
 
     def distribution(self, predicted: Scores) -> NDArray[np.float64]:
         """Shares in proportion to the observed scores, uniform where all are 0, f64 (b, m) (RouterEval's)."""

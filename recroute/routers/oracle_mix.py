@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.routers.base import Instances, Scores, setting
+from recroute.routers.base import Prompts, Scores, setting
 from recroute.routers.oracle import Oracle
 from recroute.routers.random import uniform_noise
+from recroute.util.numeric import Index
 
 
 @dataclass(kw_only=True)
@@ -29,10 +30,10 @@ class OracleMix(Oracle):
         """Always names p: a row called oracle_mix alone would not say which."""
         return f"{self.name}(p={self.p:g})"
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        best = super()._score(instances, llm_index)
-        noise = uniform_noise(self.seed, instances, [self.llm_ids_.ids[i] for i in llm_index])
-        coin = uniform_noise(self.seed, instances, ["\0coin"])  # a column of its own, no LLM's
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        best = super()._score(prompts, llm_index)
+        noise = uniform_noise(self.seed, prompts, [self.llm_ids_.ids[i] for i in llm_index])
+        coin = uniform_noise(self.seed, prompts, ["\0coin"])  # a column of its own, no LLM's
         return np.where(coin < self.p, best, noise)
 
     def distribution(self, predicted: Scores) -> NDArray[np.float64]:

@@ -47,7 +47,7 @@ class Composite(TextRouter):
         parts = self.make_parts()
         for part in parts:
             encoder = self.encoder_
-            reads = part.views if isinstance(part, TextRouter) else "all"
+            reads = getattr(part, "views", "all")
             part.llm_ids_ = self.llm_ids_
             part.background_ = None  # the whole keeps it
             part.encoder_ = None if encoder is None else view_encoder(encoder, reads)

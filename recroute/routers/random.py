@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.routers.base import Instances, Router, Scores
+from recroute.routers.base import Prompts, Router, Scores
+from recroute.util.numeric import Index
 
 
 @dataclass(kw_only=True)
@@ -28,8 +29,8 @@ class Random(Router):
     def _fit(self, train: Dataset) -> None:
         pass
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        return uniform_noise(self.seed, instances, [self.llm_ids_.ids[i] for i in llm_index])
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        return uniform_noise(self.seed, prompts, [self.llm_ids_.ids[i] for i in llm_index])
 
     def distribution(self, predicted: Scores) -> NDArray[np.float64]:
         """Uniform over the pool, f64 (b, m)."""
@@ -40,16 +41,9 @@ class Random(Router):
         return np.asarray(np.nanmean(observed, axis=1, dtype=np.float64))
 
 
-def uniform_noise(seed: int, instances: Instances, llms: Iterable[str]) -> Scores:
-    """Uniform numbers in [0, 1), f32 (b, m), a function of seed, instance (id, text or vector) and LLM id."""
-    keys: Iterable[bytes]
-    if isinstance(instances, Dataset):
-        keys = (i.encode("utf8", "surrogatepass") for i in instances.instance_ids)
-    elif isinstance(instances, np.ndarray):
-        keys = (row.tobytes() for row in np.atleast_2d(instances))
-    else:
-        keys = (prompt.encode("utf8", "surrogatepass") for prompt in instances)
-    rows = np.array([_hash(b"%d/" % seed + key) for key in keys], dtype=np.uint64)
+def uniform_noise(seed: int, prompts: Prompts, llms: Iterable[str]) -> Scores:
+    """Uniform numbers in [0, 1), f32 (b, m), a function of seed, prompt (its `keys`) and LLM id."""
+    rows = np.array([_hash(b"%d/" % seed + key) for key in prompts.keys], dtype=np.uint64)
     columns = np.array([_hash(llm.encode("utf8", "surrogatepass")) for llm in llms], dtype=np.uint64)
     # splitmix64 of the combined hashes; uint64 arithmetic wraps around on purpose
     mixed = rows[:, None] ^ (columns * np.uint64(0x9E3779B97F4A7C15))

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
+from recroute.data.prompts import Instances
 from recroute.errors import RouterError
-from recroute.routers.base import Instances, Router, Scores, TextRouter, fitted, setting
-from recroute.routers.instances import n_instances, read_instances
+from recroute.routers.base import Prompts, Router, Scores, fitted, setting
 from recroute.routers.parts import Composite, fit_parts
 from recroute.routers.refresh.answers import Answers, predicted_cells
 from recroute.routers.refresh.basis import evenly, principal_directions, training_vectors
 from recroute.routers.refresh.posterior import Posterior, fit_posterior, variances
 from recroute.routers.refresh.sums import Sums
 from recroute.routers.registry import make_router
-from recroute.util.numeric import AnyArray, Array
+from recroute.util.numeric import AnyArray, Array, Index
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
@@ -61,9 +61,9 @@ class Refreshed(Composite):
     sums_: Sums = fitted(of=Sums)
 
     @classmethod
-    def around(cls, router: Router, training: Dataset | None) -> Self:
+    def around(cls, router: Router, training: Prompts | None) -> Self:
         """A fitted router, and nothing observed since; `training` are prompts it was fitted on."""
-        views = router.views if isinstance(router, TextRouter) else "all"
+        views = getattr(router, "views", "all")
         found = cls(router=router.label, views=views, seed=router.seed)
         found.llm_ids_, found.llm_mean_ = router.llm_ids_, router.llm_mean_
         found.encoder_, found.background_ = router.encoder_, router.background_
@@ -101,7 +101,7 @@ class Refreshed(Composite):
     def decisions_taken_in(self) -> NDArray[np.uint64]:
         return self.decisions_
 
-    def _refreshed(self, answers: Answers, training: Dataset | None) -> Self:
+    def _refreshed(self, answers: Answers, training: Prompts | None) -> Self:
         found, inside = copy(self), self.parts_[0]
         predicted = predicted_cells(inside, answers.scored, answers.llm_index)
         of_a, of_b = (predicted_cells(inside, answers.fought, llms) for llms in (answers.llm_a, answers.llm_b))
@@ -117,28 +117,18 @@ class Refreshed(Composite):
         found.decisions_ = np.union1d(self.decisions_, answers.decisions)
         return found
 
-    def _features(self, instances: Instances) -> Array:
+    def _features(self, prompts: Prompts) -> Array:
         """Features f64 (b, q) of prompts: 1, and where the router reads text its projection."""
-        n = n_instances(instances)
+        n = prompts.n
         if not len(self.centre_) or n == 0:
             return np.ones((n, 1 + self.projection_.shape[1]))
-        return np.column_stack([np.ones(n), (self.vectors(instances) - self.centre_) @ self.projection_])
+        return np.column_stack([np.ones(n), (self.vectors(prompts) - self.centre_) @ self.projection_])
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        if isinstance(instances, list) and self._of_one_space(self.parts_[0]) and len(self.centre_):
-            instances = self.vectors(instances)  # text is encoded once
-        predicted = self.parts_[0].score(instances, llm_index)
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        predicted = self.parts_[0].score(prompts, llm_index)
         if not self.weights_.any():
             return predicted
-        return np.asarray(predicted + self._features(instances) @ self.weights_[llm_index].T, dtype=np.float32)
-
-    def _of_one_space(self, router: Router) -> bool:
-        """Whether all that is inside reads the vectors that this router makes of text."""
-        if router.needs == "prompts":
-            return False
-        mine, its = self.encoder_, router.encoder_
-        same = not isinstance(router, TextRouter) or (mine is not None and its is not None and mine.name == its.name)
-        return same and all(self._of_one_space(part) for part in getattr(router, "parts_", ()))
+        return predicted + self._features(prompts) @ self.weights_[llm_index].T
 
     def score_std(
         self,
@@ -151,7 +141,8 @@ class Refreshed(Composite):
 
         Parameters and errors are those of `Router.score_std`.
         """
-        known, index = read_instances(instances), self.llm_index(llms)
+        index = self.llm_index(llms)
+        known = self.prompts(instances)
         before, after = self.correction_variance(known, index)
         std = super(Refreshed, self._as_fitted()).score_std(known, index, reducible=reducible).astype(np.float64)
         return np.asarray(np.sqrt(np.maximum(std**2 - before, 0) + after), dtype=np.float32)
@@ -166,11 +157,11 @@ class Refreshed(Composite):
             self._as_fitted_kept = part, found
         return found
 
-    def correction_variance(self, instances: Instances, llm_index: NDArray[np.int64]) -> tuple[Array, Array]:
+    def correction_variance(self, prompts: Prompts, llm_index: NDArray[np.int64]) -> tuple[Array, Array]:
         """Variance f64 (b, m) of an LLM's own error, before and after what has been observed."""
         text, noise = self.chosen_.tolist()
         posterior = Posterior(self.common_, self.weights_, self.level_, text, noise, 0.0)
-        return variances(self.sums_, posterior, self._features(instances), llm_index)
+        return variances(self.sums_, posterior, self._features(prompts), llm_index)
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
         """What is off with all LLMs is off with the new ones; of their own nothing was observed."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from recroute.bridges import fit_ridge
 from recroute.data import Dataset
-from recroute.routers.base import VIEWS, Instances, Scores, TextRouter, fitted, setting
-from recroute.util.numeric import Array
+from recroute.routers.base import VIEWS, Prompts, TextRouter, fitted, setting
+from recroute.util.numeric import Array, Index
 
 
 @dataclass(kw_only=True)
@@ -36,6 +36,6 @@ class Ridge(TextRouter):
         residual = np.nan_to_num(train.interactions.dense() - self.llm_mean_)
         self.weight_, self.offset_ = fit_ridge(train.embeddings, residual, self.reg)
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        residual = self.vectors(instances) @ self.weight_[:, llm_index] + self.offset_[llm_index]  # (b, d) x (d, m)
-        return np.asarray(self.llm_mean_[llm_index] + residual, dtype=np.float32)
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        residual = self.vectors(prompts) @ self.weight_[:, llm_index] + self.offset_[llm_index]  # (b, d) x (d, m)
+        return self.llm_mean_[llm_index] + residual

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset, task_means
 from recroute.errors import RouterError
-from recroute.routers.base import Instances, Router, Scores, fitted
-from recroute.util.numeric import AnyArray
+from recroute.routers.base import Prompts, Router, fitted
+from recroute.util.numeric import AnyArray, Index
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
@@ -42,10 +42,10 @@ class TaskBest(Router):
         place = np.searchsorted(new.prior.task_names, self.task_names_)  # the prior knows every task of a record
         return {"task_mean_": new.posterior.task_mean[:, place].T}
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        if not isinstance(instances, Dataset):
+    def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
+        if prompts.tasks is None:
             raise RouterError(f"{self.name} reads the task of each instance: give a data set, not bare prompts")
-        position = np.searchsorted(self.task_names_, instances.tasks).clip(max=len(self.task_names_) - 1)
-        known = self.task_names_[position] == instances.tasks
+        position = np.searchsorted(self.task_names_, prompts.tasks).clip(max=len(self.task_names_) - 1)
+        known = self.task_names_[position] == prompts.tasks
         means = np.vstack([self.task_mean_, self.llm_mean_])[:, llm_index]
-        return means[np.where(known, position, len(self.task_names_))].astype(np.float32)
+        return means[np.where(known, position, len(self.task_names_))]

@@ -11,22 +11,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from recroute.data import Prompts
 from recroute.errors import RouterError
 from recroute.routers import Ranking, Router
-from recroute.routers.base import TextRouter
-from recroute.routers.budgeted import Budgeted
-from recroute.routers.memory.explain import explain
-from recroute.routers.parts import Composite
 from recroute.serve.decisions import Decision
 from recroute.serve.explore import Dice, Explorer
-from recroute.serve.explored import Prompts, explored
+from recroute.serve.explored import explored
 from recroute.serve.feedback import FeedbackLog
 from recroute.serve.live import Loaded
 from recroute.serve.problems import ServeError
 from recroute.serve.schemas import RouteRequest
+from recroute.util.numeric import Floats
 
 log = logging.getLogger("recroute.serve")
 
@@ -65,20 +60,18 @@ class Answerer:
         started = time.perf_counter()
         router, texts = _at_budget(loaded.router, request.budget), request.prompts
         llms = None if request.llms is None else _known(router, request.llms)
-        inside = isinstance(router, Composite)  # its parts read views of their own, made from the text
-        vectors = None if inside and self.feedback is None else _vectors(router, texts)
-        instances: Prompts = texts if inside or vectors is None else vectors
+        prompts = Prompts.of(texts)  # they are encoded once
         propensity: Sequence[float | None] = [None] * len(texts)
         if self.explorer is None:
-            ranking = router.rank(instances, request.k, llms)
+            ranking = router.rank(prompts, request.k, llms)
         else:
-            ranking, propensity = explored(router, instances, request.k, llms, self.explorer, self.dice.generator())
-        routes = _routes(router, instances, ranking, propensity)
+            ranking, propensity = explored(router, prompts, request.k, llms, self.explorer, self.dice.generator())
+        routes = _routes(router, prompts, ranking, propensity)
         if request.explain:
-            for route, explanation in zip(routes, explain(router, texts, k=request.k, llms=llms), strict=True):
+            for route, explanation in zip(routes, router.explain(prompts, k=request.k, llms=llms), strict=True):
                 route["explanation"] = explanation.to_dict()
         if self.feedback is not None:
-            for route, name in zip(routes, self._write(loaded, texts, ranking, propensity, vectors), strict=True):
+            for route, name in zip(routes, self._write(loaded, prompts, ranking, propensity), strict=True):
                 route["decision_id"] = name
         body = json.dumps({"router_version": loaded.version, "routes": routes}, allow_nan=False).encode()
         return Answer(body, [route["llm_id"] for route in routes], time.perf_counter() - started)
@@ -86,13 +79,14 @@ class Answerer:
     def _write(
         self,
         loaded: Loaded,
-        texts: Sequence[str],
+        prompts: Prompts,
         ranking: Ranking,
         propensity: Sequence[float | None],
-        vectors: NDArray[np.float32] | None,
     ) -> list[str]:
         """The ids of the decisions, which are on file."""
         assert self.feedback is not None
+        assert prompts.texts is not None
+        vectors = _vectors(loaded.router, prompts)
         encoder = loaded.router.encoder_
         now = datetime.now(UTC).isoformat()
         decisions = [
@@ -106,7 +100,7 @@ class Answerer:
                 encoder=None if vectors is None or encoder is None else encoder.name,
                 prompt=text if self.log_prompts else None,
             )
-            for i, (text, names, share) in enumerate(zip(texts, ranking.names, propensity, strict=True))
+            for i, (text, names, share) in enumerate(zip(prompts.texts, ranking.names, propensity, strict=True))
         ]
         try:
             return self.feedback.decisions.add(decisions)
@@ -116,12 +110,10 @@ class Answerer:
 
 
 def _routes(
-    router: Router, instances: Prompts, ranking: Ranking, propensity: Sequence[float | None]
+    router: Router, prompts: Prompts, ranking: Ranking, propensity: Sequence[float | None]
 ) -> list[dict[str, Any]]:
     """What the answer says of each prompt."""
-    scores, costs = ranking.predicted_score, None
-    if isinstance(router, Budgeted):  # its own score is one less what the other is worth
-        scores, costs = router.score_and_cost(instances, ranking)
+    scores, costs = router.score_parts(prompts, ranking)
     routes = []
     for i, names in enumerate(ranking.names):
         llms = [
@@ -143,11 +135,7 @@ def instance_id(prompt: str) -> str:
 
 def _at_budget(router: Router, budget: float | None) -> Router:
     """The router, kept within that mean cost of 1,000 prompts."""
-    if budget is None:
-        return router
-    if not isinstance(router, Budgeted):
-        raise RouterError(f"this {router.name} router knows no budget; leave budget out, or fit one with --budget")
-    return router.with_target(budget=budget)
+    return router if budget is None else router.with_target(budget=budget)
 
 
 def _known(router: Router, llms: Sequence[str]) -> list[str]:
@@ -158,8 +146,8 @@ def _known(router: Router, llms: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(llms))
 
 
-def _vectors(router: Router, texts: Sequence[str]) -> NDArray[np.float32] | None:
+def _vectors(router: Router, prompts: Prompts) -> Floats | None:
     """The prompts as the router reads them, f32 (b, d); None where it reads more than vectors, or no text."""
-    if isinstance(router, TextRouter) and router.reads == "text" and router.encoder_ is not None:
-        return router.vectors(texts)
+    if router.needs == "text" and router.reads == "text" and router.encoder_ is not None:
+        return router.vectors(prompts)
     return None

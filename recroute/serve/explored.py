@@ -7,17 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.data import Prompts
 from recroute.errors import RouterError
 from recroute.routers import Ranking, Router
-from recroute.routers.budgeted import Budgeted
-from recroute.routers.trade_off import PROMPTS
 from recroute.serve.explore import Explorer
-
-Prompts = Sequence[str] | NDArray[np.float32]
 
 
 def explored(
-    router: Router, instances: Prompts, k: int, llms: Sequence[str] | None, explorer: Explorer, rng: np.random.Generator
+    router: Router, prompts: Prompts, k: int, llms: Sequence[str] | None, explorer: Explorer, rng: np.random.Generator
 ) -> tuple[Ranking, list[float]]:
     """The k LLMs of each prompt, the first chosen by the explorer, the others the router's best of the rest.
 
@@ -33,12 +30,12 @@ def explored(
     index = router.llm_index(llms)
     if not 1 <= k <= len(index):
         raise RouterError(f"k={k} does not fit a pool of {len(index)} LLMs; choose k between 1 and {len(index)}")
-    predicted = router.score(instances, index)
+    predicted = router.score(prompts, index)
     best = router.choose(predicted, index, k)
-    allowed = _affordable(router, instances, index, best[:, 0])
+    allowed = _affordable(router, prompts, index, best[:, 0])
 
     def deviation() -> NDArray[np.float32]:
-        return router.score_std(instances, index, reducible=True)  # what a further answer cannot tell is not explored
+        return router.score_std(prompts, index, reducible=True)  # what a further answer cannot tell is not explored
 
     chosen, propensity = explorer.choose(predicted, best[:, 0], allowed, deviation, rng)
     for row, column in zip(best, chosen.tolist(), strict=True):
@@ -49,16 +46,14 @@ def explored(
 
 
 def _affordable(
-    router: Router, instances: Prompts, index: NDArray[np.int64], best: NDArray[np.integer]
+    router: Router, prompts: Prompts, index: NDArray[np.int64], best: NDArray[np.integer]
 ) -> NDArray[np.bool_]:
     """Which LLMs may be explored, bool (b, m).
 
     Of a router that weighs cost, those that cost no more than a prompt may cost in the mean, or than the router's own
     choice costs: so exploring does not break the budget.
     """
-    if not isinstance(router, Budgeted):
-        return np.ones((len(instances), len(index)), dtype=bool)
-    cost = router.predicted_cost(instances, index)
-    mean = (router.expected()["cost"] if router.budget is None else router.budget) / PROMPTS
+    if (cost := router.predicted_cost(prompts, index)) is None:
+        return np.ones((prompts.n, len(index)), dtype=bool)
     own = np.take_along_axis(cost, best[:, None], axis=1)
-    return np.asarray(cost <= np.maximum(own, mean))
+    return np.asarray(cost <= np.maximum(own, router.cost_limit()))

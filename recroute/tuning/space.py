@@ -12,7 +12,6 @@ from typing import Any
 from recroute.data import Dataset
 from recroute.errors import DataError, RouterError, UnknownNameError
 from recroute.routers import Router, make_router, router_names
-from recroute.routers.base import TextRouter
 from recroute.routers.parts import Composite
 from recroute.routers.registry import router_class
 from recroute.tuning.parameter import Parameter, Suggests, Value
@@ -106,7 +105,7 @@ def _of_router(router: Router, own: Tables, path: str, views: tuple[str, ...]) -
     """The hyperparameters of one router that are not fixed by its label."""
     free = [f.name for f in router.settings() if getattr(router, f.name) == f.default and f.name != "seed"]
     every = {} if isinstance(router, Composite) else _packaged(EVERY) | own.get(EVERY, {})
-    if not isinstance(router, TextRouter):
+    if "views" not in router.hyperparameters():
         every.pop("views", None)
     specific = _packaged(router.name) | own.get(router.name, {})
     if not specific and not own.get(EVERY):

@@ -33,11 +33,10 @@ class Gambler(BestSingle):
 
     name: ClassVar[str] = "gambler"
 
-    def _score(self, instances: Any, llm_index: np.ndarray) -> np.ndarray:
-        plain = super()._score(instances, llm_index)
-        if not isinstance(instances, Dataset):
-            return plain
-        return np.where(np.isnan(self.observed(instances, llm_index)), 2 + plain, plain).astype(np.float32)
+    def _score(self, prompts: Any, llm_index: np.ndarray) -> np.ndarray:
+        plain = super()._score(prompts, llm_index)
+        observed = prompts.observed([self.llm_ids_.ids[i] for i in llm_index])
+        return plain if observed is None else np.where(np.isnan(observed), 2 + plain, plain)
 
 
 @dataclass(kw_only=True)
@@ -57,7 +56,7 @@ class Given(Router):
     def _fit(self, train: Dataset) -> None:
         pass
 
-    def _score(self, instances: Any, llm_index: np.ndarray) -> np.ndarray:
+    def _score(self, prompts: Any, llm_index: np.ndarray) -> np.ndarray:
         return self.table_[:, llm_index]
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import recroute.routers.factors as factors
-from recroute.data import Dataset, InteractionMatrix
+from recroute.data import Dataset, InteractionMatrix, Prompts
 from recroute.errors import RouterError
 from recroute.retrieval import tie_order, top_k
 from recroute.routers import load_router, make_router
@@ -92,8 +91,8 @@ def test_a_saved_router_ranks_the_same(kind: str, many: Dataset, tmp_path: Path)
 
 def test_a_router_that_predicts_more_than_an_inner_product_is_ranked_by_its_scores(many: Dataset) -> None:
     class Backwards(SVD):
-        def _score(self, instances: factors.Instances, llm_index: np.ndarray) -> np.ndarray:
-            return -super()._score(instances, llm_index)
+        def _score(self, prompts: Prompts, llm_index: np.ndarray) -> np.ndarray:
+            return -super()._score(prompts, llm_index)
 
     backwards = Backwards().fit(many)
     np.testing.assert_array_equal(backwards.rank(many).llm_index, by_score(backwards, many, 1, np.arange(M))[0])

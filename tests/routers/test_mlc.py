@@ -43,7 +43,7 @@ def test_it_needs_prompts(planted: Dataset, tiny_encoder: Path) -> None:
     silent = Dataset("silent", planted.interactions, planted.instances.drop("prompt"), planted.llms)
     with pytest.raises(RouterError, match="silent has none; add a prompt column"):
         _router(tiny_encoder).fit(silent)
-    with pytest.raises(RouterError, match="cannot use vectors"):
+    with pytest.raises(RouterError, match="an array of vectors has none"):
         _router(tiny_encoder, n_epochs=1).fit(planted).score(np.ones((2, 3), dtype=np.float32))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import recroute as rr
 from recroute.data import Dataset
 from recroute.errors import RecrouteError
-from recroute.routers.base import Instances, Scores
+from recroute.routers.base import Prompts, Scores
 from recroute.routers.best_single import BestSingle
 from recroute.routers.names import ROUTERS
 
@@ -23,8 +23,8 @@ class Worst(BestSingle):
 
     name: ClassVar[str] = "worst"
 
-    def _score(self, instances: Instances, llm_index: NDArray[np.int64]) -> Scores:
-        return np.asarray(1 - super()._score(instances, llm_index))
+    def _score(self, prompts: Prompts, llm_index: NDArray[np.int64]) -> Scores:
+        return np.asarray(1 - super()._score(prompts, llm_index))
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.data import Dataset, IdMap
+from recroute.data import Dataset, Encoder, IdMap, Prompts
+from recroute.data.prompts import by_encoder
 from recroute.data.reading import read_table
 from recroute.data.schema import INSTANCES, LLMS, check_columns, require_columns
 from recroute.errors import DataError, RouterError
@@ -79,6 +80,24 @@ class Background:
     def evidence(self) -> Evidence | None:
         """Read when it is first needed."""
         return self.kept.evidence if isinstance(self.kept, EvidenceFiles) else self.kept
+
+    def sample(self, rows: Index, llm_ids: IdMap, encoder: Encoder | None) -> Prompts:
+        """The training prompts at these positions, with what is kept of their scores and of their vectors.
+
+        `llm_ids` are the LLMs of the scores, `encoder` made the vectors.
+        """
+        table, evidence = self.prompts[rows], self.evidence
+        kept = None if evidence is None else evidence.vectors
+        return Prompts(
+            len(rows),
+            "the training prompts",
+            table["instance_id"].to_list(),
+            table["prompt"].to_list() if "prompt" in table.columns else None,
+            table["task"].to_numpy().astype(np.str_),
+            {} if kept is None or encoder is None else by_encoder(np.asarray(kept[rows]), encoder),
+            llm_ids,
+            None if evidence is None else evidence.scores.take_instances(rows),
+        )
 
     @cached_property
     def tasks(self) -> tuple[NDArray[np.str_], NDArray[np.int64]]:

@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.routers.instances import Instances
+from recroute.data import Prompts
+from recroute.data.prompts import Instances
 from recroute.routers.memory.calibrate import NORMAL
 from recroute.routers.memory.evidence import Evidence
 from recroute.routers.memory.explanation import Explanation
 from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.memory.score_error import N_NEAR
-from recroute.routers.memory.score_std import encoded, evidence_of, nearest, score_error
+from recroute.routers.memory.score_std import evidence_of, nearest, score_error
 from recroute.routers.text_views import TextViews
 from recroute.util.arguments import as_whole_number
 
@@ -25,7 +26,7 @@ VOTE_WIDTH, VOTE_PRIOR = 0.1, 0.05  # in mean distances to the ten nearest; of e
 
 def explain(
     router: RememberingRouter,
-    prompts: Instances,
+    instances: Instances,
     k: int = 1,
     llms: Sequence[str] | NDArray[np.integer] | None = None,
     n_neighbors: int = 5,
@@ -36,7 +37,7 @@ def explain(
     ----------
     router : Router
         Fitted on scores.
-    prompts : Dataset, list of str, or f32 (b, d)
+    instances : Dataset, list of str, or f32 (b, d)
     k, llms
         As in `Router.rank`.
     n_neighbors : int
@@ -48,7 +49,7 @@ def explain(
         As `Router.rank`, and if the router keeps no scores of its training prompts.
     """
     n_neighbors = as_whole_number(n_neighbors, "n_neighbors", low=0)
-    evidence, known = evidence_of(router), encoded(router, prompts)
+    evidence, known = evidence_of(router), router.prompts(instances)
     ranking = router.rank(known, k, llms)
     if (b := len(ranking.llm_index)) == 0:
         return []
@@ -80,7 +81,7 @@ def explain(
 
 def _tasks(
     router: RememberingRouter,
-    known: Instances,
+    known: Prompts,
     tasks: tuple[NDArray[np.str_], NDArray[np.int64]],
     near: NDArray[np.int64],
     similarity: NDArray[np.float32],

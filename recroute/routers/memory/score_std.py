@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from recroute.data import Dataset, InteractionMatrix
+from recroute.data import Prompts
+from recroute.data.prompts import Instances
 from recroute.errors import RouterError
-from recroute.routers.instances import Instances, n_instances, read_instances
 from recroute.routers.memory.evidence import Evidence
 from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.memory.score_error import N_NEAR, Nearest, ScoreError
 from recroute.util.numeric import Floats
-
-PROMPT_COLUMNS = {"instance_id": pl.String, "prompt": pl.String}
 
 
 def score_std(
@@ -23,8 +20,8 @@ def score_std(
 ) -> Floats:
     """See `Router.score_std`."""
     error = score_error(router)
-    known = encoded(router, instances)
-    if n_instances(known) == 0:
+    known = router.prompts(instances)
+    if known.n == 0:
         return np.zeros((0, len(llm_index)), dtype=np.float32)
     predicted = router.predicted_score(known, llm_index)
     variance = error.variance(predicted, nearest(router, error.evidence, known), llm_index, reducible=reducible)
@@ -49,13 +46,9 @@ def score_error(router: RememberingRouter) -> ScoreError:
     if found is None or found.evidence is not evidence:
         background = router.background_
         assert background is not None  # it keeps the evidence
-        llms = pl.DataFrame({"llm_id": list(router.llm_ids_)})
 
         def predict(rows: NDArray[np.int64], llm_index: NDArray[np.int64]) -> Floats:
-            scores, prompts = evidence.scores.take_instances(rows), background.prompts[rows]
-            known = Dataset("training prompts", scores, prompts, llms)
-            if evidence.vectors is not None and router.encoder_ is not None:
-                known = known.with_embeddings(np.asarray(evidence.vectors[rows]), router.encoder_)
+            known = background.sample(rows, router.llm_ids_, router.encoder_)
             return router.predicted_score(known, llm_index)
 
         with threadpool_limits(limits=1, user_api="blas"):
@@ -64,25 +57,7 @@ def score_error(router: RememberingRouter) -> ScoreError:
     return found
 
 
-def encoded(router: RememberingRouter, instances: Instances) -> Instances:
-    """Prompts as a data set with their vectors, so that they are encoded once; what is no list of prompts as it is."""
-    known = read_instances(instances)
-    if not isinstance(known, list) or not known or router.needs != "text" or router.encoder_ is None:
-        return known
-    b, m = len(known), len(router.llm_ids_)
-    texts = [text.encode("utf8", "replace").decode() for text in known]  # a table holds no half of a surrogate pair
-    table = pl.DataFrame({"instance_id": [str(i) for i in range(b)], "prompt": texts}, schema=PROMPT_COLUMNS)
-    return Dataset(
-        "prompts",
-        InteractionMatrix.empty(b, m),
-        table.with_columns(pl.lit("").alias("task")),
-        pl.DataFrame({"llm_id": list(router.llm_ids_)}),
-        router.vectors(known),
-        router.encoder_,
-    )
-
-
-def nearest(router: RememberingRouter, evidence: Evidence, known: Instances, k: int = N_NEAR) -> Nearest | None:
+def nearest(router: RememberingRouter, evidence: Evidence, known: Prompts, k: int = N_NEAR) -> Nearest | None:
     """The k nearest known prompts by cosine of the router's own vectors; None where it reads no text."""
     if evidence.vectors is None or router.needs != "text":
         return None

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.data import Dataset, InteractionMatrix
+from recroute.data import Encoder, Prompts
 from recroute.data.feedback import Feedback
-from recroute.data.records import with_task
+from recroute.data.prompts import by_encoder
 from recroute.encoders import encode_texts
 from recroute.errors import DataError, RouterError
 from recroute.routers.core import RouterCore
-from recroute.util.numeric import Array, Index
+from recroute.util.numeric import Array, Floats, Index
 
 ROWS_AT_ONCE = 2000
 
@@ -26,12 +25,12 @@ class Answers:
 
     Parameters
     ----------
-    scored : Dataset
-        n instances, one for each answer, without a record.
+    scored : Prompts
+        n of them, one for each answer.
     llm_index : int64 (n,)
     score : f64 (n,)
-    fought : Dataset
-        p instances, one for each battle.
+    fought : Prompts
+        p of them, one for each battle.
     llm_a, llm_b : int64 (p,)
     lead : f64 (p,)
         From -1, a lost, over 0, a tie, to 1, a won.
@@ -39,10 +38,10 @@ class Answers:
         See `Feedback.decisions`.
     """
 
-    scored: Dataset
+    scored: Prompts
     llm_index: Index
     score: Array
-    fought: Dataset
+    fought: Prompts
     llm_a: Index
     llm_b: Index
     lead: Array
@@ -68,28 +67,17 @@ class Answers:
             _positions(table, column, router, source)
             for table, column in ((records, "llm_id"), (pairs, "llm_a"), (pairs, "llm_b"))
         )
-        scored, fought = (_instances(table, router, source) for table in (records, pairs))
+        scored, fought = (_prompts(table, router, source) for table in (records, pairs))
         return cls(scored, llm_index, score, fought, llm_a, llm_b, lead, feedback.decisions)
 
-    @property
-    def instances(self) -> list[Dataset]:
-        """All prompts, those of answers and those of battles."""
-        return [data for data in (self.scored, self.fought) if data.n_instances]
 
-
-def blocks(instances: Dataset) -> Iterator[tuple[Index, Dataset]]:
-    """Some instances at a time, with their positions: few enough to score for all LLMs."""
-    for start in range(0, instances.n_instances, ROWS_AT_ONCE):
-        rows = np.arange(start, min(start + ROWS_AT_ONCE, instances.n_instances))
-        yield rows, instances.take_instances(rows)
-
-
-def predicted_cells(router: RouterCore, instances: Dataset, llm_index: Index) -> Array:
-    """The predicted score of one LLM for each instance, f64 (n,)."""
+def predicted_cells(router: RouterCore, prompts: Prompts, llm_index: Index) -> Array:
+    """The predicted score of one LLM for each prompt, f64 (n,)."""
     found = np.empty(len(llm_index))
-    for rows, block in blocks(instances):
+    for start in range(0, prompts.n, ROWS_AT_ONCE):  # few enough to score for all LLMs
+        rows = np.arange(start, min(start + ROWS_AT_ONCE, prompts.n))
         llms, column = np.unique(llm_index[rows], return_inverse=True)
-        found[rows] = router.score(block, llms)[np.arange(len(rows)), column]
+        found[rows] = router.predicted_score(prompts.take(rows), llms)[np.arange(len(rows)), column]
     return found
 
 
@@ -105,29 +93,24 @@ def _positions(table: pl.DataFrame, column: str, router: RouterCore, source: str
     return router.llm_ids_.to_index(table[column]).astype(np.int64)
 
 
-def _instances(table: pl.DataFrame, router: RouterCore, source: str) -> Dataset:
-    """A data set with an instance for each row, and of the prompt what the router reads."""
+def _prompts(table: pl.DataFrame, router: RouterCore, source: str) -> Prompts:
+    """A prompt for each row, with what the router reads of it."""
     n, reads = table.height, router.reads
-    instances = pl.DataFrame({"instance_id": [str(i) for i in range(n)]})
     for needed, column in (("prompts", "prompt"), ("task", "task")):
-        if reads == needed and n:
-            if column not in table.columns or table[column].null_count():
-                raise RouterError(
-                    f"{router.label} reads the {column} of each instance, and {source} lacks it; give it a column "
-                    f"{column}"
-                )
-            instances = instances.with_columns(table[column])
-    matrix = InteractionMatrix.empty(n, len(router.llm_ids_))
-    found = Dataset(source, matrix, with_task(instances), pl.DataFrame({"llm_id": list(router.llm_ids_)}))
-    if n and reads in ("text", "prompts") and router.encoder_ is not None:
-        found = found.with_embeddings(_vectors(table, router, source), router.encoder_)
-    return found
+        if n and reads == needed and (column not in table.columns or table[column].null_count()):
+            raise RouterError(
+                f"{router.label} reads the {column} of each instance, and {source} lacks it; give it a column {column}"
+            )
+    texts = table["prompt"].to_list() if n and reads == "prompts" else None
+    tasks = table["task"].to_numpy().astype(np.str_) if n and reads == "task" else None
+    vectors: dict[str, Floats] = {}
+    if n and reads in ("text", "prompts") and (encoder := router.encoder_) is not None:
+        vectors = by_encoder(_vectors(table, encoder, source), encoder)
+    return Prompts(n, source, texts=texts, tasks=tasks, vectors=vectors)
 
 
-def _vectors(table: pl.DataFrame, router: RouterCore, source: str) -> NDArray[np.float32]:
+def _vectors(table: pl.DataFrame, encoder: Encoder, source: str) -> Floats:
     """Vectors f32 (n, d): those of the feedback, and where it has none those of the prompts."""
-    encoder = router.encoder_
-    assert encoder is not None
     empty = pl.Series([None] * table.height)
     vector, name, prompt = (
         table[column] if column in table.columns else empty for column in ("vector", "encoder", "prompt")

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from recroute.data import InteractionMatrix
-from recroute.data.dataset import Dataset
-from recroute.data.records import with_task
-from recroute.encoders import vectors_of
+from recroute.data import Prompts
 from recroute.errors import RouterError
 from recroute.routers.core import RouterCore
 from recroute.routers.memory.remembering import RememberingRouter
@@ -43,27 +39,19 @@ def principal_directions(vectors: NDArray[np.float32] | None, n_dims: int) -> tu
     return centre, projection * np.sign(largest)  # an eigenvector's sign is arbitrary
 
 
-def training_sample(router: RememberingRouter) -> Dataset | None:
+def training_sample(router: RememberingRouter) -> Prompts | None:
     """At most 2,000 training prompts, with vectors where they are kept; None if the router keeps none."""
-    background = router.background_
-    if background is None:
+    if (background := router.background_) is None:
         return None
-    rows = evenly(background.prompts.height)
-    ids = pl.DataFrame({"llm_id": list(router.llm_ids_)})
-    matrix = InteractionMatrix.empty(len(rows), ids.height)
-    data = Dataset("the training prompts", matrix, with_task(background.prompts[rows]), ids)
-    evidence = background.evidence
-    if evidence is None or evidence.vectors is None or router.encoder_ is None:
-        return data
-    return data.with_embeddings(np.asarray(evidence.vectors[rows]), router.encoder_)
+    return background.sample(evenly(background.prompts.height), router.llm_ids_, router.encoder_)
 
 
-def training_vectors(router: RouterCore, training: Dataset | None) -> NDArray[np.float32] | None:
+def training_vectors(router: RouterCore, training: Prompts | None) -> NDArray[np.float32] | None:
     """Vectors f32 (n, d) of training prompts; None if the router reads no text or they cannot be had."""
     if training is None or router.encoder_ is None or router.reads not in ("text", "prompts"):
         return None
     try:
-        return vectors_of(training, router.encoder_)
+        return training.encoded(router.encoder_)
     except RouterError:  # the vectors were made elsewhere, or there are no texts
         return None
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from recroute.data.feedback import Feedback
 from recroute.routers.base import Router
-from recroute.routers.budgeted import Budgeted
 from recroute.routers.memory.calibrate import NORMAL
 from recroute.routers.refresh.answers import Answers, predicted_cells
 from recroute.routers.refresh.basis import evenly
@@ -57,7 +56,7 @@ def refresh_with_change(router: Router, feedback: Feedback) -> tuple[Router, Cha
 def compare(before: Router, after: Router, answers: Answers) -> Change:
     """What a refresh of `before` with these answers to `after` changed."""
     index = answers.llm_index
-    predicted, refreshed = (predicted_cells(_of_scores(router), answers.scored, index) for router in (before, after))
+    predicted, refreshed = (predicted_cells(router, answers.scored, index) for router in (before, after))
     battles = np.bincount(np.concatenate([answers.llm_a, answers.llm_b]), minlength=len(before.llm_ids_))
     count = np.bincount(index, minlength=len(before.llm_ids_))
     llms = np.flatnonzero(count + battles)
@@ -80,8 +79,8 @@ def compare(before: Router, after: Router, answers: Answers) -> Change:
     }
     moved = []
     for prompts in (answers.scored, answers.fought):
-        some = prompts.take_instances(evenly(prompts.n_instances))
-        if some.n_instances:
+        some = prompts.take(evenly(prompts.n))
+        if some.n:
             first, then = (router.rank(some).llm_index[:, 0] for router in (before, after))
             moved.append(first != then)
     table = pl.DataFrame(columns).with_columns(pl.col(pl.Float64).fill_nan(None))
@@ -100,8 +99,3 @@ def wilson(mean: Array, n: NDArray[np.integer]) -> tuple[Array, Array]:
     centre = (mean + z2 / (2 * n)) / (1 + z2 / n)
     half = NORMAL * np.sqrt(mean * (1 - mean) / n + z2 / (4 * n**2)) / (1 + z2 / n)
     return np.clip(centre - half, 0, mean), np.clip(centre + half, mean, 1)
-
-
-def _of_scores(router: Router) -> Router:
-    """What predicts scores: of a budgeted router the one whose predictions it weighs against costs."""
-    return router.parts_[0] if isinstance(router, Budgeted) else router
