@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.bridges.spectrum import PENALTIES, Spectrum
+from recroute.bridges.ridge import PENALTIES, Spectrum
 from recroute.util.memo import Memo
 from recroute.util.numeric import Array
 from recroute.util.state import array

@@ -29,7 +29,7 @@ from recroute.cli.places import check_places
 from recroute.cli.screen import Screen, console, progress_bar
 from recroute.data import Dataset, Precomputed, read_dataset
 from recroute.encoders import SentenceEncoder, encode_dataset
-from recroute.encoders.agreement import agreement
+from recroute.encoders.choose import agreement
 from recroute.experiment.protocol import Progress
 from recroute.experiment.provenance import file_digests
 from recroute.experiment.result import Result

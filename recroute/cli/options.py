@@ -14,7 +14,7 @@ from rich.console import Console
 from recroute.cli.screen import progress_bar
 from recroute.data import Dataset, Precomputed
 from recroute.encoders import SentenceEncoder, encode_dataset
-from recroute.encoders.agreement import agreement
+from recroute.encoders.choose import agreement
 from recroute.errors import RecrouteError
 from recroute.evaluation import Evaluation, LearningCurve
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from recroute.errors import RecrouteError
-from recroute.util.atomic import check_folder, check_new_folder
 from recroute.util.files import check_file, is_stdout, resolved
+from recroute.util.folders import check_folder, check_new_folder
 
 OWN_SUFFIXES = (".parquet", ".npz", ".npy", ".jsonl", ".md")  # in a folder of recroute's that is read
 OWN_NAMES = ("card.json", "scores.json", "router.json", "config.json", "environment.json")

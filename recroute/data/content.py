@@ -21,8 +21,8 @@ from recroute.data.schema import INSTANCES, LARGEST, LLMS, RECORDS, check_column
 from recroute.data.stored_matrix import store_matrix, twice_message
 from recroute.data.vectors import as_vectors
 from recroute.errors import DataError
-from recroute.util.atomic import new_folder
 from recroute.util.files import write_json, write_parquet
+from recroute.util.folders import new_folder
 
 ROWS_PER_GROUP = 1 << 20
 Progress = Callable[[int, int], None]

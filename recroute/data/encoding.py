@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +38,18 @@ class Precomputed:
     ----------
     source : str
         The encoder that made them, as `embeddings.npz` names it.
+    named : bool
+        Whether `source` is the encoder's full name, as in the vectors that a service logs.
     """
 
+    kind: ClassVar[str] = "precomputed"
+
     source: str
+    named: bool = False
 
     @property
     def name(self) -> str:
-        return f"precomputed:{self.source}"
+        return self.source if self.named else f"precomputed:{self.source}"
 
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         raise RouterError(
@@ -51,14 +57,14 @@ class Precomputed:
             "fit with --encoder tfidf to route raw prompts, or, where you have the model, with --encoder sentence:MODEL"
         )
 
+    def facts(self) -> dict[str, Any]:
+        """What `router.json` says of it besides kind and name."""
+        return {"source": self.source}
 
-@dataclass(frozen=True)
-class Named(Precomputed):
-    """Vectors of a space that is known by its encoder's name only, such as those that a service logs."""
-
-    @property
-    def name(self) -> str:
-        return self.source
+    @classmethod
+    def of_facts(cls, facts: Mapping[str, Any], folder: Path) -> Precomputed:
+        """The encoder that `facts` describes."""
+        return cls(facts["source"], named=facts["name"] == facts["source"])
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from recroute.data.schema import INSTANCES, LLMS, POOLS, PREFERENCES, Schema, ch
 from recroute.data.stored_matrix import stored_matrix
 from recroute.errors import DataError
 from recroute.util.arguments import checked
+from recroute.util.folders import read_folder
 from recroute.util.npz import read_npz
-from recroute.util.swap import read_folder
 
 
 @checked

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from recroute.data import Dataset, Encoder
 from recroute.encoders.joint import JointEncoder, vectors_of
-from recroute.encoders.sentence import SentenceEncoder
-from recroute.encoders.sentence_model import Progress
-from recroute.encoders.surface import SurfaceEncoder
-from recroute.encoders.tfidf import TfidfEncoder
+from recroute.encoders.registry import REGISTRY, kind_of
+from recroute.encoders.sentence import Progress, SentenceEncoder
 from recroute.errors import DataError, UnknownNameError
 
 ENCODERS = ("auto", "precomputed", "tfidf")
 SENTENCE = "sentence:"  # and a model
-ADDED = (TfidfEncoder, SurfaceEncoder)  # views of the prompts beside the vectors of a data set, fitted on train
 
 
 def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
@@ -57,7 +56,7 @@ def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
         return vectors
     if train.prompts is None:
         return None
-    parts: list[Encoder] = [added.fit(train.prompts) for added in ADDED]
+    parts: list[Encoder] = [cls.fit(train.prompts) for cls in _joining()]
     if vectors is not None and kind != "tfidf":
         parts.insert(0, vectors)
     one = train.take_instances(np.arange(1))
@@ -110,7 +109,7 @@ def view_encoder(encoder: Encoder, views: str) -> Encoder:
     if views == "embedding":
         return main_encoder(encoder)
     parts = encoder.parts if isinstance(encoder, JointEncoder) else (encoder,)
-    found = next((part for part in parts if isinstance(part, TfidfEncoder)), None)
+    found = next((part for part in parts if kind_of(part) == "tfidf"), None)
     if found is None:
         raise DataError(
             "views=tfidf needs TF-IDF, and here are only the vectors that the data set came with; add prompts and "
@@ -121,10 +120,16 @@ def view_encoder(encoder: Encoder, views: str) -> Encoder:
 
 def _own_vectors(encoder: Encoder | None) -> Encoder | None:
     """What made the vectors that a data set came with or was given, without the views that `fit_encoder` added."""
-    if not isinstance(encoder, JointEncoder) or tuple(map(type, encoder.parts[-2:])) != ADDED:
+    n_joined = len(joining := _joining())
+    if not isinstance(encoder, JointEncoder) or [type(part) for part in encoder.parts[-n_joined:]] != joining:
         return encoder
-    given, widths = encoder.parts[:-2], encoder.widths[:-2]
+    given, widths = encoder.parts[:-n_joined], encoder.widths[:-n_joined]
     return JointEncoder(given, widths) if len(given) > 1 else next(iter(given), None)
+
+
+def _joining() -> list[Any]:
+    """The encoders that are views of the prompts beside the vectors of a data set, fitted on train."""
+    return [cls for name in REGISTRY.built_in if getattr(cls := REGISTRY.get(name), "joins", False)]
 
 
 def _sentence_model(kind: str) -> str | None:
@@ -144,3 +149,26 @@ def _sentence_encoder(dataset: Dataset, model: str) -> SentenceEncoder:
     if isinstance(carried, SentenceEncoder) and carried.is_of(model):
         return carried
     return SentenceEncoder.open(model)
+
+
+EQUAL = 0.999  # vectors stored with 16 bits are nearer than this to those they were rounded from
+
+
+def agreement(came_with: Dataset, encoded: Dataset) -> str:
+    """One line on the same instances with the vectors they came with, and with new ones."""
+    assert came_with.encoder is not None
+    assert came_with.embeddings is not None
+    assert encoded.encoder is not None
+    assert encoded.embeddings is not None
+    theirs, ours = came_with.embeddings, encoded.embeddings
+    which = f"the vectors that {came_with.name} came with ({came_with.encoder.name.partition(':')[2] or 'unnamed'})"
+    name = main_encoder(encoded.encoder).name
+    if theirs.shape != ours.shape:
+        return f"{which} are {theirs.shape[1]} wide, those of {name} {ours.shape[1]}: another encoder made them"
+    lengths = np.linalg.norm(theirs, axis=1) * np.linalg.norm(ours, axis=1)
+    cosine = (theirs * ours).sum(axis=1) / np.maximum(lengths, 1e-12)
+    n_equal = int((cosine > EQUAL).sum())
+    return (
+        f"{which} are those of {name} for {n_equal} of {len(cosine)} prompts (cosine above {EQUAL}; "
+        f"median {np.median(cosine):.5f}, least {cosine.min():.3f}); its own are used"
+    )

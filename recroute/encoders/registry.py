@@ -1,19 +1,27 @@
-"""Encoders that a router's folder can hold as arrays: ours, and those of users."""
+"""Encoders that a router's folder can hold: ours, and those of users.
+
+One of ours is a frozen dataclass with a `kind`, a `name` and `encode`, and a line in `REGISTRY`. What it declares with
+`recroute.util.state.array` is saved; `facts`, `copy_to` and `of_facts` are for one that needs more than arrays.
+"""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from recroute.data import Encoder, Precomputed
-from recroute.encoders.joint import JointEncoder
-from recroute.encoders.sentence import SentenceEncoder
+from recroute.data import Encoder
+from recroute.data.encoding import JointEncoder
 from recroute.errors import RouterError
 from recroute.util.registry import Registry
 
 REGISTRY = Registry(
     "encoder",
     "recroute.encoders",
-    {"tfidf": "recroute.encoders.tfidf:TfidfEncoder", "surface": "recroute.encoders.surface:SurfaceEncoder"},
+    {
+        "tfidf": "recroute.encoders.tfidf:TfidfEncoder",
+        "surface": "recroute.encoders.surface:SurfaceEncoder",
+        "precomputed": "recroute.data.encoding:Precomputed",
+        "sentence": "recroute.encoders.sentence:SentenceEncoder",
+    },
 )
 NEEDED = ("name", "encode", "state", "from_state")
 C = TypeVar("C", bound=type)
@@ -56,7 +64,7 @@ def register_encoder(cls: C) -> C:
         raise RouterError(f'{cls!r:.80} has the kind {kind!r:.40}; give the class a kind such as "my_encoder"')
     if lacking := [name for name in NEEDED if not hasattr(cls, name)]:
         raise RouterError(f"encoder {kind!r} lacks {', '.join(lacking)}; see help(recroute.register_encoder)")
-    if kind in REGISTRY.places or kind in ("joint", "precomputed", "sentence"):
+    if kind in REGISTRY.places or kind == "joint":
         raise RouterError(f"{kind!r} is what another encoder is called; give {cls.__name__} another kind")
     REGISTRY.add(kind, cls)
     return cls
@@ -73,7 +81,7 @@ def is_savable(encoder: Encoder) -> bool:
     """Whether a router's folder can hold the encoder."""
     if isinstance(encoder, JointEncoder):
         return all(is_savable(part) for part in encoder.parts)
-    return isinstance(encoder, Precomputed | SentenceEncoder) or kind_of(encoder) is not None
+    return kind_of(encoder) is not None
 
 
 def check_savable(encoder: Encoder) -> None:

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.data import Encoder, Precomputed
-from recroute.data.encoding import Named
+from recroute.data import Encoder
 from recroute.data.reading import is_text
 from recroute.encoders.joint import JointEncoder, encoder_width
 from recroute.encoders.registry import REGISTRY, check_savable, kind_of
-from recroute.encoders.sentence import SentenceEncoder
 from recroute.errors import RouterError
 from recroute.util.arrays import ArrayError, ArrayRule, check_arrays, inside
+from recroute.util.state import arrays_of, made, rules_of
 
 Arrays = dict[str, NDArray[Any]]
 FOLDER = "encoder"  # of a sentence encoder's files, in the router's
@@ -30,11 +29,8 @@ def describe_encoder(encoder: Encoder | None) -> dict[str, Any] | None:
     if isinstance(encoder, JointEncoder):
         parts = [describe_encoder(part) for part in encoder.parts]
         return {"kind": "joint", "name": encoder.name, "source": "", "parts": parts, "widths": list(encoder.widths)}
-    if isinstance(encoder, SentenceEncoder):
-        return {"kind": "sentence", "name": encoder.name, "source": encoder.label, **encoder.facts()}
-    if isinstance(encoder, Precomputed):
-        return {"kind": "precomputed", "name": encoder.name, "source": encoder.source}
-    return {"kind": kind_of(encoder), "name": encoder.name, "source": ""}
+    facts = encoder.facts() if hasattr(encoder, "facts") else {}
+    return {"kind": kind_of(encoder), "name": encoder.name, "source": "", **facts}
 
 
 def encoder_state(encoder: Encoder | None) -> Arrays:
@@ -44,8 +40,7 @@ def encoder_state(encoder: Encoder | None) -> Arrays:
         return {f"{i}.{name}": array for i, part in parts for name, array in encoder_state(part).items()}
     if encoder is None or kind_of(encoder) is None:
         return {}
-    state: Any = encoder
-    arrays = {name: np.asarray(array) for name, array in state.state().items()}
+    arrays = {name: np.asarray(array) for name, array in arrays_of(encoder).items()}
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise RouterError(f"{name!r} in the state of encoder {encoder.name!r} holds objects; give plain arrays")
@@ -58,7 +53,7 @@ def write_encoder_files(encoder: Encoder | None, folder: Path) -> None:
     Raises RouterError if they are not those that the router was fitted with.
     """
     for part in encoder.parts if isinstance(encoder, JointEncoder) else (encoder,):
-        if isinstance(part, SentenceEncoder):
+        if part is not None and hasattr(part, "copy_to"):
             part.copy_to(folder / FOLDER)
 
 
@@ -73,9 +68,9 @@ def restore_encoder(
         if description is not None and description.get("kind") == "joint":
             return _joint(description, arrays, folder)
         check_arrays(arrays, _rules(description, arrays), {})
+        return None if description is None else _one(description, arrays, folder)
     except ArrayError as error:
         raise RouterError(f"the encoder in {folder} is damaged: {error}; fit the router again") from None
-    return None if description is None else _one(description, arrays, folder)
 
 
 def _joint(description: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], folder: Path) -> JointEncoder:
@@ -104,33 +99,24 @@ def _rules(description: Mapping[str, Any] | None, names: Collection[str]) -> Map
     kind = description.get("kind")
     if not all(is_text(description.get(key)) for key in ("kind", "name", "source")) or kind == "joint":
         raise ArrayError("its kind, name or source is none")
-    files = description.get("files")
-    if kind == "sentence" and not (isinstance(files, dict) and all(map(is_text, (*files, *files.values())))):
-        raise ArrayError("its files have no hashes")
-    if kind in ("precomputed", "sentence"):
-        return {}
-    rules: Mapping[str, ArrayRule] | None = None
-    if kind in REGISTRY.names():
-        rules = getattr(REGISTRY.get(kind), "RULES", None)
-    return dict.fromkeys(names, ArrayRule(kind="any")) if rules is None else rules
+    cls = REGISTRY.get(str(kind)) if kind in REGISTRY.names() else None
+    if cls is None or hasattr(cls, "from_state"):
+        return dict.fromkeys(names, ArrayRule(kind="any"))
+    return rules_of(cls)
 
 
 def _one(description: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], folder: Path) -> Encoder:
     """An encoder of one part, its description and arrays checked."""
     kind = description["kind"]
-    if kind == "precomputed":
-        source = description["source"]
-        return Named(source) if description["name"] == source else Precomputed(source)
-    if kind == "sentence":
-        sentence = SentenceEncoder(description["source"], folder / FOLDER, description["files"], alone=True)
-        sentence.check()
-        return sentence
     if kind not in REGISTRY.names():
         raise RouterError(
             f"{folder} was fitted with the encoder {kind!r}, which is not registered here; import the module that does "
             "it, or install its package"
         )
-    found: Encoder = REGISTRY.get(kind).from_state(arrays)
+    cls = REGISTRY.get(kind)
+    if hasattr(cls, "of_facts"):
+        return cls.of_facts(description, folder / FOLDER)
+    found: Encoder = cls.from_state(arrays) if hasattr(cls, "from_state") else made(cls, arrays)
     if kind not in REGISTRY.built_in and found.name != description["name"]:
         raise RouterError(
             f"the encoder {kind!r} of {folder} comes back as {found.name!r} and was {description['name']!r}; it is of "

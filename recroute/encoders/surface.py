@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.util.arrays import ArrayRule
+from recroute.util.state import array
 
 # Shares of the characters, and whether a pattern occurs.
 CHARACTERS = {"digits": r"\d", "capitals": r"[A-Z]", "signs": r"[^\w\s]", "spaces": r"\s", "non_ascii": r"[^\x00-\x7f]"}
@@ -28,6 +29,7 @@ PATTERNS = {
 N_FEATURES = 2 + len(CHARACTERS) + len(PATTERNS)
 
 
+@dataclass(frozen=True, eq=False)
 class SurfaceEncoder:
     """Cheap features of the text, standardised on the training prompts, of mean squared length 1 there.
 
@@ -39,15 +41,11 @@ class SurfaceEncoder:
 
     kind: ClassVar[str] = "surface"
     of_prompts: ClassVar[bool] = True
-    RULES: ClassVar[Mapping[str, ArrayRule]] = {
-        "mean": ArrayRule(shape=(str(N_FEATURES),)),
-        "deviation": ArrayRule(shape=(str(N_FEATURES),), low=1e-7, allow=("inf",)),
-    }
+    joins: ClassVar[bool] = True
     width: ClassVar[int] = N_FEATURES
 
-    def __init__(self, mean: NDArray[np.float32], deviation: NDArray[np.float32]) -> None:
-        self.mean = mean
-        self.deviation = deviation
+    mean: NDArray[np.float32] = array(str(N_FEATURES))
+    deviation: NDArray[np.float32] = array(str(N_FEATURES), low=1e-7, allow=("inf",))
 
     @classmethod
     def fit(cls, prompts: Sequence[str]) -> SurfaceEncoder:
@@ -63,14 +61,6 @@ class SurfaceEncoder:
         """Vectors f32 (b, d); a value beyond three standard deviations counts as three."""
         standard = (_features(prompts) - self.mean) / self.deviation
         return np.clip(standard, -3, 3) / np.float32(np.sqrt(N_FEATURES))
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """The arrays that `from_state` needs."""
-        return {"mean": self.mean, "deviation": self.deviation}
-
-    @classmethod
-    def from_state(cls, arrays: Mapping[str, NDArray[Any]]) -> SurfaceEncoder:
-        return cls(arrays["mean"], arrays["deviation"])
 
 
 _COMPILED = [re.compile(pattern) for pattern in PATTERNS.values()]

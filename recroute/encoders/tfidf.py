@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.errors import DataError
-from recroute.util.arrays import ArrayRule
+from recroute.util.state import array
 
 # Words and pairs of words; numbers and single signs stay, because they tell arithmetic and code from prose.
 SETTINGS: dict[str, Any] = {
@@ -23,6 +24,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True, eq=False)
 class TfidfEncoder:
     """Prompts to unit vectors by TF-IDF followed by truncated SVD (latent semantic analysis).
 
@@ -42,16 +44,11 @@ class TfidfEncoder:
 
     kind: ClassVar[str] = "tfidf"
     of_prompts: ClassVar[bool] = True
-    RULES: ClassVar[Mapping[str, ArrayRule]] = {
-        "vocabulary": ArrayRule(shape=("n_terms",), kind="text"),
-        "idf": ArrayRule(shape=("n_terms",)),
-        "components": ArrayRule(shape=("width", "n_terms")),
-    }
+    joins: ClassVar[bool] = True
 
-    def __init__(self, vocabulary: NDArray[np.str_], idf: NDArray[np.float32], components: NDArray[np.float32]) -> None:
-        self.vocabulary = vocabulary
-        self.idf = idf
-        self.components = components
+    vocabulary: NDArray[np.str_] = array("n_terms", kind="text")
+    idf: NDArray[np.float32] = array("n_terms")
+    components: NDArray[np.float32] = array("width", "n_terms")
 
     @classmethod
     def fit(cls, prompts: Sequence[str], *, n_dims: int = 128, seed: int = 0) -> TfidfEncoder:
@@ -89,8 +86,8 @@ class TfidfEncoder:
     def name(self) -> str:
         """ "tfidf:" and a hash of the fitted arrays: equal names mean equal vectors."""
         digest = hashlib.sha256()
-        for array in (self.vocabulary, self.idf, self.components):
-            digest.update(np.ascontiguousarray(array).tobytes())
+        for part in (self.vocabulary, self.idf, self.components):
+            digest.update(np.ascontiguousarray(part).tobytes())
         return f"tfidf:{digest.hexdigest()[:12]}"
 
     @cached_property
@@ -119,11 +116,3 @@ class TfidfEncoder:
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors /= np.where(norms > 0, norms, 1)
         return vectors
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """The arrays that `from_state` needs."""
-        return {"vocabulary": self.vocabulary, "idf": self.idf, "components": self.components}
-
-    @classmethod
-    def from_state(cls, arrays: Mapping[str, NDArray[Any]]) -> TfidfEncoder:
-        return cls(arrays["vocabulary"], arrays["idf"], arrays["components"])

@@ -11,9 +11,8 @@ from recroute.errors import DataError
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.learning import LearningCurve
 from recroute.util.arguments import checked
-from recroute.util.atomic import new_folder
 from recroute.util.files import write_json, write_parquet
-from recroute.util.swap import read_folder
+from recroute.util.folders import new_folder, read_folder
 
 RESULT, CONFIG, ENVIRONMENT, CHOICES = "result.json", "config.json", "environment.json", "choices.parquet"
 # a key that only the results of that verb have

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, Encoder, Records
-from recroute.data.encoding import Named
+from recroute.data.encoding import Precomputed
 from recroute.data.feedback import RECORDS, read_feedback_records
 from recroute.data.schema import RECORDS as RECORD_COLUMNS
 from recroute.data.schema import TEXT, Column, Schema, check_columns
@@ -112,7 +112,7 @@ class Logs:
         if "vector" in self.table.columns:
             vectors = np.array(self.table["vector"].to_list(), dtype=np.float32)
             name = self.table["encoder"][0]
-            encoder = next((one for one in encoders if one.name == name), Named(name))
+            encoder = next((one for one in encoders if one.name == name), Precomputed(name, named=True))
         if known is not None:
             known = known.take_instances(self._positions(known))
             instances, vectors, encoder = known.instances, known.embeddings, known.encoder

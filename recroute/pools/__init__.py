@@ -1,9 +1,8 @@
 """Candidate pools: RouterEval's three groups, nested growth, pools that came with the data, and chosen ones."""
 
-from recroute.pools.greedy import exchange, greedy, replacements
 from recroute.pools.make import GROUPS, ROUTEREVAL_GROUPS, Pool, largest_pool, make_pools
 from recroute.pools.own import OWN, own_pools
-from recroute.pools.pool_value import PoolValue, ranks
+from recroute.pools.pool_value import PoolValue, exchange, greedy, ranks, replacements
 
 __all__ = [
     "GROUPS",

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.bridges.spectrum import PENALTIES
+from recroute.bridges.ridge import PENALTIES
 from recroute.data import Dataset
 from recroute.routers.base import Prompts, TextRouter, fitted, setting
 from recroute.routers.residual import residual_scores

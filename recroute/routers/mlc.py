@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.encoders.sentence_model import quiet
+from recroute.encoders.sentence import quiet
 from recroute.errors import RouterError
 from recroute.routers.base import Prompts, Router, setting
 from recroute.routers.network import log_odds

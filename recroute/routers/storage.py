@@ -20,11 +20,10 @@ from recroute.routers.memory.background import PROMPTS, Background
 from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.names import ROUTERS
 from recroute.util.arrays import ArrayError
-from recroute.util.atomic import new_folder
 from recroute.util.files import sha256, write_json, write_text
+from recroute.util.folders import new_folder, read_folder
 from recroute.util.npz import NpzError, read_npz
 from recroute.util.state import arrays_of, restore
-from recroute.util.swap import read_folder
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from recroute.errors import RecrouteError, RouterError
 from recroute.routers import Router, load_router
-from recroute.util.swap import read_folder
+from recroute.util.folders import read_folder
 
 log = logging.getLogger("recroute.serve")
 Signature = tuple[tuple[str, int, int, int, int], ...]

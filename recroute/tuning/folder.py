@@ -18,8 +18,8 @@ from recroute.evaluation import write_run
 from recroute.routers import Router
 from recroute.tuning.identity import check_same, is_identity
 from recroute.tuning.journal import JOURNAL, is_journal
-from recroute.util.atomic import check_new_folder
 from recroute.util.files import write_json, write_text
+from recroute.util.folders import check_new_folder
 
 if TYPE_CHECKING:
     from recroute.tuning.tuned import Tuned

@@ -22,7 +22,7 @@ import optuna
 from optuna.study import Study
 
 from recroute.data import Encoder
-from recroute.data.encoding import Named
+from recroute.data.encoding import Precomputed
 from recroute.errors import DataError, RecrouteError, RouterError
 from recroute.tuning.choose import best_so_far
 from recroute.tuning.life import take_over
@@ -114,7 +114,7 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         is_encoder = isinstance(obj, Encoder) and not isinstance(obj, type)
         ours = type(obj).__module__.startswith("recroute.")
-        return (Named, (obj.name,)) if is_encoder and not ours else NotImplemented
+        return (Precomputed, (obj.name, True)) if is_encoder and not ours else NotImplemented
 
 
 def _pickled(order: Any) -> bytes:

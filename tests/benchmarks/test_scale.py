@@ -13,7 +13,7 @@ import pytest
 
 from recroute.data import InteractionMatrix, llm_means, read_dataset
 from recroute.pools.best_scores import BestScores
-from recroute.pools.routereval import eligible_llms, window
+from recroute.pools.make import eligible_llms, window
 
 ROUTERS = ("knn", "svd", "als", "ridge", "kmeans", "ease", "hierarchy", "auto", "item_knn", "task_best")
 

@@ -10,7 +10,7 @@ from recroute.bridges import BRIDGES, fit_bridge, fit_ridge
 from recroute.bridges.bridge import bridge_class
 from recroute.bridges.kernel import KernelBridge, gaussian
 from recroute.bridges.neighbors import NeighborsBridge, left_out_errors
-from recroute.bridges.spectrum import PENALTIES, Spectrum
+from recroute.bridges.ridge import PENALTIES, Spectrum
 from recroute.data import Dataset
 from recroute.errors import RecrouteError
 from recroute.retrieval import Neighbors

@@ -7,7 +7,7 @@ import pytest
 
 from recroute.data import Dataset, Precomputed, read_dataset, write_dataset
 from recroute.errors import DataError, RecrouteError
-from recroute.util.atomic import new_folder
+from recroute.util.folders import new_folder
 
 
 def with_vectors(data: Dataset) -> Dataset:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 import recroute as rr
 from recroute.data import Dataset, Precomputed
-from recroute.data.encoding import Named
 from recroute.encoders import JointEncoder, TfidfEncoder, fit_encoder, register_encoder
 from recroute.encoders.registry import REGISTRY
 from recroute.errors import DataError, RecrouteError, RouterError
@@ -292,6 +291,6 @@ def test_workers_of_a_search_get_the_vectors_and_the_name(data: Dataset) -> None
     parts = rr.prepare_split(data)
     found = pickle.loads(_pickled(parts))
     assert found.train.encoder.name == parts.train.encoder.name  # type: ignore[union-attr]
-    assert isinstance(found.train.encoder.parts[0], Named)
+    assert found.train.encoder.parts[0] == Precomputed("mine", named=True)
     router = rr.make_router("svd").fit(found.train)
     np.testing.assert_array_equal(router.score(found.test), rr.make_router("svd").fit(parts.train).score(parts.test))

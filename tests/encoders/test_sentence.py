@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from recroute.data import Dataset, Precomputed
-from recroute.encoders import JointEncoder, SentenceEncoder, TfidfEncoder, encode_dataset, fit_encoder, sentence_model
-from recroute.encoders.agreement import agreement
-from recroute.encoders.sentence_model import SentenceModel
+from recroute.encoders import JointEncoder, SentenceEncoder, TfidfEncoder, encode_dataset, fit_encoder, sentence
+from recroute.encoders.choose import agreement
+from recroute.encoders.sentence import SentenceModel
 from recroute.errors import RecrouteError
 from recroute.evaluation import evaluate, learning_curve, prepare_split
 from recroute.routers import load_router, make_router
@@ -61,7 +61,7 @@ def test_a_prompt_gets_the_same_vector_alone_among_others_and_again(encoder: Sen
     together = encoder.encode(PROMPTS)
     assert (together.dtype, together.shape) == (np.float32, (6, 32))
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
-    encoder.encode([f"number {i}" for i in range(sentence_model.N_RECENT)])  # all of them are forgotten
+    encoder.encode([f"number {i}" for i in range(sentence.N_RECENT)])  # all of them are forgotten
     np.testing.assert_array_equal(np.vstack([encoder.encode([prompt]) for prompt in PROMPTS[::-1]])[::-1], together)
     np.testing.assert_array_equal(encoder.encode([PROMPTS[1], PROMPTS[0], PROMPTS[1]]), together[[1, 0, 1]])
     assert encoder.encode([]).shape == (0, 32)
@@ -82,14 +82,14 @@ def test_the_number_of_threads_changes_nothing_and_is_left_alone(encoder: Senten
 
 def test_it_remembers_the_latest_prompts_and_no_more(encoder: SentenceEncoder, encoded: list[str]) -> None:
     steps: list[tuple[int, int]] = []
-    many = [f"program {i}" for i in range(2 * sentence_model.N_RECENT)]
+    many = [f"program {i}" for i in range(2 * sentence.N_RECENT)]
     encoder.encode([*many, *many], lambda done, of: steps.append((done, of)))
     encoder.encode(many)  # as the next part of a router does
     assert encoded == many
     assert steps[-1] == (len(many), len(many))
     assert steps == sorted(set(steps))
     encoder.encode(["another"])
-    assert len(encoder._model._recent) == sentence_model.N_RECENT
+    assert len(encoder._model._recent) == sentence.N_RECENT
 
 
 def test_equal_files_make_equal_names_and_share_a_model(

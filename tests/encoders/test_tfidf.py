@@ -6,6 +6,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from recroute.encoders import TfidfEncoder
 from recroute.encoders.tfidf import SETTINGS
+from recroute.util.state import arrays_of, made
 
 TRAIN = [f"Compute {i} + {i % 7} times {i % 3}; then name the {w}." for i in range(40) for w in ("river", "poet")]
 NEW = ["Compute 3 + 3 + 3 + 3 and name the poet", "rivers and poets", "", "the the the river river .", TRAIN[5]]
@@ -28,7 +29,7 @@ def test_weights_are_those_of_scikit_learn(encoder: TfidfEncoder) -> None:
 def test_a_prompt_gets_the_same_vector_alone_and_among_others(encoder: TfidfEncoder) -> None:
     alone = np.vstack([encoder.encode([prompt]) for prompt in NEW])
     np.testing.assert_array_equal(alone, encoder.encode(NEW))
-    restored = TfidfEncoder.from_state(encoder.state())
+    restored = made(TfidfEncoder, arrays_of(encoder))
     np.testing.assert_array_equal(restored.encode(NEW), alone)
 
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from recroute.pools import PoolValue, exchange, greedy, ranks, replacements
-from recroute.pools.greedy import MIN_GAIN
+from recroute.pools.pool_value import MIN_GAIN
 
 ORDER = np.arange(9)
 

@@ -9,7 +9,7 @@ from recroute.data.sources import simulate
 from recroute.errors import RecrouteError
 from recroute.pools import GROUPS, make_pools
 from recroute.pools.best_scores import BestScores
-from recroute.pools.routereval import eligible_llms, strong_to_weak, window
+from recroute.pools.make import eligible_llms, strong_to_weak, window
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from recroute.bridges import fit_ridge, ridge
-from recroute.bridges.spectrum import PENALTIES
+from recroute.bridges.ridge import PENALTIES
 from recroute.data import InteractionMatrix
 from recroute.routers import factorisation
 from recroute.routers.factorisation import factorise, fold_in, truncated_svd

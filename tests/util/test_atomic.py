@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from recroute.errors import RecrouteError
-from recroute.util.atomic import check_folder, check_new_folder, new_folder
 from recroute.util.files import make_folder
+from recroute.util.folders import check_folder, check_new_folder, new_folder
 
 MARKER = "marker"
 

@@ -11,7 +11,7 @@ import polars as pl
 from recroute.data.content import Content, Progress, write_content
 from recroute.data.reading import regular_file
 from recroute.errors import DataError
-from recroute.util.atomic import check_new_folder
+from recroute.util.folders import check_new_folder
 from recroute.util.registry import Registry, convert_settings, field_names
 
 BUILT_IN = {

@@ -21,7 +21,7 @@ CHILD = """
 import os, pathlib, sys
 from contextlib import contextmanager
 from recroute.cli import import_data, main
-from recroute.util import swap
+from recroute.util import folders
 from recroute.data.sources import _tabular, routereval
 
 _tabular.BATCH = 1000  # seven blocks; a leaderboard has three of 256 instances
@@ -35,7 +35,7 @@ def progress_bar(label, quiet):
     yield progress
 
 import_data.progress_bar = progress_bar
-rename, exchanged = pathlib.Path.rename, swap._exchanged
+rename, exchanged = pathlib.Path.rename, folders._exchanged
 
 def exchange(new, path):
     if moment == "before_rename":
@@ -50,7 +50,7 @@ def renamed(self, target):
     if moment == "between_renames" and ".previous" in target.name or moment == "after_rename" and ".new-" in self.name:
         os.kill(os.getpid(), number)
 
-swap._exchanged = exchange
+folders._exchanged = exchange
 pathlib.Path.rename = renamed
 main()
 """

@@ -12,9 +12,8 @@ from recroute.data import Dataset, read_dataset, write_dataset
 from recroute.errors import RecrouteError
 from recroute.evaluation import read_run
 from recroute.routers import load_router, make_router
-from recroute.util import swap
-from recroute.util.atomic import new_folder
-from recroute.util.swap import read_folder, recover
+from recroute.util import folders
+from recroute.util.folders import new_folder, read_folder, recover
 
 FILES = ("mark", "a", "b")
 
@@ -23,7 +22,7 @@ FILES = ("mark", "a", "b")
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test in the way of Linux, and in that of other systems and of file systems without the call."""
     if request.param == "two renames":
-        monkeypatch.setattr(swap, "_exchanged", lambda *_: False)
+        monkeypatch.setattr(folders, "_exchanged", lambda *_: False)
 
 
 def write(path: Path, text: str) -> None:
