@@ -8,9 +8,8 @@ import numpy as np
 import polars as pl
 
 from recroute.errors import DataError, UnknownNameError
-from recroute.routers.memory.posterior import resemblances
+from recroute.routers.memory.posterior import MIN_NOISE, resemblances
 from recroute.routers.memory.prior import LLMPrior
-from recroute.routers.memory.shrink import MIN_NOISE
 from recroute.util.arguments import checked
 from recroute.util.numeric import Array, Floats, Index
 

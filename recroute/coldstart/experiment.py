@@ -12,11 +12,11 @@ from recroute.coldstart.routing import N_POOLS, Bench, benches, can_take_unseen
 from recroute.coldstart.rows import Seen, rows_of
 from recroute.coldstart.settings import ColdStartSettings
 from recroute.data import Dataset
+from recroute.data.llm_table import family_groups
 from recroute.errors import RouterError
 from recroute.experiment.protocol import Progress
 from recroute.experiment.run import Run, usable
 from recroute.routers import Router, as_routers
-from recroute.routers.memory.families import family_groups
 from recroute.util.arguments import as_whole_number, checked
 from recroute.util.settings import takes_settings
 

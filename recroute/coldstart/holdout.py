@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
+from recroute.data.llm_table import family_groups
 from recroute.errors import DataError, UnknownNameError
-from recroute.routers.memory.families import family_groups
 
 HOLDOUTS = ("family", "random")
 SHARE = 0.2

@@ -13,7 +13,7 @@ from recroute.coldstart.holdout import unseen_llms
 from recroute.coldstart.settings import ColdStartSettings
 from recroute.data import Dataset
 from recroute.errors import DataError
-from recroute.routers.memory.adaptive import ask
+from recroute.routers.memory.calibrate import ask
 from recroute.routers.memory.prior import LLMPrior
 from recroute.splits import Split, split_dataset
 from recroute.util.numeric import Array, Floats

@@ -139,7 +139,7 @@ class Dataset:
         return 0 if self.preferences is None else len(self.preferences)
 
     @property
-    def has_evidence(self) -> NDArray[np.bool_]:
+    def is_rated(self) -> NDArray[np.bool_]:
         """Whether an instance has a record or a preference, bool (n,)."""
         seen = self.interactions.instance_counts > 0
         if self.preferences is not None:

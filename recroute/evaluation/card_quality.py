@@ -28,7 +28,7 @@ COLUMNS = {  # metric: its column, and what it is
 
 def measured(router: Router, split: Split) -> list[str]:
     """Blocks of Markdown: the router beside the baselines on test, with intervals, and what it can be told from."""
-    if not split.test.has_evidence.any():
+    if not split.test.is_rated.any():
         return ["Not measured: no LLM was evaluated on a test instance."]
     found = evaluate_fitted(router, split, predictions=False)
     n = found.rows.filter(metric=found.main_metric)["n_instances"][0]

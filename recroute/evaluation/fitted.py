@@ -49,7 +49,7 @@ def evaluate_fitted(
         If the split does not have an LLM of the router.
     """
     router.llm_index()  # raises if not fitted
-    if not split.test.has_evidence.any():
+    if not split.test.is_rated.any():
         raise RouterError(f"no LLM was evaluated on a test instance of {split.test.name}; nothing can be judged")
     split = _of_its_llms(router, split)
     train, test = split.train, split.test

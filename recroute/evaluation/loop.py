@@ -119,7 +119,7 @@ def _cells(
             against = reference_scores(parts.test, protocol.reference)
             known: dict[bytes, dict[str, Outcome]] = {}  # where groups meet, as at the size of all LLMs
             for pool in pools:
-                if parts.test.take_llms(pool.llm_index).has_evidence.any():
+                if parts.test.take_llms(pool.llm_index).is_rated.any():
                     members = pool.llm_index.tobytes()
                     if members not in known:
                         known[members] = pool_outcomes(routers, parts, pool.llm_index, against)

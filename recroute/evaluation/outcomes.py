@@ -61,7 +61,7 @@ def fitted_outcomes(
     Without `predictions` only choices are judged, and no predicted score: sorting those takes most of the time where
     there are thousands of LLMs.
     """
-    rows = np.flatnonzero(test.has_evidence)
+    rows = np.flatnonzero(test.is_rated)
     test, reference = test.take_instances(rows), reference[rows]
     scores = test.interactions.dense()
     orders = (tie_order(llm_means(data)) for data in (train, test))

@@ -1,4 +1,4 @@
-"""What to take without asking: routers blended by their evidence, held at the best single LLM where it is thin."""
+"""The default: several routers blended, held at the best single LLM unless another is clearly ahead."""
 
 from __future__ import annotations
 

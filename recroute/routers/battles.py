@@ -22,7 +22,7 @@ class Rows(Cells):
     def of_train(cls, train: Dataset, vectors: NDArray[np.float32], seed: int) -> tuple[Rows, NDArray[np.float32]]:
         """The rows of `train` and the mean vector f32 (d,) that was taken off."""
         preferences = train.preferences or Preferences.empty()
-        seen = np.flatnonzero(train.has_evidence)
+        seen = np.flatnonzero(train.is_rated)
         cells, centre = Cells.of(train, vectors, seed, seen)
         return cls._of(cells, preferences.take_instances(seen, train.n_instances)), centre
 

@@ -1,4 +1,4 @@
-"""Any router, held at the best single LLM unless the evidence for another is strong enough."""
+"""Any router, held at the best single LLM unless another is clearly ahead."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Guarded(Composite):
         return [self.router]
 
     def _fit(self, train: Dataset) -> None:
-        if not train.has_evidence.all():
-            train = train.take_instances(np.flatnonzero(train.has_evidence))
+        if not train.is_rated.all():
+            train = train.take_instances(np.flatnonzero(train.is_rated))
         parts = self.make_parts()
         of_parts, best = out_of_fold(parts, train, self.n_folds, self.seed)
         judged = train.evaluated()  # all of them, unless there are preferences as well
@@ -158,6 +158,6 @@ def _standard_errors(advantages: Advantages, shape: tuple[int, int]) -> Array:
 
 
 def _margin(error: Array, z: float) -> Array:
-    """z standard errors f64 (m,); infinite where z is, and for what has no evidence at all."""
+    """z standard errors f64 (m,); infinite where z or the error is."""
     known = np.isfinite(error) & np.isfinite(z)
     return np.where(known, np.where(known, error, 0) * (z if np.isfinite(z) else 0), np.inf)

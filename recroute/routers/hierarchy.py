@@ -1,4 +1,4 @@
-"""LLM mean, then predicted task, then text, each level shrunk to the one above by its evidence."""
+"""LLM mean, then predicted task, then text, each level shrunk to the one above."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.bridges.evidence import Kernel, eigen_kernels, fit_evidence
+from recroute.bridges.model_average import Kernel, eigen_kernels, fit_average
 from recroute.data import Dataset
 from recroute.errors import RouterError
 from recroute.routers.base import VIEWS, Prompts, TextRouter, fitted, setting
@@ -43,10 +43,10 @@ FILL_FACTORS = 8  # of the model that stands in for unobserved cells
 
 @dataclass(kw_only=True)
 class Hierarchy(TextRouter):
-    """Predicts `mean[l] + difficulty(x) + f(x) . v[l]`, all that depends on the text x shrunk by its evidence.
+    """Predicts `mean[l] + difficulty(x) + f(x) . v[l]`, what depends on the text x shrunk as far as it is noise.
 
     What the LLMs' means and each prompt's mean leave of the scores is rotated to its principal components, strongest
-    first; every component is one target of `fit_evidence` over three views of the prompt: its task (known in train,
+    first; every component is one target of `fit_average` over three views of the prompt: its task (known in train,
     predicted by logistic regression for a new prompt), its vectors as they stand, and Gaussian nearness to training
     prompts. A component of noise is predicted as 0, whatever the number of LLMs, so text that says nothing leaves
     the LLM means, and a task structure in a large pool is found from all LLMs together. Unobserved cells are filled by
@@ -82,7 +82,7 @@ class Hierarchy(TextRouter):
         targets = np.column_stack([difficulty, left * length])  # (n, 1 + k)
         self.views_, features, kernels = _prepare(train.embeddings, train.tasks, np.array(self.seed))
         centre = targets.mean(axis=0)
-        self.weights_ = fit_evidence(kernels, features, targets - centre)
+        self.weights_ = fit_average(kernels, features, targets - centre)
         self.offset_ = centre
         factors = right / np.where(length > 0, length, 1)
         self.llm_factors_ = np.column_stack([np.ones(len(self.bias_)), factors])  # (m, 1 + k)

@@ -26,7 +26,7 @@ STRENGTHS = (np.inf, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0)  # candidates for st
 
 @dataclass(kw_only=True)
 class KMeans(TextRouter):
-    """Predicts an LLM's mean plus what it scored beyond that in the prompt's cluster, shrunk by the evidence.
+    """Predicts an LLM's mean plus what it scored beyond that in the prompt's cluster, shrunk where records are few.
 
     The prompt vectors are clustered by k-means. A score is an LLM's mean (standardised, `llm_means`), plus the
     prompt's ease (what all LLMs share there), plus a rest; the mean of the rest over an LLM's n records in a

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from recroute.data import Dataset, IdMap, InteractionMatrix
+from recroute.data.llm_table import LLMFeatures
 from recroute.errors import RouterError
 from recroute.routers.base import Prompts, Scores, TextRouter, fitted, setting
-from recroute.routers.llm_features import LLMFeatures
 from recroute.routers.memory.grow import refuse_known
 from recroute.routers.memory.new_llms import check_table
 from recroute.routers.residual import by_id, common_scale, residual_scores

@@ -8,7 +8,7 @@ from recroute.coldstart import STRATEGIES, LLMPrior, select_anchors
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.sources import simulate
 from recroute.errors import DataError, UnknownNameError
-from recroute.routers.memory.adaptive import ask
+from recroute.routers.memory.calibrate import ask
 
 
 @pytest.fixture(scope="module")

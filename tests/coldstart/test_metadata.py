@@ -6,9 +6,9 @@ import pytest
 
 from recroute.coldstart import unseen_llms
 from recroute.data import Dataset
+from recroute.data.llm_table import family_groups
 from recroute.data.sources import simulate
 from recroute.errors import DataError, UnknownNameError
-from recroute.routers.memory.families import family_groups
 from recroute.routers.memory.metadata import Metadata
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from recroute.data import InteractionMatrix
 from recroute.routers.factorisation import factorise
-from recroute.routers.memory.shrink import shrink_loadings
+from recroute.routers.memory.posterior import shrink_loadings
 
 
 def planted(n_llms: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

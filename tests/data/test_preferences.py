@@ -30,7 +30,7 @@ def test_battles_are_a_data_set_without_scores() -> None:
     assert (data.instance_ids.ids, data.llm_ids.ids) == (("q1", "q2"), ("x", "y", "z"))
     assert (data.interactions.n_observed, data.n_preferences) == (0, 3)
     assert rows(data) == [("q1", "x", "y", 1.0), ("q1", "x", "y", 0.5), ("q2", "z", "x", 0.0)]
-    assert data.has_evidence.tolist() == [True, True]
+    assert data.is_rated.tolist() == [True, True]
     graded = Dataset.from_records(None, preferences=BATTLES | {"outcome": [0.75, 0, 1]})
     assert [row[-1] for row in rows(graded)] == [0.75, 0.0, 1.0]
 

@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from recroute.data import Dataset, InteractionMatrix
+from recroute.data.llm_table import LLMFeatures
 from recroute.errors import RecrouteError
 from recroute.routers import make_router, router_names
 from recroute.routers.lightfm import principal_directions
-from recroute.routers.llm_features import LLMFeatures
 from recroute.testing import planted_dataset
 
 LOSSES = ["warp", "bpr", "logistic"]

@@ -50,7 +50,7 @@ def test_posterior_and_evidence_are_those_of_the_joint_gaussian() -> None:
     n = len(y) + PRIOR_ANSWERS
     scale = (y @ np.linalg.solve(covariance, y) + PRIOR_ANSWERS) / n
     assert found.noise == pytest.approx(scale)
-    assert found.evidence == pytest.approx(-(np.linalg.slogdet(covariance)[1] + n * np.log(scale)) / 2)
+    assert found.log_likelihood == pytest.approx(-(np.linalg.slogdet(covariance)[1] + n * np.log(scale)) / 2)
 
 
 def test_sums_of_parts_are_those_of_the_whole_and_llms_can_be_taken() -> None:

@@ -8,8 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.routers.llm_features import logarithms
-from recroute.routers.memory.families import family_groups
+from recroute.data.llm_table import family_groups, logarithms
 from recroute.util.numeric import Array
 from recroute.util.state import array
 

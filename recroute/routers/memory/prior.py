@@ -16,8 +16,14 @@ from recroute.errors import DataError
 from recroute.routers.factorisation import factorise
 from recroute.routers.memory.calibrate import MIN_LLMS, NORMAL, interval_scales
 from recroute.routers.memory.metadata import Metadata
-from recroute.routers.memory.posterior import Posterior, expected_scores, locate, resemblances
-from recroute.routers.memory.shrink import MIN_NOISE, shrink_loadings
+from recroute.routers.memory.posterior import (
+    MIN_NOISE,
+    Posterior,
+    expected_scores,
+    locate,
+    resemblances,
+    shrink_loadings,
+)
 from recroute.util.arguments import checked
 from recroute.util.arrays import ArrayError, check_arrays
 from recroute.util.files import new_file

@@ -1,4 +1,4 @@
-"""By how much an LLM's predicted scores are off: Bayesian linear regression, its prior chosen by the evidence."""
+"""By how much an LLM's predicted scores are off: Bayesian linear regression, the prior chosen by likelihood."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Posterior:
         Prior variance of what all scores change with the text.
     noise : float
         Variance of an observation, in units of the one that was expected.
-    evidence : float
+    log_likelihood : float
         Log marginal likelihood, up to a constant.
     """
 
@@ -45,17 +45,17 @@ class Posterior:
     level: Array
     text: float
     noise: float
-    evidence: float
+    log_likelihood: float
 
 
 def fit_posterior(sums: Sums) -> Posterior:
-    """The posterior under prior variances that the evidence chooses (empirical Bayes).
+    """The posterior under prior variances of the highest marginal likelihood (empirical Bayes).
 
-    Levels change one LLM at a time: one after the other is taken to have changed, the one of most evidence first, as
+    Levels change one LLM at a time: one after the other is taken to have changed, the most likely one first, as
     long as it gains `CAUTION`. So with little feedback, or with feedback that agrees with the predictions, no LLM's
     level moves against another's. Caution also because predictions are too high just where they are chosen for being
     high, which is no reason to turn to an LLM whose predictions have not been tried.
-    Source: Bishop, Pattern Recognition and Machine Learning, section 3.5 (the evidence of a linear model).
+    Source: Bishop, Pattern Recognition and Machine Learning, section 3.5 (marginal likelihood of a linear model).
     """
     seen = np.flatnonzero((sums.count > 0) | np.isin(np.arange(len(sums.count)), sums.pairs))
     of_seen = sums.take_llms(seen)
@@ -71,7 +71,7 @@ def fit_posterior(sums: Sums) -> Posterior:
 
 
 def _best(found: Iterable[Posterior]) -> Posterior:
-    return max(found, key=lambda each: each.evidence)  # the first among equals
+    return max(found, key=lambda each: each.log_likelihood)  # the first among equals
 
 
 def _one_more(sums: Sums, now: Posterior) -> Posterior | None:
@@ -92,7 +92,7 @@ def _one_more(sums: Sums, now: Posterior) -> Posterior | None:
         return None
     of = np.arange(len(weight))
     best = _best(solve(sums, np.where(of == llm, LEVEL, now.level), now.text) for llm in sorted(tried))
-    return best if best.evidence > now.evidence + CAUTION else None
+    return best if best.log_likelihood > now.log_likelihood + CAUTION else None
 
 
 def _variances(level: Array, text: float, n_features: int) -> tuple[Array, Array]:
@@ -103,7 +103,7 @@ def _variances(level: Array, text: float, n_features: int) -> tuple[Array, Array
 
 
 def solve(sums: Sums, level: Array, text: float) -> Posterior:
-    """The posterior under given prior variances, those of the levels f64 (m,), and their evidence.
+    """The posterior under given prior variances, those of the levels f64 (m,), and their marginal likelihood.
 
     The LLMs are independent of each other given the common weights, but for battles, which tie the levels of two
     (Woodbury's identity); so the work grows with m q^3, and with the cube of the LLMs that battled.

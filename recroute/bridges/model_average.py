@@ -1,4 +1,4 @@
-"""Regression on several views at once, every view weighted and every target shrunk by its evidence."""
+"""Regression on several views at once, averaged over models by their marginal likelihoods."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ def eigen_kernels(views: Mapping[str, Array], mixtures: Sequence[Mapping[str, fl
     return found
 
 
-def fit_evidence(kernels: Sequence[Kernel], views: Mapping[str, Array], targets: Array) -> dict[str, Array]:
-    """Weights of a Gaussian process regression of each target, averaged over kernels by their evidence.
+def fit_average(kernels: Sequence[Kernel], views: Mapping[str, Array], targets: Array) -> dict[str, Array]:
+    """Weights of a Gaussian process regression of each target, averaged over kernels by their marginal likelihoods.
 
     Every target y is given the models y ~ N(0, noise * (I + signal * K)) for every kernel K and every ratio in
     `SIGNAL`, and the model of pure noise, which has half of the prior probability. Their marginal likelihoods, with
     the noise integrated out, times the priors are the weights of an average of their predictions (Bayesian model
     averaging). So a target that the views do not tell is shrunk to
     0 however many features there are, and one that a single view tells is left to that view.
-    Source: MacKay, Bayesian interpolation, Neural Computation 1992 (the evidence); Hoeting et al., Bayesian model
+    Source: MacKay, Bayesian interpolation, Neural Computation 1992; Hoeting et al., Bayesian model
     averaging, Statistical Science 1999.
 
     Parameters
@@ -78,16 +78,16 @@ def fit_evidence(kernels: Sequence[Kernel], views: Mapping[str, Array], targets:
     n, total = len(targets), (targets**2).sum(axis=0)
     products = {name: X.T @ targets for name, X in views.items()}  # (p, n) x (n, k) -> (p, k), once for all kernels
     # before the data are seen, pure noise is as likely as all models of a signal together
-    parts, evidence = [], [np.full((1, targets.shape[1]), np.log(max(len(kernels) * len(SIGNAL), 1)))]
+    parts, log_likelihood = [], [np.full((1, targets.shape[1]), np.log(max(len(kernels) * len(SIGNAL), 1)))]
     for kernel in kernels:
         product = np.vstack([np.sqrt(share) * products[name] for name, share in kernel.weight.items()])
         projected = (kernel.basis.T @ product) / np.sqrt(kernel.value)[:, None]  # targets in the kernel's basis (r, k)
         strength = SIGNAL[:, None] * kernel.value  # (s, r)
         explained = (strength / (1 + strength)) @ projected**2  # (s, k)
         rest = 1 - explained / np.where(total > 0, total, 1)
-        evidence.append(-0.5 * n * np.log(rest.clip(1e-12)) - 0.5 * np.log1p(strength).sum(axis=1)[:, None])
+        log_likelihood.append(-0.5 * n * np.log(rest.clip(1e-12)) - 0.5 * np.log1p(strength).sum(axis=1)[:, None])
         parts.append((kernel, projected, strength))
-    share = np.exp(np.vstack(evidence) - np.vstack(evidence).max(axis=0))
+    share = np.exp(np.vstack(log_likelihood) - np.vstack(log_likelihood).max(axis=0))
     share /= share.sum(axis=0)
     weights = {name: np.zeros((X.shape[1], targets.shape[1])) for name, X in views.items()}
     for i, (kernel, projected, strength) in enumerate(parts):

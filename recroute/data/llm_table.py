@@ -1,4 +1,4 @@
-"""What is known of an LLM beside its scores, as features."""
+"""What is known of an LLM beside its scores: its family, and its size and prices as features."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 NUMBERS = ("n_params_b", "price_in", "price_out")
+NO_FAMILY = ("", "other", "unknown", "none")  # how tables say that a family is not known
 SMALLEST = 1e-3  # a price of 0 has no logarithm
 
 
@@ -56,3 +57,19 @@ def logarithms(llms: pl.DataFrame) -> NDArray[np.float64]:
             values = llms[column].cast(pl.Float64).fill_null(np.nan).to_numpy()
             logs[:, i] = np.log10(np.maximum(values, SMALLEST))
     return logs
+
+
+def family_groups(llms: pl.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """A number for each LLM's family.
+
+    Returns
+    -------
+    group int64 (m,) : the same for LLMs of one family; an LLM of no known family has its own.
+    named bool (m,) : whether its family is known.
+    """
+    names = llms["family"].fill_null("").to_list() if "family" in llms.columns else [""] * llms.height
+    named = np.array([name.strip().lower() not in NO_FAMILY for name in names], dtype=bool)
+    labels = [
+        f"family {name}" if known else f"llm {i}" for i, (name, known) in enumerate(zip(names, named, strict=True))
+    ]
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64), named
