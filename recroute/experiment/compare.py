@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from recroute.util.numeric import Array
 
 LEVEL = 0.05
 BOUNDS = ("oracle", "oracle_mix", "random")  # nobody asks whether a router differs from these
+YARDSTICKS = (*BOUNDS, "best_single", "task_best", "reference")  # what routers are measured by
 COMPARISON_COLUMNS = {
     "router": pl.String,
     "baseline": pl.String,
@@ -29,13 +31,23 @@ COMPARISON_COLUMNS = {
 }
 
 
-def is_bound(label: str) -> bool:
-    """Whether a label, with its hyperparameters, is that of a bound.
+def router_name(label: str) -> str:
+    """The registry name in a label.
 
-    >>> is_bound("oracle_mix(p=0.5)"), is_bound("random_forest")
-    (True, False)
+    >>> router_name("knn(n_neighbors=9)"), router_name("oracle [run]")
+    ('knn', 'oracle')
     """
-    return label.split("(")[0] in BOUNDS
+    return re.split(r"[( ]", label, maxsplit=1)[0]
+
+
+def is_bound(label: str) -> bool:
+    """Whether a label is that of a bound, which is not compared with routers."""
+    return router_name(label) in BOUNDS
+
+
+def is_yardstick(label: str) -> bool:
+    """Whether a label is that of a bound, baseline or control, which is shown beside the routers."""
+    return router_name(label) in YARDSTICKS
 
 
 def two_sided_p(value: float, replicates: Array) -> float:

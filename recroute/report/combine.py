@@ -10,7 +10,7 @@ import polars as pl
 
 from recroute.errors import DataError
 from recroute.evaluation import Evaluation
-from recroute.report.old_curves import is_bound
+from recroute.experiment.compare import is_yardstick
 
 # What the scores and the split come from. Other files, such as vectors, may differ: that is a comparison worth making.
 DATA_FILES = ("records", "instances", "llms", "pools")
@@ -116,7 +116,7 @@ def _new_names(runs: Mapping[str, Evaluation]) -> dict[tuple[str, str], str]:
 def _shown(run_name: str, run: Evaluation, names: Mapping[tuple[str, str], str]) -> list[str]:
     """Routers of a run, bounds and baselines left out, as the combined tables call them."""
     routers = run.rows["router"].unique(maintain_order=True).to_list()
-    return [names[run_name, router] for router in routers if not is_bound(router)]
+    return [names[run_name, router] for router in routers if not is_yardstick(router)]
 
 
 def _agree(left: pl.DataFrame, right: pl.DataFrame) -> bool:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from recroute.evaluation import Frontier
 from recroute.evaluation.frontier_result import PROMPTS
 from recroute.evaluation.frontier_rows import GROUP, SINGLE
+from recroute.experiment.compare import is_yardstick
 from recroute.metrics.cost import hull
-from recroute.report.old_curves import is_bound
 
 Array = NDArray[np.float64]
 ZERO = "zero"
@@ -30,7 +30,7 @@ class CostCurve:
 
     @property
     def is_bound(self) -> bool:
-        return self.router == ZERO or is_bound(self.router)
+        return self.router == ZERO or is_yardstick(self.router)
 
     def dense(self, n: int = 200) -> tuple[Array, Array]:
         """Costs and scores f64 (n,) of the mixtures between the points, evenly spaced as a logarithmic axis has it."""

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import polars as pl
 
 from recroute.errors import DataError
+from recroute.experiment.compare import is_yardstick
 from recroute.report.table import main_group
 
 REFERENCE = "reference LLM"
-BOUNDS = ("oracle", "oracle_mix", "random", "best_single", "task_best", "reference")
-
-
-def is_bound(label: str) -> bool:
-    """Whether a router is a bound, baseline or control rather than one that is compared."""
-    return kind(label) in BOUNDS
-
-
-def kind(label: str) -> str:
-    """The registry name in a label such as `knn(n_neighbors=9)` or `oracle [run]`.
-
-    >>> kind("knn(n_neighbors=9)")
-    'knn'
-    """
-    return re.split(r"[( ]", label, maxsplit=1)[0]
 
 
 @dataclass(frozen=True)
@@ -37,7 +22,7 @@ class Curve:
 
     @property
     def is_bound(self) -> bool:
-        return is_bound(self.router)
+        return is_yardstick(self.router)
 
 
 def growth_curves(rows: pl.DataFrame, metric: str, group: str | None) -> tuple[str, list[Curve]]:

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from recroute.evaluation import Evaluation
-from recroute.report.old_curves import is_bound
+from recroute.experiment.compare import is_yardstick
 from recroute.report.table import HEADS, MAIN_METRICS
 
 METRICS_ABREAST = 10  # columns of a table that fit a printed page
@@ -61,7 +61,7 @@ def html_table(
         for i, name in enumerate(heads)
     )
     body = "\n".join(
-        f"<tr{' class=bound' if is_bound(str(row[0])) else ''}>{''.join(_cell(cell) for cell in row)}</tr>"
+        f"<tr{' class=bound' if is_yardstick(str(row[0])) else ''}>{''.join(_cell(cell) for cell in row)}</tr>"
         for row in rows
     )
     title = f"<caption>{escape(caption)}</caption>" if caption else ""

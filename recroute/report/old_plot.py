@@ -9,7 +9,8 @@ import polars as pl
 
 from recroute.data.schema import require_columns
 from recroute.evaluation import Evaluation
-from recroute.report.old_curves import Curve, growth_curves, kind
+from recroute.experiment.compare import router_name
+from recroute.report.old_curves import Curve, growth_curves
 from recroute.report.old_figures import new_axes
 from recroute.report.table import TITLES
 from recroute.util.arguments import checked
@@ -153,7 +154,7 @@ def _colour(position: int | None) -> str:
 def _draw(ax: Any, curve: Curve, position: int | None, band: bool) -> None:
     size, value, low, high = zip(*curve.points, strict=True)
     if position is None:
-        ax.plot(size, value, color=_colour(None), lw=1.2, ls=GREYS[kind(curve.router)])
+        ax.plot(size, value, color=_colour(None), lw=1.2, ls=GREYS[router_name(curve.router)])
         return
     if band:
         ax.fill_between(size, low, high, color=_colour(position), alpha=0.13, lw=0)

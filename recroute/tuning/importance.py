@@ -11,14 +11,14 @@ from optuna.trial import FrozenTrial
 
 from recroute.tuning.trials import completed
 
-ENOUGH = 8  # completed trials that a forest can be fitted to
+MIN_TRIALS = 8  # completed trials that a forest can be fitted to
 
 
 def importances(study: Study) -> dict[str, dict[str, float]]:
     """Shares of the variance of the first metric over completed trials; within a router by functional ANOVA.
 
     Which router it is explains the variance between routers; hyperparameters are judged over the trials with their
-    router, because they exist only there. What fewer than `ENOUGH` trials tell about is left out.
+    router, because they exist only there. What fewer than `MIN_TRIALS` trials tell about is left out.
     Source: Hutter et al., An efficient approach for assessing hyperparameter importance, ICML 2014.
 
     Returns
@@ -28,14 +28,14 @@ def importances(study: Study) -> dict[str, dict[str, float]]:
     trials = completed(study)
     found = {}
     names = list(dict.fromkeys(trial.params.get("router", "") for trial in trials))
-    if len(names) > 1 and len(trials) >= ENOUGH:
+    if len(names) > 1 and len(trials) >= MIN_TRIALS:
         share = _between(trials)
         found["all routers"] = {"which router": share, "its hyperparameters": 1 - share}
     for name in names:
         own = [trial for trial in trials if trial.params.get("router", "") == name]
         shared = sorted(set.intersection(*(set(trial.params) for trial in own)) - {"router"})
         varying = [key for key in shared if len({trial.params[key] for trial in own}) > 1]
-        if len(own) >= ENOUGH and varying:
+        if len(own) >= MIN_TRIALS and varying:
             title = name or varying[0].split(".")[0]
             found[title] = _anova(study, varying, title)
     return found

@@ -14,7 +14,7 @@ from recroute.tuning.trials import completed
 # stopped in a quarter of the orders, for one that was at most .00015 behind. Optuna's WilcoxonPruner at .1 on values of
 # the pools was as fast on openllm1, but takes values that share their instances for independent.
 LEVEL = 1.3  # standard errors behind the best: one-sided p of .1
-ENOUGH = 4  # completed trials that say how much differences vary over folds
+MIN_COMPLETED = 4  # completed trials that say how much differences vary over folds
 
 
 def hopeless(study: Study, number: int) -> bool:
@@ -25,11 +25,11 @@ def hopeless(study: Study, number: int) -> bool:
     goes on.
     """
     done = completed(study)
-    if len(done) < ENOUGH:
+    if len(done) < MIN_COMPLETED:
         return False
     sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
     table = np.array([_folds(trial) for trial in done]) * sign  # (trials, folds)
-    table = table[np.argsort(-table.mean(axis=1), kind="stable")][: max(ENOUGH, len(table) // 2)]  # best first
+    table = table[np.argsort(-table.mean(axis=1), kind="stable")][: max(MIN_COMPLETED, len(table) // 2)]  # best first
     folds = study.get_trials(deepcopy=False)[number].intermediate_values
     lead = np.array([sign * value - table[0, fold] for fold, value in folds.items()])
     return is_behind(lead, fold_deviation(table), table.shape[1])

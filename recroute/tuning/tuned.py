@@ -12,7 +12,7 @@ import polars as pl
 from recroute.errors import DataError
 from recroute.evaluation import Evaluation
 from recroute.routers import Router
-from recroute.tuning.importance import ENOUGH
+from recroute.tuning.importance import MIN_TRIALS
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -69,7 +69,7 @@ class Tuned:
         Raises DataError if no router has enough completed trials to tell.
         """
         if not self.importances:
-            raise DataError(f"no router has {ENOUGH} trials that were judged on all folds; ask for more trials")
+            raise DataError(f"no router has {MIN_TRIALS} trials that were judged on all folds; ask for more trials")
         return _report().plot_shares(self.importances, **options)
 
     def _repr_html_(self) -> str:
