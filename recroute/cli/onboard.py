@@ -141,7 +141,7 @@ def _take_in(
     try:
         chosen, _ = choices(grown)
         share = float((chosen == len(router.llm_ids_)).mean())
-    except RouterError:  # its training prompts cannot be read as text
+    except RouterError:  # its training prompts have neither text nor vectors
         share = None
     grown.save(out, card=card)
     keep({**_facts(found), "chosen_share": share, "n_llms": len(grown.llm_ids_), "out": str(out)})

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.coldstart.anchors import select_anchors
-from recroute.data import Dataset, InteractionMatrix
+from recroute.data import Dataset
 from recroute.errors import DataError, RouterError
 from recroute.routers import Router
 from recroute.routers.memory.calibrate import NORMAL
@@ -23,7 +23,6 @@ from recroute.util.numeric import Array, Floats
 
 NEXT = 16  # prompts that would be run next
 N_ALIKE = 5
-MAX_PROMPTS = 2000  # to count choices on
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,15 +144,10 @@ def choices(router: Router, llms: Sequence[str] | None = None) -> tuple[NDArray[
 
     At most 2,000 prompts, evenly spread.
 
-    Raises RouterError if the router cannot read its training prompts, because they have no text or its vectors were
-    made elsewhere.
+    Raises RouterError if the router does not keep its training prompts or cannot read them, because they have neither
+    text nor vectors.
     """
-    prompts = router.training_prompts
-    step = -(-prompts.height // MAX_PROMPTS)
-    prompts = prompts[np.arange(0, prompts.height, step)]
-    ids = pl.DataFrame({"llm_id": list(router.llm_ids_)})
-    matrix = InteractionMatrix.empty(prompts.height, ids.height)
-    ranking = router.rank(Dataset("the training prompts", matrix, prompts, ids), 1, llms)
+    ranking = router.rank(router.training_sample(), 1, llms)
     return ranking.llm_index[:, 0].astype(np.int64), ranking.predicted_score[:, 0]
 
 

@@ -192,7 +192,6 @@ class Router(RememberingRouter):
             If the feedback is about an LLM that the router does not know.
         """
         from recroute.routers.refresh.answers import Answers
-        from recroute.routers.refresh.basis import training_sample
 
         self.llm_index()  # raises if not fitted
         if self.needs == "scores" or self.chooses_by_chance:
@@ -200,7 +199,8 @@ class Router(RememberingRouter):
                 f"{self.label} predicts no scores from data and has nothing to refresh; take another router"
             )
         new = feedback.without(self.decisions_taken_in())
-        return self if new is None else self._refreshed(Answers.of(new, self), training_sample(self))
+        training = None if self.background_ is None else self.training_sample()
+        return self if new is None else self._refreshed(Answers.of(new, self), training)
 
     def _refreshed(self, answers: Answers, training: Prompts | None) -> Router:
         """A router with these answers; `training` are prompts it was fitted on, if it keeps them."""

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from recroute.data import Dataset, IdMap, Prompts
 from recroute.errors import RouterError
 from recroute.routers.base import Router
-from recroute.routers.factors import FactorRouter
 from recroute.util.arguments import checked
 from recroute.util.numeric import Array
 
@@ -197,7 +196,7 @@ def llm_map(router: Router, dataset: Dataset | None = None) -> LLMMap:
 
 def _factors(router: Any, dataset: Dataset | None) -> tuple[Array, Array, pl.DataFrame]:
     """Factors f64 (n, k) and (m, k), and the table of the instances."""
-    if isinstance(router, FactorRouter) and hasattr(router, "instance_factors_") and router.background_ is not None:
+    if hasattr(router, "instance_factors_") and router.background_ is not None:
         return router.instance_factors_.astype(np.float64), router.llm_factors_, router.background_.prompts
     if dataset is None:
         raise RouterError(

@@ -16,11 +16,11 @@ from recroute.errors import RouterError
 from recroute.routers.base import Prompts, Router, Scores, fitted, setting
 from recroute.routers.parts import Composite, fit_parts
 from recroute.routers.refresh.answers import Answers, predicted_cells
-from recroute.routers.refresh.basis import evenly, principal_directions, training_vectors
+from recroute.routers.refresh.basis import principal_directions, training_vectors
 from recroute.routers.refresh.posterior import Posterior, fit_posterior, variances
 from recroute.routers.refresh.sums import Sums
 from recroute.routers.registry import make_router
-from recroute.util.numeric import AnyArray, Array, Index
+from recroute.util.numeric import AnyArray, Array, Index, evenly
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs

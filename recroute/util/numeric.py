@@ -50,3 +50,12 @@ def known_mean(values: ArrayLike, weights: NDArray[np.floating] | None = None) -
         weights = np.ones((1, len(table)))
     mass = weights @ known.astype(np.float64)  # (b, n) x (n, ...)
     return ratio(weights @ np.where(known, table, 0.0), mass)
+
+
+def evenly(n: int, most: int = 2000) -> Index:
+    """At most so many of n positions, evenly spread, int (k,).
+
+    >>> evenly(5, 3)
+    array([0, 2, 4])
+    """
+    return np.arange(0, n, -(-n // most) or 1)

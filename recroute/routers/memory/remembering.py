@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.data import Dataset
+from recroute.data import Dataset, Prompts
 from recroute.encoders import encoder_width
 from recroute.errors import RouterError
 from recroute.routers.core import RouterCore
 from recroute.routers.memory.background import Background
-from recroute.util.numeric import AnyArray
+from recroute.util.numeric import AnyArray, evenly
 from recroute.util.state import fitted
 
 if TYPE_CHECKING:
@@ -63,6 +63,14 @@ class RememberingRouter(RouterCore):
         Those the router was fitted on that have a record. Raises RouterError if the router does not keep them.
         """
         return self.remembered().prompts
+
+    def training_sample(self) -> Prompts:
+        """At most 2,000 training prompts, evenly spread, with their vectors where these are kept.
+
+        Raises RouterError if the router does not keep them.
+        """
+        background = self.remembered()
+        return background.sample(evenly(background.prompts.height), self.llm_ids_, self.encoder_)
 
     @property
     def prior(self) -> LLMPrior:

@@ -9,10 +9,7 @@ from threadpoolctl import threadpool_limits
 from recroute.data import Prompts
 from recroute.errors import RouterError
 from recroute.routers.core import RouterCore
-from recroute.routers.memory.remembering import RememberingRouter
 from recroute.util.numeric import Array
-
-MAX_PROMPTS = 2000
 
 
 def principal_directions(vectors: NDArray[np.float32] | None, n_dims: int) -> tuple[Array, Array]:
@@ -39,13 +36,6 @@ def principal_directions(vectors: NDArray[np.float32] | None, n_dims: int) -> tu
     return centre, projection * np.sign(largest)  # an eigenvector's sign is arbitrary
 
 
-def training_sample(router: RememberingRouter) -> Prompts | None:
-    """At most 2,000 training prompts, with vectors where they are kept; None if the router keeps none."""
-    if (background := router.background_) is None:
-        return None
-    return background.sample(evenly(background.prompts.height), router.llm_ids_, router.encoder_)
-
-
 def training_vectors(router: RouterCore, training: Prompts | None) -> NDArray[np.float32] | None:
     """Vectors f32 (n, d) of training prompts; None if the router reads no text or they cannot be had."""
     if training is None or router.encoder_ is None or router.reads not in ("text", "prompts"):
@@ -54,8 +44,3 @@ def training_vectors(router: RouterCore, training: Prompts | None) -> NDArray[np
         return training.encoded(router.encoder_)
     except RouterError:  # the vectors were made elsewhere, or there are no texts
         return None
-
-
-def evenly(n: int) -> NDArray[np.int64]:
-    """At most 2,000 of n positions."""
-    return np.arange(0, n, -(-n // MAX_PROMPTS) or 1)

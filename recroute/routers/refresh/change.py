@@ -13,8 +13,7 @@ from recroute.data.feedback import Feedback
 from recroute.routers.base import Router
 from recroute.routers.memory.calibrate import NORMAL
 from recroute.routers.refresh.answers import Answers, predicted_cells
-from recroute.routers.refresh.basis import evenly
-from recroute.util.numeric import Array, ratio
+from recroute.util.numeric import Array, evenly, ratio
 
 
 @dataclass(frozen=True, eq=False)
