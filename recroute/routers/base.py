@@ -74,7 +74,7 @@ class Router(RememberingRouter):
         RouterError
             As `score`, and if the router keeps no scores of its training prompts.
         """
-        from recroute.routers.memory.score_std import score_std
+        from recroute.routers.memory.score_error import score_std
 
         return score_std(self, instances, self.llm_index(llms), reducible=reducible)
 

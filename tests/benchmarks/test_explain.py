@@ -17,8 +17,7 @@ from recroute.data import Dataset, InteractionMatrix, read_dataset
 from recroute.data.sources.simulated import simulate, simulate_chances
 from recroute.routers import load_router, make_router
 from recroute.routers.base import TextRouter
-from recroute.routers.memory.score_error import N_NEAR, kernel_weights
-from recroute.routers.memory.score_std import score_error
+from recroute.routers.memory.score_error import N_NEAR, kernel_weights, score_error
 from recroute.splits import split_dataset
 from recroute.testing import planted_dataset
 

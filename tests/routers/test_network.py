@@ -5,7 +5,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from recroute.routers.network import Layers, _gradients, fit_network, log_odds_shares, predict
+from recroute.routers.network import (
+    Layers,
+    _Adam,
+    _gradients,
+    adam_batch_of_one,
+    fit_network,
+    log_odds_shares,
+    predict,
+)
 
 NAN = np.float32("nan")
 SCORES = np.array([[1.0, 0.0, NAN], [0.25, NAN, NAN], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], dtype=np.float32)
@@ -62,3 +70,27 @@ def test_shares_are_the_softmax_of_the_log_odds() -> None:
     logits = np.array([[0.0, 1.0, -2.0]])
     softmax = np.exp(logits) / np.exp(logits).sum()
     np.testing.assert_allclose(log_odds_shares((1 / (1 + np.exp(-logits))).astype(np.float32)), softmax, rtol=1e-5)
+
+
+def test_steps_of_one_instance_are_those_of_adam() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 7)).astype(np.float32)
+    X[:, 0] = 0
+    scores = (rng.random((40, 300)) < 0.5).astype(np.float32)
+    scores[rng.random(scores.shape) < 0.3] = np.nan
+    scores[:, 5] = np.nan
+    order = np.concatenate([rng.permutation(40) for _ in range(5)])  # the moments are scaled back thrice
+    start = rng.normal(size=(7, 300)).astype(np.float32), rng.normal(size=300).astype(np.float32)
+    weight, offset, expected = start[0].copy(), start[1].copy(), [start]
+    adam_batch_of_one(X, scores, weight, offset, 0.02, order)
+    adam = _Adam(list(start), 0.02)
+    for row in order:
+        adam.step(_gradients(expected, X[[row]], scores[[row]]))
+    np.testing.assert_allclose(weight, start[0], atol=2e-5)
+    np.testing.assert_allclose(offset, start[1], atol=2e-5)
+    assert np.abs(weight[1:, 0]).max() > 0.1
+    rest = rng.normal(size=(7, 300)).astype(np.float32)
+    untouched = rest.copy()
+    adam_batch_of_one(X, scores, rest, np.zeros(300, dtype=np.float32), 0.02, order)
+    np.testing.assert_array_equal(rest[:, 5], untouched[:, 5])  # an LLM without a record
+    np.testing.assert_array_equal(rest[0], untouched[0])  # a feature that is always 0

@@ -15,8 +15,7 @@ from recroute.routers.memory.calibrate import NORMAL
 from recroute.routers.memory.evidence import Evidence
 from recroute.routers.memory.explanation import Explanation
 from recroute.routers.memory.remembering import RememberingRouter
-from recroute.routers.memory.score_error import N_NEAR
-from recroute.routers.memory.score_std import evidence_of, nearest, score_error
+from recroute.routers.memory.score_error import N_NEAR, evidence_of, nearest, score_error
 from recroute.routers.text_views import TextViews
 from recroute.util.arguments import as_whole_number
 
