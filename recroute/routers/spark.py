@@ -36,7 +36,7 @@ def fit_als_on_spark(
 
     MLlib factorises all records of the training instances. The m x k LLM factors come here, and at most `n_sample`
     instances with their prompts, records and factors: on these the encoder (unless it is given) and the bridge are
-    fitted, and from them what unseen LLMs need is learned later. The router is like any other: `save`, `rank`, `add_llms`.
+    fitted, and what unseen LLMs need can be learned. The router is like any other: `save`, `rank`, `add_llms`.
 
     MLlib gets the coding of `to_confidence`: a success has preference 1 and weight alpha, a failure preference 0 and
     weight alpha, an unobserved cell preference 0 and weight 1. (Its own reading of scores would not do: without
