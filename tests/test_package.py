@@ -46,7 +46,7 @@ LEVELS = (
 )
 # Pages that still know results: each goes when its result has a document.
 PENDING = ("combine", "doctor", "frontier", "frontier_curves", "frontier_plot", "learning", "llm_map", "objects")
-PENDING += ("offpolicy", "old_curves", "old_html", "old_html_table", "old_plot", "old_terminal_plot", "study")
+PENDING += ("old_curves", "old_html", "old_html_table", "old_plot", "old_terminal_plot", "study")
 PENDING += ("table",)
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 

@@ -44,10 +44,11 @@ DATASET = Option("dataset", Path, help="A dataset folder, or a records file (par
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asked for: options by name, and the steps that every verb takes."""
+    """What a person asked for: options by name, what is read, and the steps that every verb takes."""
 
     options: Mapping[str, Any]
     cls: type[Settings]
+    source: Path | None = None
 
     @cached_property
     def settings(self) -> Any:
@@ -71,7 +72,7 @@ class Asked:
         self, *inputs: str | Path | None, folders: Mapping[Path, str] | None = None, into: Path | None = None
     ) -> None:
         """Refuse outputs that cannot be written, or that would harm an input, before the work is done."""
-        inputs = (self.options.get("dataset"), *self._router_names, *inputs)
+        inputs = (self.source, *self._router_names, *inputs)
         check_places(*self._files, folders=folders, into=into, inputs=inputs)
 
     @property
@@ -81,8 +82,8 @@ class Asked:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """SHA-256 of the data set's files, taken before they are read."""
-        return file_digests(self.options["dataset"])
+        """SHA-256 of the files of the source, taken before they are read."""
+        return {} if self.source is None else file_digests(self.source)
 
     def data(self, change: Callable[[Dataset], Dataset] | None = None) -> Dataset:
         """The data set, covered and encoded as asked; `change` sees it as it was read."""
@@ -91,7 +92,7 @@ class Asked:
     def read(self, change: Callable[[Dataset], Dataset] | None = None) -> Dataset:
         """The same with the vectors that it was read with."""
         _ = self.digests
-        found = read_dataset(self.options["dataset"], cost=self.options.get("cost"))
+        found = read_dataset(cast(Path, self.source), cost=self.options.get("cost"))
         return (found if change is None else change(found)).take_covered(self.options["min_coverage"])
 
     def encoded(self, data: Dataset) -> Dataset:
@@ -110,7 +111,7 @@ class Asked:
 
     def conclude(self, result: Result, *lines: str) -> None:
         """Write the files, then print the result and these lines; end with 130 if the run was interrupted."""
-        found = with_origin(result, self.digests if "dataset" in self.options else None)
+        found = with_origin(result, None if self.source is None else self.digests)
         self.write(found)
         found.show(self.screen)
         for line in lines:
@@ -151,7 +152,8 @@ def experiment(
 ) -> Callable[[Callable[[Asked], None]], Callable[..., None]]:
     """Decorator: makes a verb of a function that does what is `Asked`.
 
-    Its options are `own` (the first is its argument), those of the settings, and the outputs that it can write.
+    Its options are `own` (an argument among them names what is read), those of the settings, and the outputs that it
+    can write.
     """
 
     def decorate(function: Callable[[Asked], None]) -> Callable[..., None]:
@@ -164,7 +166,8 @@ def experiment(
         options += [*(OUTPUTS[name] for name in outputs), QUIET]
 
         def verb(**values: Any) -> None:
-            function(Asked(values, cls))
+            source = next((values[option.name] for option in own if option.is_argument), None)
+            function(Asked(values, cls, source))
 
         parameters = sorted((option.parameter() for option in options), key=lambda p: p.default is not Parameter.empty)
         verb.__signature__ = Signature(parameters)  # type: ignore[attr-defined]

@@ -2,97 +2,54 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from recroute.cli.options import (
-    EncoderKind,
-    JsonPath,
-    Quiet,
-    Seed,
-    complete_router,
-)
-from recroute.cli.places import check_places
-from recroute.cli.screen import console, progress_bar
+from recroute.cli.experiment import Asked, experiment
+from recroute.cli.options import Option, complete_router
 from recroute.data import read_dataset
 from recroute.errors import RecrouteError
-from recroute.offpolicy import off_policy as estimate
-from recroute.offpolicy import read_logs
-from recroute.report import off_policy_table
+from recroute.offpolicy.experiment import OffPolicySettings, measure
+from recroute.offpolicy.logs import read_logs
 from recroute.routers import Router, load_router, make_router
 
+LOGS = Option(
+    "logs",
+    Path,
+    help="Logs (parquet, csv, jsonl): instance_id, llm_id, score, propensity and, unless --dataset has them, prompt. "
+    "Or the folder where recroute serve keeps feedback.",
+    is_argument=True,
+)
+ROUTERS = Option(
+    "router",
+    list[str],
+    help="Folder of a fitted router, or a registry name, which is fitted across folds of the logs; repeated.",
+    complete=complete_router,
+)
+KNOWN = Option("dataset", Path | None, None, help="Where the logged instances' prompts, tasks and vectors are.")
+REWARD_MODEL = Option(
+    "reward_model",
+    str | None,
+    None,
+    help="Router that predicts scores for the doubly robust estimate. Default: calibrated; without text best_single.",
+)
 
-def off_policy(
-    logs: Annotated[
-        Path,
-        typer.Argument(
-            help="Logs (parquet, csv, jsonl): instance_id, llm_id, score, propensity and, unless --dataset has them, "
-            "prompt. Or the folder where recroute serve keeps feedback."
-        ),
-    ],
-    router: Annotated[
-        list[str],
-        typer.Option(
-            "--router",
-            help="Folder of a fitted router, or a registry name, which is fitted on other rows of the logs than it is "
-            "judged on; repeated.",
-            autocompletion=complete_router,
-        ),
-    ],
-    dataset: Annotated[
-        Path | None, typer.Option("--dataset", help="Where the logged instances' prompts, tasks and vectors are.")
-    ] = None,
-    reward_model: Annotated[
-        str | None,
-        typer.Option(
-            "--reward-model",
-            help="Router that predicts scores for the doubly robust estimate. Default: calibrated; without text "
-            "best_single.",
-        ),
-    ] = None,
-    epsilon: Annotated[
-        float, typer.Option("--epsilon", min=0, max=1, help="Share of uniform choices of the judged routers.")
-    ] = 0.0,
-    temperature: Annotated[
-        float, typer.Option("--temperature", min=0, help="Judged routers draw from their softmax; 0: the best LLM.")
-    ] = 0.0,
-    encoder: EncoderKind = "auto",
-    seed: Seed = 0,
-    json_path: JsonPath = None,
-    quiet: Quiet = False,
-) -> None:
+
+@experiment(OffPolicySettings, LOGS, ROUTERS, KNOWN, REWARD_MODEL, min_coverage=False)
+def off_policy(asked: Asked) -> None:
     """Estimate other routers' mean score from a log of one router's choices, their probabilities and their scores.
 
     Example: recroute off-policy logs.parquet --router my_router --router hierarchy
     """
-    check_places(json_path, inputs=(logs, dataset, *map(Path, router)))
-    routers = _routers(router)
-    log = read_logs(logs)
-    known = None if dataset is None else read_dataset(dataset)
-    with progress_bar(f"estimating from {log.source}", quiet) as progress:
-        found = estimate(
-            log,
-            routers,
-            known=known,
-            reward_model=None if reward_model is None else _router(reward_model),
-            encoder=encoder,
-            epsilon=epsilon,
-            temperature=temperature,
-            seed=seed,
-            progress=progress,
-        )
-    if json_path is not None:
-        found.write_json(json_path, ["recroute", *sys.argv[1:]])
-    screen = console(quiet, json_path)
-    screen.print(off_policy_table(found))
-    for line in found.sentences():
-        screen.print(line, markup=False)
-    for note in found.notes:
-        screen.print(f"note: {note}", style="yellow", markup=False)
+    folder, names, reward_model = (asked.options[name] for name in ("dataset", "router", "reward_model"))
+    asked.check(folder, *map(Path, names))
+    settings, routers = asked.settings, _routers(names)
+    model = None if reward_model is None else _router(reward_model)
+    _ = asked.digests  # of the logs as they are read now
+    logs, known = read_logs(asked.options["logs"]), None if folder is None else read_dataset(folder)
+    with asked.progress(f"estimating from {logs.source}") as progress:
+        found = measure(settings, logs, routers, known=known, reward_model=model, progress=progress)
+    asked.conclude(found)
 
 
 def _routers(names: Sequence[str]) -> dict[str, Router]:

@@ -18,15 +18,9 @@ DATA, COST, JUDGE, RUNNING = "Data and split", "Cost", "How it is judged", "How 
 
 
 @dataclass(frozen=True, kw_only=True)
-class SplitSettings(Settings):
-    """How a data set is split and encoded."""
+class EncoderSettings(Settings):
+    """How prompts become vectors."""
 
-    split: str | None = setting(
-        None,
-        choices=SPLITS,
-        help="own: the data set's split column; random: 80/10/10. Default: own if there.",
-        panel=DATA,
-    )
     encoder: str = setting(
         "auto",
         help="auto (embeddings.npz if there, else TF-IDF), precomputed, tfidf, or sentence:MODEL, the folder of a "
@@ -37,6 +31,18 @@ class SplitSettings(Settings):
     def encoded(self, dataset: Dataset) -> Dataset:
         """The data set with vectors of the sentence encoder that is asked for; itself where none is."""
         return encode_dataset(dataset, self.encoder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSettings(EncoderSettings):
+    """How a data set is split and encoded."""
+
+    split: str | None = setting(
+        None,
+        choices=SPLITS,
+        help="own: the data set's split column; random: 80/10/10. Default: own if there.",
+        panel=DATA,
+    )
 
     def parts(self, dataset: Dataset, seed: int) -> Split:
         """The split of a seed, with vectors."""

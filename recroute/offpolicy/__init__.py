@@ -1,9 +1,9 @@
 """Production logs, where only the chosen LLM's score is known: what would another router have scored on them?"""
 
+from recroute.offpolicy.experiment import off_policy
 from recroute.offpolicy.logs import Logs, read_logs
 from recroute.offpolicy.policy import choice_probabilities
 from recroute.offpolicy.result import OffPolicy
-from recroute.offpolicy.run import off_policy
 from recroute.offpolicy.simulate import simulate_logs
 
 __all__ = ["Logs", "OffPolicy", "choice_probabilities", "off_policy", "read_logs", "simulate_logs"]

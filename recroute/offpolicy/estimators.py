@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recroute.util.numeric import Array
+from recroute.util.numeric import Array, Positions
 
-ESTIMATORS = ("ips", "snips", "dr")
+ESTIMATORS = {"ips": "IPS", "snips": "SNIPS", "dr": "doubly robust"}  # by the names that tables give them
 Z = 1.959963984540054  # of a two-sided 95% interval
 
 
@@ -107,6 +107,26 @@ def doubly_robust(weight: Array, score: Array, predicted: Array, expected: Array
     Source: Dudik, Langford and Li, Doubly robust policy evaluation and learning, ICML 2011.
     """
     return _mean(expected + weight * (score - predicted))
+
+
+def estimates(weight: Array, score: Array, taken: Positions, predicted: Array, chosen: Array) -> dict[str, Estimate]:
+    """All three, by name.
+
+    Parameters
+    ----------
+    weight, score : f64 (n,)
+    taken : int (n,)
+        Column of each logged LLM.
+    predicted, chosen : f64 (n, m)
+        Scores by the reward model, and the target's probabilities.
+    """
+    of_taken = predicted[np.arange(len(taken)), taken]
+    expected = (chosen * predicted).sum(axis=1)
+    return {
+        "ips": ips(weight, score),
+        "snips": snips(weight, score),
+        "dr": doubly_robust(weight, score, of_taken, expected),
+    }
 
 
 def _mean(terms: Array) -> Estimate:

@@ -15,6 +15,7 @@ from recroute.util.numeric import Array
 FEW, HEAVY = 200, 0.05
 SIGMAS = 3.0  # standard errors by which the mean weight has to miss 1 before something is said
 MANY_UNLOGGED = 0.01
+OVERLAPS = ("effective_n", "largest_weight", "mean_weight", "never_logged")  # that tables show
 
 
 @dataclass(frozen=True)

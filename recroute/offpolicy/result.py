@@ -1,17 +1,18 @@
-"""The result of an off-policy evaluation: a tidy table and how it came about."""
+"""What off-policy evaluation found."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import polars as pl
 
 from recroute.evaluation.evaluation import COLUMNS
 from recroute.experiment.compare import COMPARISON_COLUMNS, sentence
-from recroute.experiment.old_result import Result
+from recroute.experiment.result import Result, records
+from recroute.offpolicy.estimators import ESTIMATORS
+from recroute.report.curves import Curve, draw_intervals
+from recroute.report.document import Block, Cell, Document, Figure, Medium, Number, Table
 
 ROW_COLUMNS = {**COLUMNS, "estimator": pl.String}
 PAIR_COLUMNS = {**COMPARISON_COLUMNS, "estimator": pl.String}
@@ -29,43 +30,90 @@ class OffPolicy(Result):
         has a row for each estimator ("ips", "snips", "dr"), and for the router "logged", the choices that were made,
         one with the estimator "mean". `effective_n`, `largest_weight`, `mean_weight` and `never_logged` are those of
         `Overlap`, without an estimator.
-    comparisons : polars.DataFrame
-        Paired differences to "logged" for each estimator; p_holm is corrected for the routers.
     info : mapping
-        `dataset` (name, shape), `seed`, `notes`, `reward_model`, `n_folds`, `epsilon`, `temperature`.
+        With `reward_model, n_folds, epsilon, temperature`.
+    comparisons : polars.DataFrame
+        Paired differences to "logged" for each estimator; p_holm is corrected for the number of routers.
     """
 
-    rows: pl.DataFrame
     comparisons: pl.DataFrame
-    info: Mapping[str, Any]
-
-    @property
-    def notes(self) -> list[str]:
-        return list(self.info["notes"])
 
     def value(self, router: str, metric: str = "mean_score", estimator: str | None = None) -> float:
         """One value; KeyError unless exactly one row fits."""
-        found = self.rows.filter(pl.col("estimator").eq_missing(pl.lit(estimator)), router=router, metric=metric)
+        found = self._of(router, metric, estimator)
         if found.height != 1:
             raise KeyError(f"{found.height} rows for router {router!r}, metric {metric!r}, estimator {estimator!r}")
         return float(found["value"][0])
 
+    def _of(self, router: str, metric: str, estimator: str | None) -> pl.DataFrame:
+        return self.rows.filter(pl.col("estimator").eq_missing(pl.lit(estimator)), router=router, metric=metric)
+
     def sentences(self, estimator: str = "dr") -> list[str]:
-        """What can be said of each router against the choices that were logged."""
+        """Each router against the choices that were logged, in words."""
         return [sentence(row) for row in self.comparisons.filter(estimator=estimator).iter_rows(named=True)]
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows: the verdict and the table."""
-        return str(import_module("recroute.report").off_policy_notebook(self))
-
     def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
-        """The result JSON: version, command, data set, seed, rows and what else is known of the run."""
-        rows = pl.concat([self.rows, self.comparisons], how="diagonal").with_columns(
-            pl.col("value", "ci_low", "ci_high").fill_nan(None)
-        )
-        only_pairs = [name for name in PAIR_COLUMNS if name not in ROW_COLUMNS]
+        only_pairs = set(PAIR_COLUMNS) - set(ROW_COLUMNS)
         found = [
             {key: value for key, value in row.items() if row["baseline"] is not None or key not in only_pairs}
-            for row in rows.iter_rows(named=True)
+            for row in records(pl.concat([self.rows, self.comparisons], how="diagonal"))
         ]
         return {**self.head(command), "rows": found}
+
+    def document(self) -> Document:
+        data = self.info["dataset"]
+        facts = f"{data['n_instances']:,} logged choices among {data['n_llms']:,} LLMs; asymptotic 95% intervals."
+        caption = "Doubly robust estimates of the mean score, with their 95% intervals; in grey what was logged."
+        blocks: list[Block] = [
+            self._table(),
+            Figure(name="offpolicy", draw=self.plot, caption=caption, on=Medium.PAGE),
+        ]
+        return self.document_of("Mean score estimated from", facts, blocks, unfinished="routers")
+
+    def _table(self) -> Table:
+        """Routers by estimator, with the difference to what was logged and how much the log says about each."""
+        none = Number(None, missing="")
+        logged = next(self._of(LOGGED, "mean_score", "mean").iter_rows(named=True))
+        rows: list[list[Cell]] = [[LOGGED, none, none, Number.of(logged), none, none, none]]
+        for router in self.rows["router"].unique(maintain_order=True)[1:]:
+            scores = (next(self._of(router, "mean_score", name).iter_rows(named=True)) for name in ESTIMATORS)
+            pair = next(self.comparisons.filter(router=router, estimator="dr").iter_rows(named=True))
+            rows.append(
+                [
+                    router,
+                    *map(Number.of, scores),
+                    Number.of(pair, "+.3f"),
+                    Number(self.value(router, "effective_n"), form=".0f"),
+                    Number(self.value(router, "largest_weight"), form=".1%"),
+                ]
+            )
+        return Table(
+            title=f"{self.info['dataset']['name']}: mean score, estimated from the log",
+            heads=["router", *ESTIMATORS.values(), "dr - logged", "effective n", "heaviest"],
+            rows=rows,
+            caption=f"n = {self.info['dataset']['n_instances']} logged choices, 95% intervals; reward model of the "
+            f"doubly robust estimate: {self.info['reward_model']}; effective n: as many choices of the router itself "
+            "would say as much; heaviest: largest share of one choice in all weights",
+            soft=(LOGGED,),
+        )
+
+    def plot(self, *, estimator: str = "dr", **options: Any) -> Any:
+        """Each router's estimate with its 95% interval, beside the mean score that was logged.
+
+        Parameters
+        ----------
+        estimator : {"ips", "snips", "dr"}
+        **options
+            `ax`, Matplotlib axes to draw on.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        curves = []
+        for router in self.rows["router"].unique(maintain_order=True):
+            of = "mean" if router == LOGGED else estimator
+            point = self._of(router, "mean_score", of).select("pool_size", "value", "ci_low", "ci_high").row(0)
+            curves.append(Curve(router, [point], soft=router == LOGGED))
+        title = f"{self.marked}{self.info['dataset']['name']}"
+        return draw_intervals(curves, title=title, x_label=f"mean score, {ESTIMATORS[estimator]}", **options)

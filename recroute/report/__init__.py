@@ -20,7 +20,6 @@ from recroute.report.objects import (
     router_notebook,
     split_notebook,
 )
-from recroute.report.offpolicy import off_policy_notebook, off_policy_table
 from recroute.report.old_html import html_page, notebook_html, write_html
 from recroute.report.old_plot import plot_evaluation, plot_growth, plot_intervals, save_growth_png, save_png
 from recroute.report.old_terminal_plot import growth_plot
@@ -45,8 +44,6 @@ __all__ = [
     "main_group",
     "metric_table",
     "notebook_html",
-    "off_policy_notebook",
-    "off_policy_table",
     "plot_evaluation",
     "plot_frontier",
     "plot_growth",

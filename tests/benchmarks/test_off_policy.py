@@ -21,8 +21,7 @@ from recroute.data.sources import simulate
 from recroute.experiment.prepare import with_vectors
 from recroute.offpolicy import Logs, choice_probabilities
 from recroute.offpolicy.crossfit import folds_with_vectors, out_of_fold
-from recroute.offpolicy.estimators import ESTIMATORS, Estimate
-from recroute.offpolicy.run import estimates
+from recroute.offpolicy.estimators import ESTIMATORS, Estimate, estimates
 from recroute.pools import make_pools
 from recroute.routers import make_router
 from recroute.splits import Split
@@ -125,7 +124,7 @@ def measure(name: str, world: World, n_repetitions: int, n: int, model: str | No
     return covers
 
 
-def check(covers: dict[str, tuple[float, ...]], estimators: Sequence[str] = ESTIMATORS) -> None:
+def check(covers: dict[str, tuple[float, ...]], estimators: Sequence[str] = tuple(ESTIMATORS)) -> None:
     """None of these is shown to be off 95% by more than 3 points."""
     for estimator in estimators:
         _, low, high = covers[estimator]

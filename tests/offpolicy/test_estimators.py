@@ -5,9 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from recroute.offpolicy.estimators import ESTIMATORS, Estimate, ips, snips
+from recroute.offpolicy.estimators import ESTIMATORS, Estimate, estimates, ips, snips
 from recroute.offpolicy.overlap import Overlap
-from recroute.offpolicy.run import estimates
 
 SCORES = np.array([[1.0, 0.0, 0.5], [0.2, 0.9, 0.0]])
 LOGGING = np.array([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3]])

@@ -174,7 +174,7 @@ def test_logged_traffic_shows_a_row_for_each_router(router: rr.Router, split: rr
     logs = rr.simulate_logs(split.train, router, epsilon=0.5, seed=0)
     shown = Shown(rr.off_policy(logs, {"<b>": rr.make_router("knn").fit(split.test)}))
     assert [row[0] for row in shown.rows] == ["router", "logged", "<b>"]
-    assert shown.rows[0] == ["router", "IPS", "SNIPS", "doubly robust", "effective n"]
+    assert shown.rows[0] == ["router", "IPS", "SNIPS", "doubly robust", "dr - logged", "effective n", "heaviest"]
 
 
 def test_a_study_shows_its_choice_and_the_first_trials(tmp_path: Path) -> None:

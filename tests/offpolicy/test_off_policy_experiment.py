@@ -113,6 +113,18 @@ def test_what_cannot_be_done_is_refused(logs: Logs, parts: tuple[Dataset, Datase
         off_policy(logs, ["random"], reward_model=few)
 
 
+def test_an_interrupt_keeps_the_routers_that_were_finished(logs: Logs) -> None:
+    def stop(done: int, of: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    found = off_policy(logs, ["random", "best_single"], reward_model="best_single", progress=stop)
+    assert found.rows["router"].unique(maintain_order=True).to_list() == ["logged", "random"]
+    assert not found.info["complete"]
+    assert any("interrupted" in note for note in found.notes)
+    assert "INTERRUPTED: only finished routers" in found._repr_html_()
+
+
 def test_exploring_targets_are_judged_as_they_explore(logs: Logs, parts: tuple[Dataset, Dataset]) -> None:
     router = make_router("ridge").fit(parts[0])
     found = off_policy(logs, {"ridge": router}, reward_model="best_single", epsilon=1.0)
@@ -122,18 +134,26 @@ def test_exploring_targets_are_judged_as_they_explore(logs: Logs, parts: tuple[D
     assert choice_probabilities(router, parts[1], epsilon=1.0).std() == pytest.approx(0)
 
 
-def test_the_verb_prints_a_table_and_writes_json(
+def test_the_verb_prints_a_table_and_writes_files(
     logs: Logs, parts: tuple[Dataset, Dataset], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logs.table.write_parquet(tmp_path / "log.parquet")
     make_router("best_single").fit(parts[0]).save(tmp_path / "mine")
     arguments = ["off-policy", str(tmp_path / "log.parquet"), "--reward-model", "best_single"]
     routers = ["--router", str(tmp_path / "mine"), "--router", "random"]
-    assert run([*arguments, *routers, "--json", str(tmp_path / "f.json")]) == 0
+    files = {kind: tmp_path / f"f.{kind}" for kind in ("json", "html", "png", "csv")}
+    assert (
+        run([*arguments, *routers, *(text for kind, path in files.items() for text in (f"--{kind}", str(path)))]) == 0
+    )
     out = capsys.readouterr().out
     assert "doubly robust" in out
     assert "random is behind logged" in out
-    rows = json.loads((tmp_path / "f.json").read_text("utf8"))["rows"]
+    result = json.loads(files["json"].read_text("utf8"))
+    rows = result["rows"]
+    assert list(result["dataset"]["sha256"]) == ["log.parquet"]
+    assert "<svg" in files["html"].read_text("utf8")
+    assert files["png"].read_bytes().startswith(b"\x89PNG")
+    assert files["csv"].read_text("utf8").startswith("router,group,pool_size,seed,metric,value")
     assert {"mine", "random", "logged"} == {row["router"] for row in rows}
     keys = {"router", "group", "pool_size", "seed", "metric", "value", "ci_low", "ci_high", "n_instances", "estimator"}
     assert all(set(row) == keys for row in rows if "baseline" not in row)
