@@ -13,8 +13,8 @@ from recroute.coldstart.anchors import select_anchors
 from recroute.data import Dataset
 from recroute.errors import DataError, RouterError
 from recroute.routers import Router
-from recroute.routers.memory.calibrate import NORMAL
 from recroute.routers.memory.grow import check_takes_unseen, refuse_known
+from recroute.routers.memory.mixture import NORMAL
 from recroute.routers.memory.new_llms import read_scores
 from recroute.routers.memory.posterior import Posterior
 from recroute.routers.memory.prior import LLMPrior

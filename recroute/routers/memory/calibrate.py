@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -12,10 +11,8 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.data.llm_table import family_groups
+from recroute.routers.memory.mixture import NORMAL, Mixture
 from recroute.util.numeric import Array, Floats
-
-if TYPE_CHECKING:
-    from recroute.routers.memory.prior import LLMPrior
 
 Ratios = dict[tuple[str, int, str], list[Array]]  # by strategy, number of answers, and "all" or "task"
 
@@ -26,10 +23,9 @@ MIN_LLMS, MAX_LLMS = 4, 1000
 NEAR = {0: (0,), 4: (2, 4, 8), 16: (8, 16, 32), 64: (32, 64, 128)}  # answers of a scale: those it is measured at
 LEVEL = 0.9
 STRATEGIES = ("active", "random")
-NORMAL = 1.6449  # a normal variable is within this many standard deviations nine times in ten
 
 
-def interval_scales(train: Dataset, learn: Callable[[Dataset], LLMPrior], seed: int) -> tuple[Array, Array]:
+def interval_scales(train: Dataset, learn: Callable[[Dataset], Mixture], seed: int) -> tuple[Array, Array]:
     """Cross-validated factors for the intervals' widths, of priors as `learn` gives them: they are as the model says.
 
     The known LLMs are dealt into folds, whole families where families are known. Those of a fold are asked as unseen
@@ -65,14 +61,14 @@ def interval_scales(train: Dataset, learn: Callable[[Dataset], LLMPrior], seed: 
     return np.array(list(measured), dtype=np.float64), np.array(scales)
 
 
-def ask(prior: LLMPrior, answers: Floats, k: int, llms: pl.DataFrame | None = None) -> NDArray[np.int64]:
+def ask(prior: Mixture, answers: Floats, k: int, llms: pl.DataFrame | None = None) -> NDArray[np.int64]:
     """The prompts that strategy "active" asks of many LLMs when it hears every answer before it asks on.
 
     The same choices as `select_anchors(prior, 1, scores=...)` k times over for each LLM, in matrix products.
 
     Parameters
     ----------
-    prior : LLMPrior
+    prior : Mixture
     answers : f32 (n, j)
         What j LLMs would score, NaN where they cannot be asked.
     k : int
@@ -126,7 +122,7 @@ def _folds(train: Dataset, rng: np.random.Generator) -> list[NDArray[np.int64]]:
     return [np.flatnonzero(fold_of == f) for f in range(N_FOLDS)]
 
 
-def _measure(prior: LLMPrior, unseen: Dataset, rng: np.random.Generator, ratios: Ratios) -> None:
+def _measure(prior: Mixture, unseen: Dataset, rng: np.random.Generator, ratios: Ratios) -> None:
     """Add each unseen LLM's error over its standard deviation, f64 (j,), at each number of answers."""
     answers = unseen.interactions.dense()
     there = ~np.isnan(answers)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from recroute.data import Prompts
 from recroute.data.prompts import Instances
-from recroute.routers.memory.calibrate import NORMAL
 from recroute.routers.memory.evidence import Evidence
 from recroute.routers.memory.explanation import Explanation
+from recroute.routers.memory.mixture import NORMAL
 from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.memory.score_error import N_NEAR, evidence_of, nearest, score_error
 from recroute.routers.text_views import TextViews

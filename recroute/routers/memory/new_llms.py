@@ -16,7 +16,7 @@ from recroute.bridges import fit_ridge
 from recroute.data import Dataset, IdMap, InteractionMatrix
 from recroute.data.schema import LLMS, check_columns
 from recroute.errors import DataError
-from recroute.routers.memory.calibrate import NORMAL
+from recroute.routers.memory.mixture import NORMAL
 from recroute.routers.memory.posterior import Posterior
 from recroute.routers.memory.prior import LLMPrior
 from recroute.util.arguments import check_kind

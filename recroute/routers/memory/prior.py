@@ -3,79 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset
 from recroute.errors import DataError
 from recroute.routers.factorisation import factorise
-from recroute.routers.memory.calibrate import MIN_LLMS, NORMAL, interval_scales
+from recroute.routers.memory.calibrate import MIN_LLMS, interval_scales
 from recroute.routers.memory.metadata import Metadata
-from recroute.routers.memory.posterior import (
-    MIN_NOISE,
-    Posterior,
-    expected_scores,
-    locate,
-    resemblances,
-    shrink_loadings,
-)
+from recroute.routers.memory.mixture import Mixture
+from recroute.routers.memory.posterior import shrink_loadings
 from recroute.util.arguments import checked
 from recroute.util.arrays import ArrayError, check_arrays
 from recroute.util.files import new_file
 from recroute.util.npz import NpzError, read_npz
-from recroute.util.numeric import Array, Floats
-from recroute.util.state import array, arrays_of, made, rules_of, several
+from recroute.util.state import arrays_of, made, rules_of
 
 MAX_FACTORS = 24
 SPREAD = 0.1
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class LLMPrior:
-    """An unseen LLM is like one of the known ones, up to a Gaussian deviation.
-
-    LLM l has a vector z[l], and its scores on the n training prompts are `loadings @ z[l] + noise`. The prior of an
-    unseen LLM's vector is the mixture of Gaussians around the m known LLMs' vectors, of covariance `spread * cov` and
-    of equal weights or, where family, size or price are known, those that `Metadata` gives: a kernel density estimate.
-
-    Parameters
-    ----------
-    metadata : Metadata
-        What is known of the known LLMs beside their scores, for the weights.
-    instance_ids : str (n,)
-    task : int64 (n,)
-        Position of each prompt's task in `task_names`.
-    task_names : str (t,)
-    llm_ids : str (m,)
-    loadings : f64 (n, 1 + k)
-        The constant 1, and the prompts' factors.
-    vectors : f64 (m, 1 + k)
-        Of the known LLMs: the mean score, and the factors.
-    noise : f64 (n,)
-        Variance of a score around its expectation.
-    spread : float
-        How far an unseen LLM is from the nearest known ones, as a share of the known LLMs' covariance.
-    answers, scale : f64 (c,), f64 (c, 2)
-        With so many answers the intervals of the mean score, and of a task's, have to be so much wider than the model
-        says, see `interval_scales`.
-    """
-
-    metadata: Metadata = several(Metadata)
-    instance_ids: NDArray[np.str_] = array("n_prompts", kind="text", distinct=True)
-    task: NDArray[np.int64] = array("n_prompts", kind="int", below="n_tasks")
-    task_names: NDArray[np.str_] = array("n_tasks", kind="text", distinct=True)
-    llm_ids: NDArray[np.str_] = array("n_known", kind="text", distinct=True)
-    loadings: Array = array("n_prompts", "n_factors+1")
-    vectors: Array = array("n_known", "n_factors+1")
-    noise: Array = array("n_prompts", low=MIN_NOISE / 2)
-    spread: float = array(low=1e-9)
-    answers: Array = array("n_answers", low=0)
-    scale: Array = array("n_answers", "2", low=0)
+class LLMPrior(Mixture):
+    """What the known LLMs' scores say of unseen ones: the model of `Mixture`, learned from them and kept in a file."""
 
     def __repr__(self) -> str:
         (n, width), m = self.loadings.shape, len(self.llm_ids)
@@ -129,102 +82,6 @@ class LLMPrior:
             answers=scales[0],
             scale=scales[1],
         )
-
-    @property
-    def n_instances(self) -> int:
-        return len(self.loadings)
-
-    @cached_property
-    def cov(self) -> Array:
-        """Covariance f64 (1 + k, 1 + k) of the known LLMs' vectors."""
-        k = self.vectors.shape[1]
-        cov: Array = np.cov(self.vectors, rowvar=False)
-        cov += 1e-6 * max(np.trace(cov) / k, 1e-6) * np.eye(k)  # LLMs that are all alike have no spread
-        return cov
-
-    @cached_property
-    def expected(self) -> Floats:
-        """Expected scores f32 (n, m) of the known LLMs."""
-        return expected_scores(self.loadings, self.vectors)
-
-    def log_weights(self, llms: pl.DataFrame | None, n_unseen: int) -> Array:
-        """Logarithms of the known LLMs' prior weights f64 (n_unseen, m); equal ones without a table.
-
-        Raises DataError if the table has not a row for each unseen LLM.
-        """
-        if llms is None:
-            return np.zeros((n_unseen, len(self.vectors)))
-        if llms.height != n_unseen:
-            raise DataError(f"the table of LLMs has {llms.height} rows for {n_unseen} unseen LLMs; give one for each")
-        return self.metadata.log_weights(llms)
-
-    def posterior(self, scores: Floats, llms: pl.DataFrame | None = None) -> Posterior:
-        """What is expected of unseen LLMs.
-
-        Parameters
-        ----------
-        scores : f32 (n, j)
-            Scores of j LLMs on the training prompts, NaN where not run; a column may be all NaN.
-        llms : polars.DataFrame, optional
-            j rows: what is known of the LLMs beside their scores.
-
-        Raises
-        ------
-        DataError
-            If a shape does not fit or a score is outside [0, 1].
-        """
-        scores = np.asarray(scores, dtype=np.float32)
-        if scores.ndim != 2 or len(scores) != self.n_instances:
-            raise DataError(f"scores have the shape {scores.shape}; give a row for each of {self.n_instances} prompts")
-        if (outside := np.argwhere((scores < 0) | (scores > 1))).size:
-            i, j = outside[0]
-            raise DataError(
-                f"score {scores[i, j]:g} for instance {self.instance_ids[i]!r} is outside [0, 1]; scale the scores"
-            )
-        with threadpool_limits(1):
-            weights = resemblances(scores, self.expected, self.log_weights(llms, scores.shape[1]))
-            vectors, covariance = locate(
-                scores, weights, self.loadings, self.vectors, self.spread * self.cov, self.noise
-            )
-            return self._summarise(scores, weights, vectors, covariance)
-
-    def _summarise(self, scores: Floats, weights: Floats, vectors: Array, covariance: Array) -> Posterior:
-        seen = ~np.isnan(scores)
-        columns = np.where(seen, scores, np.clip(self.loadings @ vectors.T, 0, 1)).astype(np.float32)
-        n, k = self.loadings.shape
-        pairs = (self.loadings[:, :, None] * self.loadings[:, None, :]).reshape(n, k * k)
-        spread = np.maximum(pairs @ covariance.reshape(-1, k * k).T, 0)  # (n, j)
-        variance = np.where(seen, 0, spread + self.noise[:, None]).astype(np.float32)
-        n_answers = seen.sum(axis=0)
-        groups = [np.arange(len(scores)), *(np.flatnonzero(self.task == t) for t in range(len(self.task_names)))]
-        mean = np.stack([columns[rows].mean(axis=0, dtype=np.float64) for rows in groups], axis=1)  # (j, 1 + t)
-        deviation = np.stack([self.deviation(~seen[rows], covariance, rows) for rows in groups], axis=1)
-        at, known_at = np.log2(1 + n_answers), np.log2(1 + self.answers)
-        wide, task_wide = (np.interp(at, known_at, scale) for scale in self.scale.T)
-        half = NORMAL * deviation * np.column_stack([wide, *[task_wide] * len(self.task_names)])
-        interval = np.clip(np.stack([mean - half, mean + half], axis=2), 0, 1)
-        return Posterior(
-            n_answers=n_answers,
-            resemblance=weights,
-            vectors=vectors,
-            covariance=covariance,
-            columns=columns,
-            variance=variance,
-            mean=mean[:, 0],
-            interval=interval[:, 0],
-            task_mean=mean[:, 1:],
-            task_interval=interval[:, 1:],
-        )
-
-    def deviation(self, open_cells: NDArray[np.bool_], covariance: Array, rows: NDArray[np.int64]) -> Array:
-        """Standard deviation f64 (j,) of the mean score over the prompts at `rows` (a,).
-
-        `open_cells` bool (a, j) are the cells that are not known; `covariance` f64 (j, 1 + k, 1 + k) of the vectors.
-        """
-        share = open_cells.astype(np.float64) / len(rows)
-        u = share.T @ self.loadings[rows]  # (j, 1 + k)
-        variance = (u[:, None] @ covariance @ u[:, :, None])[:, 0, 0]
-        return np.sqrt(np.maximum(variance, 0) + (share**2).T @ self.noise[rows])
 
     def save(self, path: str | Path) -> None:
         """Write as one `.npz` file, whole or not at all."""

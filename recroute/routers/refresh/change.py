@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recroute.data.feedback import Feedback
 from recroute.routers.base import Router
-from recroute.routers.memory.calibrate import NORMAL
+from recroute.routers.memory.mixture import NORMAL
 from recroute.routers.refresh.answers import Answers, predicted_cells
 from recroute.util.numeric import Array, evenly, ratio
 
