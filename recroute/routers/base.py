@@ -224,9 +224,9 @@ class Router(RememberingRouter):
 
 @dataclass(kw_only=True)
 class TextRouter(Router):
-    """A router that reads the prompt as a vector: in `_fit`, `train` has embeddings.
+    """A router that reads prompts as vectors: `train.embeddings` in `_fit`, `self.vectors(prompts)` in `_score`.
 
-    Source of the vectors: `train.encoder`, or TF-IDF fitted here if the data set carries none (`fit_encoder`).
+    The vectors are those the data set carries, or TF-IDF fitted here where it carries none (`fit_encoder`).
     """
 
     needs: ClassVar[str] = "text"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, fields
-from functools import cache
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -17,13 +15,13 @@ from threadpoolctl import threadpool_limits
 from recroute.data import Dataset, Encoder, IdMap, Prompts, llm_means
 from recroute.data.prompts import Instances
 from recroute.encoders import fit_encoder, view_encoder
-from recroute.errors import RouterError, UnknownNameError
+from recroute.errors import RouterError
 from recroute.retrieval import Choices, condensed, tie_order, top_k
 from recroute.routers.ranking import Ranking
-from recroute.util.arguments import LARGEST_SEED, as_list, as_texts, as_whole_number, check_kind, checked, classes_of
+from recroute.util.arguments import LARGEST_SEED, as_list, as_texts, as_whole_number, check_kind, checked
 from recroute.util.numeric import Array, Floats, Index, Positions
 from recroute.util.registry import convert_settings
-from recroute.util.settings import setting
+from recroute.util.settings import check_range, kinds_of, setting
 from recroute.util.state import fitted
 
 Scores = Floats
@@ -73,20 +71,12 @@ class RouterCore(ABC):
             cls.__eq__, cls.__hash__ = object.__eq__, object.__hash__  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
-        kinds = _kinds_of_settings(type(self))
+        kinds = kinds_of(type(self))
         for f in self.settings():
+            value, what = getattr(self, f.name), f"{self.name}: {f.name}"
             if f.name in kinds:
-                check_kind(getattr(self, f.name), kinds[f.name], f"{self.name}: {f.name}")
-            value, low, high = getattr(self, f.name), f.metadata.get("low"), f.metadata.get("high")
-            if value is None:
-                continue
-            if (choices := f.metadata.get("choices")) is not None:
-                if value not in choices:
-                    raise UnknownNameError(f.name, str(value), choices, where=f" of {self.name}")
-                continue
-            if (low is not None and not value >= low) or (high is not None and not value <= high):
-                limits = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
-                raise RouterError(f"{self.name}: {f.name}={value!r} has to be {limits}")
+                check_kind(value, kinds[f.name], what)
+            check_range(value, f, what, f" of {self.name}", RouterError)
 
     @property
     def reads(self) -> str:
@@ -337,11 +327,3 @@ class RouterCore(ABC):
                 f"{width} wide; give vectors of that encoder"
             )
         return vectors
-
-
-@cache
-def _kinds_of_settings(cls: type[RouterCore]) -> dict[str, tuple[type, ...]]:
-    """Classes of the hyperparameters whose annotations name plain ones."""
-    names = {name: value for one in reversed(cls.__mro__) for name, value in vars(sys.modules[one.__module__]).items()}
-    kinds = {f.name: classes_of(f.type, names) for f in cls.settings()}
-    return {name: kind for name, kind in kinds.items() if kind}
