@@ -30,7 +30,6 @@ from recroute.cli.screen import Screen, console, progress_bar
 from recroute.data import Dataset, Precomputed, read_dataset
 from recroute.encoders import SentenceEncoder, encode_dataset
 from recroute.encoders.choose import agreement
-from recroute.experiment.protocol import Progress
 from recroute.experiment.provenance import file_digests
 from recroute.experiment.result import Result
 from recroute.routers import Router, make_router
@@ -104,7 +103,7 @@ class Asked:
         return found
 
     @contextmanager
-    def progress(self, label: str) -> Iterator[Progress]:
+    def progress(self, label: str) -> Iterator[Callable[..., None]]:
         """A bar on standard error for the library to call."""
         with progress_bar(label, self.options["quiet"]) as progress:
             yield progress
@@ -138,7 +137,7 @@ class Asked:
         return self.options.get(OUTPUTS[output].name)
 
 
-def with_origin(result: Result, digests: Mapping[str, str] | None) -> Any:
+def with_origin(result: Any, digests: Mapping[str, str] | None) -> Any:
     """The result with the command line and the digests of the data's files."""
     dataset = dict(result.info["dataset"]) | ({} if digests is None else {"sha256": dict(digests)})
     return result.with_info(command=["recroute", *sys.argv[1:]], dataset=dataset)

@@ -1,7 +1,8 @@
-"""What a study leaves on disk."""
+"""The study folder: its files, and the configuration that an existing study has to have been made for."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -9,20 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeGuard
 
-from optuna.study import Study
+import numpy as np
 
+from recroute._version import __version__
+from recroute.data import Dataset
+from recroute.encoders import SentenceEncoder
 from recroute.errors import DataError
 from recroute.evaluation import write_run
+from recroute.experiment.provenance import split_digest
 from recroute.routers import Router
-from recroute.tuning.identity import check_same, is_identity
-from recroute.tuning.journal import JOURNAL, is_journal
+from recroute.splits import Split
+from recroute.tuning.settings import TuneSettings
+from recroute.tuning.space import Space
+from recroute.tuning.storage import JOURNAL, is_journal
+from recroute.tuning.tuned import Tuned
 from recroute.util.files import write_json, write_text
 from recroute.util.folders import check_new_folder
-
-if TYPE_CHECKING:
-    from recroute.tuning.tuned import Tuned
 
 CONFIG, TRIALS, BEST, FRONT, ROUTER, RUN, REPORT = (
     "config.json",
@@ -33,39 +38,37 @@ CONFIG, TRIALS, BEST, FRONT, ROUTER, RUN, REPORT = (
     "run",
     "report.html",
 )
+UNOBSERVED = "unobserved_choice"  # with gaps in the data: how a choice counts that nobody evaluated
 
 
 @dataclass(frozen=True)
 class StudyFolder:
     """The folder of a study.
 
-    Holds `config.json` (the study with its whole space), `journal.log` (the trials, unless they are in a storage of
-    their own), `trials.csv`, `best.toml` (for `--router`), `front/` (with two metrics, one file for each pipeline of
-    the Pareto front), `router/` (the chosen pipeline, fitted, with its card), `run/` (the run on test, as
+    Holds `config.json` (the study with its whole space), `journal.log` (the trials, unless they are in another
+    storage), `trials.csv`, `best.toml` (for `--router`), `front/` (with two metrics, one file for each pipeline of the
+    Pareto front), `router/` (the chosen pipeline, fitted, with its card), `run/` (the run on test, as
     `recroute scale --out` writes it) and `report.html`. Each file is written whole or not at all.
     """
 
     path: Path
 
-    def check(self, known: Mapping[str, Any]) -> None:
-        """DataError if the place holds something else, or a study that was made for something else.
-
-        `known` is what the study would be known by, see `identity`.
-        """
+    def check(self, identity: Mapping[str, Any]) -> None:
+        """Raise DataError if the folder holds something else, or a study made for something else (`identity_of`)."""
         if self.path.exists() and not self.path.is_dir():
             raise DataError(f"{self.path} is a file; name a folder for the study")
         if not self.path.is_dir() or not any(self.path.iterdir()):
             return
         before = self._config()
         if before is None and not is_journal(self.path / JOURNAL):  # all that one stopped in its first moments has
-            raise DataError(f"{self.path} exists and is no study (no {CONFIG} in it); name another --out")
+            raise DataError(f"{self.path} exists and is not a study (no {CONFIG} in it); name another --out")
         if before is not None:
-            check_same(self.path.name, {key: before[key] for key in known if key in before}, known)
+            check_same(self.path.name, {key: before[key] for key in identity if key in before}, identity)
         check_new_folder(self.path / ROUTER, "router.json")
         check_new_folder(self.path / RUN, "result.json")
 
     def _config(self) -> Mapping[str, Any] | None:
-        """What the folder says of its study; None if it says nothing."""
+        """The study's configuration; None if there is no such file."""
         path = self.path / CONFIG
         if not os.path.lexists(path):
             return None
@@ -73,23 +76,23 @@ class StudyFolder:
             found = json.loads(path.read_text(encoding="utf8")) if path.is_file() else None
         except (ValueError, RecursionError) as error:
             raise DataError(
-                f"{path} is damaged ({error}); remove it if it is that of your study, whose trials are not in it, or "
-                "name another --out"
+                f"{path} is damaged ({error}); delete it if it belongs to your study (the trials are kept elsewhere), "
+                "or name another --out"
             ) from None
         if not is_identity(found) or "split_sha256" not in found:
             raise DataError(f"{path} is not the configuration of a study; name another --out")
         return found
 
-    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        write_json(self.path / name, value)
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        write_json(self.path / CONFIG, config)
 
-    def write(self, tuned: Tuned, study: Study) -> None:
-        """All that is known now."""
+    def write(self, tuned: Tuned, study_name: str) -> None:
+        """Write everything but the trials' storage."""
         write_text(self.path / TRIALS, tuned.trials.write_csv())
         write_toml(tuned.best, self.path / BEST)
         for number, router in enumerate(tuned.front, 1):
             write_toml(router, self.path / FRONT / f"{number}.toml")
-        for left in (self.path / FRONT).glob("[0-9]*.toml"):  # of a longer front, before the study went on
+        for left in (self.path / FRONT).glob("[0-9]*.toml"):  # of a longer front, before the study was resumed
             if left.stem not in map(str, range(1, len(tuned.front) + 1)):
                 left.unlink()
         tuned.router.save(self.path / ROUTER, card=tuned.card)
@@ -97,7 +100,7 @@ class StudyFolder:
             write_run(tuned.evaluation, self.path / RUN, self._config())
         report = import_module("recroute.report")  # shows results, and builds on the layers below
         page = report.study_html(
-            study.study_name,
+            study_name,
             tuned.trials,
             tuned.importances,
             tuned.notes,
@@ -109,7 +112,7 @@ class StudyFolder:
 
 
 def write_toml(router: Router, path: Path) -> None:
-    """A router's configuration as `make_router` reads it."""
+    """Write a router's configuration as `make_router` reads it."""
     values = {k: v for k, v in router.hyperparameters().items() if k != "seed"}
     inside = values.pop("router", None)  # of a router made of others; the file's own key has this name
     name = router.name if inside is None else f"{router.name}(router={inside})"
@@ -122,3 +125,71 @@ def _toml(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return json.dumps("none" if value is None else str(value) if isinstance(value, Path) else value, ensure_ascii=False)
+
+
+def identity_of(parts: Split, space: Space, settings: TuneSettings) -> dict[str, Any]:
+    """What has to be equal for two trials to belong to one study: data, split, settings and space."""
+    gaps = not (parts.train.interactions.is_complete and parts.valid.interactions.is_complete)
+    return {
+        **({UNOBSERVED: "judged by the next choice that was evaluated"} if gaps else {}),
+        "recroute": __version__,
+        "data": _data_digest(parts.train, parts.valid, parts.test),
+        "split_sha256": split_digest(parts),
+        **settings.shared(),
+        "space": space.to_dict(),
+    }
+
+
+def is_identity(found: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Whether something read back can come from `identity_of`; early studies lack some keys."""
+    return isinstance(found, Mapping) and isinstance(found.get("space", {}), Mapping)
+
+
+def _data_digest(*parts: Dataset) -> str:
+    """SHA-256 of scores, preferences, texts, tasks and the vectors that came with the data.
+
+    Vectors of a sentence encoder are left out: they follow from the texts, and their last bits depend on the machine.
+    """
+    digest = hashlib.sha256()
+    for data in parts:
+        preferences = [] if data.preferences is None else data.preferences.arrays
+        vectors = None if isinstance(data.encoder, SentenceEncoder) else data.embeddings
+        for array in (*data.interactions.state().values(), vectors, *preferences):
+            digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
+        for text in (*(data.prompts or ()), *data.tasks.tolist()):
+            digest.update(text.encode("utf8", "surrogatepass") + b"\0")
+    return digest.hexdigest()
+
+
+def check_same(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise DataError, with all that differs, if a study was made for something else than it is asked for now."""
+    if UNOBSERVED in now:
+        before = {UNOBSERVED: "left out", **before}  # as in all studies that do not say
+    old, new = _flat(before), _flat(now)
+    searched, asked = before.get("space", {}), now.get("space", {})
+    here = [label for label in searched if label not in asked]
+    there = [label for label in asked if label not in searched]
+    differing = [f"it searched {', '.join(here)}, which is not asked for"] * bool(here)
+    differing += [f"it did not search {', '.join(there)}"] * bool(there)
+    named = tuple(f"space.{label}." for label in (*here, *there))
+    differing += [
+        f"{key} was {old.get(key, 'absent')} and is {new.get(key, 'absent')}"
+        for key in dict.fromkeys([*old, *new])
+        if not key.startswith(named) and old.get(key) != new.get(key)
+    ]
+    if differing:
+        raise DataError(
+            f"the study {name} was made for something else: {'; '.join(differing)}; name another --out, or use the "
+            "same data and options"
+        )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Leaves by their path; digests are cut short, as nobody reads all of one."""
+    found: dict[str, str] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = str(value)[:12] if key in ("data", "split_sha256") else str(value)
+    return found

@@ -1,4 +1,4 @@
-"""Workers in processes of their own, and one that watches them."""
+"""Trials in this process or in worker processes, which are started, watched and ended here."""
 
 from __future__ import annotations
 
@@ -24,61 +24,58 @@ from optuna.study import Study
 from recroute.data import Encoder
 from recroute.data.encoding import Precomputed
 from recroute.errors import DataError, RecrouteError, RouterError
-from recroute.tuning.choose import best_so_far
-from recroute.tuning.life import take_over
+from recroute.tuning.choice import best_so_far
+from recroute.tuning.recovery import requeue_lost
 from recroute.tuning.storage import storage_at
-from recroute.tuning.trials import is_finished
+from recroute.tuning.trials import n_finished
 from recroute.tuning.worker import Job, work
 from recroute.util import memo
 
 Progress = Callable[[int, int, str], None]
-ROOM = 4  # folds come round with every trial: what prompts alone decide is kept for all of them
+MEMO_ROOM = 4  # folds: each trial needs all of them again, so what depends on prompts only is kept for each
 WATCH_SECONDS = 0.5
-PATIENCE_SECONDS, ASK_AGAIN_SECONDS = 15.0, 1.0  # for workers to give their trials back after an interrupt
+GRACE_SECONDS, SIGNAL_SECONDS = 15.0, 1.0  # for workers to queue their trials again after an interrupt
 REFUSED, INTERRUPTED = 2, 130  # exit codes of a worker
 NO_MEMORY = ("MemoryError", "Cannot allocate memory", "failed to map segment")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def run_trials(
-    study: Study, job: Job, n_jobs: int, storage: str | None, timeout: float | None, progress: Progress | None
-) -> bool:
+def run_trials(study: Study, job: Job, progress: Progress | None) -> bool:
     """Run trials until the study has all, an interrupt or the timeout; True if it has all.
 
     Raises
     ------
     RouterError
-        If the worker processes ended before that, by a defect or for want of memory.
+        If the worker processes ended before that, by a defect or for lack of memory.
     """
-    job = replace(job, until=time.time() + timeout) if timeout is not None else job
+    settings = job.settings
+    if settings.timeout is not None:
+        job = replace(job, until=time.time() + settings.timeout)
+    report = _reporter(job, progress)
     with suppress(KeyboardInterrupt):
-        if n_jobs == 1:
-            tell = _teller(job, progress)
-            tell(study)
-            with memo.room(ROOM):
-                work(study, job, tell)
+        if settings.n_jobs == 1:
+            report(study)
+            with memo.room(MEMO_ROOM):
+                work(study, job, report)
         else:
-            _watch(study, job, n_jobs, storage, _teller(job, progress))
-    return _n_finished(study) >= job.n_trials
+            _watch(study, job, report)
+    return n_finished(study) >= settings.n_trials
 
 
-def _teller(job: Job, progress: Progress | None) -> Callable[[Study], None]:
-    def tell(study: Study) -> None:
+def _reporter(job: Job, progress: Progress | None) -> Callable[[Study], None]:
+    def report(study: Study) -> None:
         if progress is not None:
-            progress(min(_n_finished(study), job.n_trials), job.n_trials, best_so_far(study))
+            n_trials = job.settings.n_trials
+            progress(min(n_finished(study), n_trials), n_trials, best_so_far(study))
 
-    return tell
-
-
-def _n_finished(study: Study) -> int:
-    return sum(map(is_finished, study.get_trials(deepcopy=False)))
+    return report
 
 
-def _watch(study: Study, job: Job, n_jobs: int, storage: str | None, tell: Callable[[Study], None]) -> None:
-    """Start worker processes and wait for them; what a dead one leaves, the others take over."""
-    order = _order(storage, study, job)
+def _watch(study: Study, job: Job, report: Callable[[Study], None]) -> None:
+    """Start worker processes and wait for them; the trial of a dead one is run by another."""
+    order = _order(study, job)
     with ExitStack() as files:
-        errors = [files.enter_context(tempfile.TemporaryFile()) for _ in range(n_jobs)]
+        errors = [files.enter_context(tempfile.TemporaryFile()) for _ in range(job.settings.n_jobs)]
         workers = _start(errors)
         try:
             for worker in workers:
@@ -87,29 +84,29 @@ def _watch(study: Study, job: Job, n_jobs: int, storage: str | None, tell: Calla
                     worker.stdin.write(order)
                     worker.stdin.flush()  # and stays open: its end tells a worker that we are gone
             while any(worker.poll() is None for worker in workers):
-                tell(study)
+                report(study)
                 time.sleep(WATCH_SECONDS)
         finally:
             _end(workers)
-        tell(study)
-        take_over(study)
-        if _n_finished(study) < job.n_trials and time.time() < job.until:
+        report(study)
+        requeue_lost(study)
+        if n_finished(study) < job.settings.n_trials and time.time() < job.until:
             _explain([worker.returncode for worker in workers], [_text(file) for file in errors])
 
 
-def _order(storage: str | None, study: Study, job: Job) -> bytes:
-    """What a worker process has to know."""
+def _order(study: Study, job: Job) -> bytes:
+    """What a worker process is told, as bytes."""
     try:
-        return _pickled((storage, _journal(study), study.study_name, job))
+        return _pickled((_journal(study), study.study_name, job))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise DataError(
-            f"worker processes cannot be given this data set ({error}); define what is in it at the top of a module, "
+            f"worker processes cannot be given this data set ({error}); define its classes at the top of a module, "
             "or run with one job"
         ) from None
 
 
 class _Pickler(pickle.Pickler):
-    """A pickler for what workers may not be able to import: of a user's encoder only the name, for all is encoded."""
+    """A pickler that passes only the name of a user's encoder, which workers need not import: all is encoded."""
 
     def reducer_override(self, obj: Any) -> Any:
         is_encoder = isinstance(obj, Encoder) and not isinstance(obj, type)
@@ -129,11 +126,11 @@ def _explain(codes: list[int], errors: list[str]) -> None:
     Raises
     ------
     RouterError
-        If they were refused something, were killed, or had no memory.
+        If they were refused something, were killed, or ran out of memory.
     RuntimeError
         With the worker's traceback, if it is a defect.
     """
-    again = "what was finished is kept: run the same command again to go on"
+    again = "finished trials are kept: run the same command again to resume"
     for code, error in zip(codes, errors, strict=True):
         if code == REFUSED:
             raise RouterError(error.strip())
@@ -148,13 +145,13 @@ def _explain(codes: list[int], errors: list[str]) -> None:
 
 
 def _text(file: IO[bytes]) -> str:
-    """What a process wrote into a file that we opened for it."""
+    """What a process wrote to a file that we opened for it."""
     file.seek(0)
     return file.read().decode("utf8", errors="replace")
 
 
 def _start(errors: Sequence[IO[bytes]]) -> list[subprocess.Popen[bytes]]:
-    """Worker processes that hear of no interrupt until they are ready for one, see `_main`."""
+    """Worker processes that ignore interrupts until they are ready for one, see `_main`."""
     environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
     command = [sys.executable, "-m", "recroute.tuning.parallel"]
     here = threading.current_thread() is threading.main_thread()  # no other may touch signals
@@ -167,12 +164,12 @@ def _start(errors: Sequence[IO[bytes]]) -> list[subprocess.Popen[bytes]]:
 
 
 def _end(workers: list[subprocess.Popen[bytes]]) -> None:
-    """After an interrupt: let workers give back their trials, then end them."""
-    until = time.time() + PATIENCE_SECONDS
+    """After an interrupt: let workers queue their trials again, then end them."""
+    until = time.time() + GRACE_SECONDS
     while (living := [worker for worker in workers if worker.poll() is None]) and time.time() < until:
         for worker in living:
             worker.send_signal(signal.SIGINT)  # again, for those that were not ready yet
-        time.sleep(ASK_AGAIN_SECONDS)
+        time.sleep(SIGNAL_SECONDS)
     for worker in workers:
         worker.kill()
         worker.wait()
@@ -188,16 +185,16 @@ def _journal(study: Study) -> str | None:
 
 
 def _main() -> None:
-    """What a worker process does with the order it gets on standard input."""
+    """Entry point of a worker process, which reads its order from standard input."""
     try:
-        url, journal, name, job = _read_order()
+        journal, name, job = _read_order()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        with storage_at(url, Path(journal or ".")) as storage:
+        with storage_at(job.settings.storage, Path(journal or ".")) as storage:
             study = optuna.load_study(storage=storage, study_name=name)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.default_int_handler)
             threading.Thread(target=_stop_with_parent, daemon=True).start()
-            with memo.room(ROOM):
+            with memo.room(MEMO_ROOM):
                 work(study, job)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -211,13 +208,13 @@ def _read_order() -> Any:
         return pickle.load(sys.stdin.buffer)  # from our own parent, over a pipe
     except (AttributeError, ImportError) as error:
         raise RouterError(
-            f"worker processes do not find what the data set is made of ({error}); define it in a module that can be "
+            f"worker processes cannot import what the data set is made of ({error}); define it in a module that can be "
             "imported, or run with one job"
         ) from None
 
 
 def _stop_with_parent() -> None:
-    """Interrupt the work when the process that asked for it is gone: nobody else would."""
+    """Interrupt the work when the parent process is gone."""
     while os.read(sys.stdin.fileno(), 1):
         pass
     _thread.interrupt_main()

@@ -1,34 +1,101 @@
-"""Where a study is kept: a journal file, or any storage that Optuna knows."""
+"""Where a study is kept: a journal file, or any database that Optuna knows."""
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import optuna
 import sqlalchemy
 from alembic.util import CommandError
 from optuna.exceptions import OptunaError
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from recroute.errors import DataError, RecrouteError
-from recroute.tuning.journal import DAMAGE, open_journal
+from recroute.util.files import make_folder
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+JOURNAL = "journal.log"
+JOURNAL_START = b'{"op_code":'  # of every line that Optuna writes
+DAMAGE = (LookupError, ValueError, TypeError, AttributeError, AssertionError)  # Optuna reads back without a check
 BUSY_SECONDS = 60  # that SQLite waits for another process to finish writing
 TRIES = 10
 RACE = ("already exists", "duplicate key", "no such table", 'relation "', "doesn't exist")  # tables are being made
-VERSIONS = "version_info"  # the table that a database of Optuna's is known by
+VERSIONS = "version_info"  # the table that identifies a database of Optuna's
 FAILURES = (SQLAlchemyError, OptunaError)  # of a database in use: locked, read-only, full, gone
 
 
+class KernelLock:
+    """File lock that the kernel releases when its process dies; Optuna's own locks are files that stay.
+
+    On acquiring it, a last line left half written by a process that died is cut off. An interrupt may leave it held
+    before Optuna can release it; this process then gets it again (Optuna keeps its own threads apart).
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._held: IO[bytes] | None = None
+
+    def acquire(self) -> bool:
+        self.release()
+        self._held = open(f"{self._path}.lock", "ab")  # noqa: SIM115  stays open until it is released
+        fcntl.flock(self._held, fcntl.LOCK_EX)
+        _cut_torn_line(self._path)
+        return True
+
+    def release(self) -> None:
+        if self._held is not None:
+            self._held.close()
+        self._held = None
+
+
+def _cut_torn_line(path: str) -> None:
+    if not os.path.exists(path):
+        return
+    with open(path, "r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size == 0 or (file.seek(size - 1), file.read(1))[1] == b"\n":
+            return
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def is_journal(path: Path) -> bool:
+    """Whether a file is a journal of Optuna's, perhaps one that was just begun; a pipe or a device is none."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(len(JOURNAL_START))
+    return start == JOURNAL_START[: len(start)]
+
+
+def _open_journal(path: Path) -> JournalStorage:
+    make_folder(path.parent)
+    if os.path.lexists(path) and not is_journal(path):  # what reads it would cut off its last line
+        raise DataError(f"{path} is not the journal of a study; name another --out")
+    lock = KernelLock(str(path)) if fcntl else JournalFileOpenLock(str(path))
+    try:
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type]
+    except DAMAGE as error:
+        raise DataError(
+            f"{path} is damaged ({type(error).__name__}: {error}); restore a copy of it, or name another --out"
+        ) from None
+
+
 def open_storage(url: str | None, journal: Path) -> BaseStorage:
-    """The storage at `url`, or the journal file.
+    """The storage at `url`, or the journal file, which is made if there is none.
 
     Raises
     ------
@@ -36,39 +103,41 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
         If it cannot be opened, is damaged, or holds something else.
     """
     if url is None:
-        return open_journal(journal)
+        return _open_journal(journal)
     address = read_url(url)
     for _ in range(TRIES):
         try:
             return _open_database(url, address)
         except ImportError as error:
             missing = error.__cause__ or error
-            raise DataError(f"--storage {shown(url)} needs a database driver: {missing}; pip install it") from None
+            raise DataError(
+                f"--storage {without_password(url)} needs a database driver: {missing}; pip install it"
+            ) from None
         except RecrouteError:
             raise
         except (*FAILURES, CommandError, RuntimeError, OSError, *DAMAGE) as error:
-            said = _first_line(error).replace("$STORAGE_URL", shown(url))
-            if not any(word in said for word in RACE):
+            message = _first_line(error).replace("$STORAGE_URL", without_password(url))
+            if not any(words in message for words in RACE):
                 break
             time.sleep(0.5)
-    raise DataError(f"--storage {shown(url)} cannot be opened: {said}; mend it, or name another")
+    raise DataError(f"--storage {without_password(url)} cannot be opened: {message}; repair it, or name another")
 
 
 def read_url(url: str) -> URL:
-    """The parts of a database's URL; DataError if it is none."""
+    """The parts of a database URL; DataError if it is not one."""
     try:
         address = make_url(url)
         address.get_dialect()
     except (SQLAlchemyError, ValueError):
         raise DataError(
-            f"--storage {shown(url)} cannot be opened: it is not the URL of a database that is known; write it like "
-            "sqlite:///study.db or postgresql+psycopg://user@host/name"
+            f"--storage {without_password(url)} cannot be opened: it is not the URL of a known kind of database; "
+            "write it like sqlite:///study.db or postgresql+psycopg://user@host/name"
         ) from None
     return address
 
 
 def is_in_memory(address: URL) -> bool:
-    """Whether a database is one that no other process sees."""
+    """Whether a database is invisible to other processes."""
     name = address.database or ":memory:"
     return address.get_backend_name() == "sqlite" and (":memory:" in name or address.query.get("mode") == "memory")
 
@@ -80,7 +149,9 @@ def _open_database(url: str, address: URL) -> BaseStorage:
     tables = [] if is_in_memory(address) else _tables(address, options)
     if tables and VERSIONS not in tables and address.get_backend_name() == "sqlite":
         listed = ", ".join(sorted(tables)[:3])
-        raise DataError(f"--storage {shown(url)} is a database of something else (tables {listed}); name another file")
+        raise DataError(
+            f"--storage {without_password(url)} is a database of something else (tables {listed}); name another file"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return optuna.storages.RDBStorage(
@@ -100,7 +171,7 @@ def _tables(address: URL, options: dict[str, Any]) -> list[str]:
 
 @contextmanager
 def storage_at(url: str | None, journal: Path) -> Iterator[BaseStorage]:
-    """`open_storage`, with a database's connections given back in the end.
+    """`open_storage`, with the database's connections closed in the end.
 
     Raises
     ------
@@ -111,7 +182,7 @@ def storage_at(url: str | None, journal: Path) -> Iterator[BaseStorage]:
     try:
         yield storage
     except FAILURES as error:
-        raise _failed(f"--storage {shown(url)}" if url else str(journal), _first_line(error)) from None
+        raise _failed(f"--storage {without_password(url)}" if url else str(journal), _first_line(error)) from None
     except OSError as error:
         if url or error.filename is not None:
             raise
@@ -123,24 +194,24 @@ def storage_at(url: str | None, journal: Path) -> Iterator[BaseStorage]:
             database.engine.dispose()
 
 
-def _failed(place: str, why: str | None) -> DataError:
-    return DataError(f"{place} failed: {why}; what was finished is kept: run the same command again when it works")
+def _failed(place: str, reason: str | None) -> DataError:
+    return DataError(f"{place} failed: {reason}; finished trials are kept: run the same command again when it works")
 
 
 @contextmanager
-def reading(place: str) -> Iterator[None]:
-    """Raise DataError where what Optuna reads back is not what it wrote."""
+def damage_named(place: str) -> Iterator[None]:
+    """Raise DataError, which names the place, where what Optuna reads back is not what it wrote."""
     try:
         yield
     except RecrouteError:
         raise
     except DAMAGE as error:
         raise DataError(
-            f"the study in {place} is damaged ({type(error).__name__}: {error}); put back a copy, or name another study"
+            f"the study in {place} is damaged ({type(error).__name__}: {error}); restore a copy, or name another study"
         ) from None
 
 
-def shown(url: str) -> str:
+def without_password(url: str) -> str:
     """The URL without its password."""
     head, at, tail = url.rpartition("@")
     scheme, sep, user = head.partition("://")
@@ -148,7 +219,7 @@ def shown(url: str) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    """What the database said, without the words that were put around it."""
+    """The database's own message, without what is wrapped around it."""
     if isinstance(error, OptunaError) and error.__cause__ is not None:
         error = error.__cause__
     return str(getattr(error, "orig", None) or error).strip().split("\n")[0]

@@ -1,42 +1,30 @@
-"""A study: made once, found again, and refused if it was made for something else."""
+"""An Optuna study: created once, resumed later, and refused before a trial runs if it is of another search."""
 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from math import isnan
+from typing import Any, TypeGuard
 
+import numpy as np
 import optuna
-import polars as pl
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
-from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.study import Study, StudyDirection
+from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from recroute.errors import DataError
-from recroute.tuning.foreign import OTHER, check_directions, check_trials, directions_of
-from recroute.tuning.identity import check_same, is_identity
+from recroute.metrics import METRICS
+from recroute.tuning.folder import check_same, is_identity
 from recroute.tuning.space import Space
-from recroute.tuning.trials import ERROR, FOLDS, LABEL, SECONDS, is_finished, rank
+from recroute.tuning.trials import ERROR, FOLDS, LABEL, SECONDS, WORKER
 
 IDENTITY, READY, TEST_READS = "identity", "ready", "test_reads"
-IDENTITY_SECONDS, READY_SECONDS = 2.0, 10.0  # that another process may take to name and fill the study it has made
-REPEAT = "repeat"  # the state of a trial whose pipeline an earlier one had; what that came to is its own result
-STATES = ("complete", REPEAT, "pruned", "fail")  # in the order of their places
-COLUMNS: dict[str, Any] = {
-    "number": pl.Int64,
-    "state": pl.String,
-    "pipeline": pl.String,
-    "value": pl.Float64,
-    "value_2": pl.Float64,
-    "n_folds": pl.Int64,
-    "outcome": pl.String,
-    "seconds": pl.Float64,
-    "router": pl.String,
-    "error": pl.String,
-    "optuna_number": pl.Int64,
-    "place": pl.Int64,
-}
+IDENTITY_SECONDS, READY_SECONDS = 2.0, 10.0  # that another process may take to name and fill a study it has created
+OTHER = "name another study with --study"
 
 
 def open_study(
@@ -44,12 +32,12 @@ def open_study(
     name: str,
     metrics: Sequence[str],
     space: Space,
-    known: Mapping[str, Any],
+    identity: Mapping[str, Any],
     place: str = "its storage",
 ) -> Study:
-    """Make the study, or go on with the one that is there.
+    """Create a study, or resume the one that is there.
 
-    One that `optuna create-study` made is taken as well, as long as nothing is in it and its directions are right.
+    An empty study from `optuna create-study` is taken if its directions are right.
 
     Parameters
     ----------
@@ -57,8 +45,8 @@ def open_study(
     name : str
     metrics : list of str
     space : Space
-    known : mapping
-        What the study is made for, see `identity`.
+    identity : mapping
+        What the study is made for, see `identity_of`.
     place : str
         Where it is kept, for messages.
 
@@ -73,33 +61,33 @@ def open_study(
         study = optuna.create_study(storage=storage, study_name=name, directions=directions_of(metrics))
     except DuplicatedStudyError:
         study = optuna.load_study(storage=storage, study_name=name)
-        check_directions(study, metrics, place)
+        _check_directions(study, metrics, place)
         _wait_for(study, IDENTITY, IDENTITY_SECONDS)
     if IDENTITY not in study.user_attrs:
         if study.get_trials(deepcopy=False):
             raise DataError(f"the study {name} in {place} holds trials that recroute has not run; {OTHER}")
-        study.set_user_attr(IDENTITY, dict(known))
+        study.set_user_attr(IDENTITY, dict(identity))
     else:
         _wait_for(study, READY, READY_SECONDS)
     made_for = study.user_attrs[IDENTITY]
     if not is_identity(made_for) or not isinstance(study.user_attrs.get(TEST_READS, {}), Mapping):
         raise DataError(f"the study {name} in {place} was not made by recroute tune; {OTHER}")
-    check_same(name, made_for, known)
-    check_trials(study, space, place)
+    check_same(name, made_for, identity)
+    _check_trials(study, space, place)
     if READY not in study.user_attrs:
-        _fill(study, space)
+        _enqueue_defaults(study, space)
     return study
 
 
 def _wait_for(study: Study, key: str, seconds: float) -> None:
-    """Wait for what the process that has just made a study will say of it, if it lives."""
+    """Wait for an attribute that the process which has just created the study will set, if it lives."""
     until = time.time() + seconds
     while key not in study.user_attrs and time.time() < until:
         time.sleep(0.1)
 
 
-def _fill(study: Study, space: Space) -> None:
-    """The first trials are the defaults."""
+def _enqueue_defaults(study: Study, space: Space) -> None:
+    """The first trials are the routers' defaults."""
     present = [trial.system_attrs.get("fixed_params") for trial in study.get_trials(deepcopy=False)]
     for params in space.defaults():
         if params not in present:
@@ -107,47 +95,137 @@ def _fill(study: Study, space: Space) -> None:
     study.set_user_attr(READY, True)
 
 
-def trial_table(study: Study) -> pl.DataFrame:
-    """A row for each trial that the study was asked for, in order, with what it tried and what came of it.
-
-    `number` counts them from 0; `optuna_number` is higher once a worker was stopped, because Optuna counts what is run
-    again anew. `value` is the mean over all folds: a trial that was not judged on all of them has none. `place` is the
-    rank of those that have one; all others come behind them, repeats of a pipeline first.
-    """
-    trials = [trial for trial in study.get_trials(deepcopy=False) if is_finished(trial)]
-    n_folds = max((len(trial.user_attrs[FOLDS]) for trial in trials if FOLDS in trial.user_attrs), default=0)
-    first = dict[tuple[str, TrialState], int]()
-    rows = []
-    for number, trial in enumerate(trials):
-        label = str(trial.user_attrs.get(LABEL, ""))
-        earlier = first.setdefault((label, trial.state), number) if label else number
-        rows.append({"number": number, **_row(trial, label, earlier if earlier < number else None, n_folds)})
-    order = sorted(range(len(rows)), key=lambda i: (STATES.index(rows[i]["state"]), rank(study, trials[i])))
-    for place, i in enumerate(order, 1):
-        rows[i]["place"] = place
-    columns = COLUMNS if len(study.directions) > 1 else {k: v for k, v in COLUMNS.items() if k != "value_2"}
-    return pl.DataFrame(rows, schema=columns)
+def directions_of(metrics: Sequence[str]) -> list[StudyDirection]:
+    """Optuna's direction for each metric."""
+    low, high = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
+    return [low if METRICS[metric].better == "lower" else high for metric in metrics]
 
 
-def _row(trial: FrozenTrial, label: str, earlier: int | None, n_folds: int) -> dict[str, Any]:
-    """One trial; `earlier` is the number of one that came to the same with the same pipeline."""
-    state = trial.state.name.lower() if earlier is None else REPEAT
-    n_judged = len(trial.user_attrs.get(FOLDS, trial.intermediate_values))
-    outcome = {
-        "complete": f"judged on all {n_folds} folds",
-        "pruned": f"stopped after {n_judged} of {n_folds} folds",
-        "fail": str(trial.user_attrs.get(ERROR)),
-        REPEAT: f"same pipeline as trial {earlier}",
-    }
-    values = trial.values if trial.state == TrialState.COMPLETE else []
-    return {
-        "state": state,
-        "pipeline": label,
-        **dict(zip(("value", "value_2"), values, strict=False)),
-        "n_folds": n_judged,
-        "outcome": outcome[state],
-        "seconds": trial.user_attrs.get(SECONDS),
-        "router": trial.params.get("router", ""),
-        "error": trial.user_attrs.get(ERROR, ""),
-        "optuna_number": trial.number,
-    }
+def _check_directions(study: Study, metrics: Sequence[str], place: str) -> None:
+    """Raise DataError if a study has other objectives than the metrics."""
+    wanted = directions_of(metrics)
+    if study.directions == wanted:
+        return
+    name, n = f"the study {study.study_name} in {place}", len(study.directions)
+    asked = f"{' and '.join(metrics)} {'needs' if len(metrics) == 1 else 'need'}"
+    if n != len(wanted):
+        raise DataError(
+            f"{name} has {n} objective{'s' * (n != 1)}, and {asked} {len(wanted)}; {OTHER}, or give as "
+            "many --metric as the study has objectives"
+        )
+    are, need = (", ".join(one.name.lower() for one in found) for found in (study.directions, wanted))
+    raise DataError(
+        f"{name} was created to {are}, and {asked} {need}; {OTHER}, which is then created with the right directions"
+    )
+
+
+def _check_trials(study: Study, space: Space, place: str) -> None:
+    """Raise DataError, which names the first, if a trial of a study is not of a search in this space."""
+    known = parameters_of(space)
+    n_folds: set[int] = set()
+    for trial in study.get_trials(deepcopy=False):
+        why = _wrong_parameters(trial, known) or _wrong_attributes(trial, space, len(study.directions))
+        n_folds |= {len(trial.user_attrs[FOLDS])} if not why and trial.state == TrialState.COMPLETE else set()
+        if why or len(n_folds) > 1:
+            raise DataError(
+                f"trial {trial.number} of the study {study.study_name} in {place} is not of this search: "
+                f"{why or 'it was judged on another number of folds'}; {OTHER}"
+            )
+
+
+def parameters_of(space: Space) -> dict[str, BaseDistribution]:
+    """Distributions of all parameters that trials in a space may have, by name."""
+    recorder = _Recorder()
+    if len(space.parameters) > 1:
+        recorder.suggest_categorical("router", list(space.parameters))
+    for label, parameters in space.parameters.items():
+        for name, one in parameters.items():
+            one.suggest(recorder, f"{label}.{name}")
+    return recorder.distributions
+
+
+class _Recorder:
+    """Stands in for a trial and records what it is asked for; its choice is the one that leads to more questions."""
+
+    def __init__(self) -> None:
+        self.distributions: dict[str, BaseDistribution] = {}
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        self.distributions[name] = CategoricalDistribution(choices)
+        return choices[-1]
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool) -> int:
+        self.distributions[name] = IntDistribution(low, high, log=log)
+        return low
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float:
+        self.distributions[name] = FloatDistribution(low, high, log=log)
+        return low
+
+
+def _wrong_parameters(trial: FrozenTrial, known: Mapping[str, BaseDistribution]) -> str:
+    """What is wrong with the parameters of a trial, enqueued ones included; empty if nothing is."""
+    for name, value in {**trial.system_attrs.get("fixed_params", {}), **trial.params}.items():
+        if name not in known:
+            return f"it has the parameter {name!r}, which nothing that is searched has"
+        if trial.distributions.get(name, known[name]) != known[name] or not _contains(known[name], value):
+            return f"its parameter {name!r} ({value!r}) is not of what is searched"
+    return ""
+
+
+def _contains(known: BaseDistribution, value: Any) -> bool:
+    try:
+        return bool(known._contains(known.to_internal_repr(value)))
+    except (ValueError, TypeError):
+        return False
+
+
+def _wrong_attributes(trial: FrozenTrial, space: Space, n_metrics: int) -> str:
+    """What is wrong with the attributes that recroute writes; empty if nothing is."""
+    kept = trial.user_attrs
+    if not isinstance(kept.get(ERROR, ""), str) or not isinstance(kept.get(SECONDS, 0.0), int | float):
+        return "its error is no text, or its seconds no number"
+    if trial.state == TrialState.RUNNING and (trial.params or WORKER in kept) and not _is_worker(kept.get(WORKER)):
+        return "no worker of recroute's runs it"
+    if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
+        return ""
+    label = _label(trial, space)
+    if label is None or kept.get(LABEL) != label:
+        return f"it says that its pipeline is {kept.get(LABEL)!r}, and its parameters stand for {label!r}"
+    reported = [[value] for _, value in sorted(trial.intermediate_values.items())]
+    if trial.state == TrialState.PRUNED:
+        return "" if n_metrics == 1 and _is_table(reported, 1) else "it was stopped, and has no value of a fold"
+    folds = kept.get(FOLDS)
+    if not _is_table(folds, n_metrics) or not np.allclose(np.mean(folds, axis=0), trial.values):
+        return "it has no values by fold that give its value"
+    other = n_metrics == 1 and reported != [list(row) for row in folds]
+    return "it has reported other values than those by fold" if other else ""
+
+
+def _label(trial: FrozenTrial, space: Space) -> str | None:
+    """The pipeline that the parameters of a trial stand for; None if they are too few."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return space.suggest(FixedTrial(trial.params)).label
+        except ValueError:
+            return None
+
+
+def _is_worker(worker: Any) -> bool:
+    return (
+        isinstance(worker, dict)
+        and {"host", "pid", "started", "at"} <= set(worker)
+        and isinstance(worker["pid"], int)
+        and isinstance(worker["at"], int | float)
+    )
+
+
+def _is_table(folds: Any, n_metrics: int) -> TypeGuard[list[Sequence[float]]]:
+    """Whether values by fold are rows of one number for each metric."""
+    return (
+        isinstance(folds, list)
+        and len(folds) > 0
+        and all(isinstance(row, list | tuple) and len(row) == n_metrics for row in folds)
+        and all(isinstance(value, int | float) and not isnan(value) for row in folds for value in row)
+    )

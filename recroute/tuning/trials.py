@@ -1,41 +1,113 @@
-"""What a trial says of itself beside what Optuna keeps, and whether it is one of those a study was asked for."""
+"""Trials of a study: their attributes, their order, and the table of them."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import polars as pl
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+# Attributes that recroute writes beside what Optuna keeps.
 WORKER, BEAT, ERROR, LOST = "worker", "beat", "error", "lost"
 LABEL, FOLDS, SECONDS = "label", "folds", "seconds"
+REPEAT = "repeat"  # state of a trial that repeats the pipeline, and so the result, of an earlier one
+STATES = {  # in order of place, with what a report calls them
+    "complete": "judged on all folds",
+    REPEAT: "repeated an earlier pipeline",
+    "pruned": "stopped early",
+    "fail": "failed",
+}
+COLUMNS: dict[str, Any] = {
+    "number": pl.Int64,
+    "state": pl.String,
+    "pipeline": pl.String,
+    "value": pl.Float64,
+    "value_2": pl.Float64,
+    "n_folds": pl.Int64,
+    "outcome": pl.String,
+    "seconds": pl.Float64,
+    "router": pl.String,
+    "error": pl.String,
+    "optuna_number": pl.Int64,
+    "place": pl.Int64,
+}
 
 
 def is_finished(trial: FrozenTrial) -> bool:
-    """Whether a trial is one of those a study was asked for, and over."""
+    """Whether a trial has ended and counts towards the number asked for; one that its worker lost does not."""
     if trial.state == TrialState.FAIL:
         return ERROR in trial.user_attrs
     return bool(trial.state in (TrialState.COMPLETE, TrialState.PRUNED))
 
 
 def counts(trial: FrozenTrial) -> bool:
-    """Whether it is, or will be, one of those a study was asked for."""
+    """Whether a trial counts, or will count, towards the number asked for."""
     return is_finished(trial) or trial.state in (TrialState.RUNNING, TrialState.WAITING)
 
 
+def n_finished(study: Study) -> int:
+    """Number of finished trials."""
+    return sum(map(is_finished, study.get_trials(deepcopy=False)))
+
+
 def completed(study: Study) -> list[FrozenTrial]:
-    """The trials that were judged on all folds, by number; of a pipeline that was proposed twice the first."""
+    """Trials that were judged on all folds, by number; the first of each pipeline."""
     found = dict[object, FrozenTrial]()
     for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         found.setdefault(trial.user_attrs.get(LABEL, trial.number), trial)
     return list(found.values())
 
 
-def by_label(study: Study, label: str) -> FrozenTrial | None:
-    """The first completed trial of a router."""
-    return next((trial for trial in completed(study) if trial.user_attrs.get(LABEL) == label), None)
-
-
 def rank(study: Study, trial: FrozenTrial) -> tuple[float, ...]:
-    """What to sort trials by, the best first: by the first metric, then by the second; of equal ones the earliest."""
+    """Sort key, best first: by the first metric, then by the second, then by number."""
     signs = [-1 if direction == StudyDirection.MAXIMIZE else 1 for direction in study.directions]
     values = trial.values if trial.state == TrialState.COMPLETE else [0.0] * len(signs)
     return (*(sign * value for sign, value in zip(signs, values, strict=True)), trial.number)
+
+
+def trial_table(study: Study) -> pl.DataFrame:
+    """One row for each finished trial, in order: what it tried and what came of it.
+
+    `number` counts from 0; `optuna_number` is higher once a worker was stopped, because Optuna gives a trial that is
+    run again a new number. `value` is the mean over all folds; a trial that was not judged on all of them has none.
+    `place` ranks those that have a value; repeats come next, then trials stopped early, then failed ones.
+    """
+    trials = [trial for trial in study.get_trials(deepcopy=False) if is_finished(trial)]
+    n_folds = max((len(trial.user_attrs[FOLDS]) for trial in trials if FOLDS in trial.user_attrs), default=0)
+    first = dict[tuple[str, TrialState], int]()
+    rows = []
+    for number, trial in enumerate(trials):
+        label = str(trial.user_attrs.get(LABEL, ""))
+        earlier = first.setdefault((label, trial.state), number) if label else number
+        rows.append({"number": number, **_row(trial, label, earlier if earlier < number else None, n_folds)})
+    states = list(STATES)
+    order = sorted(range(len(rows)), key=lambda i: (states.index(rows[i]["state"]), rank(study, trials[i])))
+    for place, i in enumerate(order, 1):
+        rows[i]["place"] = place
+    columns = COLUMNS if len(study.directions) > 1 else {k: v for k, v in COLUMNS.items() if k != "value_2"}
+    return pl.DataFrame(rows, schema=columns)
+
+
+def _row(trial: FrozenTrial, label: str, earlier: int | None, n_folds: int) -> dict[str, Any]:
+    """One trial; `earlier` is the number of one with the same pipeline and state."""
+    state = trial.state.name.lower() if earlier is None else REPEAT
+    n_judged = len(trial.user_attrs.get(FOLDS, trial.intermediate_values))
+    outcome = {
+        "complete": f"judged on all {n_folds} folds",
+        "pruned": f"stopped after {n_judged} of {n_folds} folds",
+        "fail": str(trial.user_attrs.get(ERROR)),
+        REPEAT: f"same pipeline as trial {earlier}",
+    }
+    values = trial.values if trial.state == TrialState.COMPLETE else []
+    return {
+        "state": state,
+        "pipeline": label,
+        **dict(zip(("value", "value_2"), values, strict=False)),
+        "n_folds": n_judged,
+        "outcome": outcome[state],
+        "seconds": trial.user_attrs.get(SECONDS),
+        "router": trial.params.get("router", ""),
+        "error": trial.user_attrs.get(ERROR, ""),
+        "optuna_number": trial.number,
+    }

@@ -12,7 +12,7 @@ import polars as pl
 from recroute.errors import DataError
 from recroute.evaluation import Evaluation
 from recroute.routers import Router
-from recroute.tuning.importance import MIN_TRIALS
+from recroute.tuning.choice import MIN_TRIALS
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -39,7 +39,7 @@ class Tuned:
     card : str
         What a person should know of `router`, see `router_card`.
     importances : dict of str to dict of str to float
-        What the differences between trials come from, see `recroute.tuning.importance.importances`.
+        What the differences between trials come from, see `recroute.tuning.choice.importances`.
     maximize : bool
         Whether more of the (first) metric is better.
     """

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from recroute.data import write_dataset
 from recroute.splits import split_dataset
 from recroute.testing import planted_dataset
 from recroute.tuning import read_space
-from recroute.tuning.parallel import ROOM
+from recroute.tuning.parallel import MEMO_ROOM
+from recroute.tuning.settings import TuneSettings
 from recroute.tuning.storage import open_storage, storage_at
 from recroute.tuning.study import open_study
-from recroute.tuning.validation import make_validation
+from recroute.tuning.validation import Validation
 from recroute.tuning.worker import Job, is_finished, work
 from recroute.util import memo
 
@@ -135,21 +137,19 @@ def test_trials_per_minute_against_a_plain_loop(real: Path, tmp_path: Path) -> N
     parts = split_dataset(data, seed=0)
     ids = [*parts.train.instance_ids, *parts.valid.instance_ids]
     learned = data.take_instances(np.sort(data.instance_ids.to_index(ids)))
-    options: dict[str, Any] = {"metrics": ["mean_score"], "pool_sizes": [3, 10, 100], "n_folds": 5, "seed": 0}
-    options["groups"] = ["all_strong", "all_weak", "strong_to_weak"]
+    settings = TuneSettings(n_trials=8, pool_sizes=[3, 10, 100])
     space = read_space(["auto", "hierarchy", "knn", "ridge", "svd"], dataset=data)
-    n_trials, rates = 8, {}
+    n_trials, rates = settings.n_trials, {}
     for name in ("ours", "ours, no trial stopped early"):
         memo.forget()
         start = time.perf_counter()
         study = open_study(open_storage(None, tmp_path / name), "s", ["mean_score"], space, {})
-        with memo.room(ROOM):
-            job = Job(space, make_validation(learned, **options), n_trials, seed=0, prune=name == "ours")
-            work(study, job)
+        with memo.room(MEMO_ROOM):
+            work(study, Job(space, Validation.of(learned, settings), replace(settings, prune=name == "ours")))
         rates[name] = n_trials / (time.perf_counter() - start) * 60
 
     def objective(trial: optuna.Trial) -> float:
-        validation = make_validation(learned, **options)
+        validation = Validation.of(learned, settings)
         router = space.suggest(trial)
         with memo.room(0):
             return float(np.mean([validation.values(router, fold)[0] for fold in range(len(validation.folds))]))

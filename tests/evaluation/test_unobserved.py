@@ -20,7 +20,8 @@ from recroute.routers import Router, make_router
 from recroute.routers.base import fitted
 from recroute.routers.best_single import BestSingle
 from recroute.splits import Split
-from recroute.tuning.validation import make_validation
+from recroute.tuning.settings import TuneSettings
+from recroute.tuning.validation import Validation
 
 NAN = np.nan
 FAST: dict[str, Any] = {"n_resamples": 50, "headroom": False}
@@ -260,7 +261,8 @@ def test_routing_among_unseen_llms(gaps: Dataset) -> None:
 
 def test_trials_of_a_search(parts: Split) -> None:
     metrics = ("mean_score", "lift", "best_single_ratio", "any_best", "mean_cost", "effective_p")
-    found = make_validation(parts.train, metrics=metrics, pool_sizes=[3, 12], groups=["nested"], n_folds=3)
+    settings = TuneSettings(metrics=metrics[:1], pool_sizes=[3, 12], groups=["nested"], n_folds=3)
+    found = replace(Validation.of(parts.train, settings), metrics=metrics)
     for fold in range(3):
         assert found.values(Gambler(), fold) == found.values(BestSingle(), fold)
 

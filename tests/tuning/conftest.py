@@ -7,8 +7,9 @@ import pytest
 from recroute.data import Dataset
 from recroute.testing import planted_dataset
 from recroute.tuning import read_space
+from recroute.tuning.settings import TuneSettings
 from recroute.tuning.space import Space
-from recroute.tuning.validation import Validation, make_validation
+from recroute.tuning.validation import Validation
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +26,7 @@ def noisy() -> Dataset:
 @pytest.fixture(scope="session")
 def validation(planted: Dataset) -> Validation:
     data = planted.take_instances(range(90))
-    return make_validation(data, metrics=["mean_score"], pool_sizes=[3], groups=["nested"], n_folds=3)
+    return Validation.of(data, TuneSettings(pool_sizes=[3], groups=["nested"], n_folds=3))
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,8 @@ from recroute.metrics import METRICS
 from recroute.routers import make_router
 from recroute.testing import planted_dataset
 from recroute.tuning.folder import write_toml
-from recroute.tuning.validation import make_validation
+from recroute.tuning.settings import TuneSettings
+from recroute.tuning.validation import Validation
 
 SMALL: dict[str, Any] = {"routers": ["knn", "ridge"], "pool_sizes": [3], "groups": ["nested"], "n_folds": 3}
 
@@ -102,8 +103,8 @@ def test_going_on_needs_the_same_data_and_options(tmp_path: Path, noisy: Dataset
     for other, message in (
         ({"seed": 1}, "seed was 0 and is 1"),
         ({"pool_sizes": [4]}, r"pool_sizes was \[3\] and is \[4\]"),
-        ({"routers": ["knn"]}, "it searched ridge, which is not asked for; take another"),
-        ({"routers": ["knn", "ridge", "svd"]}, "it did not search svd; take another"),
+        ({"routers": ["knn"]}, "it searched ridge, which is not asked for; name another"),
+        ({"routers": ["knn", "ridge", "svd"]}, "it did not search svd; name another"),
         ({"routers": ["knn(views=all)", "ridge"]}, r"it searched knn, .* it did not search knn\(views=all\)"),
         ({"metrics": ["regret"]}, "metrics was"),
     ):
@@ -171,7 +172,7 @@ def test_what_cannot_be_searched_is_refused_in_one_line(
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, noisy: Dataset) -> None:
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "thesis.tex").write_text("all of it", "utf8")
-    with pytest.raises(DataError, match="is no study"):
+    with pytest.raises(DataError, match="is not a study"):
         rr.tune(noisy, tmp_path / "study", n_trials=2, **SMALL)
     assert [file.name for file in (tmp_path / "study").iterdir()] == ["thesis.tex"]
 
@@ -210,8 +211,7 @@ def test_a_written_pipeline_is_the_one_that_is_read(tmp_path: Path, label: str) 
 
 
 def test_a_ratio_to_nothing_is_no_value(noisy: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {"pool_sizes": [3], "groups": ["nested"], "n_folds": 2}
-    validation = make_validation(noisy, metrics=["mean_score"], **options)
+    validation = Validation.of(noisy, TuneSettings(pool_sizes=[3], groups=["nested"], n_folds=2))
     monkeypatch.setitem(METRICS, "mean_score", lambda *_: np.array([np.inf]))
     with pytest.raises(DataError, match="mean_score has no value for knn; choose another --metric"):
         validation.values(make_router("knn"), 0)

@@ -16,9 +16,9 @@ from recroute.errors import DataError
 from recroute.splits import split_dataset
 from recroute.testing import planted_dataset
 from recroute.tuning import read_space
-from recroute.tuning.folder import StudyFolder
-from recroute.tuning.identity import check_same, identity
-from recroute.tuning.journal import open_journal
+from recroute.tuning.folder import StudyFolder, check_same, identity_of
+from recroute.tuning.settings import TuneSettings
+from recroute.tuning.storage import open_storage
 
 OLD = Path(__file__).parent / "old_study"  # of 7040c13: six trials, one pipeline proposed twice, two stopped early
 KNOWN: dict[str, Any] = {
@@ -51,7 +51,7 @@ def test_values_that_were_judged_another_way_are_not_mixed(tmp_path: Path) -> No
     block[::3, 0] = np.nan
     gaps = Dataset("gaps", InteractionMatrix.from_dense(block), data.instances, data.llms)
     space = read_space(["knn"])
-    whole, known = (identity(split_dataset(one), space, {}) for one in (data, gaps))
+    whole, known = (identity_of(split_dataset(one), space, TuneSettings()) for one in (data, gaps))
     assert "unobserved_choice" not in whole
     before = {key: value for key, value in known.items() if key != "unobserved_choice"}
     check_same("s", known, known)
@@ -87,8 +87,8 @@ def test_what_is_no_file_is_refused(study: Path, make: Callable[[Path], None]) -
         make(study / name)
     with pytest.raises(DataError, match=r"config\.json is not the configuration"):
         StudyFolder(study).check(KNOWN)
-    with pytest.raises(DataError, match=r"journal\.log is no journal"):
-        open_journal(study / "journal.log")
+    with pytest.raises(DataError, match=r"journal\.log is not the journal"):
+        open_storage(None, study / "journal.log")
 
 
 def _changed(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
@@ -116,8 +116,8 @@ def test_a_damaged_journal_is_refused(study: Path, change: Callable[[bytes], byt
     path = study / "journal.log"
     damaged = change(path.read_bytes())
     path.write_bytes(damaged)
-    with pytest.raises(DataError, match=r"journal\.log is damaged .*put back a copy"):
-        open_journal(path)
+    with pytest.raises(DataError, match=r"journal\.log is damaged .*restore a copy"):
+        open_storage(None, path)
     assert path.read_bytes() == damaged
 
 
@@ -125,10 +125,10 @@ def test_a_damaged_journal_is_refused(study: Path, change: Callable[[bytes], byt
 def test_a_log_of_something_else_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "journal.log"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="is no study"):
+    with pytest.raises(DataError, match="is not a study"):
         StudyFolder(tmp_path).check(KNOWN)
-    with pytest.raises(DataError, match="is no journal of a study"):
-        open_journal(path)
+    with pytest.raises(DataError, match="is not the journal of a study"):
+        open_storage(None, path)
     assert path.read_bytes() == content
     assert os.listdir(tmp_path) == ["journal.log"]
 
@@ -144,4 +144,4 @@ def test_a_folder_of_something_else_inside_is_found_before_the_work(study: Path,
 def test_a_study_that_was_stopped_in_its_first_moments_is_one(tmp_path: Path) -> None:
     (tmp_path / "journal.log").write_bytes(b'{"op_c')
     StudyFolder(tmp_path).check(KNOWN)
-    open_journal(tmp_path / "journal.log")
+    open_storage(None, tmp_path / "journal.log")

@@ -1,6 +1,7 @@
 """What a study can be kept in, and one line about what it cannot."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import recroute as rr
 from recroute.data import Dataset
 from recroute.errors import DataError
-from recroute.tuning.storage import open_storage, reading, storage_at
+from recroute.tuning.storage import KernelLock, damage_named, open_storage, storage_at
 
 NOWHERE = Path("nowhere.log")
 
@@ -38,7 +39,7 @@ def database(tmp_path: Path, made: bytes) -> Path:
 
 def read_all(path: Path) -> None:
     url = f"sqlite:///{path}"
-    with storage_at(url, NOWHERE) as storage, reading(url):
+    with storage_at(url, NOWHERE) as storage, damage_named(url):
         study = optuna.load_study(storage=storage, study_name="s")
         assert len(study.trials) == 2
         assert study.directions
@@ -133,7 +134,7 @@ def test_a_locked_database_is_waited_for_and_then_named(
             sql.execute("begin exclusive")
             study.set_user_attr("key", "value")
 
-    with pytest.raises(DataError, match="failed: database is locked; what was finished is kept"):
+    with pytest.raises(DataError, match="failed: database is locked; finished trials are kept"):
         write_while_it_is_locked()
     sql.execute("commit")
     read_all(database)
@@ -151,7 +152,7 @@ def test_a_database_that_may_only_be_read(database: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("nonsense", "is not the URL of a database that is known; write it like sqlite:///study.db"),
+        ("nonsense", "is not the URL of a known kind of database; write it like sqlite:///study.db"),
         ("", "is not the URL"),
         ("sqlite:/study.db", "is not the URL"),
         ("postgres://me:secret@host/x", "is not the URL"),
@@ -169,6 +170,23 @@ def test_an_address_that_leads_nowhere_is_named(tmp_path: Path, url: str, messag
         open_storage(url.replace("{folder}", str(tmp_path)), NOWHERE)
     assert str(refusal.value).startswith("--storage ")
     assert "secret" not in str(refusal.value)
+
+
+def test_a_lock_that_an_interrupt_left_held_is_taken_again(tmp_path: Path) -> None:
+    lock = KernelLock(str(tmp_path / "journal.log"))
+
+    def acquire_twice() -> None:
+        for _ in range(2):  # the first as by a call that was interrupted before it could release it
+            lock.acquire()
+
+    thread = threading.Thread(target=acquire_twice, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
+    lock.release()
+    other = KernelLock(str(tmp_path / "journal.log"))
+    assert other.acquire()
+    other.release()
 
 
 def test_brackets_in_a_file_name_are_part_of_it(tmp_path: Path) -> None:

@@ -16,12 +16,13 @@ from optuna.trial import TrialState
 
 from recroute.data import Dataset, Precomputed, write_dataset
 from recroute.tuning import read_space
-from recroute.tuning.life import DIED
+from recroute.tuning.recovery import DIED
+from recroute.tuning.settings import TuneSettings
 from recroute.tuning.space import Space
 from recroute.tuning.storage import open_storage
-from recroute.tuning.study import open_study, trial_table
-from recroute.tuning.trials import LOST, WORKER, is_finished
-from recroute.tuning.validation import Validation, make_validation
+from recroute.tuning.study import open_study
+from recroute.tuning.trials import LOST, WORKER, is_finished, trial_table
+from recroute.tuning.validation import Validation
 from recroute.tuning.worker import Job, _ask, work
 
 
@@ -42,18 +43,18 @@ def test_a_study_that_was_stopped_goes_on_as_if_it_had_not_been(
         return f"sqlite:///{tmp_path / name}.db" if database else None
 
     whole = new_study(tmp_path / "whole", space, url("whole"))
-    work(whole, Job(space, validation, 14, seed=3))
+    work(whole, Job(space, validation, TuneSettings(n_trials=14, seed=3)))
     study = new_study(tmp_path / "parts", space, url("parts"))
     for n_trials in (1, 5, 9, 14):
         study = new_study(tmp_path / "parts", space, url("parts"))  # opened anew, as by a new process
-        work(study, Job(space, validation, n_trials, seed=3))
+        work(study, Job(space, validation, TuneSettings(n_trials=n_trials, seed=3)))
         assert len(tried(study)) == n_trials
     assert tried(study) == tried(whole)
     labels = [label for label, _, _ in tried(study)]
     assert labels[:2] == ["knn", "ridge"]
     assert len(set(labels)) > 4
     other = new_study(tmp_path / "other", space, url("other"))
-    work(other, Job(space, validation, 14, seed=4))
+    work(other, Job(space, validation, TuneSettings(n_trials=14, seed=4)))
     assert tried(other) != tried(whole)
 
 
@@ -68,7 +69,7 @@ def test_the_trial_of_a_dead_worker_is_taken_over_with_its_parameters(
     lost.set_user_attr(WORKER, {"host": socket.gethostname(), "pid": gone.pid, "started": "1", "at": time.time()})
     second = study.ask()  # the second default, whose worker died before it asked for anything
     second.set_user_attr(WORKER, {"host": "far away", "pid": 1, "started": "1", "at": 0})  # and long silent
-    work(study, Job(space, validation, 4, seed=0))
+    work(study, Job(space, validation, TuneSettings(n_trials=4)))
     assert [study.trials[i].state for i in (0, 1)] == [TrialState.FAIL, TrialState.FAIL]
     assert all(study.trials[i].user_attrs[LOST] == DIED for i in (0, 1))
     finished = [trial for trial in study.trials if is_finished(trial)]
@@ -80,8 +81,8 @@ def test_what_an_interrupted_call_of_this_process_left_is_taken_over(
     tmp_path: Path, space: Space, validation: Validation
 ) -> None:
     study = new_study(tmp_path, space)
-    _ask(study, Job(space, validation, 3, seed=0))  # and no more: as in a notebook whose cell was stopped
-    work(study, Job(space, validation, 3, seed=0, until=time.time() + 60))
+    _ask(study, Job(space, validation, TuneSettings(n_trials=3)))  # as in a notebook whose cell was stopped
+    work(study, Job(space, validation, TuneSettings(n_trials=3), until=time.time() + 60))
     assert sum(map(is_finished, study.trials)) == 3
     assert study.trials[0].state == TrialState.FAIL
 
@@ -96,7 +97,7 @@ def test_a_living_worker_is_left_alone(tmp_path: Path, space: Space, validation:
         name = {"host": socket.gethostname(), "pid": sleeper.pid, "started": started, "at": time.time()}
         running.set_user_attr(WORKER, name)
         for _ in range(40):  # as long as a slow machine needs
-            work(study, Job(space, validation, 3, seed=0, until=time.time() + 1))
+            work(study, Job(space, validation, TuneSettings(n_trials=3), until=time.time() + 1))
             if sum(map(is_finished, study.trials)) >= 2:
                 break
         assert study.trials[running.number].state == TrialState.RUNNING
@@ -104,7 +105,7 @@ def test_a_living_worker_is_left_alone(tmp_path: Path, space: Space, validation:
     finally:
         sleeper.kill()
         sleeper.communicate()
-    work(study, Job(space, validation, 3, seed=0))
+    work(study, Job(space, validation, TuneSettings(n_trials=3)))
     assert sum(map(is_finished, study.trials)) == 3
 
 
@@ -118,10 +119,10 @@ def test_no_pipeline_is_judged_twice_while_there_are_others(
     )
     few = read_space(["knn"], file)  # twelve pipelines
     study = new_study(tmp_path / "study", few)
-    work(study, Job(few, validation, 12, seed=0, prune=False))
+    work(study, Job(few, validation, TuneSettings(n_trials=12, prune=False)))
     labels = [label for label, _, _ in tried(study)]
     assert len(set(labels)) >= 11
-    work(study, Job(few, validation, 15, seed=0, prune=False))  # there are no fifteen
+    work(study, Job(few, validation, TuneSettings(n_trials=15, prune=False)))  # there are no fifteen
     assert len(study.trials) == len(tried(study)) == 15  # a draw that was thrown away is no trial
     values = dict[str, float | None]()
     for label, value, state in tried(study):
@@ -142,10 +143,10 @@ def test_hyperparameters_that_the_data_do_not_take_are_a_finding(
     vectors = np.random.default_rng(0).normal(size=(planted.n_instances, 4)).astype(np.float32)
     tables = planted.instances.drop("prompt"), planted.llms
     no_prompts = Dataset("bare", planted.interactions, *tables, vectors, Precomputed("theirs"))
-    judged = make_validation(no_prompts, metrics=["mean_score"], pool_sizes=[3], groups=["nested"], n_folds=3)
+    judged = Validation.of(no_prompts, TuneSettings(pool_sizes=[3], groups=["nested"], n_folds=3))
     space = read_space(["knn"], file)
     study = new_study(tmp_path / "study", space)
-    work(study, Job(space, judged, 6, seed=0))
+    work(study, Job(space, judged, TuneSettings(n_trials=6)))
     table = trial_table(study)
     assert table.height == 6
     failed = table.filter(state="fail")
@@ -155,11 +156,11 @@ def test_hyperparameters_that_the_data_do_not_take_are_a_finding(
 
 def test_a_torn_last_line_is_cut_and_the_rest_is_kept(tmp_path: Path, space: Space, validation: Validation) -> None:
     study = new_study(tmp_path, space)
-    work(study, Job(space, validation, 3, seed=0))
+    work(study, Job(space, validation, TuneSettings(n_trials=3)))
     with (tmp_path / "journal.log").open("ab") as file:
         file.write(b'{"op_code": 5, "trial_id')  # what a power cut leaves
     again = optuna.load_study(study_name="s", storage=open_storage(None, tmp_path / "journal.log"))
-    work(again, Job(space, validation, 5, seed=0))
+    work(again, Job(space, validation, TuneSettings(n_trials=5)))
     assert tried(again)[:3] == tried(study)[:3]
     assert len(tried(again)) == 5
 

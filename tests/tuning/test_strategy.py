@@ -4,7 +4,7 @@ import numpy as np
 import optuna
 import pytest
 
-from recroute.tuning.pruner import fold_deviation, hopeless, is_behind
+from recroute.tuning.strategy import fold_deviation, is_behind, should_stop
 
 
 def test_the_deviation_of_a_difference_is_that_of_two_trials() -> None:
@@ -36,7 +36,7 @@ def test_what_is_far_behind_the_best_is_hopeless_after_a_fold(direction: str) ->
     for value, expected in ((0.5, True), (0.63, False), (0.7, False)):
         trial = study.ask()
         trial.report(sign * value, 0)
-        assert hopeless(study, trial.number) is expected
+        assert should_stop(study, trial.number) is expected
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
 
@@ -44,4 +44,4 @@ def test_nothing_is_stopped_before_anything_is_known() -> None:
     study = optuna.create_study(direction="maximize")
     trial = study.ask()
     trial.report(-1.0, 0)
-    assert not hopeless(study, trial.number)
+    assert not should_stop(study, trial.number)

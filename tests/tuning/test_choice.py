@@ -6,9 +6,8 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from recroute.errors import RouterError
-from recroute.tuning.choose import best_so_far, choose, front
-from recroute.tuning.study import trial_table
-from recroute.tuning.trials import ERROR, FOLDS, LABEL
+from recroute.tuning.choice import best_so_far, choose, front
+from recroute.tuning.trials import ERROR, FOLDS, LABEL, trial_table
 
 
 def study_of(directions: list[str], trials: dict[str, list[tuple[float, ...]]]) -> Study:

@@ -1,4 +1,4 @@
-"""Workers that may die at any moment: whose trial is whose, signs of life, and what becomes of a trial that is left."""
+"""Recovery of trials whose worker process has died: who runs a trial, heartbeats, and queueing it again."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from sqlalchemy.exc import SQLAlchemyError
 from recroute.tuning.trials import BEAT, ERROR, LOST, WORKER
 
 BEAT_SECONDS = 20.0
-DEAD_SECONDS = 300.0  # without a sign of life of a worker on another host
+DEAD_SECONDS = 300.0  # without a heartbeat of a worker on another host
 UNCLAIMED_SECONDS = 30.0  # between a trial's start and its worker's name on it
 DIED, STOPPED = "its worker died", "its worker was stopped"
-MOST_DEATHS = 3  # of workers with the same parameters
+MAX_DEATHS = 3  # of workers with the same parameters
 
 
-def take_over(study: Study) -> None:
-    """Give back the trials of workers that have died."""
+def requeue_lost(study: Study) -> None:
+    """Queue the trials of dead workers again."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if _is_ours(trial):  # from a call that was interrupted: we are between trials
-            give_back(study, trial, STOPPED)
+            requeue(study, trial, STOPPED)
         elif _is_dead(trial):
-            give_back(study, trial, DIED)
+            requeue(study, trial, DIED)
 
 
-def give_back(study: Study, trial: FrozenTrial, why: str) -> None:
-    """End a trial that nobody will finish, and have its parameters tried again.
+def requeue(study: Study, trial: FrozenTrial, why: str) -> None:
+    """End a trial that nobody will finish, and queue its parameters again.
 
     Parameters that worker after worker dies of are a finding, not an accident: they are not tried again.
     """
-    params = _given(trial)
-    if why == DIED and params and _deaths(study, params) >= MOST_DEATHS - 1:
-        said = f"{MOST_DEATHS} worker processes died while they ran it, often for want of memory"
-        fail(study, trial._trial_id, {ERROR: said})
+    params = _parameters(trial)
+    if why == DIED and params and _deaths(study, params) >= MAX_DEATHS - 1:
+        message = f"{MAX_DEATHS} worker processes died while they ran it, often for lack of memory"
+        fail(study, trial._trial_id, {ERROR: message})
     elif fail(study, trial._trial_id, {LOST: why}) and params:
         study.enqueue_trial(params)
 
@@ -49,17 +49,17 @@ def give_back(study: Study, trial: FrozenTrial, why: str) -> None:
 def _deaths(study: Study, params: Mapping[str, Any]) -> int:
     """How many workers have died while they ran these parameters."""
     lost = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-    return sum(t.user_attrs.get(LOST) == DIED and _given(t) == params for t in lost)
+    return sum(t.user_attrs.get(LOST) == DIED and _parameters(t) == params for t in lost)
 
 
-def _given(trial: FrozenTrial) -> dict[str, Any]:
+def _parameters(trial: FrozenTrial) -> dict[str, Any]:
     return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
 
 
-def fail(study: Study, trial_id: int, why: Mapping[str, str]) -> bool:
+def fail(study: Study, trial_id: int, attributes: Mapping[str, str]) -> bool:
     """Mark a trial as failed; False if somebody else has ended it before."""
     try:
-        for key, value in why.items():
+        for key, value in attributes.items():
             study._storage.set_trial_user_attr(trial_id, key, value)
         return bool(study._storage.set_trial_state_values(trial_id, state=TrialState.FAIL))
     except UpdateFinishedTrialError:
@@ -67,8 +67,8 @@ def fail(study: Study, trial_id: int, why: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def beating(study: Study, trial: Trial) -> Iterator[None]:
-    """Signs of life from a thread of its own, however long a fold takes."""
+def heartbeat(study: Study, trial: Trial) -> Iterator[None]:
+    """Heartbeats from a thread of its own, however long a fold takes."""
     over = threading.Event()
 
     def beat() -> None:
@@ -105,8 +105,8 @@ def _is_dead(trial: FrozenTrial) -> bool:
     return time.time() - last > DEAD_SECONDS
 
 
-def me() -> dict[str, Any]:
-    """What a worker is known by: host, process, and when that began."""
+def this_worker() -> dict[str, Any]:
+    """Identity of this process: host, process id, and when it started."""
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),

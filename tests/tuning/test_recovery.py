@@ -18,12 +18,13 @@ from recroute.data import Dataset, write_dataset
 from recroute.errors import RouterError
 from recroute.routers import Router
 from recroute.tuning import read_space
-from recroute.tuning.life import DIED, MOST_DEATHS, STOPPED, give_back
 from recroute.tuning.parallel import _explain
+from recroute.tuning.recovery import DIED, MAX_DEATHS, STOPPED, requeue
+from recroute.tuning.settings import TuneSettings
 from recroute.tuning.space import Space
 from recroute.tuning.storage import open_storage
-from recroute.tuning.study import open_study, trial_table
-from recroute.tuning.trials import ERROR, LOST, WORKER, is_finished
+from recroute.tuning.study import open_study
+from recroute.tuning.trials import ERROR, LOST, WORKER, is_finished, trial_table
 from recroute.tuning.validation import Validation
 from recroute.tuning.worker import Job, work
 from recroute.util import memo
@@ -56,7 +57,7 @@ class ShortOnce(Validation):
 
 def test_a_trial_without_memory_is_a_finding(tmp_path: Path, space: Space, validation: Validation) -> None:
     study = new_study(tmp_path, space)
-    work(study, Job(space, Short(validation.folds, validation.metrics), 5, seed=0))
+    work(study, Job(space, Short(**vars(validation)), TuneSettings(n_trials=5)))
     table = trial_table(study)
     assert table.height == 5
     assert table.filter(pipeline="ridge")["outcome"].item() == "not enough memory: Unable to allocate 9. TiB"
@@ -65,22 +66,22 @@ def test_a_trial_without_memory_is_a_finding(tmp_path: Path, space: Space, valid
 
 def test_what_was_kept_makes_room(tmp_path: Path, space: Space, validation: Validation) -> None:
     with memo.room(1):
-        ShortOnce.kept(validation.folds[0].parts.train.interactions.dense()[:3, :3])
+        ShortOnce.kept(validation.folds[0].train.interactions.dense()[:3, :3])
     assert ShortOnce.kept._kept
     study = new_study(tmp_path, space)
-    work(study, Job(space, ShortOnce(validation.folds, validation.metrics), 2, seed=0))
+    work(study, Job(space, ShortOnce(**vars(validation)), TuneSettings(n_trials=2)))
     assert trial_table(study)["state"].to_list() == ["complete", "complete"]
 
 
 def test_parameters_that_worker_after_worker_dies_of_are_given_up(tmp_path: Path) -> None:
     space = read_space(["knn"])  # whose default is all that waits
     study = new_study(tmp_path, space)
-    for why in (STOPPED, *[DIED] * MOST_DEATHS):
+    for why in (STOPPED, *[DIED] * MAX_DEATHS):
         assert not any(map(is_finished, study.trials))
         trial = study.ask()
         assert space.suggest(trial).label == "knn"
-        give_back(study, study.trials[trial.number], why)
-    assert [trial.user_attrs.get(LOST) for trial in study.trials] == [STOPPED, *[DIED] * (MOST_DEATHS - 1), None]
+        requeue(study, study.trials[trial.number], why)
+    assert [trial.user_attrs.get(LOST) for trial in study.trials] == [STOPPED, *[DIED] * (MAX_DEATHS - 1), None]
     assert "died while they ran it" in study.trials[-1].user_attrs[ERROR]
     assert is_finished(study.trials[-1])
 

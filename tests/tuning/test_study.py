@@ -14,9 +14,9 @@ import recroute as rr
 from recroute.data import Dataset
 from recroute.errors import DataError
 from recroute.routers import make_router
-from recroute.tuning.foreign import parameters_of
+from recroute.tuning.settings import TuneSettings
 from recroute.tuning.space import Space
-from recroute.tuning.study import IDENTITY, TEST_READS, open_study
+from recroute.tuning.study import IDENTITY, TEST_READS, open_study, parameters_of
 from recroute.tuning.trials import FOLDS, LABEL, WORKER
 from recroute.tuning.validation import Validation
 from recroute.tuning.worker import Job, work
@@ -87,7 +87,7 @@ def test_a_prepared_study_that_fits_is_taken_and_its_best_is_written(
 def ours(space: Space, validation: Validation) -> Study:
     """Four trials of a search of ours, in memory."""
     study = open_study(optuna.storages.InMemoryStorage(), "s", ["mean_score"], space, KNOWN)
-    work(study, Job(space, validation, 4, seed=0))
+    work(study, Job(space, validation, TuneSettings(n_trials=4)))
     return study
 
 

@@ -1,0 +1,126 @@
+"""What the finished trials of a study say: which pipeline to choose, and what made the difference."""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+
+import numpy as np
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial
+
+from recroute.errors import RouterError
+from recroute.routers import Router, make_router
+from recroute.tuning.trials import ERROR, FOLDS, LABEL, completed, rank
+
+MIN_TRIALS = 8  # completed trials needed to fit a forest for importances
+
+
+def choose(study: Study, default: str) -> tuple[Router, list[str]]:
+    """The best pipeline of a study by its first metric, and how it was chosen.
+
+    The best of many trials owes part of its lead to luck, so it replaces the default only if it is ahead by more than
+    one standard error of their difference over folds.
+    Source: Breiman et al., Classification and Regression Trees, 1984 (the one-standard-error rule).
+
+    Raises
+    ------
+    RouterError
+        If no trial was completed; the message gives the reason of the first that failed.
+    """
+    trials = completed(study)
+    if not trials:
+        failed = [t.user_attrs[ERROR] for t in study.get_trials(deepcopy=False) if ERROR in t.user_attrs]
+        raise RouterError(failed[0] if failed else "no trial was finished; run the same command again to resume")
+    best = min(trials, key=partial(rank, study))
+    first = next((trial for trial in trials if trial.user_attrs.get(LABEL) == default), None)
+    label = str(best.user_attrs[LABEL])
+    value = f"{label} is the best of {len(trials)} trials judged on all folds ({best.values[0]:.4f})"
+    if first is None or first.number == best.number:
+        return make_router(label), [value]
+    gain, error = _lead(study, best, first)
+    against = f"ahead of the default {default} ({first.values[0]:.4f}) by {gain:.4f}, standard error {error:.4f}"
+    if gain > error or len(study.directions) > 1:
+        return make_router(label), [f"{value}, {against}"]
+    return make_router(default), [
+        f"the default {default} stays: {value}, but {against}, which is within what folds vary by"
+    ]
+
+
+def _lead(study: Study, one: FrozenTrial, other: FrozenTrial) -> tuple[float, float]:
+    """Mean lead over folds of one trial over another in the first metric, and its standard error."""
+    sign = 1 if study.directions[0] == StudyDirection.MAXIMIZE else -1
+    pairs = zip(one.user_attrs[FOLDS], other.user_attrs[FOLDS], strict=True)
+    ahead = [sign * (mine[0] - theirs[0]) for mine, theirs in pairs]
+    error = np.std(ahead, ddof=1) / np.sqrt(len(ahead)) if len(ahead) > 1 else 0.0
+    return float(np.mean(ahead)), float(error)
+
+
+def best_of_each(study: Study) -> list[str]:
+    """Label of the best trial of every router searched, in the order of the routers' first trials."""
+    found: dict[str, list[FrozenTrial]] = {}
+    for trial in completed(study):
+        found.setdefault(trial.params.get("router", ""), []).append(trial)
+    return [str(min(trials, key=partial(rank, study)).user_attrs[LABEL]) for trials in found.values()]
+
+
+def front(study: Study) -> list[Router]:
+    """The Pareto front of a study with two metrics, sorted by the first; empty with one."""
+    if len(study.directions) < 2:
+        return []
+    labels = [str(trial.user_attrs[LABEL]) for trial in sorted(study.best_trials, key=partial(rank, study))]
+    return [make_router(label) for label in dict.fromkeys(labels)]
+
+
+def best_so_far(study: Study) -> str:
+    """One line on the best completed trial."""
+    if not (trials := completed(study)):
+        return "no trial finished yet"
+    best = min(trials, key=partial(rank, study))
+    return f"best {best.values[0]:.4f} {best.user_attrs[LABEL]}"
+
+
+def importances(study: Study) -> dict[str, dict[str, float]]:
+    """Shares of the variance of the first metric over completed trials; within a router by functional ANOVA.
+
+    Which router it is explains the variance between routers. Hyperparameters are judged over the trials of their
+    router, because they exist only there. Groups of fewer than `MIN_TRIALS` trials are left out.
+    Source: Hutter et al., An efficient approach for assessing hyperparameter importance, ICML 2014.
+
+    Returns
+    -------
+    dict of str to dict of str to float: "all routers" or a router's name to shares, which sum to 1
+    """
+    trials = completed(study)
+    found = {}
+    names = list(dict.fromkeys(trial.params.get("router", "") for trial in trials))
+    if len(names) > 1 and len(trials) >= MIN_TRIALS:
+        share = _between(trials)
+        found["all routers"] = {"which router": share, "its hyperparameters": 1 - share}
+    for name in names:
+        own = [trial for trial in trials if trial.params.get("router", "") == name]
+        common = sorted(set.intersection(*(set(trial.params) for trial in own)) - {"router"})
+        varying = [key for key in common if len({trial.params[key] for trial in own}) > 1]
+        if len(own) >= MIN_TRIALS and varying:
+            title = name or varying[0].split(".")[0]
+            found[title] = _anova(study, varying, title)
+    return found
+
+
+def _anova(study: Study, parameters: list[str], prefix: str) -> dict[str, float]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        shares = get_param_importances(
+            study, evaluator=FanovaImportanceEvaluator(seed=0), params=parameters, target=lambda t: t.values[0]
+        )
+    return {key.removeprefix(f"{prefix}."): float(share) for key, share in shares.items()}
+
+
+def _between(trials: list[FrozenTrial]) -> float:
+    """Share of the variance of the first metric that lies between routers, not within them (eta squared)."""
+    value = np.array([trial.values[0] for trial in trials])
+    _, code = np.unique([trial.params["router"] for trial in trials], return_inverse=True)
+    mean = np.bincount(code, value) / np.bincount(code)
+    total = float(((value - value.mean()) ** 2).sum())
+    return float(((mean[code] - value.mean()) ** 2).sum()) / total if total > 0 else 0.0
