@@ -49,10 +49,11 @@ if TYPE_CHECKING:
         scale,
         write_run,
     )
+    from recroute.evaluation.curves import plot_growth
     from recroute.offpolicy import Logs, OffPolicy, off_policy, read_logs, simulate_logs
     from recroute.pool_choice import PoolChoice, choose_pool
     from recroute.pools import make_pools
-    from recroute.report import plot_growth, write_html
+    from recroute.report.shown import write_html
     from recroute.routers import Ranking, Router, load_router, make_router, register_router, router_names
     from recroute.routers.llm_map import LLMMap, llm_map
     from recroute.routers.spark import fit_als_on_spark
@@ -91,9 +92,10 @@ _HOMES = {
         "scale",
         "write_run",
     ),
+    "recroute.evaluation.curves": ("plot_growth",),
     "recroute.offpolicy": ("Logs", "OffPolicy", "off_policy", "read_logs", "simulate_logs"),
     "recroute.pools": ("make_pools",),
-    "recroute.report": ("plot_growth", "write_html"),
+    "recroute.report.shown": ("write_html",),
     "recroute.routers": ("Ranking", "Router", "load_router", "make_router", "register_router", "router_names"),
     "recroute.routers.llm_map": ("LLMMap", "llm_map"),
     "recroute.routers.spark": ("fit_als_on_spark",),

@@ -6,37 +6,29 @@ from typing import Annotated
 
 import typer
 
-from recroute.cli.options import COST
+from recroute.cli.options import COST, COST_OPTION, Option
 from recroute.routers import Router, make_router
 from recroute.routers.ranking import shown
 
-Cost = Annotated[
-    str | None,
-    typer.Option(
-        "--cost",
-        help="What counts as cost: a column where lower is better, several as 'usd=1,latency_s=0.01', or prices "
-        "(those of the LLM table). Default: the column cost, in USD.",
-        rich_help_panel=COST,
-    ),
-]
-Budget = Annotated[
+BUDGET = Option(
+    "budget",
     float | None,
-    typer.Option(
-        "--budget",
-        min=0,
-        help="Mean cost of 1,000 prompts to stay within: USD, or the unit of --cost.",
-        rich_help_panel=COST,
-    ),
-]
-Quality = Annotated[
+    None,
+    help="Mean cost of 1,000 prompts to stay within: USD, or the unit of --cost.",
+    panel=COST,
+    low=0,
+)
+QUALITY = Option(
+    "quality",
     float | None,
-    typer.Option(
-        "--quality",
-        min=0,
-        help="Least share of the best single LLM's quality to keep: 0.98. Cost is saved.",
-        rich_help_panel=COST,
-    ),
-]
+    None,
+    help="Least share of the best single LLM's quality to keep: 0.98. Cost is saved.",
+    panel=COST,
+    low=0,
+)
+Cost = Annotated[str | None, typer.Option("--cost", help=COST_OPTION.help, rich_help_panel=COST)]
+Budget = Annotated[float | None, typer.Option("--budget", min=0, help=BUDGET.help, rich_help_panel=COST)]
+Quality = Annotated[float | None, typer.Option("--quality", min=0, help=QUALITY.help, rich_help_panel=COST)]
 
 
 def with_budget(router: Router, budget: float | None, quality: float | None) -> Router:

@@ -9,13 +9,15 @@ import numpy as np
 import polars as pl
 import typer
 
-from recroute.cli.options import JsonPath, Quiet, Seed, conclude
-from recroute.cli.outputs import Outputs, with_origin
-from recroute.cli.screen import progress_bar
+from recroute.cli.experiment import finish, with_origin, write_files
+from recroute.cli.options import JsonPath, Quiet, Seed
+from recroute.cli.places import check_places
+from recroute.cli.screen import console, progress_bar
 from recroute.data import Dataset, write_dataset
 from recroute.data.sources import simulate
 from recroute.evaluation import prepare_split, router_card, scale
-from recroute.report import growth_plot, growth_table, save_growth_png
+from recroute.evaluation.curves import plot_growth
+from recroute.report.figure import save_axes
 from recroute.routers import make_router
 from recroute.routers.ranking import shown
 from recroute.util.files import write_text
@@ -36,8 +38,7 @@ def demo(
 
     Example: recroute demo --out recroute-demo
     """
-    outputs = Outputs(json=json_path)
-    outputs.check(folders={out / "dataset": "records.parquet", out / "router": "router.json"})
+    check_places(json_path, folders={out / "dataset": "records.parquet", out / "router": "router.json"})
     data = simulate(seed=seed)
     write_dataset(data, out / "dataset")
     _write_table(data, out / "simulated_scores.csv")
@@ -50,15 +51,17 @@ def demo(
             seeds=[seed, seed + 1, seed + 2],
             progress=progress,
         )
-    save_growth_png(found.rows, out / "growth.png", title="SIMULATED DATA: routing quality as the pool grows")
+    axes = plot_growth(found.rows, title=f"{found.marked}routing quality as the pool grows")
+    save_axes(axes, out / "growth.png")
     parts = prepare_split(data, seed=seed)
     router = make_router("auto", seed=seed).fit(parts.train)
     router.save(out / "router", card=router_card(router, parts))
-    outputs.write(with_origin(found, {}))
+    found = with_origin(found, {})
+    write_files(found, {"json": json_path})
 
-    screen = outputs.screen(quiet)
+    screen = console(quiet, json_path)
     screen.print(f"SIMULATED DATA: {data.n_llms} made-up LLMs x {data.n_instances:,} template prompts", style="bold")
-    screen.print(growth_table(found), growth_plot(found.rows))
+    found.show(screen)
     first = parts.test.take_instances(np.array([0]))
     prompt = (first.prompts or [""])[0]
     choice = router.rank([prompt])
@@ -69,7 +72,7 @@ def demo(
     )
     screen.print(f'Try: recroute route {out / "router"} "your prompt" --top-k 3', markup=False)
     screen.print(f"Written to {out}: dataset/, simulated_scores.csv, router/, growth.png (all simulated)", markup=False)
-    conclude(found, screen)
+    finish(found)
 
 
 def _write_table(data: Dataset, path: Path) -> None:

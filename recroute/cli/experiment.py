@@ -31,7 +31,7 @@ from recroute.data import Dataset, Precomputed, read_dataset
 from recroute.encoders import SentenceEncoder, encode_dataset
 from recroute.encoders.choose import agreement
 from recroute.experiment.provenance import file_digests
-from recroute.experiment.result import Result
+from recroute.experiment.result import RESULT, Result
 from recroute.routers import Router, make_router
 from recroute.util.files import is_stream
 from recroute.util.settings import Settings, list_of
@@ -43,10 +43,11 @@ DATASET = Option("dataset", Path, help="A dataset folder, or a records file (par
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asked for: options by name, what is read, and the steps that every verb takes."""
+    """What a person asked for: options by name, what is read and what can be written, and the steps of every verb."""
 
     options: Mapping[str, Any]
     cls: type[Settings]
+    outputs: Sequence[str]
     source: Path | None = None
 
     @cached_property
@@ -61,7 +62,12 @@ class Asked:
 
     @property
     def _files(self) -> list[Path]:
-        return [path for name in OUTPUTS if (path := self.options.get(OUTPUTS[name].name)) is not None]
+        return [path for name, path in self._places.items() if name != "run"]
+
+    @property
+    def _places(self) -> dict[str, Path]:
+        """Where each output goes that was asked for."""
+        return {name: path for name in self.outputs if (path := self.options.get(OUTPUTS[name].name)) is not None}
 
     def routers(self) -> list[Router]:
         """Those of --router."""
@@ -71,6 +77,7 @@ class Asked:
         self, *inputs: str | Path | None, folders: Mapping[Path, str] | None = None, into: Path | None = None
     ) -> None:
         """Refuse outputs that cannot be written, or that would harm an input, before the work is done."""
+        folders = {**({self._places["run"]: RESULT} if "run" in self._places else {}), **(folders or {})}
         inputs = (self.source, *self._router_names, *inputs)
         check_places(*self._files, folders=folders, into=into, inputs=inputs)
 
@@ -115,26 +122,36 @@ class Asked:
         found.show(self.screen)
         for line in lines:
             self.screen.print(line, markup=False)
-        if not found.info.get("complete", True):
-            raise typer.Exit(INTERRUPTED)
+        finish(found)
 
     def write(self, result: Result) -> None:
-        """Write what was asked for.
+        """Write what was asked for; the run folder first, because everything else can be made from it."""
+        places = self._places
+        if (folder := places.pop("run", None)) is not None:
+            result.write_run(folder, self.options)
+        write_files(result, places)
 
-        Pipes and standard output come last: whoever reads them may leave, and the files are there.
-        """
-        writers = {
-            "json": result.write_json,
-            "csv": result.write_csv,
-            "html": result.write_html,
-            "png": result.write_png,
-        }
-        named = [(path, write) for name, write in writers.items() if (path := self._path(name)) is not None]
-        for path, write in sorted(named, key=lambda item: is_stream(item[0])):
-            cast(Callable[[Path], None], write)(path)
 
-    def _path(self, output: str) -> Path | None:
-        return self.options.get(OUTPUTS[output].name)
+def write_files(result: Result, places: Mapping[str, Path | None]) -> None:
+    """Write a result to the places of "json", "csv", "html" and "png".
+
+    Pipes and standard output come last: whoever reads them may leave, and the files are there.
+    """
+    writers: dict[str, Callable[[Path], None]] = {
+        "json": result.write_json,
+        "csv": result.write_csv,
+        "html": result.write_html,
+        "png": result.write_png,
+    }
+    named = [(path, write) for name, write in writers.items() if (path := places.get(name)) is not None]
+    for path, write in sorted(named, key=lambda item: is_stream(item[0])):
+        write(path)
+
+
+def finish(result: Result) -> None:
+    """End with 130 if the run was interrupted."""
+    if not result.info.get("complete", True):
+        raise typer.Exit(INTERRUPTED)
 
 
 def with_origin(result: Any, digests: Mapping[str, str] | None) -> Any:
@@ -166,7 +183,7 @@ def experiment(
 
         def verb(**values: Any) -> None:
             source = next((values[option.name] for option in own if option.is_argument), None)
-            function(Asked(values, cls, source))
+            function(Asked(values, cls, outputs, source))
 
         parameters = sorted((option.parameter() for option in options), key=lambda p: p.default is not Parameter.empty)
         verb.__signature__ = Signature(parameters)  # type: ignore[attr-defined]

@@ -122,6 +122,13 @@ OUTPUTS = {
     "html": Option(
         "html", Path | None, None, help="Write a report as one HTML file that needs no network.", panel=OUTPUT
     ),
+    "run": Option(
+        "out",
+        Path | None,
+        None,
+        help="Write the run to this folder: configuration, choices, result, environment.",
+        panel=OUTPUT,
+    ),
     "png": Option("png", Path | None, None, help="Save the curve as a picture.", panel=OUTPUT),
     "csv": Option(
         "csv",
@@ -215,6 +222,8 @@ JsonPath = Annotated[
     Path | None,
     typer.Option("--json", help="Write the result as JSON to this file; - is standard output.", rich_help_panel=OUTPUT),
 ]
+PngPath = Annotated[Path | None, typer.Option("--png", help=OUTPUTS["png"].help, rich_help_panel=OUTPUT)]
+CsvPath = Annotated[Path | None, typer.Option("--csv", help=OUTPUTS["csv"].help, rich_help_panel=OUTPUT)]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print neither progress nor tables.", rich_help_panel=OUTPUT)]
 
 

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
-from recroute.cli.options import Quiet
-from recroute.cli.outputs import CsvPath, Outputs, PngPath
+from recroute.cli.experiment import write_files
+from recroute.cli.options import CsvPath, PngPath, Quiet
+from recroute.cli.places import check_places
+from recroute.cli.screen import console
 from recroute.errors import RecrouteError
-from recroute.evaluation import read_run
-from recroute.report import combine
+from recroute.evaluation.combine import combine
+from recroute.evaluation.run_folder import read_run
 
 
 def report(
@@ -25,16 +27,15 @@ def report(
 
     Example: recroute report runs/auto runs/knn --html report.html
     """
-    outputs = Outputs(html=html, png=png, csv=csv)
-    outputs.check(*runs)
+    check_places(html, png, csv, inputs=runs)
     found = combine({name: read_run(path) for name, path in _names(runs).items()})
-    outputs.write(found)
-    out = outputs.screen(quiet)
+    write_files(found, {"html": html, "png": png, "csv": csv})
+    out = console(quiet, html, png, csv)
     for line in found.sentences():
-        out.print(line, markup=False)
+        out.print(line)
     for note in found.notes:
-        out.print(f"note: {note}", style="yellow", markup=False)
-    out.print(f"Written to {', '.join(str(path) for path in (html, png, csv) if path)}", markup=False, soft_wrap=True)
+        out.print(f"note: {note}", style="yellow")
+    out.print(f"Written to {', '.join(str(path) for path in (html, png, csv) if path)}", soft_wrap=True)
 
 
 def _names(paths: list[Path]) -> dict[str, Path]:

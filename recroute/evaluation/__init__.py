@@ -6,10 +6,10 @@ from recroute.evaluation.fitted import evaluate_fitted
 from recroute.evaluation.frontier import frontier
 from recroute.evaluation.frontier_result import Frontier
 from recroute.evaluation.learning import LearningCurve, learning_curve
-from recroute.evaluation.reference import REFERENCE_SCORES
 from recroute.evaluation.run import evaluate, scale
 from recroute.evaluation.run_folder import read_run, write_run
 from recroute.experiment.prepare import prepare_split
+from recroute.experiment.reference import REFERENCE_SCORES
 
 __all__ = [
     "REFERENCE_SCORES",

@@ -8,7 +8,7 @@ from typing import Any
 
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.fitted import evaluate_fitted
-from recroute.experiment.compare import bracket
+from recroute.experiment.compare import bracket, sentence
 from recroute.routers import Router
 from recroute.routers.costs import cost_unit
 from recroute.splits import Split
@@ -27,7 +27,7 @@ COLUMNS = {  # metric: its column, and what it is
 
 
 def measured(router: Router, split: Split) -> list[str]:
-    """Blocks of Markdown: the router beside the baselines on test, with intervals, and what it can be told from."""
+    """Blocks of Markdown: the router beside the baselines on test, with intervals and comparisons."""
     if not split.test.is_rated.any():
         return ["Not measured: no LLM was evaluated on a test instance."]
     found = evaluate_fitted(router, split, predictions=False)
@@ -47,7 +47,7 @@ def measured(router: Router, split: Split) -> list[str]:
 
 
 def _against_baseline(router: Router, found: Evaluation) -> list[str]:
-    return [line for line in found.sentences() if line.startswith(f"{router.label} ")]
+    return [sentence(row) for row in found.compared().filter(router=router.label).iter_rows(named=True)]
 
 
 def _notes(found: Evaluation, split: Split) -> list[str]:

@@ -1,47 +1,47 @@
-"""The result of an evaluation: a tidy table and how it came about."""
+"""The result of an evaluation: a tidy table, what it says, and how it came about."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from importlib import import_module
-from typing import Any, Self
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import polars as pl
 
-from recroute.experiment.compare import COMPARISON_COLUMNS, is_bound, sentence
-from recroute.experiment.old_result import Result
+from recroute.evaluation.curves import growth_text, plot_growth, plot_intervals
+from recroute.evaluation.passing import passes, passing
+from recroute.evaluation.tables import (
+    all_metrics,
+    comparison_table,
+    growth_table,
+    main_group,
+    metric_table,
+    published_table,
+    title_of,
+)
+from recroute.experiment.compare import COMPARISON_COLUMNS, sentence
+from recroute.experiment.result import Compared
+from recroute.experiment.rows import COLUMNS
+from recroute.report.document import Block, Document, Figure, Medium, Section, Words
 
-COLUMNS = {
-    "router": pl.String,
-    "group": pl.String,
-    "pool_size": pl.Int64,
-    "seed": pl.Int64,
-    "metric": pl.String,
-    "value": pl.Float64,
-    "ci_low": pl.Float64,
-    "ci_high": pl.Float64,
-    "n_instances": pl.Int64,
+FIGURES = ("mean_score", "effective_p", "agreement")
+CAPTION = (
+    "Routers in colour, with their 95% intervals where there are few (the tables have all); bounds, baselines and "
+    "r_o(p) (oracle_mix) in grey."
+)
+CAPTIONS = {
+    "effective_p": "effective_p: the share p at which a router that takes the oracle's choice with probability p, and "
+    "a uniform one otherwise, scores as much. 0 is random, 1 the oracle."
 }
-
-PASSED = {  # metric: what it compares with, and the value of a tie
-    "lift": ("best single of train", 0.0),
-    "best_single_ratio": ("best single on test", 1.0),
-    "reference_ratio": ("reference", 1.0),
-}
-PASS_COLUMNS = {
-    "router": pl.String,
-    "group": pl.String,
-    "against": pl.String,
-    "pool_size": pl.Int64,
-    "value": pl.Float64,
-    "ci_low": pl.Float64,
-    "pool_size_clear": pl.Int64,
-}
+PAIRED = (
+    "Both routers on the same resampled instances; p is two-sided, Holm corrects it for the routers compared in that "
+    "group and pool size."
+)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Evaluation(Result):
+class Evaluation(Compared):
     """One row per metric value, with its 95% interval.
 
     Parameters
@@ -53,26 +53,7 @@ class Evaluation(Result):
     info : mapping
         `dataset` (name, shape, split), `seed`, `seeds`, `notes` (lines a reader should know), `complete` (False if the
         run was interrupted) and `headroom` (the doctor's numbers, or None).
-    comparisons : polars.DataFrame
-        Paired differences to a baseline, pooled over seeds, see `recroute.experiment.compare.comparisons`.
-    choices : polars.DataFrame, optional
-        What every router took for every test instance, see `recroute.evaluation.choices.choice_table`.
     """
-
-    rows: pl.DataFrame
-    info: Mapping[str, Any]
-    comparisons: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=COMPARISON_COLUMNS))
-    choices: pl.DataFrame | None = None
-
-    @property
-    def notes(self) -> list[str]:
-        return list(self.info["notes"])
-
-    @property
-    def seeds(self) -> list[int]:
-        """The seeds in the table: all that were asked for, unless the run was interrupted."""
-        keys = self.info.get("splits") or self.info["seeds"]
-        return list(dict.fromkeys(int(str(key).partition(",")[0]) for key in keys))  # "0" or "0, task gsm8k"
 
     def value(self, router: str, metric: str, *, pool_size: int | None = None, group: str | None = None) -> float:
         """The pooled value of one metric; KeyError unless exactly one row fits.
@@ -95,18 +76,23 @@ class Evaluation(Result):
         """The mean score, or where there are only preferences the agreement with them."""
         return "mean_score" if "mean_score" in self.rows["metric"] else "agreement"
 
-    def sentences(self, metric: str | None = None) -> list[str]:
-        """What can be said of each router against the baseline, by default in its `main_metric`.
+    @property
+    def grows(self) -> bool:
+        """Whether there are pools of several sizes."""
+        return self.rows["pool_size"].drop_nulls().n_unique() > 1
 
-        The mean over groups and pool sizes is compared where there are several.
-        """
-        metric = metric or self.main_metric
-        found = self.comparisons.filter(metric=metric)
+    def compared(self, metric: str | None = None) -> pl.DataFrame:
+        """Comparisons in one metric, by default the `main_metric`: of means over groups and sizes if there are any."""
+        found = self.comparisons.filter(metric=metric or self.main_metric)
         if "mean" in found["group"]:
             found = found.filter(group="mean")
         if found["pool_size"].has_nulls():
             found = found.filter(pl.col("pool_size").is_null())
-        return [sentence(row) for row in found.iter_rows(named=True)]
+        return found
+
+    def sentences(self, metric: str | None = None) -> list[str]:
+        """What can be said of each router against the baseline, see `compared`."""
+        return [sentence(row) for row in self.compared(metric).iter_rows(named=True)]
 
     def passes(self, group: str | None = None) -> pl.DataFrame:
         """The smallest pool at which each router passes the best single LLM, and the reference.
@@ -123,41 +109,11 @@ class Evaluation(Result):
         value is above, `value` and `ci_low` stand at it; `pool_size_clear` is the smallest whose interval lies above as
         a whole. Null where no pool does. A larger pool may fall behind again.
         """
-        pooled = self.rows.filter(pl.col("seed").is_null(), pl.col("pool_size").is_not_null())
-        groups = pooled["group"].unique(maintain_order=True).to_list()
-        group = group or ("mean" if "mean" in groups else groups[0])
-        found = []
-        for metric, (against, limit) in PASSED.items():
-            curves = pooled.filter(group=group, metric=metric).sort("pool_size")
-            for router in curves["router"].unique(maintain_order=True):
-                curve = curves.filter(router=router)
-                above = curve.filter(pl.col("value") > limit).head(1).to_dicts()
-                clear = curve.filter(pl.col("ci_low") > limit)["pool_size"].to_list()
-                first: dict[str, Any] = above[0] if above else {}
-                found.append(
-                    {
-                        "router": router,
-                        "group": group,
-                        "against": against,
-                        "pool_size": first.get("pool_size"),
-                        "value": first.get("value"),
-                        "ci_low": first.get("ci_low"),
-                        "pool_size_clear": clear[0] if clear else None,
-                    }
-                )
-        return pl.DataFrame(found, schema=PASS_COLUMNS)
+        return passes(self.rows, group)
 
     def passing(self) -> str:
-        """From which pool size on each router is above the best single LLM on test, its whole interval included."""
-        found = self.passes().filter(against="best single on test")
-        routers = [label for label in found["router"] if label != "best_single" and not is_bound(label)]
-        found = found.filter(pl.col("router").is_in(routers))
-        found = found.sort("pool_size_clear", nulls_last=True, maintain_order=True)
-        parts = []
-        for (size,), rows in found.group_by("pool_size_clear", maintain_order=True):
-            where = "at no size" if size is None else f"from m = {size}"
-            parts.append(f"{where}: {', '.join(rows['router'])}")
-        return f"above the best single LLM on test, interval and all, {'; '.join(parts)}"
+        """From which pool size on each router's whole interval is above the best single LLM on test."""
+        return passing(self.rows)
 
     def to_pandas(self) -> Any:
         """The rows as a pandas frame (pandas has to be installed)."""
@@ -168,16 +124,74 @@ class Evaluation(Result):
         return self.rows
 
     def plot(self, metric: str | None = None, **options: Any) -> Any:
-        """The growth curve, or intervals side by side for one pool, as Matplotlib axes; see `plot_evaluation`."""
-        return _report().plot_evaluation(self, metric, **options)
+        """The growth curve, or for one pool intervals side by side, as Matplotlib axes.
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows: the verdict, the notes and the main table."""
-        return str(_report().notebook_html(self))
+        `options` are those of `plot_growth`: `group`, `ax`, `title`.
+        """
+        draw = plot_growth if self.grows else plot_intervals
+        title = f"{self.marked}{self.info['dataset']['name']}"
+        return draw(self.rows, **{"metric": metric or self.main_metric, "title": title, **options})
 
-    def with_info(self, **more: Any) -> Self:
-        """The evaluation with more known of it."""
-        return replace(self, info={**self.info, **more})
+    def document(self) -> Document:
+        data, n_seeds = self.info["dataset"], len(self.seeds)
+        shape = f"{data['n_instances']:,} instances x {data['n_llms']:,} LLMs; " if "n_instances" in data else ""
+        test = f"{data['n_test']:,} test instances x " if "n_test" in data else ""
+        what = "Verdict: mean over groups and pool sizes where there are several; 1 point is 0.01 of the score."
+        facts = f"{shape}{test}{n_seeds} seed{'s' * (n_seeds != 1)}; 95% bootstrap intervals. {what}"
+        blocks = list(self._blocks()) if self._pools.height else []
+        return self.document_of("Routing on", facts, blocks, unfinished="pools")
+
+    @property
+    def _pools(self) -> pl.DataFrame:
+        """Rows of pools, pooled over seeds."""
+        return self.rows.filter(pl.col("seed").is_null(), pl.col("pool_size").is_not_null())
+
+    def _blocks(self) -> Iterator[Block]:
+        first = main_group(self._pools)
+        others = [group for group in self._pools["group"].unique(maintain_order=True) if group != first]
+        title = "As the pool grows" if self.grows else "Side by side"
+        yield Section(title=title, blocks=list(self._figures(first, others)), on=Medium.PAGE)
+        tables: list[Block] = []
+        if self.grows:
+            present = set(self._pools.filter(group=first)["metric"])
+            shown = {self.main_metric: Medium.ALL, "best_single_ratio": Medium.SCREEN | Medium.PAGE}
+            shown |= {metric: Medium.PAGE for metric in FIGURES if metric != self.main_metric}
+            tables += [growth_table(self, metric, first, on) for metric, on in shown.items() if metric in present]
+            rest = [growth_table(self, self.main_metric, group) for group in others]
+        else:
+            tables.append(metric_table(self, first))
+            rest = [metric_table(self, group) for group in others]
+        if published := self.info.get("published"):
+            tables.append(published_table(self, published))
+        if rest:
+            tables.append(Section(title="Other groups", blocks=rest, folded=True, on=Medium.PAGE))
+        yield Section(title="Tables", blocks=[*tables, *all_metrics(self, first)])
+        if self.grows:
+            text = partial(growth_text, self.rows, self.main_metric)
+            yield Figure(name="curve", draw=self.plot, text=text, on=Medium.SCREEN)
+        if self.main_metric in self.comparisons["metric"]:
+            yield Section(title="Paired comparisons", blocks=list(self._pairs()), on=Medium.PAGE)
+        if self.grows and "best_single_ratio" in self._pools["metric"]:
+            yield Words(text=self.passing(), on=Medium.SCREEN | Medium.PAGE)
+
+    def _figures(self, first: str, others: list[str]) -> Iterator[Figure]:
+        wanted = [(metric, first) for metric in FIGURES] + [("mean_score", group) for group in others]
+        for number, (metric, group) in enumerate(wanted, 1):
+            if self._pools.filter(metric=metric, group=group)["value"].drop_nulls().drop_nans().is_empty():
+                continue
+            title = f"{self.marked}{title_of(metric)}, group {group}"
+            draw = partial(self.plot, metric, group=group, title=title)
+            yield Figure(name=f"figure{number}", draw=draw, caption=CAPTIONS.get(metric, CAPTION))
+
+    def _pairs(self) -> Iterator[Block]:
+        """The group that the verdict is about; the others one click away."""
+        pairs = self.comparisons.filter(metric=self.main_metric)
+        first = main_group(pairs)
+        yield Words(text=PAIRED)
+        yield comparison_table(pairs.filter(group=first))
+        others = pairs.filter(pl.col("group") != first)
+        if others.height:
+            yield Section(title="Other groups", blocks=[comparison_table(others)], folded=True)
 
     def renamed(self, router: str, name: str) -> Evaluation:
         """The evaluation with another name for a router, in tables and choices; `info` says what it stands for."""
@@ -196,28 +210,19 @@ class Evaluation(Result):
     def with_choices(self, choices: pl.DataFrame) -> Evaluation:
         return replace(self, choices=choices)
 
-    def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
-        """The result JSON: version, command, data set, seed, rows and what else is known of the run."""
-        # NaN is no JSON: a value that does not exist is null
-        rows = self.rows.with_columns(pl.col("value", "ci_low", "ci_high").fill_nan(None))
-        pairs = self.comparisons.with_columns(pl.lit(None, dtype=pl.Int64).alias("seed"))
-        return {**self.head(command), "rows": rows.to_dicts() + pairs.to_dicts()}
-
     @classmethod
     def from_dict(cls, result: Mapping[str, Any]) -> Evaluation:
         """From a result JSON; the opposite of `to_dict`. KeyError or TypeError if it is none."""
         pairs = [row for row in result["rows"] if row.get("baseline") is not None]
         rows = [row for row in result["rows"] if row.get("baseline") is None]
         # Keys that a result of an older version may lack.
-        known = {
-            "complete": True,
-            "notes": [],
-            "seeds": [result["seed"]],
-            "environment": {"recroute": result["recroute"]},
-        }
+        known = {"complete": True, "notes": [], "environment": {"recroute": result["recroute"]}}
         info = {**known, **{key: value for key, value in result.items() if key not in ("rows", "recroute")}}
         if "name" not in info["dataset"]:
             raise KeyError("name")
+        # Those that were finished, which older ones do not say.
+        seeds = dict.fromkeys(row["seed"] for row in rows if row["seed"] is not None)
+        info["seeds"] = list(seeds) or [result["seed"]]
         return cls(_table(rows, COLUMNS), info, _table(pairs, COMPARISON_COLUMNS))
 
 
@@ -226,8 +231,3 @@ def _table(rows: list[Mapping[str, Any]], columns: Mapping[str, Any]) -> pl.Data
     numbers = [name for name, kind in columns.items() if kind == pl.Float64 and name.startswith(("value", "ci_"))]
     found = pl.DataFrame([{name: row.get(name) for name in columns} for row in rows], schema=dict(columns))
     return found.with_columns(pl.col(numbers).fill_null(float("nan")))
-
-
-def _report() -> Any:
-    """The layer that shows results; it builds on this one, so it is looked up only when somebody looks."""
-    return import_module("recroute.report")

@@ -14,12 +14,12 @@ from recroute.encoders import encode_dataset
 from recroute.errors import DataError
 from recroute.evaluation.frontier_result import Frontier
 from recroute.evaluation.frontier_rows import Traced, summarise_curves
-from recroute.evaluation.spending import PoolCosts, pool_costs, spend
 from recroute.experiment.bootstrap import N_RESAMPLES
-from recroute.experiment.old_protocol import Progress
 from recroute.experiment.prepare import prepare_split
+from recroute.experiment.protocol import Progress
 from recroute.experiment.provenance import dataset_facts, environment, split_digest
 from recroute.experiment.run import TEST_USE, usable
+from recroute.experiment.spending import PoolCosts, pool_costs, spend
 from recroute.metrics import Spending
 from recroute.routers import Router, as_routers, make_router
 from recroute.routers.costs import cost_unit, no_costs

@@ -39,7 +39,7 @@ class Frontier(Evaluation):
         """Of the costs."""
         return str(self.info["dataset"]["cost_unit"])
 
-    def pooled(self, metric: str, group: str = "all") -> dict[str, dict[str, Any]]:
+    def pooled(self, metric: str, group: str = "all") -> dict[str, dict[str, Any]]:  # type: ignore[override]
         """Rows of a metric pooled over seeds, by router."""
         found = self.rows.filter(pl.col("seed").is_null(), metric=metric, group=group)
         return {row["router"]: row for row in found.iter_rows(named=True)}

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.evaluation.evaluation import COLUMNS
 from recroute.experiment.bootstrap import Bootstrap, interval_around
 from recroute.experiment.compare import COMPARISON_COLUMNS, comparisons, is_bound
+from recroute.experiment.rows import COLUMNS
 from recroute.metrics import METRICS, Spending
 from recroute.metrics.cost import PERCENTS, hull, least_cost, mean_height
 from recroute.retrieval import first_evaluated

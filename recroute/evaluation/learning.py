@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from importlib import import_module
-from numbers import Real
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import polars as pl
 
 from recroute.data import Dataset
-from recroute.encoders import encode_dataset
-from recroute.errors import DataError
+from recroute.errors import DataError, UnknownNameError
+from recroute.evaluation.curves import growth_text, plot_growth
 from recroute.evaluation.evaluation import Evaluation
-from recroute.evaluation.run import scale
+from recroute.evaluation.run import evaluate as evaluate_all
+from recroute.evaluation.run import measure, scale
+from recroute.evaluation.settings import EvaluationSettings, ScaleSettings
+from recroute.evaluation.tables import counted, main_group, soft, title_of
 from recroute.experiment.compare import LEVEL, holm, is_bound
-from recroute.experiment.old_protocol import Progress
-from recroute.experiment.old_result import Result
+from recroute.experiment.protocol import Progress
+from recroute.experiment.result import Compared
+from recroute.report.document import Block, Cell, Document, Figure, Medium, Number, Section, Table
 from recroute.routers import Router, as_routers
-from recroute.util.arguments import as_list, checked
+from recroute.util.arguments import as_numbers, checked
 
 SIZE_COLUMNS = {"train_fraction": pl.Float64, "n_train": pl.Int64}
 ENOUGH_COLUMNS = {
@@ -30,10 +33,15 @@ ENOUGH_COLUMNS = {
     "ci_low": pl.Float64,
     "n_train_clear": pl.Int64,
 }
+SETTINGS: dict[Callable[..., Evaluation], type[EvaluationSettings]] = {
+    scale: ScaleSettings,
+    evaluate_all: EvaluationSettings,
+}
+X_LABEL = "training instances"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class LearningCurve(Result):
+class LearningCurve(Compared):
     """Evaluations of the same routers, pools and test instances after fits on more and more training instances.
 
     Parameters
@@ -46,22 +54,9 @@ class LearningCurve(Result):
         As of an `Evaluation`, with `train_fraction` added.
     """
 
-    rows: pl.DataFrame
-    comparisons: pl.DataFrame
-    info: Mapping[str, Any]
-    choices: pl.DataFrame | None = None
-
-    @property
-    def notes(self) -> list[str]:
-        return list(self.info["notes"])
-
-    @property
-    def seeds(self) -> list[int]:
-        return list(self.info["seeds"])
-
     def curve(self, metric: str = "mean_score", group: str | None = None) -> pl.DataFrame:
         """Rows pooled over seeds of one metric: the mean over groups and over pool sizes where there are several."""
-        return _main(self.rows.filter(pl.col("seed").is_null(), metric=metric), group).sort("n_train")
+        return _main(self.pooled(metric), group).sort("n_train")
 
     def enough(self, metric: str = "mean_score", group: str | None = None) -> pl.DataFrame:
         """The smallest training set at which each router beats the baseline.
@@ -79,22 +74,14 @@ class LearningCurve(Result):
         found = []
         for router in pairs["router"].unique(maintain_order=True):
             own = pairs.filter(router=router).sort("n_train")
-            first: dict[str, Any] = next(iter(own.filter(pl.col("ci_low") > 0).to_dicts()), {})
+            first: dict[str, Any] = next(own.filter(pl.col("ci_low") > 0).iter_rows(named=True), {})
             clear = None
             for row in reversed(own.to_dicts()):
                 if row["value"] <= 0 or row["p"] >= LEVEL:
                     break
                 clear = row["n_train"]
-            found.append(
-                {
-                    "router": router,
-                    "baseline": own["baseline"][0],
-                    "n_train": first.get("n_train"),
-                    "value": first.get("value"),
-                    "ci_low": first.get("ci_low"),
-                    "n_train_clear": clear,
-                }
-            )
+            at = {name: first.get(name) for name in ("n_train", "value", "ci_low")}
+            found.append({"router": router, "baseline": own["baseline"][0], **at, "n_train_clear": clear})
         return pl.DataFrame(found, schema=ENOUGH_COLUMNS)
 
     def sentences(self) -> list[str]:
@@ -110,21 +97,85 @@ class LearningCurve(Result):
         return found
 
     def plot(self, metric: str = "mean_score", **options: Any) -> Any:
-        """The curve as Matplotlib axes, see `plot_learning`."""
-        return import_module("recroute.report").plot_learning(self, metric, **options)
+        """A metric against the number of training instances, drawn as `plot_growth` draws pool sizes.
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows: the verdict and the table."""
-        return str(import_module("recroute.report").learning_notebook(self))
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        title = f"{self.marked}{self.info['dataset']['name']}, {_where(self.curve(metric))}"
+        return plot_growth(self._growth(metric), **{"metric": metric, "title": title, "x_label": X_LABEL, **options})
 
-    def with_info(self, **more: Any) -> LearningCurve:
-        """The curve with more known of it."""
-        return replace(self, info={**self.info, **more})
+    def document(self) -> Document:
+        data, n_seeds = self.info["dataset"], len(self.seeds)
+        facts = (
+            f"{data['n_instances']:,} instances x {data['n_llms']:,} LLMs; up to {data['n_train']:,} training "
+            f"instances; {data['n_test']:,} test instances x {n_seeds} seed{'s' * (n_seeds != 1)}; 95% bootstrap "
+            "intervals."
+        )
+        return self.document_of("Learning curves on", facts, list(self._blocks()), unfinished="training sets")
 
-    def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
-        """The result JSON: that of an `Evaluation`, every row with `train_fraction` and `n_train`."""
-        plain = Evaluation(self.rows, self.info, self.comparisons)
-        return plain.to_dict(command)
+    def _growth(self, metric: str) -> pl.DataFrame:
+        """Rows whose size is that of the training set, for the plots of growing pools."""
+        return self.curve(metric).with_columns(pool_size=pl.col("n_train"))
+
+    def _blocks(self) -> Iterator[Block]:
+        figures = [
+            Figure(
+                name=f"learning-{metric}",
+                draw=partial(self.plot, metric),
+                caption=f"{title_of(metric)}, {_where(self.curve(metric))}",
+            )
+            for metric in ("mean_score", "lift")
+        ]
+        yield Section(title="As the training data grow", blocks=figures, on=Medium.PAGE)
+        tables = [self._table("mean_score")]
+        tables += [self._table(metric, on=Medium.PAGE) for metric in ("best_single_ratio", "lift")]
+        yield Section(title="Tables", blocks=tables)
+        title = f"{title_of('mean_score')}, {_where(self.curve())}"
+        text = partial(growth_text, self._growth("mean_score"), "mean_score", title=title, x_label=X_LABEL)
+        yield Figure(name="curve", draw=self.plot, text=text, on=Medium.SCREEN)
+        yield Section(title="How much is enough", blocks=[self._enough_table()], on=Medium.PAGE)
+
+    def _table(self, metric: str, on: Medium = Medium.ALL) -> Table:
+        """Routers by number of training instances, and from which on each is ahead of the baseline."""
+        rows = self.curve(metric)
+        sizes = rows["n_train"].unique().sort().to_list()
+        clear = dict(self.enough(metric).select("router", "n_train_clear").iter_rows())
+        body: list[list[Cell]] = []
+        for router in rows["router"].unique(maintain_order=True):
+            own = {row["n_train"]: row for row in rows.filter(router=router).iter_rows(named=True)}
+            ahead = Number(clear.get(router), form=",d", missing="never" if router in clear else "")
+            body.append([router, *(Number.of(own.get(size)) for size in sizes), ahead])
+        return Table(
+            title=f"{title_of(metric)} by {X_LABEL}, {_where(rows)}",
+            heads=["router", *(f"{size:,}" for size in sizes), "ahead from"],
+            rows=body,
+            caption=f"{counted(self)}; {self._rule()}",
+            soft=soft([str(row[0]) for row in body]),
+            on=on,
+        )
+
+    def _enough_table(self) -> Table:
+        body: list[list[Cell]] = [
+            [
+                row["router"],
+                row["baseline"],
+                Number(row["n_train"], form=",d", missing="never"),
+                Number(row["value"], form="+.4f"),
+                Number(row["n_train_clear"], form=",d", missing="never"),
+            ]
+            for row in self.enough().iter_rows(named=True)
+        ]
+        heads = ["router", "baseline", "interval first above 0 at", "by", "ahead from there on, corrected"]
+        return Table(heads=heads, rows=body, caption=self._rule())
+
+    def _rule(self) -> str:
+        baseline = self.comparisons["baseline"][0]
+        return (
+            f"ahead: above {baseline} fitted on the same instances, p < .05 after Holm's correction for all routers "
+            "and training sets, there and at every larger one"
+        )
 
 
 @checked
@@ -134,9 +185,8 @@ def learning_curve(
     *,
     train_fractions: Sequence[float] = (0.01, 0.03, 0.1, 0.3, 1.0),
     evaluate: Callable[..., Evaluation] = scale,
-    headroom: bool | None = None,
     progress: Progress | None = None,
-    **options: Any,
+    **settings: Any,
 ) -> LearningCurve:
     """Routing quality after fits on growing fractions of the training instances.
 
@@ -151,9 +201,9 @@ def learning_curve(
     train_fractions : list of float
         Each in (0, 1].
     evaluate : callable
-        `scale` or `recroute.evaluation.evaluate`; `options` are its parameters.
-    headroom, progress
-        As there.
+        `scale` or `recroute.evaluation.evaluate`; `settings` are its own, but for `train_fraction`.
+    progress : callable, optional
+        Called with the pools done and the pools in all.
 
     Returns
     -------
@@ -164,20 +214,35 @@ def learning_curve(
     RecrouteError
         For what `evaluate` refuses, no fraction, or one that leaves too few instances.
     """
-    fractions = sorted(set(as_list(train_fractions, "train_fractions", Real, "numbers")))
+    if evaluate not in SETTINGS:
+        raise DataError(f"evaluate is {evaluate!r:.60}; give recroute.scale or recroute.evaluate")
+    known = [f.name for f in fields(SETTINGS[evaluate]) if f.name != "train_fraction"]
+    for name in settings:
+        if name not in known:
+            raise UnknownNameError("setting", name, known, where=" of learning_curve")
+    return learn(SETTINGS[evaluate](**settings), dataset, routers, train_fractions, progress)
+
+
+def learn(
+    settings: EvaluationSettings,
+    dataset: Dataset,
+    routers: Iterable[Router | str],
+    train_fractions: Sequence[float],
+    progress: Progress | None = None,
+) -> LearningCurve:
+    """As `learning_curve`."""
+    fractions = sorted(set(as_numbers(train_fractions, "train_fractions")))
     if not fractions:
         raise DataError("a learning curve needs at least one training fraction, such as 0.1")
-    dataset = encode_dataset(dataset, options.get("encoder", "auto"))
-    routers, parts = as_routers(routers), []
+    dataset, routers, parts = settings.encoded(dataset), as_routers(routers), []
     for i, fraction in enumerate(fractions):
 
         def step(done: int, of: int, before: int = i) -> None:
             if progress:
                 progress(before * of + done, len(fractions) * of)
 
-        last = fraction == fractions[-1]
-        room = headroom if last else False
-        part = evaluate(dataset, routers, train_fraction=fraction, headroom=room, progress=step, **options)
+        room = settings.headroom if fraction == fractions[-1] else False
+        part = measure(replace(settings, train_fraction=fraction, headroom=room), dataset, routers, step)
         parts.append((fraction, part))
         if not part.info["complete"]:
             break
@@ -194,8 +259,8 @@ def _joined(parts: Sequence[tuple[float, Evaluation]]) -> LearningCurve:
     choices = [_with_size(part.choices, fraction, None) for fraction, part in parts if part.choices is not None]
     return LearningCurve(
         pl.concat([_with_size(part.rows, f, part.info["dataset"]["n_train"]) for f, part in parts]),
-        pl.concat([_with_size(part.comparisons, f, part.info["dataset"]["n_train"]) for f, part in parts]),
         {**largest, "notes": list(notes), **sizes},
+        pl.concat([_with_size(part.comparisons, f, part.info["dataset"]["n_train"]) for f, part in parts]),
         pl.concat(choices) if choices else None,
     )
 
@@ -206,7 +271,11 @@ def _with_size(table: pl.DataFrame, fraction: float, n_train: int | None) -> pl.
 
 
 def _main(rows: pl.DataFrame, group: str | None) -> pl.DataFrame:
-    groups = rows["group"].unique(maintain_order=True).to_list()
-    group = group or ("mean" if "mean" in groups else groups[0])
-    rows = rows.filter(group=group)
+    rows = rows.filter(group=group or main_group(rows))
     return rows.filter(pl.col("pool_size").is_null()) if rows["pool_size"].has_nulls() else rows
+
+
+def _where(rows: pl.DataFrame) -> str:
+    group, size = rows.select("group", "pool_size").row(0)
+    pools = "mean over pool sizes" if size is None else f"m = {size:,}"
+    return f"{pools}, {'mean over groups' if group == 'mean' else f'group {group}'}"

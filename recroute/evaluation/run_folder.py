@@ -1,4 +1,4 @@
-"""A run on disk: configuration, per-instance choices, result and environment in one folder."""
+"""Runs on disk: a folder with configuration, per-instance choices, result and environment."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from recroute.data.reading import DAMAGE, is_there, read_json, read_table, readi
 from recroute.errors import DataError
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.learning import LearningCurve
+from recroute.experiment.result import CHOICES, RESULT
 from recroute.util.arguments import checked
-from recroute.util.files import write_json, write_parquet
-from recroute.util.folders import new_folder, read_folder
+from recroute.util.folders import read_folder
 
-RESULT, CONFIG, ENVIRONMENT, CHOICES = "result.json", "config.json", "environment.json", "choices.parquet"
 # a key that only the results of that verb have
 OTHERS = {"strategies": "coldstart", "replacements": "pool", "train_fractions": "scale --train-fractions"}
 
@@ -38,14 +37,7 @@ def write_run(
     RecrouteError
         If the place holds something that is no run.
     """
-    info = evaluation.info
-    asked = {"options": dict(config or {}), "seeds": info["seeds"], "routers": info.get("routers", {})}
-    with new_folder(Path(path), marker=RESULT) as folder:
-        write_json(folder / CONFIG, asked)
-        write_json(folder / ENVIRONMENT, info.get("environment", {}))
-        if evaluation.choices is not None:
-            write_parquet(folder / CHOICES, evaluation.choices)
-        evaluation.write_json(folder / RESULT)
+    evaluation.write_run(path, config)
 
 
 @checked

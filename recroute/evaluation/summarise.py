@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.evaluation.evaluation import COLUMNS
-from recroute.experiment.bootstrap import Bootstrap, interval_around
+from recroute.experiment.bootstrap import Bootstrap
 from recroute.experiment.compare import comparisons
+from recroute.experiment.outcomes import unobserved_notes
+from recroute.experiment.rows import COLUMNS, row_of
 from recroute.metrics import METRICS, Outcome
 from recroute.util.numeric import Array
 
-MANY_UNOBSERVED = 0.01
 COMPARED = [name for name, metric in METRICS.items() if metric.compared == "by pool"]
 
 
@@ -77,9 +77,10 @@ def summarise(
             values, replicates = _stacked(found)
             if metric_name in COMPARED:
                 compared[key] = (values, replicates)
-            rows.append(head | _row(None, Estimate(float(np.nanmean(values)), bootstrap.pool(values, replicates)), n))
+            pooled = bootstrap.pool(values, replicates)
+            rows.append(row_of({**head, "seed": None}, float(np.nanmean(values)), pooled, n))
         if len(seeds) > 1:
-            rows.extend(head | _row(s, estimate, n) for s, estimate in found.items())
+            rows += [row_of({**head, "seed": s}, each.value, each.replicates, n) for s, each in found.items()]
     pairs = comparisons(compared, baseline or "", max(n_instances.values()), bootstrap.pool)
     return pl.DataFrame(rows, schema=COLUMNS), pairs, _notes(cells)
 
@@ -154,11 +155,6 @@ def _combined(curve: dict[int, dict[int, Estimate]], weight: Array) -> dict[int,
     }
 
 
-def _row(seed: int | None, estimate: Estimate, n: int) -> dict[str, Any]:
-    low, high = interval_around(estimate.value, estimate.replicates, n)
-    return {"seed": seed, "value": estimate.value, "ci_low": low, "ci_high": high}
-
-
 def _notes(cells: list[Cell]) -> list[str]:
     """What of incomplete data a reader has to know."""
     share: dict[str, list[float]] = {}
@@ -173,10 +169,3 @@ def _notes(cells: list[Cell]) -> list[str]:
             f"up to {n:,} of {of:,} test instances were run on no LLM of a pool: left out there for every router"
         )
     return notes
-
-
-def unobserved_notes(share: Mapping[str, float]) -> list[str]:
-    """One line if many choices fell on cells that nobody evaluated, for the share of each router or group."""
-    many = [f"{name} up to {worst:.0%}" for name, worst in share.items() if worst > MANY_UNOBSERVED]
-    told = "choices that nobody evaluated are judged by the next LLM of the ranking that was (see unobserved_choice)"
-    return [f"{told}: {', '.join(many)}"] if many else []

@@ -144,7 +144,7 @@ def comparisons(
 
 
 def bracket(low: float, high: float, form: str = ".3f") -> str:
-    """An interval in words.
+    """An interval as text.
 
     >>> bracket(0.1, 0.25, ".2f"), bracket(math.nan, math.nan)
     ('[0.10, 0.25]', '[no interval]')
@@ -153,17 +153,19 @@ def bracket(low: float, high: float, form: str = ".3f") -> str:
 
 
 def sentence(row: Mapping[str, Any]) -> str:
-    """A comparison row in words, in points (hundredths of the score).
+    """A comparison row in words, in points: hundredths of the score.
 
     >>> row = {"router": "auto", "baseline": "knn", "value": 0.019, "ci_low": 0.012, "ci_high": 0.026, "p_holm": 0.004}
     >>> sentence(row)
     'auto beats knn by 1.9 points [1.2, 2.6]'
+    >>> sentence(row | {"ci_low": -0.002, "p_holm": 0.09})
+    'no clear difference: auto - knn = +1.9 points [-0.2, 2.6]'
     """
     size, low, high = 100 * row["value"], 100 * row["ci_low"], 100 * row["ci_high"]
     if row["p_holm"] >= LEVEL:
         corrected = " after Holm's correction" * (low > 0 or high < 0)
-        told = f"{row['router']} cannot be told from {row['baseline']}{corrected}"
-        return f"{told}: {size:+.1f} points {bracket(low, high, '.1f')}"
+        difference = f"{row['router']} - {row['baseline']} = {size:+.1f} points"
+        return f"no clear difference{corrected}: {difference} {bracket(low, high, '.1f')}"
     if size > 0:
         return f"{row['router']} beats {row['baseline']} by {size:.1f} points {bracket(low, high, '.1f')}"
     return f"{row['router']} is behind {row['baseline']} by {-size:.1f} points {bracket(-high, -low, '.1f')}"

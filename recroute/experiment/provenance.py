@@ -54,8 +54,14 @@ def dataset_facts(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def part_facts(split: Split) -> dict[str, Any]:
+    """Name of a split, sizes of its parts, and the encoder of its vectors."""
+    sizes = {f"n_{name}": data.n_instances for name, data in split.parts().items()}
+    return {"split": split.name, **sizes, "encoder": split.train.encoder.name if split.train.encoder else None}
+
+
 def split_facts(split: Split) -> dict[str, Any]:
-    """The same of a data set that has been split, all parts together, with the sizes of the parts."""
+    """Facts of a data set that has been split, all parts together, and of its split."""
     parts = split.parts()
     n_instances = sum(data.n_instances for data in parts.values())
     n_records = sum(data.interactions.n_observed for data in parts.values())
@@ -65,9 +71,7 @@ def split_facts(split: Split) -> dict[str, Any]:
         "n_records": n_records,
         "n_preferences": sum(data.n_preferences for data in parts.values()),
         "density": round(n_records / (n_instances * split.train.n_llms), 6),
-        "split": split.name,
-        **{f"n_{name}": data.n_instances for name, data in parts.items()},
-        "encoder": split.train.encoder.name if split.train.encoder else None,
+        **part_facts(split),
     }
 
 

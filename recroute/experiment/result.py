@@ -5,18 +5,20 @@ from __future__ import annotations
 import shlex
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
 
 from recroute._version import __version__
+from recroute.experiment.compare import COMPARISON_COLUMNS
 from recroute.report.document import SIMULATED, Block, Document, Facts, Medium, Section, Words
 from recroute.report.shown import Shown
-from recroute.util.files import write_json, write_text
+from recroute.util.files import write_json, write_parquet, write_text
+from recroute.util.folders import new_folder
 
-VALUE_COLUMNS = ("value", "ci_low", "ci_high")
+RESULT, CONFIG, ENVIRONMENT, CHOICES = "result.json", "config.json", "environment.json", "choices.parquet"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -77,6 +79,21 @@ class Result(Shown):
     def write_json(self, path: str | Path, command: list[str] | None = None) -> None:
         """Write the result JSON, whole or not at all."""
         write_json(path, self.to_dict(command))
+
+    def write_run(self, path: str | Path, config: Mapping[str, Any] | None = None) -> None:
+        """Write a run folder: what was asked for, the result, the environment and, if kept, the choices.
+
+        `config` is every option with its value; the routers' hyperparameters are added. An older run of the same place
+        is replaced; raises RecrouteError if the place holds something else.
+        """
+        info, choices = self.info, getattr(self, "choices", None)
+        asked = {"options": dict(config or {}), "seeds": info["seeds"], "routers": info.get("routers", {})}
+        with new_folder(Path(path), marker=RESULT) as folder:
+            write_json(folder / CONFIG, asked)
+            write_json(folder / ENVIRONMENT, info.get("environment", {}))
+            if choices is not None:
+                write_parquet(folder / CHOICES, choices)
+            self.write_json(folder / RESULT)
 
     def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
         """The result JSON: version, command, data set, seed, rows and what else is known of the run."""
@@ -140,6 +157,27 @@ class Result(Shown):
             f"{type(self).__name__}({self.marked.replace(': ', ', ')}{self.info['dataset']['name']!r}: "
             f"{self.rows.height:,} rows, {routers} routers, {metrics} metrics)"
         )
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Compared(Result):
+    """A result with paired comparisons.
+
+    Parameters
+    ----------
+    comparisons : polars.DataFrame
+        Paired differences to a baseline, pooled over seeds, see `recroute.experiment.compare.comparisons`.
+    choices : polars.DataFrame, optional
+        What every router took for every test instance, see `recroute.evaluation.choices.choice_table`.
+    """
+
+    comparisons: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=COMPARISON_COLUMNS))
+    choices: pl.DataFrame | None = None
+
+    def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
+        """The result JSON; a comparison is a row that names its baseline."""
+        pairs = self.comparisons.with_columns(pl.lit(None, dtype=pl.Int64).alias("seed"))
+        return {**self.head(command), "rows": records(self.rows) + records(pairs)}
 
 
 def records(table: pl.DataFrame) -> list[dict[str, Any]]:

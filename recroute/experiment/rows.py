@@ -6,12 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from recroute.experiment.bootstrap import interval_around
 
 Array = NDArray[np.float64]
 Ends = tuple[float, float]
+COLUMNS = {  # of the rows of every experiment on pools
+    "router": pl.String,
+    "group": pl.String,
+    "pool_size": pl.Int64,
+    "seed": pl.Int64,
+    "metric": pl.String,
+    "value": pl.Float64,
+    "ci_low": pl.Float64,
+    "ci_high": pl.Float64,
+    "n_instances": pl.Int64,
+}
 
 
 def row_of(

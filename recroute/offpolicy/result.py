@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from recroute.evaluation.evaluation import COLUMNS
 from recroute.experiment.compare import COMPARISON_COLUMNS, sentence
 from recroute.experiment.result import Result, records
+from recroute.experiment.rows import COLUMNS
 from recroute.offpolicy.estimators import ESTIMATORS
 from recroute.report.curves import Curve, draw_intervals
 from recroute.report.document import Block, Cell, Document, Figure, Medium, Number, Table

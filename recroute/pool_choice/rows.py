@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.evaluation.summarise import unobserved_notes
 from recroute.experiment.bootstrap import Bootstrap, interval_around
+from recroute.experiment.outcomes import unobserved_notes
 from recroute.experiment.rows import rows_of_seeds
 from recroute.pool_choice.judge import Judged
 from recroute.util.numeric import Array, ratio

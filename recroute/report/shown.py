@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recroute.report.document import Document
+from recroute.util.arguments import checked
 from recroute.util.files import write_text
 
 if TYPE_CHECKING:
@@ -38,3 +39,9 @@ class Shown(ABC):
         from recroute.report.html import page
 
         write_text(path, page(self.document()))
+
+
+@checked
+def write_html(shown: Shown, path: str | Path) -> None:
+    """Write a result as one HTML file that needs no network, whole or not at all."""
+    shown.write_html(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recroute.errors import DataError, UnknownNameError
-from recroute.evaluation.run import POOL_SIZES
+from recroute.evaluation.settings import POOL_SIZES
 from recroute.experiment.protocol import DATA, RUNNING, SplitSettings
 from recroute.metrics import METRICS
 from recroute.pools import GROUPS, ROUTEREVAL_GROUPS

@@ -8,9 +8,9 @@ import numpy as np
 
 from recroute.data import Dataset
 from recroute.errors import DataError
-from recroute.evaluation.outcomes import pool_outcomes
-from recroute.evaluation.reference import reference_scores
+from recroute.experiment.outcomes import pool_outcomes
 from recroute.experiment.prepare import with_vectors
+from recroute.experiment.reference import reference_scores
 from recroute.metrics import METRICS
 from recroute.pools import Pool, largest_pool, make_pools
 from recroute.routers import Router

@@ -15,8 +15,8 @@ import pytest
 
 from recroute import prepare_split, read_dataset
 from recroute.data import Dataset
-from recroute.evaluation.outcomes import pool_outcomes
 from recroute.evaluation.summarise import Cell, summarise
+from recroute.experiment.outcomes import pool_outcomes
 from recroute.metrics import Outcome
 from recroute.routers import make_router
 from recroute.splits import Split

@@ -13,7 +13,7 @@ from recroute.errors import RecrouteError
 from recroute.evaluation import Evaluation, evaluate, scale
 from recroute.metrics import METRICS, Agreement, Outcome
 from recroute.metrics.ranking import agreement
-from recroute.report import write_html
+from recroute.report.shown import write_html
 from recroute.testing import drawn_preferences, planted_dataset
 from recroute.tuning import tune
 

@@ -11,7 +11,6 @@ from recroute.cli.app import run
 from recroute.data import Dataset, write_dataset
 from recroute.errors import DataError
 from recroute.evaluation import LearningCurve, evaluate, learning_curve, prepare_split, read_run, scale
-from recroute.report import learning_table, plot_learning, write_learning_html
 from recroute.routers import make_router
 from recroute.splits import split_dataset, take_train_fraction
 from recroute.testing import planted_dataset
@@ -65,7 +64,7 @@ def made_up(values: dict[str, list[tuple[float, float, float]]]) -> LearningCurv
         for router, points in values.items()
         for i, (value, low, p) in enumerate(points)
     ]
-    return LearningCurve(pl.DataFrame(), pl.DataFrame(rows), {"notes": [], "seeds": [0]})
+    return LearningCurve(pl.DataFrame(), {"notes": [], "seeds": [0]}, pl.DataFrame(rows))
 
 
 def test_enough_is_corrected_for_every_look() -> None:
@@ -97,13 +96,13 @@ def test_no_fraction_is_refused(data: Dataset) -> None:
 
 
 def test_table_picture_and_page(found: LearningCurve, tmp_path: Path) -> None:
-    heads = [str(column.header) for column in learning_table(found).columns]
-    assert heads == ["router", "7", "24", "240", "ahead from"]
-    axes = plot_learning(found, "lift")
+    axes = found.plot("lift")
     assert [label.get_text() for label in axes.get_xticklabels()] == ["7", "24", "240"]
     assert axes.get_xlabel() == "training instances"
-    write_learning_html(found, tmp_path / "page.html")
+    found.write_html(tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text("utf8")
+    for head in ("7", "24", "240", "ahead from"):
+        assert f">{head}</button>" in page
     assert "Holm" in page
     assert page.count("<svg") == 2
 
@@ -122,4 +121,4 @@ def test_the_verb_writes_curves(data: Dataset, tmp_path: Path, capsys: pytest.Ca
     with pytest.raises(DataError, match="is a result of scale --train-fractions"):
         read_run(tmp_path / "run")
     assert run([*command, "--train-fractions", "a few"]) == 2
-    assert "no list of shares" in capsys.readouterr().err
+    assert "no list of numbers" in capsys.readouterr().err

@@ -11,7 +11,6 @@ from recroute.data import Dataset
 from recroute.data.sources import simulate
 from recroute.evaluation import REFERENCE_SCORES, Evaluation, scale
 from recroute.evaluation.published import published_table
-from recroute.report import published_table as rich_table
 
 
 def as_benchmark(name: str, card: dict[str, bool] | None = None) -> Dataset:
@@ -47,7 +46,7 @@ def test_published_values_come_with_benchmark_groups_and_size(found: Evaluation,
 
 def test_the_printed_table_holds_both(found: Evaluation) -> None:
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(rich_table(found))
+    found.show(console)
     text = console.export_text()
     ours = found.value("knn", "best_single_ratio", pool_size=5, group="mean")
     (line,) = (line for line in text.splitlines() if "PRknn" in line)

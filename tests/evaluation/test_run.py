@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-import recroute.evaluation.loop as loop
+import recroute.evaluation.run as harness
 import recroute.experiment.controls as controls
 from recroute.data import Dataset, InteractionMatrix, llm_means, read_dataset
 from recroute.data.sources import simulate
 from recroute.errors import RecrouteError
 from recroute.evaluation import Evaluation, evaluate, prepare_split, scale
-from recroute.evaluation.evaluation import COLUMNS
+from recroute.experiment.rows import COLUMNS
 from recroute.pools import largest_pool, make_pools
 from recroute.routers import make_router
 
@@ -149,7 +149,7 @@ def test_every_seed_and_group_has_the_same_pool_sizes() -> None:
 
 
 def test_an_interrupt_keeps_what_is_finished(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    real_outcomes, calls = loop.pool_outcomes, []
+    real_outcomes, calls = harness.pool_outcomes, []
 
     def interrupted(*args: object) -> object:
         calls.append(args)
@@ -157,7 +157,7 @@ def test_an_interrupt_keeps_what_is_finished(data: Dataset, monkeypatch: pytest.
             raise KeyboardInterrupt
         return real_outcomes(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(loop, "pool_outcomes", interrupted)
+    monkeypatch.setattr(harness, "pool_outcomes", interrupted)
     found = scale(data, [], pool_sizes=[3, 10], groups=["nested"], **FAST)
     assert set(found.rows["pool_size"].drop_nulls()) == {3}
     assert found.info["complete"] is False

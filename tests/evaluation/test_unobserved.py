@@ -13,7 +13,7 @@ from recroute.data import Dataset, InteractionMatrix, llm_means
 from recroute.data.means import standardised_scores
 from recroute.data.sources import simulate
 from recroute.evaluation import evaluate, evaluate_fitted, frontier, learning_curve, prepare_split, scale
-from recroute.evaluation.outcomes import fitted_outcomes, pool_outcomes
+from recroute.experiment.outcomes import fitted_outcomes, pool_outcomes
 from recroute.metrics import METRICS, Outcome
 from recroute.pool_choice.judge import judge
 from recroute.routers import Router, make_router

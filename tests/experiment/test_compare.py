@@ -56,7 +56,7 @@ def test_bounds_are_not_compared_and_do_not_count_in_the_correction() -> None:
     [
         (0.02, 0.01, "a beats b by 2.0 points [1.0, 3.0]"),
         (-0.02, 0.01, "a is behind b by 2.0 points [-3.0, -1.0]"),
-        (0.02, 0.2, "a cannot be told from b after Holm's correction: +2.0 points [1.0, 3.0]"),
+        (0.02, 0.2, "no clear difference after Holm's correction: a - b = +2.0 points [1.0, 3.0]"),
     ],
 )
 def test_sentences(value: float, p: float, said: str) -> None:
@@ -85,7 +85,7 @@ def test_routers_are_compared_with_the_baseline_that_was_named(planted: Dataset)
 def test_the_smallest_pools_are_told_in_a_line(planted: Dataset) -> None:
     found = scale(planted, ["svd"], groups=["nested"], pool_sizes=[3, 6], seeds=(0, 1))
     line = found.passing()
-    assert line.startswith("above the best single LLM on test, interval and all, from m = ")
+    assert line.startswith("whole interval above the best single LLM on test: from m = ")
     assert "svd" in line
     assert "oracle" not in line
     assert "best_single" not in line

@@ -12,8 +12,9 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 import recroute as rr
-from recroute.report import plot_growth, plot_history, plot_shares
-from recroute.report.old_figures import new_axes, new_row
+from recroute.evaluation.curves import plot_growth
+from recroute.report import plot_history, plot_shares
+from recroute.report.figure import new_axes, new_row
 from recroute.testing import planted_dataset
 
 PNG = b"\x89PNG"

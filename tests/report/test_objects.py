@@ -154,7 +154,7 @@ def test_growth_shows_a_column_for_each_pool_size_and_the_slope(data: Dataset) -
 def test_a_learning_curve_shows_a_column_for_each_training_size(data: Dataset) -> None:
     found = rr.learning_curve(data, ["knn"], train_fractions=[0.5, 1.0], evaluate=rr.evaluate, n_resamples=20)
     shown = Shown(found)
-    assert shown.rows[0] == ["router", "64", "128"]
+    assert shown.rows[0] == ["router", "64", "128", "ahead from"]
     assert "SIMULATED DATA" in shown.text
     assert " to " in shown.rows[1][1]
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from recroute.data.sources import simulate
 from recroute.errors import RecrouteError
 from recroute.evaluation import Evaluation, evaluate, scale
-from recroute.report import growth_plot, growth_table, metric_table, plot_growth, save_growth_png
+from recroute.evaluation.curves import growth_text, plot_growth
 
 
 @pytest.fixture(scope="module")
@@ -18,34 +18,36 @@ def grown() -> Evaluation:
     )
 
 
-def printed(renderable: object, width: int = 100) -> str:
-    console = Console(width=width, record=True, file=io.StringIO())
-    console.print(renderable)
+def printed(found: Evaluation) -> str:
+    console = Console(width=100, record=True, file=io.StringIO())
+    found.show(console)
     return console.export_text()
 
 
 def test_tables_name_every_router_fit_and_say_simulated(grown: Evaluation) -> None:
-    text = printed(growth_table(grown))
+    text = printed(grown)
     for router in grown.rows["router"].unique():
         assert router in text
     assert "SIMULATED DATA" in text
     assert "n = 20 test instances x 1 seed," in text
     assert max(map(len, text.splitlines())) <= 100
-    single = printed(metric_table(evaluate(simulate(n_llms=5, n_instances=80), [], n_resamples=20)))
+    for line in (grown.passing(), *grown.sentences()):
+        assert " ".join(line.split()[-3:]) in " ".join(text.split())
+    single = printed(evaluate(simulate(n_llms=5, n_instances=80), [], n_resamples=20))
     assert "SIMULATED DATA" in single
     assert "V_B" in single
 
 
 def test_the_terminal_plot_fits_and_marks_every_router(grown: Evaluation) -> None:
-    text = growth_plot(grown.rows, width=60).plain
-    assert max(map(len, text.splitlines())) <= 60
+    text = growth_text(grown.rows, "mean_score").plain
+    assert max(map(len, text.splitlines())) <= 100
     legend = text[text.index("log scale") :]
     for router in grown.rows["router"].unique():
         assert router in legend
 
 
 def test_the_best_curve_is_at_the_top(grown: Evaluation) -> None:
-    lines = growth_plot(grown.rows).plain.splitlines()[1:]
+    lines = growth_text(grown.rows, "mean_score").plain.splitlines()[1:]
     mark = {entry.split()[1]: entry.split()[0] for entry in ["A svd", "B oracle", "C random"]}
     routers = grown.rows["router"].unique(maintain_order=True).to_list()
     assert routers[:3] == ["svd", "oracle", "random"]
@@ -57,7 +59,7 @@ def test_the_best_curve_is_at_the_top(grown: Evaluation) -> None:
 
 
 def test_one_pool_size_is_drawn_too(grown: Evaluation) -> None:
-    assert "10" in growth_plot(grown.rows.filter(pool_size=10)).plain
+    assert "10" in growth_text(grown.rows.filter(pool_size=10), "mean_score").plain
 
 
 def test_the_picture_has_labels_and_ticks(grown: Evaluation) -> None:
@@ -69,12 +71,12 @@ def test_the_picture_has_labels_and_ticks(grown: Evaluation) -> None:
 
 
 def test_a_png_is_written(grown: Evaluation, tmp_path: Path) -> None:
-    save_growth_png(grown.rows, tmp_path / "growth.png")
+    grown.write_png(tmp_path / "growth.png")
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_nothing_to_draw_is_said(grown: Evaluation) -> None:
     with pytest.raises(RecrouteError, match="no value of 'costs'"):
-        growth_plot(grown.rows, metric="costs")
+        growth_text(grown.rows, "costs")
     with pytest.raises(RecrouteError, match="no curve"):
         plot_growth(grown.rows.filter(pl.col("pool_size").is_null()))

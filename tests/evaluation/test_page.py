@@ -1,4 +1,4 @@
-"""The HTML report: well-formed, escaped, sortable, and nothing in it leaves the page."""
+"""The page of an evaluation: well-formed, escaped, sortable, and nothing in it leaves the page."""
 
 import dataclasses
 import re
@@ -11,8 +11,9 @@ import pytest
 from recroute.data import Dataset
 from recroute.data.sources import simulate
 from recroute.evaluation import Evaluation, evaluate, scale
-from recroute.report import combine, html_page, write_html
-from recroute.report.old_html_table import Number, html_table
+from recroute.evaluation.combine import combine
+from recroute.report.html import page as page_of
+from recroute.report.shown import write_html
 from recroute.testing import planted_dataset
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -51,6 +52,10 @@ class Page(HTMLParser):
     @property
     def text(self) -> str:
         return " ".join(" ".join(self.words).split())
+
+
+def html_page(found: Evaluation) -> str:
+    return page_of(found.document())
 
 
 def evil_dataset() -> Dataset:
@@ -104,11 +109,25 @@ def test_names_are_escaped() -> None:
     assert page.text.count(EVIL) >= 6
 
 
-def test_numbers_sort_as_numbers() -> None:
-    page = html_table(["router", "m"], [["a", Number(10.0)], ["b", Number(9.0)], ["c", Number(float("nan"))]])
-    cells = [attributes.get("data-value") for tag, attributes in Page(page).tags if tag == "td"]
-    assert [float(cell) for cell in cells if cell] == [10.0, 9.0]
-    assert "nan" not in page
+def test_other_groups_are_one_click_away() -> None:
+    found = scale(planted_dataset(), ["svd"], pool_sizes=[2, 4], groups=["nested", "all_strong"], n_resamples=20)
+    text = html_page(found)
+    page, folded = Page(text), re.findall("<details>.*?</details>", text, flags=re.DOTALL)
+    assert [tag for tag, _ in page.tags].count("svg") == 4  # mu and effective_p of the mean, mu of each group
+    assert "mean score (mu), group mean" in page.text
+    assert ["group all_strong" in details for details in folded] == [True, False]
+    assert '<td class="text">all_strong</td>' in folded[1]
+    assert not any("group mean" in details for details in folded)
+
+
+def test_costs_have_a_column() -> None:
+    found = evaluate(planted_dataset(costs=True), ["svd"], n_resamples=20)
+    row = found.row("mean_cost", router="svd")
+    assert row is not None
+    shown = Page(found._repr_html_()).text
+    assert "cost of 1,000" in shown
+    assert f"{1000 * row['value']:.4g}" in shown
+    assert "choice entropy" not in shown
 
 
 def test_one_pool_is_drawn_side_by_side_and_a_notebook_shows_it() -> None:

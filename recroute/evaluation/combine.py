@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from recroute.errors import DataError
-from recroute.evaluation import Evaluation
+from recroute.evaluation.evaluation import Evaluation
 from recroute.experiment.compare import is_yardstick
 
 # What the scores and the split come from. Other files, such as vectors, may differ: that is a comparison worth making.

@@ -9,7 +9,8 @@ import pytest
 from recroute.data.sources import simulate
 from recroute.errors import RecrouteError
 from recroute.evaluation import Evaluation, scale
-from recroute.report import combine, html_page
+from recroute.evaluation.combine import combine
+from recroute.report.html import page
 
 DATA = simulate(n_llms=12, n_instances=120)
 FILES = {"records.parquet": "a" * 64, "instances.parquet": "b" * 64, "embeddings.npz": "c" * 64}
@@ -37,7 +38,7 @@ def test_routers_of_all_runs_stand_together_and_shared_ones_once(svd: Evaluation
         ("svd", "best_single"),
         ("ridge", "best_single"),
     }
-    assert "recroute ridge" in html_page(found)
+    assert "recroute ridge" in page(found.document())
 
 
 def test_a_router_that_differs_is_shown_for_each_run(svd: Evaluation) -> None:
@@ -47,7 +48,7 @@ def test_a_router_that_differs_is_shown_for_each_run(svd: Evaluation) -> None:
     found = combine({"one": svd, "two": dataclasses.replace(svd, rows=better)})
     assert {"svd [one]", "svd [two]", "oracle"} <= set(found.rows["router"])
     assert "svd [two]" in found.comparisons["router"]
-    assert "svd [one]" in html_page(found)
+    assert "svd [one]" in page(found.document())
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, llm_means
-from recroute.evaluation.spending import pool_costs, spend
+from recroute.experiment.spending import pool_costs, spend
 from recroute.metrics import Agreement, Outcome
 from recroute.metrics.spread import entropy_bits
 from recroute.retrieval import first_evaluated, tie_order
 from recroute.routers import Router
 from recroute.splits import Split
+
+MANY_UNOBSERVED = 0.01  # share of choices that a reader is told of
 
 
 def pool_outcomes(
@@ -108,3 +110,10 @@ def agreed(predicted: NDArray[np.float32], test: Dataset) -> Agreement | None:
     if not fought:
         return None
     return Agreement.of(predicted, fought.instance_index, fought.llm_a, fought.llm_b, fought.outcome)
+
+
+def unobserved_notes(share: Mapping[str, float]) -> list[str]:
+    """One line if many choices fell on cells that nobody evaluated, for the share of each router or group."""
+    many = [f"{name} up to {worst:.0%}" for name, worst in share.items() if worst > MANY_UNOBSERVED]
+    told = "choices that nobody evaluated are judged by the next LLM of the ranking that was (see unobserved_choice)"
+    return [f"{told}: {', '.join(many)}"] if many else []

@@ -1,0 +1,162 @@
+"""Tables of an evaluation, for every medium: routers by pool size, by metric, against the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import polars as pl
+
+from recroute.experiment.compare import is_yardstick
+from recroute.experiment.result import Result
+from recroute.metrics import METRICS
+from recroute.report.document import Cell, Medium, Number, Table
+
+MAIN_METRICS = [m.name for m in sorted(METRICS.values(), key=lambda m: m.column) if m.column]
+FORMATS = {"slope": "+.4f", "lift": "+.3f"}
+METRICS_ABREAST = 10  # columns of a table that fit a printed page
+
+
+def title_of(metric: str) -> str:
+    """What a caption calls a metric."""
+    return METRICS[metric].title if metric in METRICS else metric.replace("_", " ")
+
+
+def head_of(metric: str) -> str:
+    """What the head of a column calls it."""
+    return METRICS[metric].head if metric in METRICS else metric.replace("_", " ")
+
+
+def main_group(rows: pl.DataFrame) -> str:
+    """The group to show first: the mean over groups if there is one."""
+    groups = rows["group"].unique(maintain_order=True).to_list()
+    return "mean" if "mean" in groups else str(groups[0])
+
+
+def soft(routers: list[str]) -> list[str]:
+    """Those that tables print softer: bounds and baselines."""
+    return [label for label in routers if is_yardstick(label)]
+
+
+def counted(found: Result) -> str:
+    """What stands below a table: n, seeds, intervals."""
+    n_seeds, n_test = len(found.seeds), found.info["dataset"].get("n_test")
+    n = "" if n_test is None else f"n = {n_test:,} test instances x "
+    return f"{n}{n_seeds} seed{'s' * (n_seeds != 1)}, 95% bootstrap intervals"
+
+
+def growth_table(found: Result, metric: str, group: str, on: Medium = Medium.ALL) -> Table:
+    """Routers by pool size: one metric, and the slope of mu."""
+    rows = found.rows.filter(pl.col("seed").is_null(), group=group)
+    of = _cells(rows)
+    sizes = sorted(rows.filter(metric=metric)["pool_size"].drop_nulls().unique().to_list())
+    keys: list[tuple[str, int | None]] = [(metric, size) for size in sizes]
+    heads = ["router", *(f"m = {size:,}" for size in sizes)]
+    if metric == "mean_score" and "slope" in rows["metric"]:
+        keys.append(("slope", None))
+        heads.append("slope on log2 m")
+    routers = [name for name in _routers(rows) if any((name, metric, size) in of for size in sizes)]
+    return Table(
+        title=f"{title_of(metric)}, group {group}",
+        heads=heads,
+        rows=[[name, *(of.get((name, *key), Number(None)) for key in keys)] for name in routers],
+        caption=counted(found),
+        soft=soft(routers),
+        on=on,
+    )
+
+
+def metric_table(found: Result, group: str, on: Medium = Medium.ALL) -> Table:
+    """Routers by the main metrics, for one pool; what they cost where that is known."""
+    rows = found.rows.filter(pl.col("seed").is_null(), pl.col("pool_size").is_not_null(), group=group)
+    there, of, data = set(rows["metric"]), _cells(rows), found.info["dataset"]
+    priced = "mean_cost" in there
+    # so many columns fit beside the names of routers
+    metrics = [name for name in MAIN_METRICS if name in there and not (priced and name == "choice_entropy")]
+    heads = ["router", *map(head_of, metrics), *["cost of 1,000"] * priced]
+    (size,) = rows["pool_size"].unique()
+    body: list[list[Cell]] = []
+    for router in _routers(rows):
+        cells: list[Cell] = [router, *(of.get((router, metric, size), Number(None)) for metric in metrics)]
+        if priced:
+            spent = next(rows.filter(router=router, metric="mean_cost").iter_rows(named=True), None)
+            cells.append(Number.of(spent, ".4g", 1000))
+        body.append(cells)
+    title = f"{data['name']}: {size:,} LLMs{f', group {group}' if group != 'all' else ''}"
+    return Table(title=title, heads=heads, rows=body, caption=counted(found), soft=soft(_routers(rows)), on=on)
+
+
+def all_metrics(found: Result, group: str) -> Iterator[Table]:
+    """Every metric of every router and pool size of a group, without intervals, in tables that fit a page."""
+    rows = found.rows.filter(pl.col("seed").is_null(), pl.col("pool_size").is_not_null(), group=group)
+    # Oracle and random are rows already: as metrics they say the same of every router.
+    metrics = [name for name in rows["metric"].unique(maintain_order=True) if name not in ("oracle", "random")]
+    of, sizes = _cells(rows), sorted(rows["pool_size"].unique().to_list())
+    for start in range(0, len(metrics), METRICS_ABREAST):
+        part = metrics[start : start + METRICS_ABREAST]
+        body: list[list[Cell]] = [
+            [router, Number(size, form=",d"), *(_bare(of.get((router, name, size))) for name in part)]
+            for size in sizes
+            for router in _routers(rows.filter(pool_size=size))
+        ]
+        title = f"all metrics, group {group}"
+        heads = ["router", "m", *map(head_of, part)]
+        yield Table(title=title, heads=heads, rows=body, soft=soft(_routers(rows)), on=Medium.PAGE)
+
+
+def comparison_table(pairs: pl.DataFrame) -> Table:
+    """Paired differences to a baseline: rows of `Evaluation.comparisons` of one metric."""
+    # The mean over sizes, which the verdict tells, comes first.
+    pairs = pairs.sort(pl.col("pool_size").is_not_null(), maintain_order=True)
+    body: list[list[Cell]] = [
+        [
+            row["router"],
+            row["baseline"],
+            row["group"],
+            Number(row["pool_size"], form=",d", missing="mean"),
+            Number.of(row, "+.4f"),
+            Number(row["p_value"], form=".4f"),
+            Number(row["p_holm"], form=".4f"),
+        ]
+        for row in pairs.iter_rows(named=True)
+    ]
+    heads = ["router", "baseline", "group", "pool size", "difference in mu", "p", "p (Holm)"]
+    return Table(heads=heads, rows=body, soft=soft(_routers(pairs)), on=Medium.PAGE)
+
+
+def published_table(found: Result, published: Mapping[str, Any]) -> Table:
+    """RouterEval's published baselines, and the same routers of this run beside them."""
+    where = {key: published[key] for key in ("group", "pool_size")}
+    body: list[list[Cell]] = [
+        [
+            row["router"],
+            Number(row["value"], form=".2f"),
+            Number.of(found.row(published["metric"], router=row["here"] or "", **where)),
+            row["here"] or "-",
+        ]
+        for row in published["rows"]
+    ]
+    return Table(
+        title=f"V_B published for {published['benchmark']}, m = {published['pool_size']}, mean of the three groups",
+        heads=["published router", "published", "here", "called here"],
+        rows=body,
+        caption=f"{published['source']}; published rows are not computed here",
+        on=Medium.SCREEN | Medium.PAGE,
+    )
+
+
+def _routers(rows: pl.DataFrame) -> list[str]:
+    return rows["router"].unique(maintain_order=True).to_list()
+
+
+def _cells(rows: pl.DataFrame) -> dict[tuple[str, str, int | None], Number]:
+    """Number of each router, metric and pool size."""
+    return {
+        (row["router"], row["metric"], row["pool_size"]): Number.of(row, FORMATS.get(row["metric"], ".3f"))
+        for row in rows.iter_rows(named=True)
+    }
+
+
+def _bare(number: Number | None) -> Number:
+    """Without its interval."""
+    return Number(None) if number is None else Number(number.value, form=number.form)
