@@ -15,12 +15,11 @@ from recroute.data import Dataset, InteractionMatrix, Prompts
 from recroute.data.feedback import Feedback
 from recroute.data.prompts import Instances
 from recroute.errors import RouterError
-from recroute.routers.core import Scores
+from recroute.routers.core import Pool, Scores
 from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.names import ROUTERS
 from recroute.routers.ranking import Ranking
 from recroute.util.arguments import checked
-from recroute.util.numeric import Positions
 from recroute.util.settings import setting
 from recroute.util.state import fitted
 
@@ -52,7 +51,7 @@ class Router(RememberingRouter):
     def score_std(
         self,
         instances: Instances,
-        llms: Sequence[str] | Positions | None = None,
+        llms: Pool | None = None,
         *,
         reducible: bool = False,
     ) -> Scores:
@@ -82,7 +81,7 @@ class Router(RememberingRouter):
         self,
         instances: Instances,
         k: int = 1,
-        llms: Sequence[str] | Positions | None = None,
+        llms: Pool | None = None,
         n_neighbors: int = 5,
     ) -> list[Explanation]:
         """Why these k LLMs, for each instance; see `recroute.routers.memory.explain`."""
@@ -90,7 +89,7 @@ class Router(RememberingRouter):
 
         return explain(self, instances, k, llms, n_neighbors)
 
-    def predicted_cost(self, instances: Instances, llms: Sequence[str] | Positions | None = None) -> Scores | None:
+    def predicted_cost(self, instances: Instances, llms: Pool | None = None) -> Scores | None:
         """Predicted cost f32 (b, m) of each LLM's answer, in the unit of the data; None unless the router weighs cost.
 
         Parameters are those of `score`.

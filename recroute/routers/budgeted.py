@@ -15,12 +15,13 @@ from recroute.data.prompts import Instances
 from recroute.errors import RouterError
 from recroute.retrieval import condensed, tie_order
 from recroute.routers.base import Prompts, Scores, fitted, setting
+from recroute.routers.core import Pool
 from recroute.routers.costs import CostModel, cost_unit, no_costs, vectors
 from recroute.routers.parts import Composite, fit_parts, out_of_fold
 from recroute.routers.registry import make_router
 from recroute.routers.trade_off import GRID, PROMPTS, Curve, cost_range
 from recroute.splits import make_folds
-from recroute.util.numeric import Index, Positions
+from recroute.util.numeric import Index
 
 if TYPE_CHECKING:
     from recroute.routers.refresh.answers import Answers
@@ -130,12 +131,12 @@ class Budgeted(Composite):
     def cost_limit(self) -> float:
         return (self.expected()["cost"] if self.budget is None else self.budget) / PROMPTS
 
-    def predicted_score(self, instances: Instances, llms: Sequence[str] | Positions | None = None) -> Scores:
+    def predicted_score(self, instances: Instances, llms: Pool | None = None) -> Scores:
         """What the router inside predicts, without the cost; parameters as in `score`."""
         index = self.llm_index(llms)
         return self.parts_[0].score(self.prompts(instances), index)
 
-    def predicted_cost(self, instances: Instances, llms: Sequence[str] | Positions | None = None) -> Scores:
+    def predicted_cost(self, instances: Instances, llms: Pool | None = None) -> Scores:
         index = self.llm_index(llms)
         return self._costs(self.prompts(instances), index)
 

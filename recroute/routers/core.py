@@ -25,6 +25,7 @@ from recroute.util.settings import check_range, kinds_of, setting
 from recroute.util.state import fitted
 
 Scores = Floats
+Pool = Sequence[str] | Positions  # ids or positions of LLMs
 
 
 @dataclass(kw_only=True, eq=False)
@@ -166,7 +167,7 @@ class RouterCore(ABC):
     def _remember(self, train: Dataset) -> None:  # noqa: B027
         """Keep what is asked for after the fit; nothing on this floor."""
 
-    def score(self, instances: Instances, llms: Sequence[str] | Positions | None = None) -> Scores:
+    def score(self, instances: Instances, llms: Pool | None = None) -> Scores:
         """Predicted score of each LLM for each instance.
 
         Parameters
@@ -191,11 +192,11 @@ class RouterCore(ABC):
         index = self.llm_index(llms)
         return self._predicted(self.prompts(instances), index)
 
-    def predicted_score(self, instances: Instances, llms: Sequence[str] | Positions | None = None) -> Scores:
+    def predicted_score(self, instances: Instances, llms: Pool | None = None) -> Scores:
         """`score`, except of a router whose scores are weighed against something else: here they are not."""
         return self.score(instances, llms)
 
-    def rank(self, instances: Instances, k: int = 1, llms: Sequence[str] | Positions | None = None) -> Ranking:
+    def rank(self, instances: Instances, k: int = 1, llms: Pool | None = None) -> Ranking:
         """The k best LLMs for each instance; equal scores go to the higher train mean, then the lower index.
 
         Parameters and errors are those of `score`; k beyond the pool raises RouterError.
@@ -267,7 +268,7 @@ class RouterCore(ABC):
         """
         return None
 
-    def llm_index(self, llms: Sequence[str] | Positions | None = None) -> Index:
+    def llm_index(self, llms: Pool | None = None) -> Index:
         """Positions int (m,) of `llms`, given as ids or positions; all LLMs if None."""
         if not hasattr(self, "llm_ids_"):
             raise RouterError(f"{self.name} is not fitted; call fit(train) first")

@@ -14,6 +14,7 @@ from recroute.data import Dataset
 from recroute.data.prompts import Instances
 from recroute.errors import RouterError
 from recroute.routers.base import Prompts, Router, Scores, fitted, setting
+from recroute.routers.core import Pool
 from recroute.routers.parts import Composite, fit_parts
 from recroute.routers.refresh.answers import Answers, predicted_cells
 from recroute.routers.refresh.basis import principal_directions, training_vectors
@@ -133,7 +134,7 @@ class Refreshed(Composite):
     def score_std(
         self,
         instances: Instances,
-        llms: Sequence[str] | NDArray[np.integer] | None = None,
+        llms: Pool | None = None,
         *,
         reducible: bool = False,
     ) -> Scores:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Prompts
 from recroute.data.prompts import Instances
+from recroute.routers.core import Pool
 from recroute.routers.memory.evidence import Evidence
 from recroute.routers.memory.explanation import Explanation
 from recroute.routers.memory.mixture import NORMAL
@@ -27,7 +28,7 @@ def explain(
     router: RememberingRouter,
     instances: Instances,
     k: int = 1,
-    llms: Sequence[str] | NDArray[np.integer] | None = None,
+    llms: Pool | None = None,
     n_neighbors: int = 5,
 ) -> list[Explanation]:
     """The router's k best LLMs for each prompt, and what speaks for them.
