@@ -88,7 +88,7 @@ class Budgeted(Composite):
         for i, trade_off in enumerate(trade_offs):
             choice = self.choose_judged((predicted - trade_off * predicted_cost).astype(np.float32), scores).judged
             cost[i], quality[i] = _mean(costs[rows, choice]), _mean(scores[rows, choice])
-        self.curve_ = Curve(trade_offs, cost, quality, self._mean_of_best(best, scores), cost_unit(train))
+        self.curve_ = Curve(np.stack([trade_offs, cost, quality]), self._mean_of_best(best, scores), cost_unit(train))
         self.chosen_trade_off_ = np.array([self._solve()])
         self.parts_ = fit_parts(parts, train)
 
@@ -126,7 +126,7 @@ class Budgeted(Composite):
         trade_off, curve = float(self.chosen_trade_off_[0]), self.curve_
         cost, score = curve.at(trade_off)
         found = {"trade_off": trade_off, "cost": cost, "score": score}
-        return {**found, "best_single": curve.best_single, "unit": curve.unit}
+        return {**found, "best_single": curve.best_single, "unit": curve.cost_unit}
 
     def cost_limit(self) -> float:
         return (self.expected()["cost"] if self.budget is None else self.budget) / PROMPTS

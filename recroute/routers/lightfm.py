@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,11 +13,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from recroute.data import Dataset, IdMap, InteractionMatrix
+from recroute.data import Dataset, InteractionMatrix
 from recroute.data.llm_table import LLMFeatures
 from recroute.errors import RouterError
 from recroute.routers.base import Prompts, Scores, TextRouter, fitted, setting
-from recroute.routers.memory.grow import refuse_known
+from recroute.routers.memory.grow import refuse_known, with_llms
 from recroute.routers.memory.new_llms import check_table
 from recroute.routers.residual import by_id, common_scale, residual_scores
 from recroute.routers.three_states import to_outcomes, to_preferences
@@ -143,16 +142,11 @@ class LightFM(TextRouter):
         self.llm_index()  # raises if not fitted
         table = check_table(llm_table)
         refuse_known(self, table["llm_id"].to_list())
-        grown = copy(self)
         placed = self._place(table)
-        grown.llm_factors_ = np.vstack([self.llm_factors_, placed]).astype(np.float32)
         at_mean = self._predict(self.offset_[None, :], placed)[0]  # the score on the mean prompt stands for the mean
-        grown.llm_mean_ = np.concatenate([self.llm_mean_, at_mean])
-        if self.background_ is not None:
-            n = self.background_.prompts.height
-            grown.background_ = self.background_.grown(np.full((n, table.height), np.nan, dtype=np.float32))
-        grown.llm_ids_ = IdMap((*self.llm_ids_, *table["llm_id"].to_list()), kind="llm")
-        return grown
+        n = 0 if self.background_ is None else self.background_.prompts.height
+        nothing = np.full((n, table.height), np.nan, dtype=np.float32)
+        return with_llms(self, table["llm_id"].to_list(), nothing, {"llm_factors_": placed, "llm_mean_": at_mean})
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
         bare = new.posterior.n_answers == 0

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from recroute.errors import RouterError
-from recroute.util.arrays import ArrayError, ArrayRule, Arrays
-from recroute.util.numeric import AnyArray, Array
+from recroute.util.numeric import Array
+from recroute.util.state import array
 
 # Trade-offs in units of score over the pool's range of mean cost: from costs that hardly matter to pennies that do.
 GRID = np.concatenate([[0.0], np.logspace(-3, 3, 121)])
 PROMPTS = 1000  # budgets and costs are shown for so many
-RULES = {
-    "curve": ArrayRule(shape=("3", "n_trade_offs"), low=0),
-    "best_single": ArrayRule(shape=(), low=0),
-    "cost_unit": ArrayRule(shape=(), kind="text"),
-}
 
 
 def cost_range(level: Array) -> float:
@@ -33,37 +27,34 @@ class Curve:
 
     Parameters
     ----------
-    trade_off, cost, quality : f64 (g,)
-        Score per unit of cost, unit of cost per prompt, score.
+    curve : f64 (3, g)
+        Trade-off (score per unit of cost), cost of a prompt, and score.
     best_single : float
         Mean score of the best single LLM on the same prompts.
-    unit : str
-        Of the costs.
+    cost_unit : str
+
+    Raises RouterError unless the trade-offs rise.
     """
 
-    trade_off: Array
-    cost: Array
-    quality: Array
-    best_single: float
-    unit: str
+    curve: Array = array("3", "n_trade_offs", low=0)
+    best_single: float = array(low=0)
+    cost_unit: str = array(kind="text")
 
-    def state(self) -> dict[str, AnyArray]:
-        """As arrays of a router's folder."""
-        curve = np.stack([self.trade_off, self.cost, self.quality])
-        return {"curve": curve, "best_single": np.array(self.best_single), "cost_unit": np.array(self.unit)}
+    def __post_init__(self) -> None:
+        if (np.diff(self.trade_off) < 0).any():
+            raise RouterError("the curve is not in the order of its trade-offs")
 
-    @staticmethod
-    def state_rules(names: Collection[str]) -> dict[str, ArrayRule]:
-        """What each array of `state` has to be."""
-        return RULES
+    @property
+    def trade_off(self) -> Array:
+        return self.curve[0]
 
-    @classmethod
-    def of_state(cls, arrays: Arrays) -> Curve:
-        """What `state` wrote; ArrayError unless its trade-offs rise."""
-        trade_off, cost, quality = arrays["curve"]
-        if (np.diff(trade_off) < 0).any():
-            raise ArrayError("the curve is not in the order of its trade-offs")
-        return cls(trade_off, cost, quality, float(arrays["best_single"]), str(arrays["cost_unit"]))
+    @property
+    def cost(self) -> Array:
+        return self.curve[1]
+
+    @property
+    def quality(self) -> Array:
+        return self.curve[2]
 
     @property
     def most(self) -> float:
@@ -77,7 +68,7 @@ class Curve:
             return float(self.trade_off[enough[0]])
         least = _rounded_up(float(self.cost.min()) * PROMPTS)
         raise RouterError(
-            f"a budget of {budget:g} {self.unit} per 1,000 prompts is below the cheapest choice; "
+            f"a budget of {budget:g} {self.cost_unit} per 1,000 prompts is below the cheapest choice; "
             f"the least that can be had is {least:g}: ask for that or more"
         )
 

@@ -6,7 +6,7 @@ import pytest
 from recroute.errors import RouterError
 from recroute.routers.trade_off import Curve, cost_range
 
-CURVE = Curve(np.array([0.0, 1, 2, 3]), np.array([0.4, 0.3, 0.2, 0.1]), np.array([0.9, 0.9, 0.8, 0.5]), 0.8, "USD")
+CURVE = Curve(np.array([[0.0, 1, 2, 3], [0.4, 0.3, 0.2, 0.1], [0.9, 0.9, 0.8, 0.5]]), 0.8, "USD")
 
 
 def test_the_least_trade_off_within_the_budget() -> None:
@@ -28,7 +28,7 @@ def test_the_cheapest_trade_off_that_keeps_the_quality() -> None:
 
 
 def test_a_trade_off_is_no_greater_than_it_has_to_be() -> None:
-    level = Curve(np.array([0.0, 1, 2, 3]), np.array([0.4, 0.2, 0.2, 0.2]), np.full(4, 0.8), 0.8, "USD")
+    level = Curve(np.array([[0.0, 1, 2, 3], [0.4, 0.2, 0.2, 0.2], [0.8] * 4]), 0.8, "USD")
     assert level.reaching(1) == 1
 
 

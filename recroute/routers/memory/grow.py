@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from recroute.data import Dataset, IdMap, InteractionMatrix
 from recroute.errors import DataError, RouterError
 from recroute.routers.memory.remembering import RememberingRouter
+from recroute.util.numeric import AnyArray, Floats
 from recroute.util.state import Kept, kept_fields
 
 if TYPE_CHECKING:
@@ -44,10 +45,20 @@ def grown(router: R, new: NewLLMs) -> R:
     """A copy of the router with the new LLMs behind its own; RouterError if its folder lacked what that takes."""
     _check_declared(router)
     entries = {"llm_mean_": new.posterior.mean, **router._llm_entries(new)}
+    return with_llms(router, new.llm_ids, new.scores, entries, new)
+
+
+def with_llms(
+    router: R, llm_ids: Sequence[str], scores: Floats, entries: Mapping[str, AnyArray], new: NewLLMs | None = None
+) -> R:
+    """A copy of the router with LLMs behind its own, which scored f32 (n, j) on the training prompts.
+
+    `entries` are those in the fitted arrays, as `_llm_entries` has them; without `new` they have to be there for each.
+    """
     found = _changed(router, lambda name, kept, value: _extended(value, kept, new, entries.get(name)))
     if router.background_ is not None:
-        found.background_ = router.background_.grown(new.scores)
-    found.llm_ids_ = IdMap((*router.llm_ids_, *new.llm_ids), kind="llm")
+        found.background_ = router.background_.grown(scores)
+    found.llm_ids_ = IdMap((*router.llm_ids_, *llm_ids), kind="llm")
     return found
 
 
@@ -83,7 +94,7 @@ def _changed(router: R, change: Callable[[str, Kept, Any], Any]) -> R:
     return found
 
 
-def _extended(value: Any, kept: Kept, new: NewLLMs, entries: NDArray[Any] | None) -> Any:
+def _extended(value: Any, kept: Kept, new: Any, entries: AnyArray | None) -> Any:
     """What a field holds, with the new LLMs' entries; those that are not given follow from the LLMs' vectors."""
     if kept.rule is None:
         if isinstance(value, list):
