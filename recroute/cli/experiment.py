@@ -21,15 +21,14 @@ from recroute.cli.options import (
     SEEDS,
     Option,
     complete_router,
+    encode_prompts,
     numbers,
     texts,
     whole_numbers,
 )
 from recroute.cli.places import check_places
 from recroute.cli.screen import Screen, console, progress_bar
-from recroute.data import Dataset, Precomputed, read_dataset
-from recroute.encoders import SentenceEncoder, encode_dataset
-from recroute.encoders.choose import agreement
+from recroute.data import Dataset, read_dataset
 from recroute.experiment.provenance import file_digests
 from recroute.experiment.result import RESULT, Result
 from recroute.routers import Router, make_router
@@ -103,11 +102,7 @@ class Asked:
 
     def encoded(self, data: Dataset) -> Dataset:
         """The data set with vectors of the encoder that is asked for."""
-        with progress_bar(f"encoding prompts of {data.name}", self.screen.quiet) as progress:
-            found = encode_dataset(data, self.settings.encoder, progress)
-        if isinstance(data.encoder, Precomputed) and isinstance(found.encoder, SentenceEncoder):
-            self.screen.print(agreement(data, found), markup=False, soft_wrap=True)
-        return found
+        return encode_prompts(data, self.settings.encoder, self.screen)
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[..., None]]:

@@ -19,7 +19,7 @@ from recroute.errors import RecrouteError
 from recroute.evaluation import Evaluation, LearningCurve
 
 # Panels of a verb's help.
-DATA, COST, JUDGE, OUTPUT = "Data and split", "Cost", "How it is judged", "Output"
+DATA, COST, OUTPUT = "Data and split", "Cost", "Output"
 
 
 def complete_router(incomplete: str) -> list[str]:
@@ -165,12 +165,6 @@ SplitKind = Annotated[
         rich_help_panel=DATA,
     ),
 ]
-Holdout = Annotated[
-    str | None,
-    typer.Option(
-        "--holdout", help="task or benchmark: each in turn is the test set, in place of --split.", rich_help_panel=DATA
-    ),
-]
 EncoderKind = Annotated[
     str,
     typer.Option(
@@ -178,34 +172,6 @@ EncoderKind = Annotated[
         help="auto (embeddings.npz if there, else TF-IDF), precomputed, tfidf, or sentence:MODEL, the folder of a "
         "sentence-transformers model or its name in the Hugging Face cache.",
         rich_help_panel=DATA,
-    ),
-]
-Reference = Annotated[
-    str | None,
-    typer.Option(
-        "--reference", help="Reference for V_R: a number, a RouterEval benchmark or an LLM id.", rich_help_panel=JUDGE
-    ),
-]
-Baseline = Annotated[
-    str,
-    typer.Option(
-        "--baseline", help="Compare every router with this one, paired, with Holm's correction.", rich_help_panel=JUDGE
-    ),
-]
-Shuffle = Annotated[
-    str | None,
-    typer.Option(
-        "--shuffle",
-        help="A control. text: training prompts swap their texts; scores: each LLM's scores swap prompts.",
-        rich_help_panel=JUDGE,
-    ),
-]
-Headroom = Annotated[
-    bool | None,
-    typer.Option(
-        "--headroom/--no-headroom",
-        help="Note what luck alone would show. Default: if it takes seconds.",
-        rich_help_panel=JUDGE,
     ),
 ]
 MinCoverage = Annotated[

@@ -72,11 +72,6 @@ class Evaluation(Compared):
         return float(found["value"][0])
 
     @property
-    def main_metric(self) -> str:
-        """The mean score, or where there are only preferences the agreement with them."""
-        return "mean_score" if "mean_score" in self.rows["metric"] else "agreement"
-
-    @property
     def grows(self) -> bool:
         """Whether there are pools of several sizes."""
         return self.rows["pool_size"].drop_nulls().n_unique() > 1
@@ -169,10 +164,10 @@ class Evaluation(Compared):
         if self.grows:
             text = partial(growth_text, self.rows, self.main_metric)
             yield Figure(name="curve", draw=self.plot, text=text, on=Medium.SCREEN)
+            if "best_single_ratio" in self._pools["metric"]:
+                yield Words(text=self.passing(), on=Medium.SCREEN | Medium.PAGE)
         if self.main_metric in self.comparisons["metric"]:
             yield Section(title="Paired comparisons", blocks=list(self._pairs()), on=Medium.PAGE)
-        if self.grows and "best_single_ratio" in self._pools["metric"]:
-            yield Words(text=self.passing(), on=Medium.SCREEN | Medium.PAGE)
 
     def _figures(self, first: str, others: list[str]) -> Iterator[Figure]:
         wanted = [(metric, first) for metric in FIGURES] + [("mean_score", group) for group in others]

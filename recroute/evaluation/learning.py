@@ -54,12 +54,12 @@ class LearningCurve(Compared):
         As of an `Evaluation`, with `train_fraction` added.
     """
 
-    def curve(self, metric: str = "mean_score", group: str | None = None) -> pl.DataFrame:
+    def curve(self, metric: str | None = None, group: str | None = None) -> pl.DataFrame:
         """Rows pooled over seeds of one metric: the mean over groups and over pool sizes where there are several."""
-        return _main(self.pooled(metric), group).sort("n_train")
+        return _main(self.pooled(metric or self.main_metric), group).sort("n_train")
 
-    def enough(self, metric: str = "mean_score", group: str | None = None) -> pl.DataFrame:
-        """The smallest training set at which each router beats the baseline.
+    def enough(self, metric: str | None = None, group: str | None = None) -> pl.DataFrame:
+        """The smallest training set at which each router beats the baseline, by default in the `main_metric`.
 
         Returns
         -------
@@ -69,7 +69,7 @@ class LearningCurve(Compared):
         every larger one, the router is ahead with p below .05 after Holm's correction for all routers and all training
         sets together. Null where there is none.
         """
-        pairs = _main(self.comparisons.filter(metric=metric), group)
+        pairs = _main(self.comparisons.filter(metric=metric or self.main_metric), group)
         pairs = pairs.with_columns(p=pl.Series(holm(pairs["p_value"].to_list()), dtype=pl.Float64))
         found = []
         for router in pairs["router"].unique(maintain_order=True):
@@ -96,13 +96,14 @@ class LearningCurve(Compared):
             found.append(f"{row['router']} beats {row['baseline']} {at}{alone}")
         return found
 
-    def plot(self, metric: str = "mean_score", **options: Any) -> Any:
+    def plot(self, metric: str | None = None, **options: Any) -> Any:
         """A metric against the number of training instances, drawn as `plot_growth` draws pool sizes.
 
         Returns
         -------
         matplotlib.axes.Axes
         """
+        metric = metric or self.main_metric
         title = f"{self.marked}{self.info['dataset']['name']}, {_where(self.curve(metric))}"
         return plot_growth(self._growth(metric), **{"metric": metric, "title": title, "x_label": X_LABEL, **options})
 
@@ -120,20 +121,22 @@ class LearningCurve(Compared):
         return self.curve(metric).with_columns(pool_size=pl.col("n_train"))
 
     def _blocks(self) -> Iterator[Block]:
+        main, there = self.main_metric, set(self.rows["metric"])
         figures = [
             Figure(
                 name=f"learning-{metric}",
                 draw=partial(self.plot, metric),
                 caption=f"{title_of(metric)}, {_where(self.curve(metric))}",
             )
-            for metric in ("mean_score", "lift")
+            for metric in (main, "lift")
+            if metric in there
         ]
         yield Section(title="As the training data grow", blocks=figures, on=Medium.PAGE)
-        tables = [self._table("mean_score")]
-        tables += [self._table(metric, on=Medium.PAGE) for metric in ("best_single_ratio", "lift")]
+        tables = [self._table(main)]
+        tables += [self._table(metric, on=Medium.PAGE) for metric in ("best_single_ratio", "lift") if metric in there]
         yield Section(title="Tables", blocks=tables)
-        title = f"{title_of('mean_score')}, {_where(self.curve())}"
-        text = partial(growth_text, self._growth("mean_score"), "mean_score", title=title, x_label=X_LABEL)
+        title = f"{title_of(main)}, {_where(self.curve())}"
+        text = partial(growth_text, self._growth(main), main, title=title, x_label=X_LABEL)
         yield Figure(name="curve", draw=self.plot, text=text, on=Medium.SCREEN)
         yield Section(title="How much is enough", blocks=[self._enough_table()], on=Medium.PAGE)
 

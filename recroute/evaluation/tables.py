@@ -38,11 +38,11 @@ def soft(routers: list[str]) -> list[str]:
     return [label for label in routers if is_yardstick(label)]
 
 
-def counted(found: Result) -> str:
-    """What stands below a table: n, seeds, intervals."""
-    n_seeds, n_test = len(found.seeds), found.info["dataset"].get("n_test")
-    n = "" if n_test is None else f"n = {n_test:,} test instances x "
-    return f"{n}{n_seeds} seed{'s' * (n_seeds != 1)}, 95% bootstrap intervals"
+def counted(found: Result, n: int | None = None) -> str:
+    """What stands below a table: n (by default all test instances), seeds, intervals."""
+    n_seeds, n = len(found.seeds), n or found.info["dataset"].get("n_test")
+    instances = "" if n is None else f"n = {n:,} test instances x "
+    return f"{instances}{n_seeds} seed{'s' * (n_seeds != 1)}, 95% bootstrap intervals"
 
 
 def growth_table(found: Result, metric: str, group: str, on: Medium = Medium.ALL) -> Table:
@@ -83,7 +83,8 @@ def metric_table(found: Result, group: str, on: Medium = Medium.ALL) -> Table:
             cells.append(Number.of(spent, ".4g", 1000))
         body.append(cells)
     title = f"{data['name']}: {size:,} LLMs{f', group {group}' if group != 'all' else ''}"
-    return Table(title=title, heads=heads, rows=body, caption=counted(found), soft=soft(_routers(rows)), on=on)
+    caption = counted(found, None if group in ("all", "mean") else max(rows["n_instances"].to_list()))
+    return Table(title=title, heads=heads, rows=body, caption=caption, soft=soft(_routers(rows)), on=on)
 
 
 def all_metrics(found: Result, group: str) -> Iterator[Table]:
@@ -120,7 +121,8 @@ def comparison_table(pairs: pl.DataFrame) -> Table:
         ]
         for row in pairs.iter_rows(named=True)
     ]
-    heads = ["router", "baseline", "group", "pool size", "difference in mu", "p", "p (Holm)"]
+    difference = f"difference in {head_of(pairs['metric'][0])}"
+    heads = ["router", "baseline", "group", "pool size", difference, "p", "p (Holm)"]
     return Table(heads=heads, rows=body, soft=soft(_routers(pairs)), on=Medium.PAGE)
 
 

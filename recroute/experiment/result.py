@@ -174,6 +174,11 @@ class Compared(Result):
     comparisons: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=COMPARISON_COLUMNS))
     choices: pl.DataFrame | None = None
 
+    @property
+    def main_metric(self) -> str:
+        """The mean score, or where there are only preferences the agreement with them."""
+        return "mean_score" if "mean_score" in self.rows["metric"] else "agreement"
+
     def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
         """The result JSON; a comparison is a row that names its baseline."""
         pairs = self.comparisons.with_columns(pl.lit(None, dtype=pl.Int64).alias("seed"))

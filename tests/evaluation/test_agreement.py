@@ -10,7 +10,7 @@ import pytest
 from recroute.coldstart import coldstart
 from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import RecrouteError
-from recroute.evaluation import Evaluation, evaluate, scale
+from recroute.evaluation import Evaluation, evaluate, learning_curve, scale
 from recroute.metrics import METRICS, Agreement, Outcome
 from recroute.metrics.ranking import agreement
 from recroute.report.shown import write_html
@@ -56,6 +56,13 @@ def test_preferences_alone_can_be_reported(found: Evaluation, tmp_path: Path) ->
     write_html(found, tmp_path / "f.html")
     assert "agreement with decided preferences" in (tmp_path / "f.html").read_text("utf8")
     assert found.plot().get_xlabel() == "agreement with decided preferences"
+
+
+def test_preferences_alone_have_a_learning_curve(tmp_path: Path) -> None:
+    found = learning_curve(BATTLED, [FAST], train_fractions=[0.2, 1], evaluate=evaluate, n_resamples=20)
+    assert found.plot().get_ylabel() == "agreement with decided preferences"
+    found.write_html(tmp_path / "f.html")
+    assert "agreement with decided preferences by training instances" in (tmp_path / "f.html").read_text("utf8")
 
 
 def test_scores_and_preferences_are_judged_apart() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from recroute.cli.app import run
 from recroute.data import Dataset, write_dataset
-from recroute.errors import DataError
+from recroute.errors import DataError, UnknownNameError
 from recroute.evaluation import LearningCurve, evaluate, learning_curve, prepare_split, read_run, scale
 from recroute.routers import make_router
 from recroute.splits import split_dataset, take_train_fraction
@@ -64,7 +64,7 @@ def made_up(values: dict[str, list[tuple[float, float, float]]]) -> LearningCurv
         for router, points in values.items()
         for i, (value, low, p) in enumerate(points)
     ]
-    return LearningCurve(pl.DataFrame(), {"notes": [], "seeds": [0]}, pl.DataFrame(rows))
+    return LearningCurve(pl.DataFrame({"metric": ["mean_score"]}), {"notes": [], "seeds": [0]}, pl.DataFrame(rows))
 
 
 def test_enough_is_corrected_for_every_look() -> None:
@@ -88,6 +88,15 @@ def test_planted_text_is_enough_and_shuffled_scores_never_are(found: LearningCur
     assert found.enough().filter(router="ridge")["n_train_clear"][0] is not None
     nothing = learning_curve(data, ["ridge"], train_fractions=[0.1, 1], headroom=False, shuffle="scores", **OPTIONS)
     assert nothing.enough().filter(router="ridge")["n_train_clear"][0] is None
+
+
+def test_unknown_settings_and_other_experiments_are_refused(data: Dataset) -> None:
+    with pytest.raises(UnknownNameError, match="setting 'pool_size' of learning_curve: did you mean 'pool_sizes'"):
+        learning_curve(data, ["ridge"], pool_size=[3])
+    with pytest.raises(UnknownNameError, match="setting 'pool_sizes' of learning_curve"):
+        learning_curve(data, ["ridge"], evaluate=evaluate, pool_sizes=[3])
+    with pytest.raises(DataError, match=r"give recroute\.scale or recroute\.evaluate"):
+        learning_curve(data, ["ridge"], evaluate=print)
 
 
 def test_no_fraction_is_refused(data: Dataset) -> None:

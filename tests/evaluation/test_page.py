@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -118,6 +119,14 @@ def test_other_groups_are_one_click_away() -> None:
     assert ["group all_strong" in details for details in folded] == [True, False]
     assert '<td class="text">all_strong</td>' in folded[1]
     assert not any("group mean" in details for details in folded)
+
+
+def test_tables_of_held_out_tasks_say_how_many_instances_each_has() -> None:
+    data = simulate(n_llms=5, n_instances=120)
+    page = Page(html_page(evaluate(data, [], holdout="task", n_resamples=20)))
+    assert "n = 120 test instances" in page.text
+    for size in np.unique(data.tasks, return_counts=True)[1]:
+        assert f"n = {size} test instances" in page.text
 
 
 def test_costs_have_a_column() -> None:
