@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 import polars as pl
 
-from recroute.evaluation.evaluation import Evaluation
-from recroute.evaluation.frontier_rows import POINT_COLUMNS, SINGLE
+from recroute.evaluation.frontier_picture import draw, single_llms, text
+from recroute.evaluation.frontier_rows import COMPARED, GROUP, POINT_COLUMNS, SINGLE
 from recroute.experiment.compare import LEVEL, bracket
+from recroute.experiment.result import Compared, records
+from recroute.report.document import Block, Cell, Document, Figure, Medium, Number, Section, Table, Words
+from recroute.routers.trade_off import PROMPTS
 
-PROMPTS = 1000  # money is shown for so many
+HEADS = {
+    "aiq": "AIQ",
+    "cost_at_quality@95": "cost at 95%",
+    "cost_at_quality@100": "cost at 100%",
+    "mean_score": "mu, cost ignored",
+    "mean_cost": "its cost",
+}
+CAPTION = (
+    "Each curve is the concave hull of a router's choices as cost counts more and more; between two points lie the "
+    "mixtures of both. Routers in colour with their 95% band; zero (mixtures of single LLMs), best_single and the "
+    "oracle in grey; crosses are single LLMs. AIQ is the mean height of a curve from the cheapest LLM's cost to the "
+    "dearest's, on a linear axis."
+)
+PAIRED = (
+    "Both routers on the same resampled instances, over the resamples in which both get there; p is two-sided, Holm "
+    "corrects it for the routers compared with that baseline."
+)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Frontier(Evaluation):
-    """An Evaluation whose metrics are of cost-quality curves, and the points of the curves.
-
-    Rows of the group "all" are routers: `aiq`, `cost_at_quality@95` and `@100` (cost of one answer), `reached@100` (the
-    share of resamples in which the curve gets there) and, where cost does not count, `mean_score` and `mean_cost`.
-    Rows of the group "llm" are single LLMs.
+class Frontier(Compared):
+    """Metrics of cost-quality curves, and the points of the curves.
 
     Parameters
     ----------
+    rows : polars.DataFrame
+        Those of the group "all" are routers: `aiq`, `cost_at_quality@95` and `@100` (cost of one answer),
+        `reached@100` (the share of resamples in which the curve gets there) and, where cost does not count,
+        `mean_score` and `mean_cost`. Those of the group "llm" are single LLMs.
+    info : mapping
+    comparisons : polars.DataFrame
+        Paired differences of routers in AIQ and costs.
     points : polars.DataFrame
         `router, group, point, trade_off, mean_cost, cost_low, cost_high, mean_score, score_low, score_high, on_hull`,
         pooled over seeds. `trade_off` is in units of score over the range of the LLMs' mean costs; null where only
@@ -39,36 +60,116 @@ class Frontier(Evaluation):
         """Of the costs."""
         return str(self.info["dataset"]["cost_unit"])
 
-    def pooled(self, metric: str, group: str = "all") -> dict[str, dict[str, Any]]:  # type: ignore[override]
-        """Rows of a metric pooled over seeds, by router."""
-        found = self.rows.filter(pl.col("seed").is_null(), metric=metric, group=group)
-        return {row["router"]: row for row in found.iter_rows(named=True)}
+    @property
+    def routers(self) -> list[str]:
+        """Labels in the order of the table."""
+        return self.pooled("aiq", group=GROUP)["router"].to_list()
 
     @property
     def best_single(self) -> str:
         """The LLM with the highest mean score on test."""
-        scores = self.pooled("mean_score", SINGLE)
-        return max(scores, key=lambda name: (scores[name]["value"], -self.pooled("mean_cost", SINGLE)[name]["value"]))
+        scores, costs = (
+            dict(self.pooled(metric, group=SINGLE).select("router", "value").iter_rows())
+            for metric in ("mean_score", "mean_cost")
+        )
+        return max(scores, key=lambda name: (scores[name], -costs[name]))
+
+    def value(self, router: str, metric: str) -> float:
+        """The pooled value of one metric of a router; KeyError if there is none."""
+        if (row := self.row(metric, router=router, group=GROUP)) is None:
+            raise KeyError(f"no row for router {router!r}, metric {metric!r}")
+        return float(row["value"])
+
+    def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
+        return {**super().to_dict(command), "points": records(self.points)}
 
     def sentences(self, metric: str | None = None) -> list[str]:
-        """What can be said of each pair of routers by one metric, by default AIQ."""
+        """Each pair of routers in words, by one metric, by default AIQ."""
         compared = self.comparisons.filter(metric=metric or "aiq")
         return [_sentence(row, self.unit) for row in compared.iter_rows(named=True)]
 
     def plot(self, metric: str | None = None, **options: Any) -> Any:
-        """The curves as Matplotlib axes, see `plot_frontier`; they are the same for every metric."""
-        return import_module("recroute.report").plot_frontier(self, **options)
+        """Score against cost of 1,000 prompts: each router's hull with its 95% band, single LLMs as points.
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows: the verdict and the figure."""
-        return str(import_module("recroute.report").frontier_notebook(self))
+        Parameters
+        ----------
+        metric : str, optional
+            The curves are the same for every metric.
+        **options
+            `ax`, Matplotlib axes to draw on, and `title`.
 
-    def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
-        """The result JSON, with `points`."""
-        numbers = [name for name, kind in POINT_COLUMNS.items() if kind == pl.Float64]
-        return super().to_dict(command) | {
-            "points": self.points.with_columns(pl.col(numbers).fill_nan(None)).to_dicts()
-        }
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        best = self.row("mean_score", router=self.best_single, group=SINGLE)
+        assert best is not None
+        title = f"{self.marked}what quality costs on {self.info['dataset']['name']}"
+        return draw(self.points, best=best["value"], unit=self.unit, **{"title": title, **options})
+
+    def document(self) -> Document:
+        data, n_seeds = self.info["dataset"], len(self.seeds)
+        facts = (
+            f"{data['n_instances']:,} instances x {data['n_llms']:,} LLMs; {self.rows['n_instances'][0]:,} test "
+            f"instances x {n_seeds} seed{'s' * (n_seeds != 1)}; 95% bootstrap intervals. Costs are {self.unit} per "
+            f"{PROMPTS:,} prompts."
+        )
+        llms = single_llms(self.points)
+        blocks: list[Block] = [
+            Figure(name="frontier", draw=self.plot, caption=CAPTION, text=lambda: text(self.points, self.unit)),
+            self._routers(),
+            _llms("single LLMs on their hull (test)", llms.filter("on_hull"), Medium.SCREEN),
+            _llms("single LLMs", llms, Medium.PAGE),
+            Section(title="Paired comparisons", blocks=[Words(text=PAIRED), *self._pairs()], on=Medium.PAGE),
+        ]
+        return self.document_of("What quality costs on", facts, blocks)
+
+    def _routers(self) -> Table:
+        n_seeds = len(self.seeds)
+        return Table(
+            title=f"{self.info['dataset']['name']}: what quality costs",
+            heads=["router", *HEADS.values()],
+            rows=[[router, *(self._number(metric, router) for metric in HEADS)] for router in self.routers],
+            caption=f"n = {self.rows['n_instances'][0]} test instances x {n_seeds} seed{'s' * (n_seeds > 1)}, 95% "
+            f"bootstrap intervals; costs are {self.unit} per {PROMPTS:,} prompts, at 95% and 100% of the quality of "
+            f"{self.best_single}",
+        )
+
+    def _number(self, metric: str, router: str) -> Number:
+        """A metric; where a curve does not get there, the share of resamples in which it does."""
+        found = Number.of(self.row(metric, router=router, group=GROUP), *_look(metric))
+        reached = self.row(f"reached@{metric.partition('@')[2]}", router=router, group=GROUP)
+        if found.known or reached is None:
+            return found
+        return Number(None, below=f"in {reached['value']:.0%} of resamples")
+
+    def _pairs(self) -> Iterator[Table]:
+        for metric in (name for name in HEADS if name in COMPARED):
+            form, times = _look(metric, "+.4f")
+            rows: list[list[Cell]] = [
+                [row["router"], row["baseline"], Number.of(row, form, times), Number(row["p_holm"], form=".4f")]
+                for row in self.comparisons.filter(metric=metric).iter_rows(named=True)
+            ]
+            heads = ["router", "against", f"difference in {HEADS[metric]}", "p (Holm)"]
+            yield Table(title=HEADS[metric], heads=heads, rows=rows)
+
+
+def _look(metric: str, score: str = ".3f") -> tuple[str, float]:
+    """Format of a metric, and what to multiply it with: money is shown for many prompts."""
+    return (f"{score[:-2]}4g" if score[0] == "+" else ".4g", PROMPTS) if "cost" in metric else (score, 1.0)
+
+
+def _llms(title: str, llms: pl.DataFrame, on: Medium) -> Table:
+    rows: list[list[Cell]] = [
+        [
+            row["router"],
+            Number(row["mean_score"], row["score_low"], row["score_high"]),
+            Number(row["mean_cost"], row["cost_low"], row["cost_high"], ".4g"),
+            Number(1.0 if row["on_hull"] else None, form=".0f", missing=""),
+        ]
+        for row in llms.iter_rows(named=True)
+    ]
+    return Table(title=title, heads=["LLM", "mean score", "cost", "on their hull"], rows=rows, on=on)
 
 
 def _sentence(row: Mapping[str, Any], unit: str) -> str:
@@ -77,20 +178,21 @@ def _sentence(row: Mapping[str, Any], unit: str) -> str:
     >>> row = {"router": "auto", "baseline": "zero", "metric": "aiq", "value": 0.012, "p_holm": 0.01}
     >>> _sentence(row | {"ci_low": 0.004, "ci_high": 0.02}, "USD")
     'AIQ: auto is 0.0120 [0.0040, 0.0200] above zero'
+    >>> _sentence(row | {"ci_low": -0.004, "ci_high": 0.028}, "USD")
+    'AIQ, no clear difference: auto - zero = +0.0120 [-0.0040, 0.0280]'
     """
     value, low, high = row["value"], row["ci_low"], row["ci_high"]
     who, base = row["router"], row["baseline"]
     unclear = row["p_holm"] >= LEVEL or low <= 0 <= high
     if row["metric"] == "aiq":
         if unclear:
-            return f"AIQ: {who} cannot be told from {base}: {value:+.4f} {bracket(low, high, '.4f')}"
+            return f"AIQ, no clear difference: {who} - {base} = {value:+.4f} {bracket(low, high, '.4f')}"
         if value < 0:
             return f"AIQ: {who} is {-value:.4f} {bracket(-high, -low, '.4f')} below {base}"
         return f"AIQ: {who} is {value:.4f} {bracket(low, high, '.4f')} above {base}"
-    percent = row["metric"].partition("@")[2]
-    head = f"cost at {percent}% of the best single LLM's quality: {who}"
+    head = f"cost at {row['metric'].partition('@')[2]}% of the best single LLM's quality"
     if value is None or value != value:
-        return f"{head} and {base} do not both get there"
+        return f"{head}: {who} and {base} do not both get there"
     value, low, high = PROMPTS * value, PROMPTS * low, PROMPTS * high
-    told = f"{value:+.4g} {bracket(low, high, '.4g')} {unit} per 1,000 prompts against {base}"
-    return f"{head} {told}{', cannot be told apart' if unclear else ''}"
+    told = f"{who} - {base} = {value:+.4g} {bracket(low, high, '.4g')} {unit} per {PROMPTS:,} prompts"
+    return f"{head}{', no clear difference' if unclear else ''}: {told}"

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from recroute.experiment.bootstrap import Bootstrap, interval_around
 from recroute.experiment.compare import COMPARISON_COLUMNS, comparisons, is_bound
-from recroute.experiment.rows import COLUMNS
+from recroute.experiment.rows import COLUMNS, row_of
 from recroute.metrics import METRICS, Spending
 from recroute.metrics.cost import PERCENTS, hull, least_cost, mean_height
 from recroute.retrieval import first_evaluated
-from recroute.util.numeric import Array, known_mean
+from recroute.util.numeric import Array, Floats, Index, known_mean
 
 GROUP, SINGLE = "all", "llm"  # groups of rows: routers, and single LLMs
+ZERO = "zero"  # mixtures of single LLMs
 COMPARED = [name for name, metric in METRICS.items() if metric.compared == "by cost"]
 POINT_COLUMNS = {
     "router": pl.String,
@@ -49,11 +50,11 @@ class Traced:
     curves: dict[str, Spending]
     weights: Array
     llm_ids: list[str]
-    scores: NDArray[np.float32]
-    costs: NDArray[np.float32]
-    observed: NDArray[np.float32]
+    scores: Floats
+    costs: Floats
+    observed: Floats
 
-    def best_single(self, order: NDArray[np.int64]) -> NDArray[np.float32]:
+    def best_single(self, order: Index) -> Floats:
         """Scores f32 (n, 1) of the best LLM of an order, judged as routers are."""
         return np.take_along_axis(self.observed, first_evaluated(self.observed, order)[:, None], axis=1)
 
@@ -74,38 +75,84 @@ def summarise_curves(
     Points are means over seeds; the metrics, and their replicates, are those of the mean curve.
     """
     first, resampled = traced[0], _Resampled(traced, seed, n_resamples)
-    n, m = resampled.n_instances, len(first.llm_ids)
     llms = resampled.points([t.costs for t in traced], [t.scores for t in traced])
-    dearest = [next(iter(t.curves.values())).dearest[:, None] for t in traced]  # the same for every router
-    dear = resampled.points(dearest, dearest)
     by_score = np.argsort(-llms[0][0].score[0], kind="stable")  # LLMs without a score come last
-    best_scores = [t.best_single(by_score) for t in traced]
-    targets = resampled.points(best_scores, best_scores)
-    rows: list[dict[str, Any]] = []
-    points: list[dict[str, Any]] = []
-    estimates = {}
-    seeds = [None, *(found.seed for found in traced)][: len(llms)]
-    for label in first.curves:
-        found = resampled.points([t.curves[label].costs for t in traced], [t.curves[label].scores for t in traced])
-        points += _point_rows(label, GROUP, first.weights, *found[0], n)
-        for which, curve, target, dearest_llm in zip(seeds, found, targets, dear, strict=True):
-            for metric, (value, drawn) in _metrics(curve, target, dearest_llm):
-                rows.append(_row(label, GROUP, m, which, metric, value, drawn, n))
-                if which is None and metric in COMPARED:
-                    estimates[label, GROUP, m, metric] = (np.array([value]), drawn[None])
+    tables = _Tables(len(first.llm_ids), resampled.n_instances)
+    tables.add_routers(traced, resampled, by_score)
     for j, name in enumerate(first.llm_ids):
-        single, drawn_single = (_Points(p.cost[:, [j]], p.score[:, [j]]) for p in llms[0])
-        points += _point_rows(name, SINGLE, np.array([np.nan]), single, drawn_single, n)
+        tables.add_llm(name, *(_Points(p.cost[:, [j]], p.score[:, [j]]) for p in llms[0]))
+    over = f"{len(traced)} test sets of about {tables.n}" if len(traced) > 1 else f"{tables.n} test"
+    note = f"the best single LLM, on {over} instances, is {first.llm_ids[by_score[0]]}"
+    rows, points = pl.DataFrame(tables.rows, schema=COLUMNS), pl.DataFrame(tables.points, schema=POINT_COLUMNS)
+    return rows, points, tables.compared(), [note]
+
+
+class _Tables:
+    """Rows of metrics and of points of m LLMs, over n test instances, and what comparisons are made of."""
+
+    def __init__(self, m: int, n: int) -> None:
+        self.m, self.n = m, n
+        self.rows: list[dict[str, Any]] = []
+        self.points: list[dict[str, Any]] = []
+        self.estimates: dict[tuple[str, str, int | None, str], tuple[Array, Array]] = {}
+
+    def add_routers(self, traced: Sequence[Traced], resampled: _Resampled, by_score: Index) -> None:
+        """Every curve; `by_score` are the LLMs from best to worst."""
+        dearest = [next(iter(t.curves.values())).dearest[:, None] for t in traced]  # the same for every router
+        best = [t.best_single(by_score) for t in traced]
+        limits = resampled.points(dearest, best)
+        seeds = [None, *(found.seed for found in traced)][: len(limits)]
+        for label in traced[0].curves:
+            spent = [t.curves[label] for t in traced]
+            found = resampled.points([s.costs for s in spent], [s.scores for s in spent])
+            self._add_points(label, GROUP, traced[0].weights, *found[0])
+            head = {"router": label, "group": GROUP, "pool_size": self.m}
+            for seed, curve, limit in zip(seeds, found, limits, strict=True):
+                for metric, (value, drawn) in _metrics(curve, limit):
+                    self._add_row({**head, "seed": seed, "metric": metric}, value, drawn)
+                    if seed is None and metric in COMPARED:
+                        self.estimates[label, GROUP, self.m, metric] = (np.array([value]), drawn[None])
+
+    def add_llm(self, name: str, single: _Points, drawn: _Points) -> None:
+        """A single LLM."""
+        self._add_points(name, SINGLE, np.array([np.nan]), single, drawn)
         for metric, of in (("mean_score", "score"), ("mean_cost", "cost")):
-            value, drawn = getattr(single, of)[0, 0], getattr(drawn_single, of)[:, 0]
-            rows.append(_row(name, SINGLE, 1, None, metric, float(value), drawn, n))
-    pairs = [
-        comparisons({k: v for k, v in estimates.items() if k[0] in pair}, pair[1], n, _only)
-        for pair in combinations([label for label in first.curves if not is_bound(label)], 2)
-    ]
-    tables = pl.DataFrame(rows, schema=COLUMNS), pl.DataFrame(points, schema=POINT_COLUMNS)
-    compared = pl.concat(pairs) if pairs else pl.DataFrame(schema=COMPARISON_COLUMNS)
-    return *tables, compared, [_about(first.llm_ids[by_score[0]], n, len(traced))]
+            head = {"router": name, "group": SINGLE, "pool_size": 1, "seed": None, "metric": metric}
+            self._add_row(head, float(getattr(single, of)[0, 0]), getattr(drawn, of)[:, 0])
+
+    def compared(self) -> pl.DataFrame:
+        """Each pair of routers that are no bounds."""
+        labels = dict.fromkeys(label for label, *_ in self.estimates if not is_bound(label))
+        pairs = [
+            comparisons({k: v for k, v in self.estimates.items() if k[0] in pair}, pair[1], self.n, _only)
+            for pair in combinations(labels, 2)
+        ]
+        return pl.concat(pairs) if pairs else pl.DataFrame(schema=COMPARISON_COLUMNS)
+
+    def _add_row(self, head: dict[str, Any], value: float, drawn: Array) -> None:
+        self.rows.append(row_of({**head, "n_instances": self.n}, value, drawn, self.n))
+
+    def _add_points(self, router: str, group: str, weights: Array, points: _Points, drawn: _Points) -> None:
+        height = np.interp(points.cost[0], *(line[0] for line in hull(points.cost, points.score)))
+        for i, weight in enumerate(weights):
+            cost, score = float(points.cost[0, i]), float(points.score[0, i])
+            cost_low, cost_high = interval_around(cost, drawn.cost[:, i], self.n)
+            score_low, score_high = interval_around(score, drawn.score[:, i], self.n)
+            self.points.append(
+                {
+                    "router": router,
+                    "group": group,
+                    "point": i,
+                    "trade_off": float(weight) if np.isfinite(weight) else None,
+                    "mean_cost": cost,
+                    "cost_low": cost_low,
+                    "cost_high": cost_high,
+                    "mean_score": score,
+                    "score_low": score_low,
+                    "score_high": score_high,
+                    "on_hull": bool(score >= height[i] - 1e-12),
+                }
+            )
 
 
 class _Resampled:
@@ -124,17 +171,13 @@ class _Resampled:
 
         With one seed there is one entry.
         """
-        each = []
-        for cost, score, weight in zip(costs, scores, self._weights, strict=True):
-            each.append(
-                (
-                    _Points(known_mean(cost), known_mean(score)),
-                    _Points(known_mean(cost, weight), known_mean(score, weight)),
-                )
-            )
+        each = [
+            tuple(_Points(known_mean(cost, drawn), known_mean(score, drawn)) for drawn in (None, weight))
+            for cost, score, weight in zip(costs, scores, self._weights, strict=True)
+        ]
         if len(each) == 1:
             return each
-        cost, score = (np.nanmean([getattr(data, name) for data, _ in each], axis=0) for name in ("cost", "score"))
+        cost, score = (known_mean([getattr(data, name)[0] for data, _ in each]) for name in ("cost", "score"))
         return [(_Points(cost, score), _Points(self._pooled(each, "cost"), self._pooled(each, "score"))), *each]
 
     def _pooled(self, each: list[tuple[_Points, _Points]], name: str) -> Array:
@@ -151,17 +194,20 @@ def _only(values: Array, replicates: Array) -> Array:
 
 
 def _metrics(
-    curve: tuple[_Points, _Points], best: tuple[_Points, _Points], dear: tuple[_Points, _Points]
+    curve: tuple[_Points, _Points], limits: tuple[_Points, _Points]
 ) -> Iterator[tuple[str, tuple[float, Array]]]:
-    """Values and replicates f64 (b,) of a curve: at weight 0, and of its hull."""
+    """Values and replicates f64 (b,) of a curve: at weight 0, and of its hull.
+
+    `limits` are the cost of the dearest LLM and the score of the best one.
+    """
     found: dict[str, list[Array]] = {}
-    for points, single, dearest in zip(curve, best, dear, strict=True):
+    for points, limit in zip(curve, limits, strict=True):
         x, y = hull(points.cost, points.score)
         found.setdefault("mean_score", []).append(points.score[:, 0])
         found.setdefault("mean_cost", []).append(points.cost[:, 0])
-        found.setdefault("aiq", []).append(mean_height(x, y, points.cost[:, -1], dearest.cost[:, 0]))
+        found.setdefault("aiq", []).append(mean_height(x, y, points.cost[:, -1], limit.cost[:, 0]))
         for percent in PERCENTS:
-            target = percent / 100 * single.score[:, 0]
+            target = percent / 100 * limit.score[:, 0]
             found.setdefault(f"cost_at_quality@{percent}", []).append(least_cost(x, y, target))
             found.setdefault(f"reached@{percent}", []).append((y.max(axis=1) >= target - 1e-12).astype(np.float64))
     for metric, (value, drawn) in found.items():
@@ -169,38 +215,3 @@ def _metrics(
             yield metric, (float(drawn.mean()), np.empty(0))  # a share of the resamples: itself without an interval
         else:
             yield metric, (float(value[0]), drawn)
-
-
-def _row(
-    router: str, group: str, size: int, seed: int | None, metric: str, value: float, drawn: Array, n: int
-) -> dict[str, Any]:
-    low, high = interval_around(value, drawn, n)
-    head = {"router": router, "group": group, "pool_size": size, "seed": seed, "metric": metric}
-    return head | {"value": value, "ci_low": low, "ci_high": high, "n_instances": n}
-
-
-def _point_rows(
-    router: str, group: str, weights: Array, points: _Points, drawn: _Points, n: int
-) -> Iterator[dict[str, Any]]:
-    height = np.interp(points.cost[0], *(line[0] for line in hull(points.cost, points.score)))
-    for i, weight in enumerate(weights):
-        cost_low, cost_high = interval_around(float(points.cost[0, i]), drawn.cost[:, i], n)
-        score_low, score_high = interval_around(float(points.score[0, i]), drawn.score[:, i], n)
-        yield {
-            "router": router,
-            "group": group,
-            "point": i,
-            "trade_off": None if not np.isfinite(weight) else float(weight),
-            "mean_cost": float(points.cost[0, i]),
-            "cost_low": cost_low,
-            "cost_high": cost_high,
-            "mean_score": float(points.score[0, i]),
-            "score_low": score_low,
-            "score_high": score_high,
-            "on_hull": bool(points.score[0, i] >= height[i] - 1e-12),
-        }
-
-
-def _about(best: str, n: int, n_seeds: int) -> str:
-    over = f"{n_seeds} test sets of about {n} instances" if n_seeds > 1 else f"{n} test instances"
-    return f"the best single LLM, on {over}, is {best}"

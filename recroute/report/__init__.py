@@ -5,12 +5,6 @@ from typing import Any
 
 _HOMES = {  # of pages that still know results; each goes when its result has a document
     "diagnosis_html": "recroute.report.doctor",
-    "frontier_notebook": "recroute.report.frontier",
-    "frontier_tables": "recroute.report.frontier",
-    "write_frontier_html": "recroute.report.frontier",
-    "frontier_text": "recroute.report.frontier_plot",
-    "plot_frontier": "recroute.report.frontier_plot",
-    "save_frontier_png": "recroute.report.frontier_plot",
     "llm_map_notebook": "recroute.report.llm_map",
     "plot_llm_map": "recroute.report.llm_map",
     "dataset_notebook": "recroute.report.objects",

@@ -136,7 +136,7 @@ def test_its_vectors_count_in_every_experiment(data: Dataset) -> None:
     plain = rr.evaluate(telling, ["svd"], encoder="tfidf", n_resamples=5, headroom=False).value("svd", "mean_score")
     found = {
         "evaluate": rr.evaluate(telling, ["svd"], n_resamples=5, headroom=False).value("svd", "mean_score"),
-        "frontier": rr.frontier(telling, ["svd"], n_resamples=5).pooled("mean_score")["svd"]["value"],
+        "frontier": rr.frontier(telling, ["svd"], n_resamples=5).value("svd", "mean_score"),
         "pool": rr.choose_pool(telling, 6, router="svd").pooled("mean_score", group="all")["value"][0],
     }
     assert min(found.values()) > plain + 0.1

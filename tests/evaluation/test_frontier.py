@@ -13,7 +13,7 @@ from recroute.errors import DataError
 from recroute.evaluation import Frontier, frontier
 from recroute.evaluation.frontier_rows import Traced, summarise_curves
 from recroute.metrics import Spending
-from recroute.report import frontier_tables, frontier_text, plot_frontier, write_frontier_html
+from recroute.report.document import Figure, Table
 
 
 def two_llms(n: int = 300, seed: int = 0) -> Dataset:
@@ -35,6 +35,14 @@ def two_llms(n: int = 300, seed: int = 0) -> Dataset:
 @pytest.fixture(scope="module")
 def found() -> Frontier:
     return frontier(two_llms(), ["knn", "random"], seeds=(0, 1), n_resamples=200)
+
+
+def curve(found: Frontier) -> str:
+    """The picture in a terminal."""
+    figure = found.document().blocks[0]
+    assert isinstance(figure, Figure)
+    assert figure.text is not None
+    return str(figure.text().plain)
 
 
 def test_a_curve_by_hand() -> None:
@@ -63,17 +71,17 @@ def test_a_curve_by_hand() -> None:
 
 
 def test_a_router_that_tells_easy_from_hard_gets_full_quality_at_half_the_difference(found: Frontier) -> None:
-    cost, dear = found.pooled("cost_at_quality@100"), 0.009
-    assert cost["knn"]["value"] == pytest.approx((0.001 + dear) / 2, rel=0.02)
-    assert cost["zero"]["value"] == pytest.approx(dear)
+    dear = 0.009
+    assert found.value("knn", "cost_at_quality@100") == pytest.approx((0.001 + dear) / 2, rel=0.02)
+    assert found.value("zero", "cost_at_quality@100") == pytest.approx(dear)
     assert found.best_single == "dear"
 
 
 def test_zero_mixes_the_llms_on_the_hull_only(found: Frontier) -> None:
-    aiq = found.pooled("aiq")
-    assert aiq["zero"]["value"] == pytest.approx((0.5 + 1) / 2, abs=0.03)  # a straight line from cheap to dear
-    assert aiq["knn"]["value"] == pytest.approx((0.75 * 0.5 + 1 * 0.5), abs=0.03)
-    assert aiq["oracle"]["value"] >= aiq["knn"]["value"] - 1e-9
+    aiq = {router: found.value(router, "aiq") for router in found.routers}
+    assert aiq["zero"] == pytest.approx((0.5 + 1) / 2, abs=0.03)  # a straight line from cheap to dear
+    assert aiq["knn"] == pytest.approx((0.75 * 0.5 + 1 * 0.5), abs=0.03)
+    assert aiq["oracle"] >= aiq["knn"] - 1e-9
     costs = found.points.filter(router="zero")["mean_cost"].unique().to_list()
     assert 0.005 not in np.round(costs, 6)
 
@@ -83,11 +91,14 @@ def test_differences_are_paired_and_said_in_words(found: Frontier) -> None:
     assert row["value"] == pytest.approx(found.value("knn", "aiq") - found.value("zero", "aiq"))
     assert row["ci_low"] > 0.05
     assert any(line.startswith("AIQ: knn is 0.1") and line.endswith("above zero") for line in found.sentences())
-    assert any("1,000 prompts against zero" in line for line in found.sentences("cost_at_quality@100"))
+    assert any(
+        "knn - zero = " in line and line.endswith("per 1,000 prompts")
+        for line in found.sentences("cost_at_quality@100")
+    )
 
 
 def test_a_router_that_chooses_by_chance_is_left_out_with_a_note(found: Frontier) -> None:
-    assert "random" not in found.pooled("aiq")
+    assert "random" not in found.routers
     assert any("choose by chance" in note and "random" in note for note in found.notes)
 
 
@@ -111,8 +122,8 @@ def test_without_text_only_routers_that_need_none_are_drawn() -> None:
     data = two_llms()
     bare = Dataset("bare", data.interactions, data.instances.drop("prompt"), data.llms)
     found = frontier(bare, ["task_best", "knn"], n_resamples=50)
-    assert list(found.pooled("aiq")) == ["task_best", "best_single", "oracle", "zero"]
-    assert found.pooled("cost_at_quality@100")["task_best"]["value"] == pytest.approx(0.005, rel=0.02)
+    assert found.routers == ["task_best", "best_single", "oracle", "zero"]
+    assert found.value("task_best", "cost_at_quality@100") == pytest.approx(0.005, rel=0.02)
     assert found.notes[0] == "left out, because bare has neither prompts nor embeddings: knn"
 
 
@@ -122,17 +133,16 @@ def test_without_costs_there_is_no_frontier(planted: Dataset) -> None:
 
 
 def test_what_a_person_looks_at(found: Frontier, tmp_path: Path) -> None:
-    ax = plot_frontier(found)
+    ax = found.plot()
     assert ax.get_xscale() == "log"
     assert {"knn", "zero", "oracle", "single LLMs"} <= {line.get_label() for line in ax.get_lines()}
-    assert found.plot().get_title(loc="left") == ax.get_title(loc="left")
     assert "above zero" in found._repr_html_()
-    text = frontier_text(found).plain
+    text = curve(found)
     assert "A knn" in text
     assert max(map(len, text.splitlines())) <= 100
-    first, llms = frontier_tables(found)
-    assert (first.row_count, llms.row_count) == (4, 2)
-    write_frontier_html(found, tmp_path / "f.html")
+    first, on_hull, llms = (block for block in found.document().blocks if isinstance(block, Table))
+    assert (len(first.rows), len(on_hull.rows), len(llms.rows)) == (4, 2, 3)
+    found.write_html(tmp_path / "f.html")
     page = (tmp_path / "f.html").read_text("utf8")
     assert page.count("<svg") == 1
     assert "What quality costs on two" in page
@@ -145,8 +155,8 @@ def test_free_llms_are_drawn_on_a_linear_axis() -> None:
     scores = data.interactions.dense()[rows, columns]
     free = InteractionMatrix.from_coordinates(rows, columns, scores, (60, 3), np.array([0.0, 0.009, 0.0])[columns])
     found = frontier(Dataset("free", free, data.instances, data.llms), ["best_single"], n_resamples=20)
-    assert plot_frontier(found).get_xscale() == "linear"
-    assert "log scale" not in frontier_text(found).plain
+    assert found.plot().get_xscale() == "linear"
+    assert "log scale" not in curve(found)
 
 
 def test_an_llm_that_nobody_judged_on_test_is_no_point(found: Frontier) -> None:
@@ -157,5 +167,5 @@ def test_an_llm_that_nobody_judged_on_test_is_no_point(found: Frontier) -> None:
     )
     assert unknown.height
     more = dataclasses.replace(found, points=pl.concat([found.points, unknown]))
-    assert frontier_text(more).plain == frontier_text(found).plain
-    assert plot_frontier(more)._repr_png_() == plot_frontier(found)._repr_png_()
+    assert curve(more) == curve(found)
+    assert more.plot()._repr_png_() == found.plot()._repr_png_()
