@@ -165,11 +165,12 @@ def _llms(title: str, llms: pl.DataFrame, on: Medium) -> Table:
             row["router"],
             Number(row["mean_score"], row["score_low"], row["score_high"]),
             Number(row["mean_cost"], row["cost_low"], row["cost_high"], ".4g"),
-            Number(1.0 if row["on_hull"] else None, form=".0f", missing=""),
+            *([Number(float(row["on_hull"]), form=".0f")] if Medium.PAGE in on else []),
         ]
         for row in llms.iter_rows(named=True)
     ]
-    return Table(title=title, heads=["LLM", "mean score", "cost", "on their hull"], rows=rows, on=on)
+    heads = ["LLM", "mean score", "cost", "on their hull"]
+    return Table(title=title, heads=heads if Medium.PAGE in on else heads[:3], rows=rows, on=on)
 
 
 def _sentence(row: Mapping[str, Any], unit: str) -> str:

@@ -172,8 +172,8 @@ class _Resampled:
         With one seed there is one entry.
         """
         each = [
-            tuple(_Points(known_mean(cost, drawn), known_mean(score, drawn)) for drawn in (None, weight))
-            for cost, score, weight in zip(costs, scores, self._weights, strict=True)
+            (_Points(known_mean(cost), known_mean(score)), _Points(known_mean(cost, drawn), known_mean(score, drawn)))
+            for cost, score, drawn in zip(costs, scores, self._weights, strict=True)
         ]
         if len(each) == 1:
             return each

@@ -17,7 +17,7 @@ WIDEST_WORDS = 22  # of them for words, which may be folded
 
 def show(document: Document, console: Console) -> None:
     """Print tables and plots, then the verdict and the notes."""
-    for shown in _rendered(document, document.blocks):
+    for shown in _rendered(document, document.blocks, min(console.width, WIDTH)):
         console.print(shown)
     for line in document.verdict:
         console.print(line, markup=False)
@@ -27,15 +27,15 @@ def show(document: Document, console: Console) -> None:
         console.print(document.unfinished, style="yellow", markup=False)
 
 
-def _rendered(document: Document, blocks: Iterable[Block]) -> Iterator[Any]:
+def _rendered(document: Document, blocks: Iterable[Block], width: int) -> Iterator[Any]:
     for block in blocks:
         if Medium.SCREEN not in block.on:
             continue
         match block:
             case Section():
-                yield from _rendered(document, block.blocks)
+                yield from _rendered(document, block.blocks, width)
             case Table():
-                yield _table(block, document.marked(block.title) if block.title else "")
+                yield _table(block, document.marked(block.title) if block.title else "", width)
             case Figure():
                 if block.text is not None:
                     yield block.text()
@@ -45,30 +45,30 @@ def _rendered(document: Document, blocks: Iterable[Block]) -> Iterator[Any]:
                 yield Text(block.text)
 
 
-def _table(table: Table, title: str) -> RichTable:
+def _table(table: Table, title: str, width: int) -> RichTable:
+    """The table in at most `width` columns: heads break between words first, then intervals into two lines."""
     found = RichTable(title=title or None, caption=table.caption or None, title_justify="left", caption_justify="left")
-    widths = [max([1, *(len(line) for row in table.rows for line in _lines(row[i]))]) for i in range(len(table.heads))]
     words = [table.is_text(i) for i in range(len(table.heads))]
-    fits = _width(table.heads, widths, words) <= WIDTH
-    for i, head in enumerate(table.heads):
-        if words[i]:
+    cells = [max([1, *(len(line) for row in table.rows for line in _lines(row[i]))]) for i in range(len(table.heads))]
+    broken = [max([cell, *map(len, head.split())]) for head, cell in zip(table.heads, cells, strict=True)]
+    fits = _total(broken, words) <= width
+    is_wide = _total([max(len(head), cell) for head, cell in zip(table.heads, cells, strict=True)], words) > width
+    for head, is_text, cell, least in zip(table.heads, words, cells, broken, strict=True):
+        if is_text:
             found.add_column(head, overflow="fold")
         else:  # numbers stay whole
-            found.add_column(head, justify="right", min_width=widths[i] if fits else None, overflow="fold")
-    apart = " " if fits else "\n"  # the ends of an interval below each other in wide tables
+            low, high = cell if fits else None, least if fits and is_wide else None
+            found.add_column(head, justify="right", min_width=low, max_width=high, overflow="fold")
+    apart = " " if fits else "\n"
     for row, following in zip(table.rows, [*table.rows[1:], None], strict=True):
         ends = table.ruled and following is not None and following[0] != row[0]
         found.add_row(*(_cell(cell, apart) for cell in row), end_section=ends)
     return found
 
 
-def _width(heads: Sequence[str], widths: Sequence[int], words: Sequence[bool]) -> int:
-    """Columns of the table with both ends of each interval on one line; heads break between words."""
-    total = 1
-    for head, width, is_text in zip(heads, widths, words, strict=True):
-        widest = max([width, *map(len, head.split())])
-        total += 3 + (min(widest, WIDEST_WORDS) if is_text else widest)
-    return total
+def _total(widths: Sequence[int], words: Sequence[bool]) -> int:
+    """Columns of a table whose columns are so wide; words may be folded."""
+    return 1 + sum(3 + (min(w, WIDEST_WORDS) if is_text else w) for w, is_text in zip(widths, words, strict=True))
 
 
 def _lines(cell: Cell) -> list[str]:

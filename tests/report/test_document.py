@@ -74,3 +74,15 @@ def test_wide_tables_break_intervals_and_never_numbers() -> None:
     assert sum("0.500" in line for line in lines) == 1
     assert sum("0.250" in line for line in lines) == 1
     assert not any("0.250 0.750" in line for line in lines)
+
+
+def test_numbers_are_whole_in_every_width() -> None:
+    heads = ["router", "AIQ", "cost at 95%", "cost at 100%", "mu, cost ignored", "cost of that"]
+    rows = [["best_single", *(Number(100 + i, 90 + i, 110 + i) for i in range(5))]]
+    document = made(blocks=[Table(heads=heads, rows=rows, title="x")])
+    for width in (70, 80, 100, 120):
+        console = Console(width=width, record=True, file=io.StringIO())
+        show(document, console)
+        shown = console.export_text()
+        assert all(f"{value + i:.3f}" in shown for value in (90, 100, 110) for i in range(5))
+        assert max(map(len, shown.splitlines())) <= width
