@@ -1,4 +1,4 @@
-"""Production logs, where only the chosen LLM's score is known: what would another router have scored on them?"""
+"""Off-policy evaluation: what another router would have scored on production logs, which have one score a prompt."""
 
 from recroute.offpolicy.experiment import off_policy
 from recroute.offpolicy.logs import Logs, read_logs

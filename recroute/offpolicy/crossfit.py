@@ -16,9 +16,9 @@ from recroute.util.numeric import Array
 
 
 def folds_with_vectors(data: Dataset, n_folds: int, seed: int, encoder: str | None = "auto") -> list[Fold]:
-    """Folds of the rows: equal prompts in one, vectors from an encoder that saw the other rows only.
+    """Folds of the rows: equal prompts share a fold; its vectors come from an encoder fitted on the other rows.
 
-    `encoder` is the kind of it (see `fit_encoder`); None leaves the data as they are.
+    `encoder` is a kind of encoder, see `fit_encoder`; None leaves the data unchanged.
     """
     if encoder is None:
         return make_folds(data, n_folds, seed)

@@ -1,7 +1,7 @@
-"""The mean score that another policy would have had, from scores of logged choices: plain arrays in, estimates out.
+"""Estimators of the mean score that another policy would have had on logged choices: arrays in, estimates out.
 
-A logged choice counts with its weight, the probability that the target makes it over the probability that the logging
-policy made it.
+The weight of a logged choice is the probability that the target makes it, divided by the probability with which it was
+logged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Z = 1.959963984540054  # of a two-sided 95% interval
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A mean score and what each of n logged choices moves it by.
+    """A mean score and the influence of each of n logged choices on it.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def ips(weight: Array, score: Array) -> Estimate:
 def snips(weight: Array, score: Array) -> Estimate:
     """Self-normalised: the mean of the scores, weighted. Slightly biased, mostly of less variance than `ips`.
 
-    It does not move when a score is measured from another zero point. NaN where every weight is 0.
+    A constant added to every score is added to the estimate. NaN where every weight is 0.
 
     >>> snips(np.array([2.0, 1.0, 0.0]), np.array([0.5, 1.0, 1.0])).value  # (2 * .5 + 1 * 1) / 3
     0.6666666666666666
@@ -85,10 +85,10 @@ def snips(weight: Array, score: Array) -> Estimate:
 
 
 def doubly_robust(weight: Array, score: Array, predicted: Array, expected: Array) -> Estimate:
-    """The target's score by a model, plus the model's weighted errors where the score is known.
+    """The model's expected score of the target, plus the model's weighted errors on the logged choices.
 
-    Unbiased whatever the model says, if it was fitted on other rows; of less variance the better it is. It is also
-    right where the propensities are wrong and the model is right.
+    Unbiased for any model that was fitted on other rows; the better the model, the smaller the variance. Also right if
+    the propensities are wrong and the model is right.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Logs: one row per routed prompt, with the one score that was seen and the probability of that choice."""
+"""Logs: one row per routed prompt, with the score of the LLM that was chosen and the probability of that choice."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LOGS: Schema = {
 
 @dataclass(frozen=True, eq=False)
 class Logs:
-    """What a router chose in production, and what came of it.
+    """Choices of a router in production, with their scores.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ class Logs:
     Raises
     ------
     DataError
-        For what `Records` refuses, a propensity that is missing, no number or outside (0, 1], a missing prompt or
-        task, vectors that are missing or of two encoders, and an instance that stands twice.
+        For what `Records` refuses; for a propensity that is missing, not a number or outside (0, 1]; for a missing
+        prompt or task; for vectors that are missing or from two encoders; and for a duplicate instance.
     """
 
     table: pl.DataFrame
@@ -95,7 +95,7 @@ class Logs:
         llms : list of str, optional
             LLMs beside the logged ones, which get no record.
         encoders : iterable of Encoder, optional
-            Those that may have made the logged vectors: one knows which of its columns are what.
+            Those that may have made the logged vectors; the one with the name in the log is used.
 
         Raises
         ------
@@ -136,11 +136,11 @@ class Logs:
 def read_logs(path: str | Path) -> Logs:
     """Read logs from a .parquet, .csv or .jsonl file, or from the folder where recroute serve keeps feedback.
 
-    Of the rows with one `decision_id` the first counts. With these, an instance may stand twice, because the same
-    prompt was routed again: from its second row on its id is that of the instance and of the decision. Rows without a
-    propensity are left out there: they were not chosen by chance, and `source` tells how many they are.
+    Of several rows with the same `decision_id`, the first counts. Where there are such ids, an instance may occur more
+    than once, because the same prompt was routed again: from its second row on, its id is joined with that of the
+    decision. Rows without a propensity, which were not chosen by chance, are then left out, and `source` says how many.
 
-    Raises DataError if there is none, or its content is not what `Logs` asks for.
+    Raises DataError if there is no such file, or its content is not valid, see `Logs`.
     """
     path = Path(path)
     path = path / RECORDS if path.is_dir() else path

@@ -1,4 +1,4 @@
-"""Whether a log says enough about a target: how far its choices overlap with those that were logged."""
+"""How far the choices of a router overlap with those in a log: whether the log says enough about it."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from recroute.util.numeric import Array
 
 # 95% intervals held the truth at an effective n of 37, 39, 61 and 108 in 78%, 88%, 93% and 88% of 200 simulated logs
 # (snips; dr 93% to 96%), and from 237 to 804 in 94% to 96% of 400 (dr 92% to 96%).
-FEW, HEAVY = 200, 0.05
-SIGMAS = 3.0  # standard errors by which the mean weight has to miss 1 before something is said
-MANY_UNLOGGED = 0.01
-OVERLAPS = ("effective_n", "largest_weight", "mean_weight", "never_logged")  # that tables show
+MIN_EFFECTIVE_N, MAX_SHARE = 200, 0.05  # of the log, and of one choice in all weights
+SIGMAS = 3.0  # standard errors by which the mean weight misses 1 before a warning
+MAX_UNLOGGED = 0.01
+OVERLAPS = ("effective_n", "largest_weight", "mean_weight", "never_logged")  # in the rows of a result
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Of n logged choices and one target.
+    """Overlap of n logged choices with one target, the router that is judged.
 
     Parameters
     ----------
     n : int
     effective_n : float
-        `(sum w)^2 / sum w^2`: as many choices of the target itself would tell as much.
+        `(sum w)^2 / sum w^2`: as many choices of the target itself carry the same information.
     largest_weight : float
         Share of the heaviest choice in all weights.
     mean_weight, mean_weight_error : float
-        1 in expectation where the log can show every choice of the target; less by the share that it cannot.
+        1 in expectation if every choice of the target can be logged; lower by the share that cannot.
     never_logged : float
-        Share of the target's choices that are LLMs which no row of the log has.
+        Share of the target's choices that are LLMs without a row in the log.
     """
 
     n: int
@@ -56,15 +56,15 @@ class Overlap:
         )
 
     def warnings(self, label: str) -> list[str]:
-        """What makes the estimates of this target doubtful, a line each."""
+        """Reasons to doubt the estimates of this target, a line each."""
         found = []
         if self.never_logged > 0:
             found.append(
                 f"{label}: {self.never_logged:.1%} of its choices are LLMs that were never logged; ips counts them "
-                "as 0, snips leaves them out, dr has only the reward model's word for them"
+                "as 0, snips leaves them out, dr relies on the reward model alone"
             )
         missing = 1 - self.mean_weight - self.never_logged
-        if missing > max(SIGMAS * self.mean_weight_error, MANY_UNLOGGED):
+        if missing > max(SIGMAS * self.mean_weight_error, MAX_UNLOGGED):
             found.append(
                 f"{label}: about {missing:.0%} of its choices had no chance of being logged where it makes them "
                 f"(mean weight {self.mean_weight:.2f}, not 1); estimates are biased: log with more exploration"
@@ -74,9 +74,9 @@ class Overlap:
                 f"{label}: mean weight {self.mean_weight:.2f} is more than chance allows above 1; the propensities "
                 "are smaller than the choices were likely: check how they were recorded"
             )
-        if self.effective_n < FEW or self.largest_weight > HEAVY:
+        if self.effective_n < MIN_EFFECTIVE_N or self.largest_weight > MAX_SHARE:
             found.append(
-                f"{label}: thin overlap, {self.n} logged choices tell as much as {self.effective_n:.0f} of its own, "
+                f"{label}: thin overlap, {self.n} logged choices are worth {self.effective_n:.0f} of its own, "
                 f"and one weighs {self.largest_weight:.1%}; intervals may be too narrow: log more, or explore more"
             )
         return found

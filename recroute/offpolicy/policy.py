@@ -1,4 +1,4 @@
-"""From a fitted router to the probability with which it takes each LLM."""
+"""The probability with which a fitted router takes each LLM."""
 
 from __future__ import annotations
 

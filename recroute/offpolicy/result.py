@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from recroute.experiment.compare import COMPARISON_COLUMNS, sentence
-from recroute.experiment.result import Result, records
+from recroute.experiment.result import Compared, records
 from recroute.experiment.rows import COLUMNS
 from recroute.offpolicy.estimators import ESTIMATORS
 from recroute.report.curves import Curve, draw_intervals
@@ -20,7 +20,7 @@ LOGGED = "logged"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class OffPolicy(Result):
+class OffPolicy(Compared):
     """What other routers would have scored on logged traffic.
 
     Parameters
@@ -35,8 +35,6 @@ class OffPolicy(Result):
     comparisons : polars.DataFrame
         Paired differences to "logged" for each estimator; p_holm is corrected for the number of routers.
     """
-
-    comparisons: pl.DataFrame
 
     def value(self, router: str, metric: str = "mean_score", estimator: str | None = None) -> float:
         """One value; KeyError unless exactly one row fits."""

@@ -1,4 +1,4 @@
-"""Logs out of a full matrix: what would have been seen had a router been in production."""
+"""Simulated logs: what a router in production would have logged, from a matrix without gaps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def simulate_logs(
     Parameters
     ----------
     dataset : Dataset
-        Every cell observed; instances that the router was not fitted on, as in production.
+        Without gaps; instances that the router was not fitted on, as in production.
     router : Router
         Fitted on the same LLMs.
     epsilon, temperature : float

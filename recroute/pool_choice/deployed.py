@@ -1,4 +1,4 @@
-"""What a person who deploys a pool asks: who answers what, and who replaces whom."""
+"""A pool in use: which LLM answers which task, and which replaces one that is withdrawn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from recroute.splits import Split
 
 
 def tasks_of(routed: PoolValue, train: Dataset, pool: list[int]) -> pl.DataFrame:
-    """Share of each task's training prompts that the router sends to each LLM of the pool, folds held out.
+    """Share of each task's training prompts that the router sends to each LLM of the pool, out of fold.
 
     Returns
     -------
@@ -36,16 +36,16 @@ def tasks_of(routed: PoolValue, train: Dataset, pool: list[int]) -> pl.DataFrame
 
 
 def replacements_of(value: PoolValue, split: Split, router: Router, pool: list[int], judged: Judged) -> pl.DataFrame:
-    """The best exchange for each LLM of the pool by its objective on train, and what comes of it on test.
+    """The best exchange for each LLM of the pool by its objective on train, and its effect on test.
 
     Parameters
     ----------
     value : PoolValue
-        What the pool was chosen for.
+        The objective of the pool.
     split : Split
     router : Router
     pool : list of int
-        Those to keep can be withdrawn too.
+        LLMs to keep can be withdrawn too.
     judged : Judged
         The pool on test.
 

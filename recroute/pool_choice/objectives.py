@@ -1,4 +1,4 @@
-"""What a pool is chosen for: the best answer of the pool, or the answer that a router picks."""
+"""Objectives of a pool: the best score in the pool, or the score that a router reaches."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def routed_value(train: Dataset, router: Router, seed: int) -> PoolValue:
     """Pools by what the router expects of its own choices, on training prompts that it was not fitted on.
 
     The mean over prompts of the highest predicted score in the pool: monotone and submodular, as the oracle score is.
-    Observed scores of the choices would be free of the router's errors and full of luck: among thousands of LLMs some
-    look good on the few prompts they would get, and the pool is filled with those. Predictions share what is known of
-    all LLMs and prompts. They may be on any scale; below 0 they are raised.
+    Observed scores of the choices have no prediction error but much luck: among thousands of LLMs some look good on the
+    few prompts they would get, and the pool would be filled with those. Predictions pool what is known of all LLMs and
+    prompts. They may be on any scale; if the lowest is negative, all are shifted so that it is 0.
 
     The router is fitted once on each fold, with all LLMs; a pool is a restriction of its choices, as with `llms=`.
     """

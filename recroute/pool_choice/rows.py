@@ -12,22 +12,12 @@ from numpy.typing import NDArray
 
 from recroute.experiment.bootstrap import Bootstrap, interval_around
 from recroute.experiment.outcomes import unobserved_notes
+from recroute.experiment.rows import COLUMNS as OF_POOLS
 from recroute.experiment.rows import rows_of_seeds
 from recroute.pool_choice.judge import Judged
 from recroute.util.numeric import Array, ratio
 
-COLUMNS: dict[str, Any] = {
-    "router": pl.String,
-    "group": pl.String,
-    "baseline": pl.String,
-    "pool_size": pl.Int64,
-    "seed": pl.Int64,
-    "metric": pl.String,
-    "value": pl.Float64,
-    "ci_low": pl.Float64,
-    "ci_high": pl.Float64,
-    "n_instances": pl.Int64,
-}
+COLUMNS = {"router": pl.String, "group": pl.String, "baseline": pl.String, **OF_POOLS}
 ALL, ROUTED, ORACLE, STRONG, RANDOM, SINGLE = (
     "all",
     "chosen_routed",

@@ -71,7 +71,7 @@ def test_intervals_are_centred_and_differences_paired() -> None:
 
 
 def test_intervals_cover_the_truth_at_about_their_rate() -> None:
-    """2,000 logs of 1,000 rows that tell as much as 280; the share covered is then uncertain by half a point."""
+    """2,000 logs of 1,000 rows that are worth 280; the share covered is then uncertain by half a point."""
     rng = np.random.default_rng(0)
     chance = rng.random((50, 4))
     logging = 0.8 / 4 + 0.2 * np.eye(4)[rng.integers(0, 4, 50)]
@@ -112,7 +112,7 @@ def test_good_overlap_is_not_warned_of() -> None:
         ([1.0, 0.0] * 400, 0.0, "no chance of being logged"),
         ([1.0, 0.0] * 400, 0.5, "never logged"),
         ([1.5] * 400, 0.0, "propensities are smaller"),
-        ([0.0] * 400, 0.0, "tell as much as 0"),
+        ([0.0] * 400, 0.0, "are worth 0 of its own"),
     ],
 )
 def test_doubtful_overlap_is_warned_of(weight: list[float], never: float, said: str) -> None:
