@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from recroute.cli.options import COST, COST_OPTION, Option
 from recroute.routers import Router, make_router
 from recroute.routers.ranking import shown
@@ -26,9 +24,9 @@ QUALITY = Option(
     panel=COST,
     low=0,
 )
-Cost = Annotated[str | None, typer.Option("--cost", help=COST_OPTION.help, rich_help_panel=COST)]
-Budget = Annotated[float | None, typer.Option("--budget", min=0, help=BUDGET.help, rich_help_panel=COST)]
-Quality = Annotated[float | None, typer.Option("--quality", min=0, help=QUALITY.help, rich_help_panel=COST)]
+Cost = Annotated[str | None, COST_OPTION.told()]
+Budget = Annotated[float | None, BUDGET.told()]
+Quality = Annotated[float | None, QUALITY.told()]
 
 
 def with_budget(router: Router, budget: float | None, quality: float | None) -> Router:

@@ -16,7 +16,6 @@ from recroute.data import Dataset, Precomputed
 from recroute.encoders import SentenceEncoder, encode_dataset
 from recroute.encoders.choose import agreement
 from recroute.errors import RecrouteError
-from recroute.evaluation import Evaluation, LearningCurve
 
 # Panels of a verb's help.
 DATA, COST, OUTPUT = "Data and split", "Cost", "Output"
@@ -64,21 +63,22 @@ class Option:
     def with_default(self, default: Any) -> Option:
         return replace(self, default=default)
 
-    def parameter(self) -> Parameter:
-        """As Typer reads it."""
-        told: Any
+    def told(self) -> Any:
+        """As Typer reads it, beside the type."""
         if self.is_argument:
-            told = typer.Argument(help=self.help)
-        else:
-            flag = self.flag or f"--{self.name.replace('_', '-')}"
-            told = typer.Option(
-                flag,
-                help=self.help,
-                rich_help_panel=self.panel,
-                min=self.low,
-                max=self.high,
-                autocompletion=self.complete,
-            )
+            return typer.Argument(help=self.help)
+        return typer.Option(
+            self.flag or f"--{self.name.replace('_', '-')}",
+            help=self.help,
+            rich_help_panel=self.panel,
+            min=self.low,
+            max=self.high,
+            autocompletion=self.complete,
+        )
+
+    def parameter(self) -> Parameter:
+        """The parameter of a verb."""
+        told = self.told()
         return Parameter(self.name, Parameter.KEYWORD_ONLY, default=self.default, annotation=Annotated[self.of, told])
 
 
@@ -141,22 +141,7 @@ OUTPUTS = {
 QUIET = Option("quiet", bool, False, flag="--quiet", help="Print neither progress nor tables.", panel=OUTPUT)
 
 DatasetPath = Annotated[Path, typer.Argument(help="A dataset folder, or a records file (parquet, csv, jsonl).")]
-DEFAULT_ROUTERS = ["auto"]
-RouterNames = Annotated[
-    list[str],
-    typer.Option(
-        "--router",
-        help="Registry name, perhaps as 'knn(n_neighbors=100)', or saved TOML; repeated. Default: auto.",
-        autocompletion=complete_router,
-    ),
-]
-Seed = Annotated[
-    int,
-    typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of the split and of the routers.", rich_help_panel=DATA),
-]
-Seeds = Annotated[
-    int, typer.Option("--seeds", min=1, help="Number of seeds, counted up from --seed.", rich_help_panel=DATA)
-]
+Seed = Annotated[int, SEED.told()]
 SplitKind = Annotated[
     str | None,
     typer.Option(
@@ -165,32 +150,10 @@ SplitKind = Annotated[
         rich_help_panel=DATA,
     ),
 ]
-EncoderKind = Annotated[
-    str,
-    typer.Option(
-        "--encoder",
-        help="auto (embeddings.npz if there, else TF-IDF), precomputed, tfidf, or sentence:MODEL, the folder of a "
-        "sentence-transformers model or its name in the Hugging Face cache.",
-        rich_help_panel=DATA,
-    ),
-]
-MinCoverage = Annotated[
-    float,
-    typer.Option(
-        "--min-coverage",
-        min=0,
-        max=1,
-        help="Keep LLMs evaluated on at least this share of the instances.",
-        rich_help_panel=DATA,
-    ),
-]
-JsonPath = Annotated[
-    Path | None,
-    typer.Option("--json", help="Write the result as JSON to this file; - is standard output.", rich_help_panel=OUTPUT),
-]
-PngPath = Annotated[Path | None, typer.Option("--png", help=OUTPUTS["png"].help, rich_help_panel=OUTPUT)]
-CsvPath = Annotated[Path | None, typer.Option("--csv", help=OUTPUTS["csv"].help, rich_help_panel=OUTPUT)]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print neither progress nor tables.", rich_help_panel=OUTPUT)]
+JsonPath = Annotated[Path | None, OUTPUTS["json"].told()]
+PngPath = Annotated[Path | None, OUTPUTS["png"].told()]
+CsvPath = Annotated[Path | None, OUTPUTS["csv"].told()]
+Quiet = Annotated[bool, QUIET.told()]
 
 
 def encode_prompts(data: Dataset, encoder: str, screen: Console) -> Dataset:
@@ -200,16 +163,6 @@ def encode_prompts(data: Dataset, encoder: str, screen: Console) -> Dataset:
     if isinstance(data.encoder, Precomputed) and isinstance(found.encoder, SentenceEncoder):
         screen.print(agreement(data, found), markup=False, soft_wrap=True)
     return found
-
-
-def conclude(evaluation: Evaluation | LearningCurve, out: Console) -> None:
-    """Print comparisons and notes, and end with 130 if the run was interrupted."""
-    for line in evaluation.sentences():
-        out.print(line, markup=False)
-    for note in evaluation.notes:
-        out.print(f"note: {note}", style="yellow", markup=False)
-    if not evaluation.info["complete"]:
-        raise typer.Exit(130)  # as a shell reports Ctrl-C
 
 
 def settings(items: list[str]) -> dict[str, str]:

@@ -9,8 +9,8 @@ import typer
 from rich.table import Table
 
 from recroute.cli.experiment import DATASET, INTERRUPTED, Asked, experiment, with_origin
-from recroute.cli.options import Option, conclude
-from recroute.report import growth_plot, growth_table, trials_counted
+from recroute.cli.options import Option
+from recroute.report import trials_counted
 from recroute.tuning.search import search
 from recroute.tuning.settings import TuneSettings
 
@@ -45,8 +45,7 @@ def tune(asked: Asked) -> None:
     if tested is None:
         screen.print("stopped before the end, so test has not been read; the same command goes on", style="yellow")
         raise typer.Exit(INTERRUPTED)
-    screen.print(growth_table(tested), growth_table(tested, "best_single_ratio"), growth_plot(tested.rows))
-    conclude(tested, screen)
+    tested.show(screen)
 
 
 def _trial_table(trials: pl.DataFrame) -> Table:

@@ -8,14 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import polars as pl
-
-from recroute.evaluation import Evaluation
 from recroute.experiment.compare import is_yardstick
-from recroute.report.table import HEADS, MAIN_METRICS
-
-METRICS_ABREAST = 10  # columns of a table that fit a printed page
-FORMATS = {"slope": "+.4f", "lift": "+.3f"}
 
 
 @dataclass(frozen=True)
@@ -92,93 +85,6 @@ def fact_table(facts: Mapping[str, Any]) -> str:
         for key, value in facts.items()
     )
     return f"<table><tbody>{''.join(rows)}</tbody></table>"
-
-
-def growth_html(evaluation: Evaluation, metric: str, group: str, *, sortable: bool = True) -> str:
-    """Routers by pool size for one metric and group; with the slope where the metric is mu."""
-    rows = _pooled(evaluation).filter(group=group)
-    sizes = sorted(rows.filter(metric=metric)["pool_size"].drop_nulls().unique().to_list())
-    of = _lookup(rows)
-    slopes = metric == "mean_score" and any(key[1] == "slope" for key in of)
-    heads = ["router", *(f"m = {size:,}" for size in sizes), *(["slope on log2 m"] if slopes else [])]
-    body: list[list[str | Number]] = []
-    for router in _routers(rows):
-        cells = [of.get((router, metric, size), Number(None)) for size in sizes]
-        if all(cell.value is None for cell in cells):
-            continue
-        body.append([router, *cells, *([of.get((router, "slope", None), Number(None))] if slopes else [])])
-    caption = f"{HEADS.get(metric, metric.replace('_', ' '))}, group {group}"
-    return html_table(heads, body, caption=caption, sortable=sortable)
-
-
-def one_pool_html(evaluation: Evaluation, group: str) -> str:
-    """Routers by the main metrics, for one pool, as a notebook shows it."""
-    rows = _pooled(evaluation).filter(pl.col("pool_size").is_not_null(), group=group)
-    there = set(rows["metric"])
-    metrics = [name for name in MAIN_METRICS if name in there]
-    (size,) = rows["pool_size"].unique()
-    of = _lookup(rows)
-    body: list[list[str | Number]] = [
-        [router, *(of.get((router, metric, size), Number(None)) for metric in metrics)] for router in _routers(rows)
-    ]
-    heads = ["router", *(HEADS.get(name, name.replace("_", " ")) for name in metrics)]
-    return html_table(heads, body, caption=f"pool of {size:,} LLMs, 95% intervals", sortable=False)
-
-
-def metrics_html(evaluation: Evaluation, group: str) -> list[str]:
-    """Every metric of every router and pool size of a group, without intervals, in tables that fit a page."""
-    rows = _pooled(evaluation).filter(pl.col("pool_size").is_not_null(), group=group)
-    # Oracle and random are rows already: as metrics they say the same of every router.
-    metrics = [name for name in rows["metric"].unique(maintain_order=True) if name not in ("oracle", "random")]
-    of = _lookup(rows)
-    tables = []
-    for start in range(0, len(metrics), METRICS_ABREAST):
-        part = metrics[start : start + METRICS_ABREAST]
-        body: list[list[str | Number]] = [
-            [router, Number(size, form=",d"), *(of.get((router, name, size), Number(None)).bare() for name in part)]
-            for size in sorted(rows["pool_size"].unique().to_list())
-            for router in _routers(rows.filter(pool_size=size))
-        ]
-        heads = ["router", "m", *(HEADS.get(name, name.replace("_", " ")) for name in part)]
-        tables.append(html_table(heads, body, caption=f"all metrics, group {group}"))
-    return tables
-
-
-def comparison_html(found: pl.DataFrame) -> str:
-    """Paired differences to a baseline: rows of `Evaluation.comparisons` of one metric."""
-    # The mean over sizes, which the verdict tells, comes first.
-    found = found.sort(pl.col("pool_size").is_not_null(), maintain_order=True)
-    body: list[list[str | Number]] = [
-        [
-            row["router"],
-            row["baseline"],
-            row["group"],
-            Number(row["pool_size"], form=",d", missing="mean"),
-            Number(row["value"], row["ci_low"], row["ci_high"], form="+.4f"),
-            Number(row["p_value"], form=".4f"),
-            Number(row["p_holm"], form=".4f"),
-        ]
-        for row in found.iter_rows(named=True)
-    ]
-    heads = ["router", "baseline", "group", "pool size", "difference in mu", "p", "p (Holm)"]
-    return html_table(heads, body, text=3)
-
-
-def _pooled(evaluation: Evaluation) -> pl.DataFrame:
-    return evaluation.rows.filter(pl.col("seed").is_null())
-
-
-def _routers(rows: pl.DataFrame) -> list[str]:
-    return rows["router"].unique(maintain_order=True).to_list()
-
-
-def _lookup(rows: pl.DataFrame) -> dict[tuple[str, str, int | None], Number]:
-    """Cell of each router, metric and size."""
-    columns = rows.select("router", "metric", "pool_size", "value", "ci_low", "ci_high")
-    return {
-        (router, metric, size): Number(value, low, high, FORMATS.get(metric, ".3f"))
-        for router, metric, size, value, low, high in columns.iter_rows()
-    }
 
 
 def _cell(cell: str | Number) -> str:

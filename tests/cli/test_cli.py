@@ -225,7 +225,7 @@ def test_usage_errors_are_one_line(
     assert "did you mean 'own'" in refused(capsys, "scale", folder, "--router", "svd", "--groups", "owm")
     assert "came without pools" in refused(capsys, "scale", folder, "--router", "svd", "--groups", "own")
     assert "unknown benchmark 'arc'" in refused(capsys, "scale", folder, "--router", "svd", "--benchmark", "arc")
-    assert "neither train nor all" in refused(capsys, "scale", folder, "--router", "svd", "--pool-basis", "test")
+    assert "known: train, all" in refused(capsys, "scale", folder, "--router", "svd", "--pool-basis", "test")
     assert "name=value" in refused(capsys, "fit", folder, "--router", "svd", "--set", "3", "--out", tmp_path / "r")
     assert "does not exist" in refused(capsys, "evaluate", folder, "--router", "svd", "--json", tmp_path / "no" / "f")
     assert "No such option" in refused(capsys, "evaluate", folder, "--rooter", "svd")
@@ -238,7 +238,7 @@ def test_an_interrupt_ends_with_130(
     def interrupt(path: Path, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("recroute.cli.evaluate.read_dataset", interrupt)
+    monkeypatch.setattr("recroute.cli.experiment.read_dataset", interrupt)
     assert run(["evaluate", str(folder), "--router", "svd"]) == 130
     assert capsys.readouterr().err == "recroute: interrupted\n"
 
