@@ -13,7 +13,7 @@ import pytest
 
 from recroute import prepare_split, read_dataset
 from recroute.bridges import fit_ridge
-from recroute.data import Dataset, dense_costs
+from recroute.data import Dataset
 from recroute.routers.costs import CostModel
 from recroute.splits import Split
 
@@ -22,7 +22,7 @@ FLOOR = 1e-9  # USD; a cost of 0 has no logarithm
 
 
 def costs_of(data: Dataset) -> np.ndarray:
-    costs = dense_costs(data.interactions)
+    costs = data.interactions.dense_costs()
     assert costs is not None
     return costs.astype(np.float64)
 

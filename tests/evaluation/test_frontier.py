@@ -118,6 +118,18 @@ def test_the_same_seed_gives_the_same_numbers(found: Frontier) -> None:
     assert again.rows.equals(found.rows, null_equal=True)
 
 
+def test_an_interrupt_keeps_the_seeds_that_were_finished() -> None:
+    def stop(done: int, of: int) -> None:
+        if done > of // 2:
+            raise KeyboardInterrupt
+
+    found = frontier(two_llms(), ["task_best"], seeds=(0, 1), n_resamples=20, progress=stop)
+    assert not found.info["complete"]
+    assert found.seeds == [0]
+    assert found.rows["seed"].unique().to_list() == [None]
+    assert "only finished seeds" in found._repr_html_()
+
+
 def test_without_text_only_routers_that_need_none_are_drawn() -> None:
     data = two_llms()
     bare = Dataset("bare", data.interactions, data.instances.drop("prompt"), data.llms)
