@@ -11,6 +11,7 @@ from recroute.experiment.compare import is_yardstick
 from recroute.experiment.result import Result
 from recroute.metrics import METRICS
 from recroute.report.document import Cell, Medium, Number, Table
+from recroute.routers.trade_off import PROMPTS
 
 MAIN_METRICS = [m.name for m in sorted(METRICS.values(), key=lambda m: m.column) if m.column]
 FORMATS = {"slope": "+.4f", "lift": "+.3f"}
@@ -80,7 +81,7 @@ def metric_table(found: Result, group: str, on: Medium = Medium.ALL) -> Table:
         cells: list[Cell] = [router, *(of.get((router, metric, size), Number(None)) for metric in metrics)]
         if priced:
             spent = next(rows.filter(router=router, metric="mean_cost").iter_rows(named=True), None)
-            cells.append(Number.of(spent, ".4g", 1000))
+            cells.append(Number.of(spent, ".4g", PROMPTS))
         body.append(cells)
     title = f"{data['name']}: {size:,} LLMs{f', group {group}' if group != 'all' else ''}"
     caption = counted(found, None if group in ("all", "mean") else max(rows["n_instances"].to_list()))
