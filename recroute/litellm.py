@@ -26,16 +26,16 @@ UNKNOWN = ("error", "ignore")
 class RecrouteStrategy:
     """Gives each request the deployment of the LLM that a router predicts the highest score for.
 
-    The choice is among the deployments of the requested model group that LiteLLM would choose among itself: not in
-    cooldown, not excluded by a retry, a tag or another of its checks. So when the first choice fails and cools down,
-    the next request, or the retry, goes to the second. Of several deployments of the chosen LLM one is drawn.
+    It chooses among the deployments of the requested model group that LiteLLM would choose among itself: not in
+    cooldown, not excluded by a retry, a tag or another of its checks. When the first choice fails and cools down, the
+    next request, or the retry, goes to the second. Among several deployments of the chosen LLM one is drawn at random.
 
-    What is routed by is the text of the last user message that has any (`prompt_of`). A deployment serves the LLM of
-    the first of these names that the router knows: id and base model in `model_info`, `litellm_params.model` with and
-    without what stands before a slash, `model_name`. Deployments of LLMs that it does not know, such as those of a
-    group for embeddings or for fallbacks, are taken only where the group has no other, by chance.
+    The router reads the text of the last user message that has any (`prompt_of`). A deployment serves the LLM of the
+    first of these names that the router knows: id and base model in `model_info`, `litellm_params.model` with and
+    without the part before a slash, `model_name`. Deployments of unknown LLMs, such as those of a group for embeddings
+    or for fallbacks, are used only where the group has no other, at random.
 
-    An async request is routed in a thread, so that the event loop is not held up. LiteLLM's weights play no part.
+    An async request is routed in a thread, so the event loop is not blocked. LiteLLM's weights are ignored.
 
     Parameters
     ----------
@@ -142,11 +142,11 @@ class RecrouteStrategy:
 
 
 def prompt_of(messages: Sequence[Mapping[str, Any]] | None, input: str | Sequence[Any] | None = None) -> str:
-    """The text to route by: of the last user message that has text, or of `input` where there are no messages.
+    """The text to route by: the last user message that has text, or `input` where there are no messages.
 
-    Routers learn from single prompts, so what was said before, and the system's message, are left out. Of a message
-    in parts only text counts. `input` may be a text, texts, or messages as in OpenAI's Responses API. Without any text
-    it is "": then the router goes by what it knows of the LLMs.
+    Routers learn from single prompts, so earlier messages and the system message are left out. Of a message in parts
+    only text counts. `input` may be a text, texts, or messages as in OpenAI's Responses API. Without any text
+    it is "": the router then relies on what it knows of the LLMs.
 
     >>> prompt_of([{"role": "user", "content": "Add 2 and 3."}, {"role": "assistant", "content": "5"}])
     'Add 2 and 3.'
@@ -168,7 +168,7 @@ def _text(content: Any) -> str:
 
 
 def _names(deployment: Deployment) -> list[str]:
-    """What a deployment may be called, the most special name first."""
+    """Names of a deployment, the most specific first."""
     about, parts = deployment.get("model_info") or {}, str(deployment["litellm_params"]["model"]).split("/")
     served = ["/".join(parts[i:]) for i in range(len(parts))]
     names = [about.get("id"), about.get("base_model"), *served, deployment["model_name"]]

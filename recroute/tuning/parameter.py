@@ -15,7 +15,7 @@ Value = str | int | float | bool | None
 
 
 class Suggests(Protocol):
-    """What an Optuna trial is asked for."""
+    """The part of an Optuna trial that a search space uses."""
 
     def suggest_categorical(self, name: str, choices: Any) -> Any: ...
     def suggest_int(self, name: str, low: int, high: int, *, log: bool) -> int: ...
@@ -24,7 +24,7 @@ class Suggests(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """What may be tried for one hyperparameter: a range, a list of choices, or a selection of parts.
+    """Values to try for one hyperparameter: a range, a list of choices, or a selection of parts.
 
     Parameters
     ----------
@@ -33,10 +33,10 @@ class Parameter:
     log : bool
         Whether the range is searched on a logarithmic scale.
     none : bool
-        Whether none, that is, chosen by the router on train, may be tried as well.
+        Whether None is tried as well; the router then chooses the value on train.
     choices : tuple, optional
     parts : tuple of str, optional
-        Each may be in or out; those that are in are joined by +, after `always`.
+        Each is in or out; those that are in are joined by +, after `always`.
     always : str
         Parts that are always in.
     """
@@ -56,9 +56,9 @@ class Parameter:
         Raises
         ------
         DataError
-            If it is no table, or neither range, choices nor parts, or more than one of them.
+            Unless it is a table with exactly one of range, choices and parts.
         UnknownNameError
-            For a key that is none of the fields above.
+            For an unknown key.
         """
         if not isinstance(table, Mapping):
             raise DataError(f"{where} is {table!r}; write a table such as {{ low = 1, high = 50, log = true }}")
@@ -88,13 +88,13 @@ class Parameter:
     def _check_range(self, where: str) -> None:
         numbers = [x for x in (self.low, self.high) if isinstance(x, int | float) and not isinstance(x, bool)]
         if len(numbers) < 2 or not numbers[0] < numbers[1] or max(map(abs, numbers)) > LARGEST:
-            raise DataError(f"{where}: low={self.low!r}, high={self.high!r} is no range; low has to be below high")
+            raise DataError(f"{where}: low={self.low!r}, high={self.high!r} is not a range; low has to be below high")
         if self.log and numbers[0] <= 0:
             raise DataError(f"{where}: log = true needs low above 0, and it is {self.low!r}")
 
     @property
     def whole(self) -> bool:
-        """Whether the range is one of whole numbers."""
+        """Whether the range holds whole numbers only."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     def suggest(self, trial: Suggests, key: str) -> Value:
@@ -114,7 +114,7 @@ class Parameter:
         return float(f"{trial.suggest_float(key, self.low, self.high, log=self.log):.4g}")
 
     def encode(self, value: Value, key: str) -> dict[str, Any]:
-        """The trial's parameters that give `value`; none where it is outside of what may be tried."""
+        """The trial's parameters that give `value`; empty if it is outside the range or choices."""
         if self.parts is not None:
             inside = split_outside(str(value), "+")
             return {f"{key}: {part}": part in inside for part in self.parts}
@@ -129,7 +129,7 @@ class Parameter:
         return {key: value, **({f"{key} on train": False} if self.none else {})}
 
     def to_dict(self) -> dict[str, Any]:
-        """Only what is set, as it stands in a TOML table."""
+        """The fields that are set, as in a TOML table."""
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
@@ -138,10 +138,10 @@ class Parameter:
 
 
 def _check_list(listed: Any, kinds: tuple[type, ...], where: str) -> None:
-    """DataError if something that is given is no list of different values of these kinds."""
+    """Raise DataError unless it is None or a list of distinct values of these kinds."""
     if listed is None:
         return
     if not isinstance(listed, tuple) or not listed or not all(isinstance(value, kinds) for value in listed):
-        raise DataError(f"{where} = {listed!r} is no list of {'values' if len(kinds) > 1 else 'texts'}")
+        raise DataError(f"{where} = {listed!r} is not a list of {'values' if len(kinds) > 1 else 'texts'}")
     if len({(type(value), value) for value in listed}) < len(listed):
         raise DataError(f"{where} = {list(listed)!r} names a value twice")

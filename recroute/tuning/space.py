@@ -1,4 +1,4 @@
-"""What a study may try: routers, their hyperparameters, encoder and calibration, read from TOML."""
+"""Search space of a study: routers, their hyperparameters, encoder and calibration, read from TOML."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from recroute.tuning.parameter import Parameter, Suggests, Value
 from recroute.util.registry import read_toml
 
 EVERY, CALIBRATION = "every", "calibration"
-# Fast, and among the best of their kind on the real data sets; the first one's defaults are the first trial.
+# Fast, and among the best of their kind on the real data sets; the defaults of the first are the first trial.
 ROUTERS = ("auto", "hierarchy", "knn", "ridge", "kmeans", "svd", "embedllm")
 Tables = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Space:
-    """The routers of a study, each with what may be tried for its hyperparameters.
+    """The routers of a study, each with the values to try for its hyperparameters.
 
     Parameters
     ----------
     parameters : dict of str to dict of str to Parameter
         By router label and hyperparameter. The label is the router's name with the hyperparameters that are fixed.
-        "calibration" is no hyperparameter: it puts the router inside of `calibrated` or `guarded`.
+        "calibration" is not a hyperparameter: it wraps the router in `calibrated` or `guarded`.
     """
 
     parameters: Mapping[str, Mapping[str, Parameter]]
@@ -44,7 +44,7 @@ class Space:
         return build(label, values)
 
     def defaults(self) -> list[dict[str, Any]]:
-        """For each router the trial parameters of its defaults, the first router first."""
+        """For each router in order, the trial parameters that give its defaults."""
         found = []
         for label, parameters in self.parameters.items():
             router = make_router(label)
@@ -61,7 +61,7 @@ class Space:
 
 
 def build(label: str, values: Mapping[str, Value]) -> Router:
-    """The router called `label` with these hyperparameters, calibrated as they say."""
+    """The router called `label` with these hyperparameters, wrapped as `calibration` among them says."""
     given = dict(values)
     calibration = given.pop(CALIBRATION, "none")
     router = make_router(label, **given)
@@ -69,18 +69,18 @@ def build(label: str, values: Mapping[str, Value]) -> Router:
 
 
 def read_space(routers: Sequence[str] = (), path: str | Path | None = None, dataset: Dataset | None = None) -> Space:
-    """The space of some routers.
+    """The search space of some routers.
 
     Parameters
     ----------
     routers : list of str
-        Names, perhaps with hyperparameters that are to stay as they are: `svd(bridge=kernel)`. Default: `ROUTERS`.
+        Names, optionally with fixed hyperparameters: `svd(bridge=kernel)`. Default: `ROUTERS`.
     path : str or Path, optional
-        A TOML file with a table for each router, `[svd]`, or `[every]`, and in it a table for each hyperparameter, as
-        in the files beside this module; it takes the place of what stands there, and `false` leaves a hyperparameter
-        at its default.
+        A TOML file with a table for each router, such as `[svd]`, or `[every]`, and in it a table for each
+        hyperparameter, as in the packaged files in `spaces/`. It overrides these; `false` keeps a hyperparameter at
+        its default.
     dataset : Dataset, optional
-        Encoders that it lacks the text or vectors for are left out.
+        Encoders whose text or vectors it lacks are left out.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def _of_router(router: Router, own: Tables, path: str, views: tuple[str, ...]) -
     specific = _packaged(router.name) | own.get(router.name, {})
     if not specific and not own.get(EVERY):
         raise DataError(
-            f"there is no search space for {router.name}: leave it out (baselines are in the report anyway), or give "
+            f"there is no search space for {router.name}: leave it out (baselines are in the report anyway), or add "
             f"one with --space FILE and a table [{router.name}]"
         )
     known = [f.name for f in router_class(router.name).settings()] + [CALIBRATION] * (CALIBRATION in every)
@@ -131,7 +131,7 @@ def _of_router(router: Router, own: Tables, path: str, views: tuple[str, ...]) -
 
 
 def _check_values(router: Router, name: str, one: Parameter, where: str) -> None:
-    """Every end of a range and every choice has to be one that the router takes."""
+    """Raise DataError unless the router accepts both ends of a range, and every choice."""
     values: list[Value] = list(one.choices or ()) or [one.low, one.high]
     if one.parts is not None:
         values = [" + ".join(filter(None, [one.always, *one.parts]))]
@@ -146,7 +146,7 @@ def _check_values(router: Router, name: str, one: Parameter, where: str) -> None
 
 
 def _views(dataset: Dataset | None) -> tuple[str, ...]:
-    """Encoders that differ on the data set."""
+    """Views that differ on the data set."""
     if dataset is None or (dataset.prompts is not None and dataset.embeddings is not None):
         return ("embedding", "tfidf", "all")
     return ("embedding", "all") if dataset.prompts is not None else ("embedding",)
@@ -163,5 +163,5 @@ def _read_tables(path: str | Path | None) -> Tables:
     tables = read_toml(Path(path), DataError)
     for name, table in tables.items():
         if not isinstance(table, dict):
-            raise DataError(f"{name} = {table!r} in {path} stands outside of a router's table; put it under [{name}]")
+            raise DataError(f"{name} = {table!r} in {path} is outside a router's table; put it under [{name}]")
     return tables
