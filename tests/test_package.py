@@ -45,7 +45,7 @@ LEVELS = (
     ("__main__",),
 )
 # Pages that still know results: each goes when its result has a document.
-PENDING = ("doctor", "llm_map", "objects", "old_html", "old_html_table", "study")
+PENDING = ("doctor", "llm_map", "objects", "old_html_table")
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 
 

@@ -12,11 +12,6 @@ _HOMES = {  # of pages that still know results; each goes when its result has a 
     "ranking_notebook": "recroute.report.objects",
     "router_notebook": "recroute.report.objects",
     "split_notebook": "recroute.report.objects",
-    "plot_history": "recroute.report.study",
-    "plot_shares": "recroute.report.study",
-    "study_html": "recroute.report.study",
-    "study_notebook": "recroute.report.study",
-    "trials_counted": "recroute.report.study",
 }
 
 

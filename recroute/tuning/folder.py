@@ -8,7 +8,6 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -18,7 +17,6 @@ from recroute._version import __version__
 from recroute.data import Dataset
 from recroute.encoders import SentenceEncoder
 from recroute.errors import DataError
-from recroute.evaluation import write_run
 from recroute.experiment.provenance import split_digest
 from recroute.routers import Router
 from recroute.splits import Split
@@ -86,7 +84,7 @@ class StudyFolder:
     def write_config(self, config: Mapping[str, Any]) -> None:
         write_json(self.path / CONFIG, config)
 
-    def write(self, tuned: Tuned, study_name: str) -> None:
+    def write(self, tuned: Tuned) -> None:
         """Write everything but the trials' storage."""
         write_text(self.path / TRIALS, tuned.trials.write_csv())
         write_toml(tuned.best, self.path / BEST)
@@ -97,18 +95,8 @@ class StudyFolder:
                 left.unlink()
         tuned.router.save(self.path / ROUTER, card=tuned.card)
         if tuned.evaluation is not None:
-            write_run(tuned.evaluation, self.path / RUN, self._config())
-        report = import_module("recroute.report")  # shows results, and builds on the layers below
-        page = report.study_html(
-            study_name,
-            tuned.trials,
-            tuned.importances,
-            tuned.notes,
-            tuned.best.label,
-            maximize=tuned.maximize,
-            evaluation=tuned.evaluation,
-        )
-        write_text(self.path / REPORT, page)
+            tuned.evaluation.write_run(self.path / RUN, self._config())
+        tuned.write_html(self.path / REPORT)
 
 
 def write_toml(router: Router, path: Path) -> None:

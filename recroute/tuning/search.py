@@ -90,7 +90,7 @@ def search(settings: TuneSettings, dataset: Dataset, out: Path, progress: Progre
         complete = run_trials(study, Job(space, validation, settings), progress)
         default = make_router(next(iter(space.parameters))).label
         tuned = _conclude(study, settings, dataset, default, complete)
-        folder.write(tuned, name)
+        folder.write(tuned)
     return tuned
 
 
@@ -108,6 +108,7 @@ def _conclude(study: Study, settings: TuneSettings, dataset: Dataset, default: s
     parts = settings.parts(dataset, settings.seed)
     router = replace(best, seed=settings.seed).fit(parts.train)
     return Tuned(
+        name=study.study_name,
         best=best,
         trials=trial_table(study),
         notes=[*notes, *filter(None, [parts.note])],

@@ -1,34 +1,50 @@
-"""What a search has found."""
+"""The result of a search."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
+from functools import partial
 from typing import Any
 
 import polars as pl
 
 from recroute.errors import DataError
 from recroute.evaluation import Evaluation
+from recroute.report.document import Block, Document, Figure, Medium, Number, Section, Table
+from recroute.report.shown import Shown
 from recroute.routers import Router
 from recroute.tuning.choice import MIN_TRIALS
+from recroute.tuning.picture import draw_history, draw_importances
+from recroute.tuning.trials import STATES
+
+BEST_TRIALS = 8  # in a terminal and a notebook
+HISTORY = (
+    "Value of each trial on validation, the mean of all folds, and the best so far. Crosses at the bottom mark trials "
+    "that were stopped early, which have no such value."
+)
+IMPORTANCES = (
+    "Share of the variance between completed trials by what was searched. The sampler tries promising values more "
+    "often, so this describes the trials, not the whole space."
+)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Tuned:
-    """What a search has found.
+class Tuned(Shown):
+    """The result of a search: shows itself in a notebook and writes its page (`write_html`).
 
     Parameters
     ----------
+    name : str
+        Name of the study.
     best : Router
         The chosen pipeline, not fitted.
     trials : polars.DataFrame
-        A row for each trial: number, state, router, value, values by fold, seconds.
+        One row for each trial, see `recroute.tuning.trials.trial_table`.
     notes : list of str
-        What a reader has to know: how the choice was made, and what was left out.
+        How the choice was made, and what was left out.
     front : list of Router
-        With two metrics, the pipelines that no other one beats on both; `best` is the first.
+        With two metrics, the Pareto front; `best` is its first.
     evaluation : Evaluation, optional
         The chosen pipeline on test, beside the default, the best of every router searched, and the baselines; None
         if the study was stopped before its end, because test is read once.
@@ -44,6 +60,7 @@ class Tuned:
         Whether more of the (first) metric is better.
     """
 
+    name: str
     best: Router
     trials: pl.DataFrame
     notes: list[str]
@@ -59,24 +76,66 @@ class Tuned:
         end = "" if self.complete else ", not finished"
         return f"Tuned({self.best.label}, chosen in {self.trials.height:,} trials{end})"
 
-    def plot(self, **options: Any) -> Any:
-        """The value of each trial and the best so far, as Matplotlib axes; see `plot_history`."""
-        return _report().plot_history(self.trials, maximize=self.maximize, **options)
+    def plot(self, *, ax: Any = None) -> Any:
+        """The value of each trial and the best so far, as Matplotlib axes: those given, or those of a new figure."""
+        return draw_history(self.trials, maximize=self.maximize, ax=ax)
 
-    def plot_importances(self, **options: Any) -> Any:
-        """What the differences between trials come from, as Matplotlib axes; see `plot_shares`.
+    def plot_importances(self, *, ax: Any = None) -> Any:
+        """What the differences between trials come from, as Matplotlib axes: those given, or those of a new figure.
 
         Raises DataError if no router has enough completed trials to tell.
         """
         if not self.importances:
             raise DataError(f"no router has {MIN_TRIALS} trials that were judged on all folds; ask for more trials")
-        return _report().plot_shares(self.importances, **options)
+        return draw_importances(self.importances, ax=ax)
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows: the choice, why it was made, the first trials, and how it does on test."""
-        return str(_report().study_notebook(self.trials, self.notes, self.best.label, self.evaluation))
+    def document(self) -> Document:
+        tested = Document(title="") if self.evaluation is None else self.evaluation.document()
+        return Document(
+            title=f"Study {self.name}",
+            facts=f"{self._counted()}; {self.trials['seconds'].sum():,.0f} seconds of computing. Test instances had no "
+            "part in it.",
+            verdict=[f"chosen: {self.best.label}", *self.notes, *tested.verdict],
+            notes=tested.notes,
+            blocks=[Section(title="Search", blocks=self._search()), Section(title="On test", blocks=tested.blocks)],
+            simulated=tested.simulated,
+            unfinished=""
+            if self.complete
+            else "NOT FINISHED: test has not been read. Run the same command again to resume.",
+        )
+
+    def _counted(self) -> str:
+        """How many trials there were, and what came of them."""
+        counts = dict(self.trials["state"].value_counts().iter_rows())
+        kinds = [f"{counts[state]} {words}" for state, words in STATES.items() if state in counts]
+        return f"{self.trials.height} trials: {', '.join(kinds)}"
+
+    def _search(self) -> list[Block]:
+        ranked = self.trials.sort("place")
+        blocks: list[Block] = [Figure(name="history", draw=self.plot, caption=HISTORY, on=Medium.PAGE)]
+        if self.importances:
+            draw = partial(draw_importances, self.importances)
+            blocks.append(Figure(name="importance", draw=draw, caption=IMPORTANCES, on=Medium.PAGE))
+        best = _table(ranked.head(BEST_TRIALS), "best trials", self._counted())
+        return [
+            *blocks,
+            Section(title="Best trials", blocks=[best], on=Medium.SCREEN | Medium.NOTEBOOK),
+            Section(title="All trials", blocks=[_table(ranked)], folded=True, on=Medium.PAGE),
+        ]
 
 
-def _report() -> Any:
-    """The layer that shows results, looked up only when somebody looks."""
-    return import_module("recroute.report")
+def _table(trials: pl.DataFrame, title: str = "", caption: str = "") -> Table:
+    values = [name for name in ("value", "value_2") if name in trials.columns]
+    rows = [
+        [
+            row["pipeline"],
+            row["outcome"],
+            Number(row["number"], form="d"),
+            *(Number(row[name], form=".4f") for name in values),
+            Number(row["n_folds"], form="d"),
+            Number(row["seconds"], form=".1f"),
+        ]
+        for row in trials.iter_rows(named=True)
+    ]
+    heads = ("pipeline", "outcome", "trial", *(name.replace("_", " ") for name in values), "folds", "seconds")
+    return Table(heads=heads, rows=rows, title=title, caption=caption)

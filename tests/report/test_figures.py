@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import nbformat
-import polars as pl
 import pytest
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
@@ -13,7 +12,6 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 import recroute as rr
 from recroute.evaluation.curves import plot_growth
-from recroute.report import plot_history, plot_shares
 from recroute.report.figure import new_axes, new_row
 from recroute.testing import planted_dataset
 
@@ -43,14 +41,11 @@ def test_every_plot_returns_axes_that_show_themselves(found: rr.Evaluation) -> N
     data = rr.simulate(n_llms=6, n_instances=100)
     few = {"n_resamples": 20}
     grown = rr.scale(data, ["knn"], pool_sizes=[3, 6], groups=["nested"], **few)
-    trials = pl.DataFrame({"number": [0], "state": ["complete"], "router": ["svd"], "value": [0.5], "estimate": [0.5]})
     for ax in (
         found.plot(),
         grown.plot(),
         plot_growth(grown.rows),
         rr.learning_curve(data, ["knn"], train_fractions=[0.5, 1.0], evaluate=rr.evaluate, **few).plot(),
-        plot_history(trials),
-        plot_shares({"all": {"reg": 1.0}}),
     ):
         assert ax._repr_png_().startswith(PNG)
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 from html.parser import HTMLParser
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -175,25 +174,6 @@ def test_logged_traffic_shows_a_row_for_each_router(router: rr.Router, split: rr
     shown = Shown(rr.off_policy(logs, {"<b>": rr.make_router("knn").fit(split.test)}))
     assert [row[0] for row in shown.rows] == ["router", "logged", "<b>"]
     assert shown.rows[0] == ["router", "IPS", "SNIPS", "doubly robust", "dr - logged", "effective n", "heaviest"]
-
-
-def test_a_study_shows_its_choice_and_the_first_trials(tmp_path: Path) -> None:
-    found = rr.tune(
-        planted_dataset(n_instances=150, noise=0.25),
-        tmp_path / "study",
-        routers=["knn"],
-        n_trials=2,
-        pool_sizes=[3],
-        groups=["nested"],
-        n_folds=2,
-    )
-    shown = Shown(found)
-    assert f"Chosen: {found.best.label}" in shown.text
-    assert "2 trials" in shown.text
-    assert shown.rows[1][0] == found.trials.filter(place=1)["pipeline"][0]
-    assert repr(found) == f"Tuned({found.best.label}, chosen in 2 trials)"
-    stopped = Shown(dataclasses.replace(found, evaluation=None, complete=False))
-    assert "NOT FINISHED" in stopped.text
 
 
 def test_long_things_stay_short_in_a_terminal(data: Dataset) -> None:

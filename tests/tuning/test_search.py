@@ -194,7 +194,7 @@ def test_an_interrupt_keeps_what_was_finished(tmp_path: Path, noisy: Dataset, jo
     timer.cancel()
     assert child.returncode == 130, err
     assert "Traceback" not in err
-    assert "test has not been read; the same command goes on" in " ".join(out.split())
+    assert "NOT FINISHED: test has not been read. Run the same command again to resume." in " ".join(out.split())
     assert pl.read_csv(tmp_path / "study" / "trials.csv").height >= 3
     assert (tmp_path / "study" / "best.toml").is_file()
     assert not (tmp_path / "study" / "run").exists()
