@@ -88,7 +88,7 @@ class PoolChoice(Result):
 
     def _smallest(self) -> str:
         k, whole = self.enough(), f"{KEPT:.0%} of what {self.info['router']} reaches with all {self.n_all:,}"
-        row = self.row("share_of_all", group=ROUTED, pool_size=k)
+        row = None if k is None else self.row("share_of_all", group=ROUTED, pool_size=k)
         if k is None or row is None:
             return f"no pool of up to {len(self.llms)} LLMs chosen for routing has {whole}"
         return f"smallest pool with at least {whole}: {k} LLM{'s' * (k > 1)}, {_share(row)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from rich.console import Console
@@ -60,7 +61,7 @@ def _table(table: Table, title: str, width: int) -> RichTable:
             low, high = cell if fits else None, least if fits and is_wide else None
             found.add_column(head, justify="right", min_width=low, max_width=high, overflow="fold")
     apart = " " if fits else "\n"
-    for row, following in zip(table.rows, [*table.rows[1:], None], strict=True):
+    for row, following in zip_longest(table.rows, table.rows[1:]):
         ends = table.ruled and following is not None and following[0] != row[0]
         found.add_row(*(_cell(cell, apart) for cell in row), end_section=ends)
     return found

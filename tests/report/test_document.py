@@ -86,3 +86,11 @@ def test_numbers_are_whole_in_every_width() -> None:
         shown = console.export_text()
         assert all(f"{value + i:.3f}" in shown for value in (90, 100, 110) for i in range(5))
         assert max(map(len, shown.splitlines())) <= width
+
+
+def test_a_table_without_rows_is_shown_everywhere() -> None:
+    document = Document(title="t", blocks=[Table(title="empty", heads=["a", "b"], rows=[], ruled=True)])
+    console = Console(width=80, record=True, file=io.StringIO())
+    show(document, console)
+    for text in (console.export_text(), page(document), notebook(document)):
+        assert "empty" in text
