@@ -61,6 +61,7 @@ class TfidfEncoder:
         """
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
+        from threadpoolctl import threadpool_limits
 
         min_df = 2 if len(prompts) >= 50 else 1  # a term of one prompt says nothing about another
         try:
@@ -73,7 +74,8 @@ class TfidfEncoder:
         n_dims = min(n_dims, min(weights.shape) - 1) or 1
         components = np.ones((1, 1))  # of one term there is nothing to leave out
         if weights.shape[1] > 1:
-            components = TruncatedSVD(n_dims, random_state=seed).fit(weights).components_
+            with threadpool_limits(limits=1, user_api="blas"):  # threads would sum in no fixed order
+                components = TruncatedSVD(n_dims, random_state=seed).fit(weights).components_
         vocabulary = np.asarray(vectorizer.get_feature_names_out(), dtype=np.str_)
         return cls(vocabulary, vectorizer.idf_.astype(np.float32), components.astype(np.float32))
 

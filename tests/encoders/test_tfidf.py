@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
+from threadpoolctl import threadpool_limits
 
 from recroute.encoders import TfidfEncoder
 from recroute.encoders.tfidf import SETTINGS
@@ -46,3 +47,13 @@ def test_a_vocabulary_of_one_term_is_one_dimension() -> None:
     encoder = TfidfEncoder.fit(["again", "again again"], n_dims=8)
     assert encoder.width == 1
     assert encoder.encode(["again"]).shape == (1, 1)
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    rng = np.random.default_rng(0)
+    prompts = [" ".join(f"w{i}" for i in rng.integers(0, 3000, size=40)) for _ in range(2000)]
+    names = set()
+    for n in (1, 2, 4):
+        with threadpool_limits(limits=n):
+            names.add(TfidfEncoder.fit(prompts).name)
+    assert len(names) == 1

@@ -144,9 +144,9 @@ TEXTS: dict[str, tuple[str, Call]] = {
     "coldstart, strategies": ("random", lambda d, v: rr.coldstart(d, n_seeds=1, anchors=[4], strategies=v)),
     "choose_pool, keep": ("llm-1", lambda d, v: rr.choose_pool(d, 2, router="best_single", keep=v)),
     "make_pools": ("nested", lambda d, v: rr.make_pools(d, v, [2], 0)),
-    "tune": ("svd", lambda d, v: rr.tune(d, "unused", routers=v, n_trials=0)),
-    "tune, metrics": ("lift", lambda d, v: rr.tune(d, "unused", metrics=v, n_trials=0)),
-    "tune, groups": ("nested", lambda d, v: rr.tune(d, "unused", groups=v, n_trials=0)),
+    "tune": ("svd", lambda d, v: rr.tune(d, "unused", routers=v, timeout=-1)),
+    "tune, metrics": ("lift", lambda d, v: rr.tune(d, "unused", metrics=v, timeout=-1)),
+    "tune, groups": ("nested", lambda d, v: rr.tune(d, "unused", groups=v, timeout=-1)),
 }
 NUMBERS: dict[str, Call] = {
     "evaluate": lambda d, v: rr.evaluate(d, ["svd"], seeds=v, **QUICK),
@@ -165,7 +165,7 @@ NUMBERS: dict[str, Call] = {
 def test_a_bare_name_is_a_list_of_one_in_every_experiment(name: str, data: Dataset) -> None:
     good, call = TEXTS[name]
     if name.startswith("tune"):
-        with pytest.raises(rr.RecrouteError, match="trials=0"):  # nothing is wrong with the name
+        with pytest.raises(rr.RecrouteError, match="timeout=-1"):  # nothing is wrong with the name
             call(data, good)
     else:
         call(data, good)
