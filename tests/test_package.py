@@ -45,8 +45,6 @@ LEVELS = (
     ("cli",),
     ("__main__",),
 )
-# Pages that still know results: each goes when its result has a document.
-PENDING = ("doctor", "llm_map", "objects", "old_html_table")
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 
 
@@ -94,8 +92,6 @@ def _targets(node: ast.AST, known: Collection[str]) -> list[str]:
 def test_imports_follow_the_layers() -> None:
     for name, targets in imports().items():
         own = name.split(".")[1]
-        if name.removeprefix("recroute.report.") in PENDING:
-            continue
         for target in targets:
             other = target.split(".")[1]
             assert other == own or LEVEL_OF[other] < LEVEL_OF[own], f"{name} imports {target}"

@@ -7,18 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from recroute._version import __version__
 from recroute.cli.options import DatasetPath, JsonPath, Quiet, Seed
 from recroute.cli.places import check_places
 from recroute.cli.screen import console, progress_bar
 from recroute.data import write_dataset
-from recroute.data.doctor import Diagnosis, diagnose_path
+from recroute.data.doctor import diagnose_path
 from recroute.util.files import write_json
-
-STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
 def doctor(
@@ -42,25 +38,7 @@ def doctor(
     if json_path is not None:
         content = {"recroute": __version__, "command": ["recroute", *sys.argv[1:]], "seed": seed, **found.to_dict()}
         write_json(json_path, content)
-    out = console(quiet, json_path)
-    out.print(_table(found))
+    screen = console(quiet, json_path)
+    found.show(screen)
     if fix is not None:
-        out.print(f"corrected data set: {fix}", markup=False, soft_wrap=True)
-
-
-def _table(found: Diagnosis) -> Table:
-    counts = {severity: sum(f.severity == severity for f in found.findings) for severity in STYLES}
-    simulated = " (SIMULATED DATA)" if found.facts.get("simulated") else ""
-    title = f"{found.name}{simulated}: " + ", ".join(
-        f"{n} {severity}{'' if n == 1 else 's'}" for severity, n in counts.items()
-    )
-    table = Table(title=title, title_justify="left", show_lines=True, show_header=False, expand=True)
-    table.add_column("severity and check", no_wrap=True)
-    table.add_column("evidence and mend", ratio=1)
-    for finding in found.findings:
-        style = STYLES[finding.severity]
-        table.add_row(
-            Text.assemble((finding.severity, style), "\n", finding.check),
-            Text.assemble(finding.evidence, "\n", (f"-> {finding.mend}", "italic")),
-        )
-    return table
+        screen.say(f"corrected data set: {fix}")

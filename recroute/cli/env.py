@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, metadata, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from packaging.requirements import Requirement
 
 from recroute._version import __version__
-from recroute.cli.installed import Package, requirements
 from recroute.cli.options import JsonPath, Quiet
 from recroute.cli.places import check_places
-from recroute.cli.screen import console
+from recroute.cli.screen import answer
+from recroute.errors import RecrouteError
+from recroute.report.document import Block, Document, Facts, Medium, Table
 from recroute.routers import router_class, router_names
-from recroute.util.files import write_json
 
 ADDS = {  # what an extra is for
     "lightfm": "the router lightfm (part of the default install from Python 3.12 on)",
@@ -35,29 +37,17 @@ def env(json_path: JsonPath = None, quiet: Quiet = False) -> None:
     Example: recroute env
     """
     check_places(json_path)
-    facts = environment()
-    extras = requirements()
+    facts, extras = environment(), requirements()
     default = extras.pop("")
-    lacking = unavailable_routers()
-    if json_path is not None:
-        content = {
-            **facts,
-            "packages": [package.to_dict() for package in default],
-            "extras": {
-                name: {"adds": ADDS.get(name, ""), "install": pip(name), "packages": [p.to_dict() for p in packages]}
-                for name, packages in extras.items()
-            },
-            "unavailable_routers": lacking,
-        }
-        write_json(json_path, content)
-    out = console(quiet, json_path)
-    out.print(_facts(facts), _packages(default))
-    if extras:
-        out.print(_extras(extras))
-    for name, mend in lacking.items():
-        out.print(f"router {name} is not available: {mend}", style="yellow", markup=False, soft_wrap=True)
-    if not lacking:
-        out.print("every router is available")
+    facts |= {
+        "packages": [package.to_dict() for package in default],
+        "extras": {
+            name: {"adds": ADDS.get(name, ""), "install": pip(name), "packages": [p.to_dict() for p in packages]}
+            for name, packages in extras.items()
+        },
+        "unavailable_routers": unavailable_routers(),
+    }
+    answer(facts, _document(facts, default, extras), json_path, quiet)
 
 
 def environment() -> dict[str, Any]:
@@ -104,30 +94,87 @@ def _datasets(folder: str | None) -> list[str] | None:
     return sorted(path.parent.name for path in Path(folder).glob("*/records.parquet"))
 
 
-def _facts(facts: dict[str, Any]) -> Table:
+def _document(facts: dict[str, Any], default: list[Package], extras: dict[str, list[Package]]) -> Document:
     blas = (f"{pool['library']} {pool['version']}: {pool['threads']} threads, 1 in fits" for pool in facts["blas"])
     data = facts["RECROUTE_DATA"] or "not set: no folder of data sets for notebooks and tests on real data"
     if facts["RECROUTE_DATA"]:
         found = facts["datasets"]
         data += ": no such folder" if found is None else f": {', '.join(found) or 'no data set in it'}"
-    table = Table(title=f"recroute {facts['recroute']}", title_justify="left", show_header=False)
-    table.add_row("Python", f"{facts['python']} on {facts['platform']}")
-    table.add_row("processors", str(facts["cpus"]))
-    table.add_row("BLAS", "\n".join(blas))
-    table.add_row("RECROUTE_DATA", data)
-    return table
+    here = {
+        "Python": f"{facts['python']} on {facts['platform']}",
+        "processors": facts["cpus"],
+        "BLAS": "\n".join(blas),
+        "RECROUTE_DATA": data,
+    }
+    states = {name: ", ".join(f"{p.name} {p.state}" for p in packages) for name, packages in extras.items()}
+    blocks: list[Block] = [
+        Facts(title=f"recroute {facts['recroute']}", facts=here, on=Medium.ALL),
+        Table(
+            title="default install",
+            heads=["package", "wanted", "installed"],
+            rows=[[package.name, package.wanted, package.state] for package in default],
+        ),
+        Table(
+            title="extras: pip install 'recroute[EXTRA]'",
+            heads=["extra", "adds", "packages"],
+            rows=[[name, ADDS.get(name, ""), state or "in the default install"] for name, state in states.items()],
+        ),
+    ]
+    lacking = facts["unavailable_routers"]
+    return Document(
+        title="Environment",
+        blocks=blocks,
+        verdict=[] if lacking else ["every router is available"],
+        notes=[f"router {name} is not available: {install}" for name, install in lacking.items()],
+    )
 
 
-def _packages(packages: list[Package]) -> Table:
-    table = Table("package", "wanted", "installed", title="default install", title_justify="left")
-    for package in packages:
-        table.add_row(package.name, package.wanted, package.state, style="" if package.fits else "red")
-    return table
+@dataclass(frozen=True)
+class Package:
+    """A package that is asked for: its name, the versions that will do, and the one that is there, if any."""
+
+    name: str
+    wanted: str
+    installed: str | None
+    fits: bool
+
+    @property
+    def state(self) -> str:
+        """In a word or two."""
+        if self.installed is None:
+            return "missing"
+        return self.installed if self.fits else f"{self.installed}, needs {self.wanted}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
 
 
-def _extras(extras: dict[str, list[Package]]) -> Table:
-    table = Table("extra", "adds", "packages", title="extras: pip install 'recroute[EXTRA]'", title_justify="left")
-    for name, packages in extras.items():
-        states = ", ".join(f"{package.name} {package.state}" for package in packages) or "in the default install"
-        table.add_row(name, ADDS.get(name, ""), states, style="" if all(p.fits for p in packages) else "dim")
-    return table
+def requirements(distribution: str = "recroute") -> dict[str, list[Package]]:
+    """Packages by extra, in the order of the metadata; those of the default install under "".
+
+    Raises RecrouteError if the distribution is not installed.
+    """
+    try:
+        known = metadata(distribution)
+    except PackageNotFoundError:
+        raise RecrouteError(f"{distribution} is not installed here; pip install it, or -e and its folder") from None
+    asked = [Requirement(text) for text in known.get_all("Requires-Dist", [])]
+    return {extra: _packages(asked, extra) for extra in ("", *known.get_all("Provides-Extra", []))}
+
+
+def _packages(asked: list[Requirement], extra: str) -> list[Package]:
+    """What an extra adds to the default install here, or the default install itself."""
+    default = {str(r) for r in asked if r.marker is None or r.marker.evaluate({"extra": ""})}
+    if not extra:
+        return [_package(r) for r in asked if str(r) in default]
+    own = (r for r in asked if str(r) not in default and r.marker is not None and r.marker.evaluate({"extra": extra}))
+    return [_package(r) for r in own]
+
+
+def _package(requirement: Requirement) -> Package:
+    try:
+        found = version(requirement.name)
+    except PackageNotFoundError:
+        return Package(requirement.name, str(requirement.specifier), None, False)
+    fits = requirement.specifier.contains(found, prereleases=True)
+    return Package(requirement.name, str(requirement.specifier), found, fits)

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from recroute.cli.budget import Budget, Quality, expectation, retarget
-from recroute.cli.explanation import print_explanation
 from recroute.cli.options import JsonPath, Quiet
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
 from recroute.data import Prompts
 from recroute.errors import DataError
-from recroute.routers import load_router
-from recroute.routers.ranking import shown
+from recroute.report.document import Cell, Document, Number, Table, cut
+from recroute.routers import Router, load_router
+from recroute.routers.ranking import within
 from recroute.util.files import write_json
+
+LONGEST_PROMPT = 40  # characters of a prompt in the table
 
 
 def route(
@@ -56,35 +57,35 @@ def route(
     pool = None if llms is None else [name.strip() for name in llms.split(",")]
     asked_for = Prompts.of(texts)  # encoded once
     ranking = router.rank(asked_for, top_k, pool)
-    explained = router.explain(asked_for, top_k, pool) if explain else None
-    table = Table(title=f"{router.label}, {len(router.llm_ids_)} LLMs", title_justify="left")
-    table.add_column("prompt", max_width=40, no_wrap=True)
-    table.add_column("LLM", overflow="fold")
+    explained = router.explain(asked_for, top_k, pool) if explain else []
     scores, costs = router.score_parts(asked_for, ranking)
-    table.add_column("predicted score", justify="right")
-    if costs is not None:
-        table.add_column("predicted cost", justify="right")
-    results = []
+    routes: list[dict[str, Any]] = []
     for i, (text, names) in enumerate(zip(texts, ranking.names, strict=True)):
-        predicted, spent = scores[i].tolist(), None if costs is None else costs[i].tolist()
-        result = {"prompt": text, "llms": names, "predicted_score": predicted}
-        if spent is not None:
-            result["predicted_cost"] = spent
-        if explained is not None:
-            result["explanation"] = explained[i].to_dict()
-        results.append(result)
-        asked = " ".join(text.split())
-        for j, name in enumerate(names):
-            table.add_row(asked, name, shown(predicted[j]), *([] if spent is None else [f"{spent[j]:.4g}"]))
-            asked = ""  # the prompt stands in the first row of its LLMs
+        routes.append({"prompt": text, "llms": names, "predicted_score": scores[i].tolist()})
+        if costs is not None:
+            routes[-1]["predicted_cost"] = costs[i].tolist()
+        if explained:
+            routes[-1]["explanation"] = explained[i].to_dict()
     if json_path is not None:
-        write_json(json_path, {"router": router.label, "routes": results})
+        write_json(json_path, {"router": router.label, "routes": routes})
     screen = console(quiet, json_path)
-    screen.print(table)
-    for text, explanation in zip(texts, explained or [], strict=False):
-        print_explanation(screen, text, explanation)
+    screen.show(Document(title="Routes", blocks=[_table(router, routes)]))
+    for text, explanation in zip(texts, explained, strict=False):
+        screen.show(explanation.document(text))
     if (expected := expectation(router)) is not None:
-        screen.print(expected, markup=False, soft_wrap=True)
+        screen.say(expected)
+
+
+def _table(router: Router, routes: list[dict[str, Any]]) -> Table:
+    """A row for each LLM; the prompt stands in the first row of its LLMs."""
+    rows: list[list[Cell]] = []
+    for found in routes:
+        for j, name in enumerate(found["llms"]):
+            cost = [Number(found["predicted_cost"][j], form=".4g")] if "predicted_cost" in found else []
+            score = Number(within(found["predicted_score"][j]))
+            rows.append([cut(found["prompt"], LONGEST_PROMPT) if j == 0 else "", name, score, *cost])
+    heads = ["prompt", "LLM", "predicted score", *(["predicted cost"] if "predicted_cost" in routes[0] else [])]
+    return Table(title=f"{router.label}, {len(router.llm_ids_)} LLMs", heads=heads, rows=rows)
 
 
 def _read_prompts(path: Path) -> list[str]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.table import Table
-
 from recroute.cli.options import JsonPath, Quiet
 from recroute.cli.places import check_places
-from recroute.cli.screen import console
+from recroute.cli.screen import answer
+from recroute.report.document import Document, Table
 from recroute.routers import router_class, router_names
-from recroute.util.files import write_json
 
 
 def routers(json_path: JsonPath = None, quiet: Quiet = False) -> None:
@@ -20,16 +18,22 @@ def routers(json_path: JsonPath = None, quiet: Quiet = False) -> None:
     """
     check_places(json_path)
     entries = [_entry(name) for name in router_names()]
-    if json_path is not None:
-        write_json(json_path, {"routers": entries})
-    table = Table(title="routers", title_justify="left")
-    for column in ("name", "kind", "reads", "unseen LLMs", "hyperparameters (defaults)"):
-        table.add_column(column)
-    for entry in entries:
-        settings = ", ".join(f"{key}={value}" for key, value in entry["hyperparameters"].items())
-        unseen = "yes" if entry["takes_unseen_llms"] else "no"
-        table.add_row(entry["name"], entry["kind"], entry["needs"] or "nothing", unseen, settings)
-    console(quiet, json_path).print(table)
+    answer({"routers": entries}, _document(entries), json_path, quiet)
+
+
+def _document(entries: list[dict[str, Any]]) -> Document:
+    rows = [
+        [
+            entry["name"],
+            entry["kind"],
+            entry["needs"] or "nothing",
+            "yes" if entry["takes_unseen_llms"] else "no",
+            ", ".join(f"{key}={value}" for key, value in entry["hyperparameters"].items()),
+        ]
+        for entry in entries
+    ]
+    heads = ["name", "kind", "reads", "unseen LLMs", "hyperparameters (defaults)"]
+    return Document(title="Routers", blocks=[Table(title="routers", heads=heads, rows=rows)])
 
 
 def _entry(name: str) -> dict[str, Any]:

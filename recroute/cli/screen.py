@@ -6,7 +6,7 @@ import codecs
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -24,7 +24,9 @@ from rich.progress import (
 from rich.segment import Segment
 
 from recroute.errors import visible
-from recroute.util.files import is_stdout
+from recroute.report.document import Document
+from recroute.report.terminal import show
+from recroute.util.files import is_stdout, write_json
 
 REPLACED = "recroute.replaced"  # name of the error handler of streams
 SIGNS = {"…": "...", "·": ".", "–": "-", "—": "-", "•": "*", "×": "x", "±": "+-", "≤": "<=", "≥": ">=", "→": "->"}
@@ -39,6 +41,19 @@ class Screen(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"highlight": False, "markup": False, "emoji": False, **options})
+
+    def show(self, document: Document) -> None:
+        """Print the tables of a document, what can be said in words, and its notes."""
+        show(document, self)
+
+    def say(self, *lines: str, style: str | None = None) -> None:
+        """Print lines as they are; only the terminal breaks them."""
+        for line in lines:
+            self.print(line, style=style, soft_wrap=True)
+
+    def note(self, *notes: str) -> None:
+        """Print what a reader has to know."""
+        self.say(*(f"note: {note}" for note in notes), style="yellow")
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -56,6 +71,13 @@ class Screen(Console):
         return super()._render_buffer(
             part if part.control else part._replace(text=visible(part.text)) for part in buffer
         )
+
+
+def answer(facts: Mapping[str, Any], document: Document, json_path: Path | None, quiet: bool) -> None:
+    """Write facts as JSON where that was asked for, and print the same for a person."""
+    if json_path is not None:
+        write_json(json_path, facts)
+    console(quiet, json_path).show(document)
 
 
 def console(quiet: bool, *outputs: Path | None) -> Screen:

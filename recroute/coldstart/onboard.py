@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,12 +13,15 @@ from numpy.typing import NDArray
 from recroute.coldstart.anchors import select_anchors
 from recroute.data import Dataset
 from recroute.errors import DataError, RouterError
+from recroute.report.document import Document, Number, Table
+from recroute.report.shown import Shown
 from recroute.routers import Router
 from recroute.routers.memory.grow import check_takes_unseen, refuse_known
 from recroute.routers.memory.mixture import NORMAL
 from recroute.routers.memory.new_llms import read_scores
 from recroute.routers.memory.posterior import Posterior
 from recroute.routers.memory.prior import LLMPrior
+from recroute.routers.ranking import shown
 from recroute.util.arguments import checked
 from recroute.util.numeric import Array, Floats
 
@@ -26,7 +30,7 @@ N_ALIKE = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Expectation:
+class Expectation(Shown):
     """What is expected of one LLM on the training prompts; intervals are 90% ones.
 
     Parameters
@@ -57,9 +61,41 @@ class Expectation:
     n_next: int
     next_width: float
 
-    @property
-    def width(self) -> float:
-        return self.interval[1] - self.interval[0]
+    def document(self) -> Document:
+        """The expected mean score, of each task and of all, the LLMs most alike, and what more answers would tell."""
+        low, high = self.interval
+        after = f"{self.n_answers:,} of {self.n_prompts:,} prompts" if self.n_answers else "no prompt"
+        alike = (f"{name} (mean {mean:.3f})" for name, mean in self.alike.select("llm_id", "mean").iter_rows())
+        rows = [
+            [task, Number(n_prompts, form=",d"), Number(n_answers, form=",d"), Number(*score)]
+            for task, n_prompts, n_answers, *score in self.tasks.iter_rows()
+        ]
+        heads = ["task", "prompts", "run", "mean, 90% interval"]
+        return Document(
+            title=f"What is expected of {self.llm_id}",
+            verdict=[
+                f"{self.llm_id}, after {after}: expected mean score {self.mean:.3f} "
+                f"(90% interval {low:.3f} to {high:.3f})",
+                f"most alike: {', '.join(alike)}",
+                f"{self.n_next} more prompts are expected to narrow the interval from {high - low:.3f} to "
+                f"{self.next_width:.3f}",
+            ],
+            blocks=[Table(title="expected mean score by task", heads=heads, rows=rows)],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "llm": self.llm_id,
+            "n_answers": self.n_answers,
+            "n_prompts": self.n_prompts,
+            "mean": self.mean,
+            "ci_low": self.interval[0],
+            "ci_high": self.interval[1],
+            "tasks": self.tasks.to_dicts(),
+            "alike": self.alike.to_dicts(),
+            "next": {"n_prompts": self.n_next, "interval_width": self.next_width},
+        }
 
 
 @checked
@@ -152,11 +188,12 @@ def choices(router: Router, llms: Sequence[str] | None = None) -> tuple[NDArray[
 
 
 @dataclass(frozen=True, eq=False)
-class Withdrawal:
+class Withdrawal(Shown):
     """What it changes that an LLM is gone, on training prompts.
 
     Parameters
     ----------
+    llm_id : str
     share : float
         Of the prompts, that it was chosen for.
     successors : polars.DataFrame
@@ -165,10 +202,29 @@ class Withdrawal:
         Mean predicted score of the chosen LLM over all prompts.
     """
 
+    llm_id: str
     share: float
     successors: pl.DataFrame
     before: float
     after: float
+
+    def document(self) -> Document:
+        """How often it was chosen, who takes over, and the predicted score before and after."""
+        heirs = ", ".join(f"{name} {share:.0%}" for name, share in self.successors.head(N_ALIKE).iter_rows())
+        return Document(
+            title=f"Without {self.llm_id}",
+            verdict=[
+                f"{self.llm_id} was chosen for {self.share:.1%} of the training prompts",
+                *([f"its prompts go to: {heirs}"] if heirs else []),
+                f"predicted mean score of the choices: {shown(self.before, '.4f')} with it, "
+                f"{shown(self.after, '.4f')} without ({self.after - self.before:+.4f})",
+            ],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        successors = self.successors.to_dicts()
+        return {"share": self.share, "successors": successors, "before": self.before, "after": self.after}
 
 
 def withdraw(router: Router, llm_id: str) -> tuple[Router, Withdrawal | None]:
@@ -192,7 +248,7 @@ def withdraw(router: Router, llm_id: str) -> tuple[Router, Withdrawal | None]:
         },
         schema={"llm_id": pl.String, "share": pl.Float64},
     )
-    return remaining, Withdrawal(float(hit.mean()), successors, float(before.mean()), float(after.mean()))
+    return remaining, Withdrawal(llm_id, float(hit.mean()), successors, float(before.mean()), float(after.mean()))
 
 
 def _prepare(router: Router, results: Dataset | None, llm: pl.DataFrame) -> tuple[LLMPrior, Floats, pl.DataFrame]:

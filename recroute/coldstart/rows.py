@@ -102,7 +102,7 @@ def _of_routing(seen: Seen, seeds: list[int], seed: int) -> list[Row]:
     def estimate(of_seed: dict[int, Array]) -> tuple[Array, Array]:
         """Means f64 (seeds,) and replicates f64 (seeds, b)."""
         drawn = [known_mean(of_seed[s], resamples.weights(i, ids[i])) for i, s in enumerate(seeds)]
-        return np.array([np.nanmean(of_seed[s]) for s in seeds]), np.stack(drawn)
+        return np.array([known_mean(of_seed[s])[0] for s in seeds]), np.stack(drawn)
 
     full = {key: estimate(of_seed) for key, of_seed in seen.full.items()}
     counts = _with_mean([len(own) for own in ids])

@@ -5,29 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recroute.data.description import document_of
 from recroute.data.encoding import Encoder, check_encoder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.preferences import Preferences, pair_table
 from recroute.data.records import Records, score_matrix, side_table, side_tables
 from recroute.data.schema import INSTANCES, LLMS, check_columns
+from recroute.data.task_means import compute_task_means
 from recroute.data.vectors import as_vectors
 from recroute.errors import DataError, UnknownNameError, one_line
+from recroute.report.document import Document
+from recroute.report.shown import Shown
 from recroute.util.arguments import as_index, checked
-from recroute.util.numeric import Positions
-
-TASK_MEANS = "_task_means"  # what `recroute.data.means` remembers in a data set
+from recroute.util.numeric import Array, Positions
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class Dataset(Shown):
     """n instances, m LLMs, and the scores observed between them.
 
     Parameters
@@ -164,6 +165,11 @@ class Dataset:
         """Task of each instance, str (n,)."""
         return self.instances["task"].to_numpy().astype(np.str_)
 
+    @cached_property
+    def task_means(self) -> tuple[NDArray[np.str_], Array, Array]:
+        """See `recroute.data.means.task_means`; pools and routers ask for them again and again."""
+        return compute_task_means(self.interactions, self.tasks)
+
     @property
     def prompts(self) -> list[str] | None:
         """Prompt of each instance, or None where the data set has no texts."""
@@ -233,7 +239,7 @@ class Dataset:
     def with_embeddings(self, embeddings: NDArray[np.float32], encoder: Encoder) -> Dataset:
         """The data set with these vectors f32 (n, d), made by `encoder`, which encodes new prompts too."""
         found = replace(self, embeddings=embeddings, encoder=encoder)
-        known = ("instance_ids", "llm_ids", "tasks", TASK_MEANS)  # the same instances and LLMs
+        known = ("instance_ids", "llm_ids", "tasks", "task_means")  # the same instances and LLMs
         vars(found).update({name: vars(self)[name] for name in known if name in vars(self)})
         return found
 
@@ -252,6 +258,6 @@ class Dataset:
             f"{f'{self.n_preferences:,} preferences, ' if self.preferences is not None else ''}{vectors})"
         )
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows: the shape and the tasks."""
-        return str(import_module("recroute.report").dataset_notebook(self))
+    def document(self) -> Document:
+        """What is in it, and a table of the tasks."""
+        return document_of(self)

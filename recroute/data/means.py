@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recroute.data.cells import DenseCells, pass_over
-from recroute.data.dataset import TASK_MEANS, Dataset
-from recroute.data.matrix import InteractionMatrix
+from recroute.data.dataset import Dataset
 from recroute.data.preferences import Preferences
 from recroute.util.arguments import as_whole_number, checked
 from recroute.util.numeric import Array
@@ -19,7 +16,6 @@ PRIOR = 0.1  # precision of the prior on a coefficient: only an LLM that always 
 PRIOR_SHOWN = 10.0  # of that on the intercept: where the battles cannot tell it from strength it is strength
 N_STEPS = 100  # more than any data need; a step is at most MAX_STEP long
 MAX_STEP = 4.0
-PRIOR_RECORDS = 10.0  # about the noise variance of a 0/1 score over the variance of LLMs' skill within a task
 
 
 @checked
@@ -53,10 +49,7 @@ def task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:
     -------
     names str (t,) in alphabetical order, means f64 (t, m), number of instances with a record f64 (t,)
     """
-    kept = vars(dataset)  # pools and routers ask for them again and again
-    if TASK_MEANS not in kept:
-        kept[TASK_MEANS] = _task_means(dataset)
-    return kept[TASK_MEANS]
+    return dataset.task_means
 
 
 def standardised_scores(dataset: Dataset) -> NDArray[np.float32]:
@@ -78,53 +71,6 @@ def standardised_scores(dataset: Dataset) -> NDArray[np.float32]:
         scores[rows] = np.where(seen, block, rest)
     scores[:, dataset.interactions.llm_counts == 0] = np.nan
     return scores
-
-
-def _task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:
-    matrix = dataset.interactions
-    seen = np.flatnonzero(matrix.instance_counts)
-    names, task = np.unique(dataset.tasks[seen], return_inverse=True)
-    member = sp.csr_matrix((np.ones(len(seen)), (task, seen)), shape=(len(names), matrix.n_instances))
-    n_t = np.bincount(task, minlength=len(names)).astype(np.float64)
-    k, surplus, task_mean = (_sums_dense if isinstance(matrix.cells, DenseCells) else _sums_sparse)(matrix, member)
-    weight = k / np.maximum(k + PRIOR_RECORDS * (1 - k / n_t[:, None]), 1e-12)
-    return names, task_mean[:, None] / n_t[:, None] + weight * surplus / np.maximum(k, 1), n_t
-
-
-def _sums_sparse(matrix: InteractionMatrix, member: sp.csr_matrix) -> tuple[Array, Array, Array]:
-    """By task and LLM: records and summed deviations from the instances' means, f64 (t, m); and those means (t,)."""
-    scores = matrix.scores
-    observed = sp.csr_matrix((np.ones(scores.nnz), scores.indices, scores.indptr), shape=scores.shape)
-    values = scores.astype(np.float64)
-    row_mean = np.asarray(values.sum(axis=1)).ravel() / np.maximum(matrix.instance_counts, 1)
-    k = (member @ observed).toarray()  # (t, n) x (n, m) -> (t, m)
-    surplus = (member @ values).toarray() - (member @ sp.diags(row_mean) @ observed).toarray()
-    return k, surplus, member @ row_mean
-
-
-def _sums_dense(matrix: InteractionMatrix, member: sp.csr_matrix) -> tuple[Array, Array, Array]:
-    """The same, some rows at a time."""
-    t, m = member.shape[0], matrix.n_llms
-    counts = matrix.instance_counts
-
-    def sums(rows: slice) -> tuple[Array, Array, Array]:
-        block, observed = matrix.block(rows)
-        scores, of_task = block.astype(np.float64), member[:, rows]
-        row_mean = scores.sum(axis=1) / np.maximum(counts[rows], 1)
-        if (counts[rows] == m).all():
-            scores -= row_mean[:, None]
-            k = np.broadcast_to(np.asarray(of_task.sum(axis=1)), (t, m))
-        else:
-            scores -= row_mean[:, None] * observed
-            k = (of_task @ observed).astype(np.float64)  # (t, b) x (b, m)
-        return k, of_task @ scores, of_task @ row_mean
-
-    k, surplus, task_mean = np.zeros((t, m)), np.zeros((t, m)), np.zeros(t)
-    for part in pass_over(matrix.shape, sums):
-        k += part[0]
-        surplus += part[1]
-        task_mean += part[2]
-    return k, surplus, task_mean
 
 
 @dataclass(frozen=True, eq=False)

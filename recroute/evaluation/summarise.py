@@ -15,7 +15,7 @@ from recroute.experiment.compare import comparisons
 from recroute.experiment.outcomes import unobserved_notes
 from recroute.experiment.rows import COLUMNS, row_of
 from recroute.metrics import METRICS, Outcome
-from recroute.util.numeric import Array
+from recroute.util.numeric import Array, known_mean
 
 COMPARED = [name for name, metric in METRICS.items() if metric.compared == "by pool"]
 
@@ -78,7 +78,7 @@ def summarise(
             if metric_name in COMPARED:
                 compared[key] = (values, replicates)
             pooled = bootstrap.pool(values, replicates)
-            rows.append(row_of({**head, "seed": None}, float(np.nanmean(values)), pooled, n))
+            rows.append(row_of({**head, "seed": None}, float(known_mean(values)[0]), pooled, n))
         if len(seeds) > 1:
             rows += [row_of({**head, "seed": s}, each.value, each.replicates, n) for s, each in found.items()]
     pairs = comparisons(compared, baseline or "", max(n_instances.values()), bootstrap.pool)

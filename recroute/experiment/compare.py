@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from recroute.experiment.bootstrap import interval_around
-from recroute.util.numeric import Array
+from recroute.util.numeric import Array, known_mean
 
 LEVEL = 0.05
 BOUNDS = ("oracle", "oracle_mix", "random")  # nobody asks whether a router differs from these
@@ -120,7 +120,7 @@ def comparisons(
             continue
         apart = values - against[0]  # (n_seeds,)
         difference = pool(apart, replicates - against[1])
-        value = float(np.nanmean(apart)) if not np.isnan(apart).all() else float("nan")
+        value = float(known_mean(apart)[0])
         low, high = interval_around(value, difference, n_instances)
         families.setdefault((group, size, metric), []).append(len(rows))
         rows.append(

@@ -14,6 +14,7 @@ from recroute.pools import PoolValue, replacements
 from recroute.retrieval import tie_order
 from recroute.routers import Router
 from recroute.splits import Split
+from recroute.util.numeric import known_mean
 
 
 def tasks_of(routed: PoolValue, train: Dataset, pool: list[int]) -> pl.DataFrame:
@@ -62,7 +63,7 @@ def replacements_of(value: PoolValue, split: Split, router: Router, pool: list[i
         after = judge(router, split, [*pool[:i], best, *pool[i + 1 :]])
         gap, low, high = difference(after, judged, np.array(split.test.instance_ids.ids), split.seed)
         rows.append(
-            {"llm_id": ids[pool[i]], "replacement": ids[best], "mean_score": float(np.nanmean(after.chosen))}
+            {"llm_id": ids[pool[i]], "replacement": ids[best], "mean_score": float(known_mean(after.chosen)[0])}
             | {"difference": gap, "ci_low": low, "ci_high": high}
         )
     return pl.DataFrame(rows, schema=schema)

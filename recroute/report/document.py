@@ -180,3 +180,13 @@ class Document:
     def marked(self, title: str) -> str:
         """A title that says whether the data are simulated."""
         return f"{SIMULATED if self.simulated else ''}{title}"
+
+
+def cut(text: str, longest: int) -> str:
+    """The beginning of a text on one line, for a cell of a table.
+
+    >>> cut("one \\n two three", 10)
+    'one two...'
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[: longest - 3]}..."

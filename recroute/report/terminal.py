@@ -14,6 +14,7 @@ from recroute.report.document import Block, Cell, Document, Facts, Figure, Mediu
 
 WIDTH = 100  # columns that a table should fit
 WIDEST_WORDS = 22  # of them for words, which may be folded
+PARAGRAPH = 60  # characters from which on text in a cell is one
 
 
 def show(document: Document, console: Console) -> None:
@@ -41,14 +42,14 @@ def _rendered(document: Document, blocks: Iterable[Block], width: int) -> Iterat
                 if block.text is not None:
                     yield block.text()
             case Facts():
-                yield _facts(block)
+                yield _facts(block, document.marked(block.title) if block.title else "")
             case Words():
                 yield Text(block.text)
 
 
 def _table(table: Table, title: str, width: int) -> RichTable:
     """The table in at most `width` columns: heads break between words first, then intervals into two lines."""
-    found = RichTable(title=title or None, caption=table.caption or None, title_justify="left", caption_justify="left")
+    found = _empty(title, table.caption, show_lines=any(map(_is_long, table.rows)))
     words = [table.is_text(i) for i in range(len(table.heads))]
     cells = [max([1, *(len(line) for row in table.rows for line in _lines(row[i]))]) for i in range(len(table.heads))]
     broken = [max([cell, *map(len, head.split())]) for head, cell in zip(table.heads, cells, strict=True)]
@@ -56,10 +57,10 @@ def _table(table: Table, title: str, width: int) -> RichTable:
     is_wide = _total([max(len(head), cell) for head, cell in zip(table.heads, cells, strict=True)], words) > width
     for head, is_text, cell, least in zip(table.heads, words, cells, broken, strict=True):
         if is_text:
-            found.add_column(head, overflow="fold")
+            found.add_column(Text(head), overflow="fold")
         else:  # numbers stay whole
             low, high = cell if fits else None, least if fits and is_wide else None
-            found.add_column(head, justify="right", min_width=low, max_width=high, overflow="fold")
+            found.add_column(Text(head), justify="right", min_width=low, max_width=high, overflow="fold")
     apart = " " if fits else "\n"
     for row, following in zip_longest(table.rows, table.rows[1:]):
         ends = table.ruled and following is not None and following[0] != row[0]
@@ -85,8 +86,24 @@ def _cell(cell: Cell, apart: str) -> Text:
     return Text.assemble(cell.shown(), "\n", (below, "dim")) if below else Text(cell.shown())
 
 
-def _facts(block: Facts) -> RichTable:
-    found = RichTable(title=block.title or None, title_justify="left", show_header=False)
+def _facts(block: Facts, title: str) -> RichTable:
+    found = _empty(title, show_header=False)
     for key, value in block.facts.items():
         found.add_row(Text(str(key)), Text(str(value)))
     return found
+
+
+def _empty(title: str, caption: str = "", **options: Any) -> RichTable:
+    """A table without rows; its title and caption are shown as they are, whatever brackets they have."""
+    return RichTable(
+        title=Text(title, style="table.title") if title else None,
+        caption=Text(caption, style="table.caption") if caption else None,
+        title_justify="left",
+        caption_justify="left",
+        **options,
+    )
+
+
+def _is_long(row: Sequence[Cell]) -> bool:
+    """Whether a row has a paragraph in it: a line then parts it from the next."""
+    return any(isinstance(cell, str) and len(cell) > PARAGRAPH for cell in row)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -15,6 +14,8 @@ from recroute.data import Dataset, InteractionMatrix, Prompts
 from recroute.data.feedback import Feedback
 from recroute.data.prompts import Instances
 from recroute.errors import RouterError
+from recroute.report.document import Document, Table
+from recroute.report.shown import Shown
 from recroute.routers.core import Pool, Scores
 from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.names import ROUTERS
@@ -33,7 +34,7 @@ __all__ = ["VIEWS", "Instances", "Prompts", "Ranking", "Router", "Scores", "Text
 
 
 @dataclass(kw_only=True, eq=False)
-class Router(RememberingRouter):
+class Router(RememberingRouter, Shown):
     """Base of all routers. A subclass declares its hyperparameters as fields and fills in `_fit` and `_score`.
 
     What its author has to know stands in `RouterCore`: hyperparameters, fit, score, rank. Here are the methods for what
@@ -44,9 +45,16 @@ class Router(RememberingRouter):
 
     weighs_cost: ClassVar[bool] = False
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows: the settings."""
-        return str(import_module("recroute.report").router_notebook(self))
+    def document(self) -> Document:
+        """Whether it is fitted, and its settings: value, default and what each is."""
+        rows = [
+            [f.name, str(getattr(self, f.name)), str(f.default), f.metadata.get("help", "")] for f in self.settings()
+        ]
+        return Document(
+            title=f"Router {self.name}",
+            facts=f"fitted on {len(self.llm_ids_):,} LLMs" if hasattr(self, "llm_ids_") else "not fitted",
+            blocks=[Table(heads=["setting", "value", "default", "what it is"], rows=rows)],
+        )
 
     def score_std(
         self,

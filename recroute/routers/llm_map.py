@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,12 +11,16 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset, IdMap, Prompts
 from recroute.errors import RouterError
+from recroute.report.document import Cell, Document, Figure, Medium, Number, Table
+from recroute.report.shown import Shown
 from recroute.routers.base import Router
+from recroute.routers.llm_map_picture import draw_map
 from recroute.util.arguments import checked
 from recroute.util.numeric import Array
 
 SMALLEST = 1e-9  # share of the differences; a factor below it is rounding
 PROMPT_LENGTH = 60
+MOST_LABELS = 16  # LLMs named on the picture
 
 
 @runtime_checkable
@@ -30,7 +33,7 @@ class HasFactors(Protocol):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class LLMMap:
+class LLMMap(Shown):
     """LLMs as points, so that LLMs which are alike stand together.
 
     The distance of two LLMs is the root mean square, over prompts, of the difference between what the router predicts
@@ -125,17 +128,67 @@ class LLMMap:
             found["family"] = [self.families[i] for i in order]
         return pl.DataFrame(found)
 
-    def plot(self, **options: Any) -> Any:
-        """The map as Matplotlib axes, see `plot_llm_map`."""
-        return import_module("recroute.report").plot_llm_map(self, **options)
+    def plot(
+        self,
+        *,
+        axes: tuple[int, int] = (1, 2),
+        colour: str | None = None,
+        n_labels: int = MOST_LABELS,
+        ax: Any = None,
+        title: str | None = None,
+    ) -> Any:
+        """LLMs in the plane of two factors; the tasks at the ends of each factor stand at its axis.
+
+        Parameters
+        ----------
+        axes : (int, int)
+            The two factors; 1 is the first.
+        colour : {"family", "mean_score"}, optional
+            Default: the family where it is known. The six largest families have colours of their own.
+        n_labels : int
+            LLMs to name, at most: those furthest out, as far as there is room.
+        ax : matplotlib.axes.Axes, optional
+        title : str, optional
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        RouterError
+            If the router does not have these factors, or families are asked for and not known.
+        """
+        return draw_map(
+            self, axes, colour, n_labels, ax, title or self.document().marked(f"LLMs as {self.router} sees them")
+        )
 
     def __repr__(self) -> str:
         shares = ", ".join(f"{share:.0%}" for share in self.share)
         return f"LLMMap({self.router}: {len(self.llm_ids):,} LLMs, {len(self.share)} factors of {shares})"
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows: the ends of each factor."""
-        return str(import_module("recroute.report").llm_map_notebook(self))
+    def document(self) -> Document:
+        """The LLMs and tasks at the ends of each factor."""
+        ends = self.ends()
+        kinds = [kind for kind in ("LLM", "task") if kind in ends["kind"]]
+        rows: list[list[Cell]] = []
+        for factor, (share, of_task) in enumerate(zip(self.share, self.task_share, strict=True), 1):
+            sides = [ends.filter(factor=factor, end=end, kind=kind)["name"] for end in "-+" for kind in kinds]
+            shares = [Number(one, form=".0%") for one in ((share, of_task) if "task" in kinds else (share,))]
+            rows.append([Number(factor, form="d"), *shares, *(", ".join(names) for names in sides)])
+        heads = ["factor", "of the LLMs' differences", *(["between tasks"] if "task" in kinds else [])]
+        heads += [f"{kind}s at the {end} end" for end in "-+" for kind in kinds]
+        return Document(
+            title=f"Map of LLMs by {self.router}",
+            facts=f"{len(self.llm_ids):,} LLMs, compared on {self.instances.height:,} prompts",
+            blocks=[
+                Table(heads=heads, rows=rows),
+                Figure(
+                    name="llm-map", draw=self.plot, caption="LLMs near each other are predicted alike.", on=Medium.PAGE
+                ),
+            ],
+            simulated=self.simulated,
+        )
 
     def _kinds(self, factor: int) -> dict[str, tuple[list[str], Array]]:
         """Names and values of what stands along a factor."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import IdMap
+from recroute.report.document import Document, Table
+from recroute.report.shown import Shown
 
-SHOWN = 3  # prompts and LLMs that a line or two in a terminal has room for
+SHOWN = 3  # prompts and LLMs that `repr` has room for
+MOST_PROMPTS, MOST_LLMS = 10, 5  # of a table
 
 
 def shown(score: float, form: str = ".3f") -> str:
@@ -19,11 +21,16 @@ def shown(score: float, form: str = ".3f") -> str:
     >>> shown(1.02), shown(-0.01), shown(0.5)
     ('1.000', '0.000', '0.500')
     """
-    return f"{min(max(score, 0.0), 1.0):{form}}"
+    return f"{within(score):{form}}"
+
+
+def within(score: float) -> float:
+    """The nearest score in [0, 1]."""
+    return min(max(score, 0.0), 1.0)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Ranking:
+class Ranking(Shown):
     """The k best LLMs of each of b instances, best first.
 
     Parameters
@@ -58,6 +65,15 @@ class Ranking:
             lines.append(f"  {i}: {best}{', ...' if k > SHOWN else ''}")
         return "\n".join([*lines, *["  ..."] * (n > SHOWN)]) + ")"
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows: the LLMs by name."""
-        return str(import_module("recroute.report").ranking_notebook(self))
+    def document(self) -> Document:
+        """A row for each prompt, its LLMs by name with predicted scores; a long one is cut."""
+        n, k = self.llm_index.shape
+        rows = [
+            [str(i), *(f"{name} ({shown(score)})" for name, score in self.row(i)[:MOST_LLMS])]
+            for i in range(min(n, MOST_PROMPTS))
+        ]
+        facts = f"the best {k:,} of {len(self.llm_ids):,} LLMs for each of {n:,} prompts, with their predicted scores"
+        if n > MOST_PROMPTS or k > MOST_LLMS:
+            facts += f"; here the first {len(rows)} prompts and {min(k, MOST_LLMS)} LLMs"
+        heads = ["prompt", *(f"{place}." for place in range(1, min(k, MOST_LLMS) + 1))]
+        return Document(title="Ranking", facts=facts, blocks=[Table(heads=heads, rows=rows)])

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.errors import DataError
+from recroute.report.document import Cell, Document, Number, Table
+from recroute.report.shown import Shown
 from recroute.util.numeric import Index
 
 
 @dataclass(frozen=True, repr=False)
-class Split:
+class Split(Shown):
     """Three disjoint sets of instances over the same LLMs.
 
     Parameters
@@ -41,9 +42,21 @@ class Split:
         sizes = ", ".join(f"{part} {data.n_instances:,}" for part, data in self.parts().items())
         return f"Split({self.name!r}, seed {self.seed}: {sizes} instances; {self.train.n_llms:,} LLMs)"
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows: the sizes of the parts."""
-        return str(import_module("recroute.report").split_notebook(self))
+    def document(self) -> Document:
+        """The sizes of the parts."""
+        rows: list[list[Cell]] = [
+            [
+                name,
+                *(Number(n, form=",d") for n in (part.n_instances, part.interactions.n_observed, len(set(part.tasks)))),
+            ]
+            for name, part in self.parts().items()
+        ]
+        return Document(
+            title=f"Split {self.name} of {self.train.name}",
+            facts=f"{self.train.n_llms:,} LLMs; seed {self.seed}{'; ' * bool(self.note)}{self.note}",
+            blocks=[Table(heads=["part", "instances", "records", "tasks"], rows=rows)],
+            simulated=bool(self.train.card.get("simulated")),
+        )
 
 
 def take_train_fraction(split: Split, fraction: float) -> Split:

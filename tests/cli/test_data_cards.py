@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from recroute.cli.describe import description
 from recroute.data import read_dataset
+from recroute.data.description import description
 from recroute.data.download import DATASETS
 from recroute.data.sources import layout_names
 

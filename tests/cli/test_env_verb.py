@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from recroute.cli.app import run
-from recroute.cli.env import ADDS, unavailable_routers
-from recroute.cli.installed import requirements
+from recroute.cli.env import ADDS, requirements, unavailable_routers
 from recroute.errors import RecrouteError
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +30,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> None:
     for text in ASKED:
         known["Requires-Dist"] = text
     known["Provides-Extra"] = "text"
-    monkeypatch.setattr("recroute.cli.installed.metadata", lambda name: known)
+    monkeypatch.setattr("recroute.cli.env.metadata", lambda name: known)
 
 
 def test_requirements_are_read_from_the_metadata(asked: None) -> None:

@@ -71,7 +71,7 @@ def test_the_whole_way(world: Dataset, router: Path, tmp_path: Path, capsys: pyt
 
     assert go(router, "--llm", NEW, "--results", scored, "--out", grown, "--json", facts) == 0
     printed = capsys.readouterr().out
-    for part in ("after 8 of 120 prompts", "90% interval", "most alike", "of the training prompts", "16 prompts more"):
+    for part in ("after 8 of 120 prompts", "90% interval", "most alike", "of the training prompts", "16 more prompts"):
         assert part in printed
     found = json.loads(facts.read_text("utf8"))
     assert found["ci_low"] < found["mean"] < found["ci_high"]

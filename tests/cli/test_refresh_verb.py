@@ -50,7 +50,7 @@ def test_the_router_is_replaced_and_the_table_shows_the_drift(
     before = load_router(router)
     assert go(router, "--records", feedback, "--json", tmp_path / "facts.json") == 0
     shown = capsys.readouterr().out
-    assert "120 scores, 0 preferences" in shown
+    assert "120 scores and 0 preferences" in shown
     assert "the last line is torn" in shown
     facts = json.loads((tmp_path / "facts.json").read_text("utf8"))
     assert facts["router"] == load_router(router).label != before.label

@@ -10,7 +10,6 @@ import recroute as rr
 from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import RecrouteError
 from recroute.evaluation import Evaluation
-from recroute.report import ranking_notebook
 from recroute.routers import Ranking
 from recroute.routers.refresh.change import wilson
 from recroute.testing import planted_dataset
@@ -117,6 +116,6 @@ def test_people_are_shown_scores_and_programs_what_the_ranking_is_by() -> None:
     ids = rr.IdMap(("a", "b"), kind="llm")
     ranking = Ranking(np.array([[0, 1]], dtype=np.int32), np.array([[1.25, -0.5]], dtype=np.float32), ids)
     assert "a 1.000, b 0.000" in repr(ranking)
-    assert "a (1.000)" in ranking_notebook(ranking)
-    assert "b (0.000)" in ranking_notebook(ranking)
+    assert "a (1.000)" in ranking._repr_html_()
+    assert "b (0.000)" in ranking._repr_html_()
     assert ranking.row(0) == [("a", 1.25), ("b", pytest.approx(-0.5))]

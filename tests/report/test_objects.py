@@ -8,8 +8,10 @@ import pytest
 
 import recroute as rr
 from recroute.data import Dataset
-from recroute.report.objects import MOST_LLMS, MOST_PROMPTS, MOST_TASKS
-from recroute.report.old_html_table import Number, html_table
+from recroute.data.description import MOST_TASKS
+from recroute.report.document import Document, Number, Table
+from recroute.report.html import notebook
+from recroute.routers.ranking import MOST_LLMS, MOST_PROMPTS
 from recroute.testing import planted_dataset
 
 EVIL = "<script>alert('x')</script>$&"
@@ -61,34 +63,35 @@ def router(split: rr.Split) -> rr.Router:
 
 def test_a_data_set_shows_its_tasks_and_their_best_llms(data: Dataset) -> None:
     shown = Shown(data)
-    assert "160 instances x 12 LLMs, 1,920 records, density 1.000" in shown.text
+    assert "instances 160; LLMs 12; records 1,920, density 1.000" in shown.text
     assert "SIMULATED DATA" in shown.text
     scores = data.interactions.dense()
     of_task = {row[0]: row for row in shown.rows[1:]}
     assert set(of_task) == {*data.tasks, "all"}
     for task in set(data.tasks):
         own = scores[data.tasks == task]
-        _, n, mean, best, value = of_task[task]
-        assert int(n) == len(own)
-        assert float(mean) == pytest.approx(own.mean(), abs=5e-4)
+        _, n, density, best, value, oracle, mean = of_task[task]
+        assert (int(n), float(density)) == (len(own), 1)
+        assert float(mean) == pytest.approx(own.mean(), abs=6e-4)
+        assert float(oracle) == pytest.approx(own.max(axis=1).mean(), abs=6e-4)
         assert best == data.llm_ids.ids[own.mean(axis=0).argmax()]
-        assert float(value) == pytest.approx(own.mean(axis=0).max(), abs=5e-4)
+        assert float(value) == pytest.approx(own.mean(axis=0).max(), abs=6e-4)
     assert of_task["all"][3] == data.llm_ids.ids[scores.mean(axis=0).argmax()]
 
 
 def test_many_tasks_are_cut() -> None:
-    data = planted_dataset(n_instances=120)
-    instances = data.instances.with_columns(task=pl.format("task {}", pl.int_range(pl.len()) % 40))
+    data = planted_dataset(n_instances=4 * MOST_TASKS)
+    instances = data.instances.with_columns(task=pl.format("task {}", pl.int_range(pl.len()) % (2 * MOST_TASKS)))
     rows = Shown(dataclasses.replace(data, instances=instances)).rows
     assert len(rows) == 1 + MOST_TASKS + 2
-    assert rows[-2][:2] == [f"... {40 - MOST_TASKS} more tasks", str(3 * (40 - MOST_TASKS))]
+    assert rows[-2][:2] == [f"... {MOST_TASKS} more tasks", str(2 * MOST_TASKS)]
 
 
 def test_preferences_alone_have_sizes_and_no_scores() -> None:
     battles = pl.DataFrame({"instance_id": ["a", "b"], "llm_a": "x", "llm_b": "y", "outcome": ["win", "tie"]})
     shown = Shown(Dataset.from_records(None, preferences=battles))
-    assert "2 preferences" in shown.text
-    assert shown.rows[1:] == [["all", "2", "-", "-", "-"]]
+    assert "preferences 2" in shown.text
+    assert shown.rows[1:] == [["all", "2", "0.000", "-", "-", "-", "-"]]
 
 
 def test_names_are_escaped(data: Dataset) -> None:
@@ -188,7 +191,10 @@ def test_long_things_stay_short_in_a_terminal(data: Dataset) -> None:
 
 
 def test_a_plain_table_leaves_colours_to_the_notebook() -> None:
-    table = html_table(["a", "n"], [["<x>", Number(1.0)]], caption="<c>", sortable=False)
+    rows = [["<x>", Number(1.0)]]
+    table = notebook(Document(title="t", blocks=[Table(heads=["a", "n"], rows=rows, title="<c>")])).partition("</h3>")[
+        2
+    ]
     assert "&lt;x&gt;" in table
     assert "&lt;c&gt;" in table
     assert not {"color", "background", "class", "button"} & set(table.replace("-", " ").replace(":", " ").split())

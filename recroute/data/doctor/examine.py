@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,13 @@ from recroute.data.doctor.scale import check_costs, check_raw_scores, check_scor
 from recroute.data.doctor.twins import check_twins
 from recroute.data.folder import read_dataset, read_records
 from recroute.errors import DataError
+from recroute.report.document import Document, Table
+from recroute.report.shown import Shown
 from recroute.util.arguments import checked
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(Shown):
     """What the doctor found.
 
     Parameters
@@ -53,9 +54,17 @@ class Diagnosis:
             raise DataError(f"{self.name}: no LLM has its rows in a known other order; there is nothing to fix")
         return reduce(lambda dataset, fix: fix(dataset), fixes, self._dataset)
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows: every finding with its evidence and its mend."""
-        return str(import_module("recroute.report").diagnosis_html(self))
+    def document(self) -> Document:
+        """Every finding with its evidence and what to do about it."""
+        counts = {severity: sum(f.severity == severity for f in self.findings) for severity in SEVERITIES}
+        counted = ", ".join(f"{n} {severity}{'' if n == 1 else 's'}" for severity, n in counts.items())
+        rows = [[f.severity, f.check, f.evidence, f.mend] for f in self.findings]
+        heads = ["severity", "check", "evidence", "what to do"]
+        return Document(
+            title=f"Diagnosis of {self.name}",
+            blocks=[Table(title=f"{self.name}: {counted}", heads=heads, rows=rows)],
+            simulated=bool(self.facts.get("simulated")),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from typing import Any
+
+from recroute.report.document import Block, Document, Medium, Number, Table, Words, cut
+from recroute.report.shown import Shown
+
+LONGEST_TITLE, LONGEST_PROMPT = 60, 40  # characters of a prompt in a table
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Shown):
     """Of one prompt; `to_dict` is ready for JSON.
 
     Parameters
@@ -31,21 +35,36 @@ class Explanation:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows: intervals, the predicted task, and the nearest known prompts."""
-        return str(import_module("recroute.report").explanation_notebook(self))
+    def document(self, prompt: str = "") -> Document:
+        """Intervals of the predicted scores, the predicted task, and how the LLMs did on the nearest known prompts."""
+        llms = [
+            [str(rank), llm["llm_id"], Number(llm["predicted_score"], llm["ci_low"], llm["ci_high"])]
+            for rank, llm in enumerate(self.llms, 1)
+        ]
+        heads = ["", "LLM", "predicted score, 90% interval"]
+        blocks: list[Block] = [Table(title=cut(prompt, LONGEST_TITLE), heads=heads, rows=llms)]
+        if self.task is not None:
+            task = f"predicted task: {self.task['name']} (probability {self.task['probability']:.2f})"
+            blocks.append(Words(text=task, on=Medium.ALL))
+        if self.neighbors:
+            blocks.append(self._nearest())
+        else:
+            nothing = "the router reads no text, so no known prompt is near this one"
+            blocks.append(Words(text=nothing, on=Medium.ALL))
+        return Document(title="Explanation", blocks=blocks)
 
-
-def interval(llm: dict[str, Any]) -> str:
-    """Of one of `Explanation.llms`, for people."""
-    return f"{llm['ci_low']:.3f} to {llm['ci_high']:.3f}"
-
-
-def snippet(neighbor: dict[str, Any]) -> str:
-    """Of one of `Explanation.neighbors`, for people: its text on one line, or its id where there is none."""
-    return " ".join((neighbor["prompt"] or neighbor["instance_id"]).split())
-
-
-def shown_score(value: float | None) -> str:
-    """For people; an unobserved one is a dash."""
-    return "-" if value is None else f"{value:.3f}"
+    def _nearest(self) -> Table:
+        rows = [
+            [
+                cut(near["prompt"] or near["instance_id"], LONGEST_PROMPT),
+                near["task"],
+                Number(near["similarity"]),
+                *map(Number, near["scores"].values()),
+            ]
+            for near in self.neighbors
+        ]
+        return Table(
+            title="nearest known prompts, and what LLMs 1, 2, ... scored there",
+            heads=["prompt", "task", "similarity", *(str(rank) for rank in range(1, len(self.llms) + 1))],
+            rows=rows,
+        )

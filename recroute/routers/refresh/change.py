@@ -10,14 +10,19 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data.feedback import Feedback
+from recroute.report.document import Document, Number, Table
+from recroute.report.shown import Shown
 from recroute.routers.base import Router
 from recroute.routers.memory.mixture import NORMAL
+from recroute.routers.ranking import within
 from recroute.routers.refresh.answers import Answers, predicted_cells
 from recroute.util.numeric import Array, evenly, ratio
 
+MOST_LLMS = 20  # of the table
+
 
 @dataclass(frozen=True, eq=False)
-class Change:
+class Change(Shown):
     """Feedback beside what a router predicted for it.
 
     Parameters
@@ -40,6 +45,40 @@ class Change:
         """Ready for JSON."""
         counts = {"n_records": self.n_records, "n_preferences": self.n_preferences, "n_llms": self.llms.height}
         return {**counts, "choices_changed": self.moved, "llms": self.llms.to_dicts()}
+
+    def document(self) -> Document:
+        """How much was taken in, and for the LLMs with most answers what was predicted, observed, and is predicted."""
+        rows = [
+            [
+                row["llm_id"],
+                Number(row["n_answers"], form=",d"),
+                Number(row["n_battles"], form=",d"),
+                _score(row["predicted"]),
+                Number(row["observed"], row["ci_low"], row["ci_high"]),
+                _score(row["refreshed"]),
+            ]
+            for row in self.llms.head(MOST_LLMS).iter_rows(named=True)
+        ]
+        more = self.llms.height - len(rows)
+        return Document(
+            title="Refresh",
+            verdict=[
+                f"taken in: {self.n_records:,} scores and {self.n_preferences:,} preferences of "
+                f"{self.llms.height:,} LLMs; {self.moved:.1%} of the prompts now go to another LLM"
+            ],
+            notes=[f"{more:,} LLMs with fewer answers are not in the table"] if more else [],
+            blocks=[
+                Table(
+                    title="mean score of the answers",
+                    heads=["LLM", "answers", "battles", "predicted", "observed, 90% interval", "predicted now"],
+                    rows=rows,
+                )
+            ],
+        )
+
+
+def _score(value: float | None) -> Number:
+    return Number(None if value is None else within(value))
 
 
 def refresh_with_change(router: Router, feedback: Feedback) -> tuple[Router, Change | None]:

@@ -9,8 +9,8 @@ import pytest
 import recroute as rr
 from recroute.data import IdMap
 from recroute.errors import RecrouteError
-from recroute.report import llm_map_notebook, plot_llm_map
-from recroute.report.llm_map import MOST_FAMILIES, MOST_LABELS
+from recroute.routers.llm_map import MOST_LABELS
+from recroute.routers.llm_map_picture import MOST_FAMILIES
 
 
 def map_of(names: list[str], families: list[str] | None, n: int = 40) -> rr.LLMMap:
@@ -45,7 +45,7 @@ def test_the_six_largest_families_have_colours_and_a_legend() -> None:
 
 
 def test_without_families_the_mean_score_is_the_colour() -> None:
-    ax = plot_llm_map(map_of(["a", "b", "c"], None))
+    ax = map_of(["a", "b", "c"], None).plot()
     assert ax.get_legend() is None
     assert [other.get_ylabel() for other in ax.figure.axes if other is not ax] == ["mean score on training prompts"]
 
@@ -90,7 +90,7 @@ def test_what_cannot_be_drawn_is_said() -> None:
 
 
 def test_a_notebook_shows_the_ends_of_each_factor() -> None:
-    shown = llm_map_notebook(map_of(["<b>", "x", "y"], None))
+    shown = map_of(["<b>", "x", "y"], None)._repr_html_()
     assert "3 LLMs, compared on 40 prompts" in shown
     assert "&lt;b&gt;" in shown
     assert "tasks at the + end" in shown
