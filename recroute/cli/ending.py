@@ -35,7 +35,7 @@ def failed(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):  # the reader of our output, such as head, has gone
         return 0
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
-        return refuse(f"{error.object!r} is no valid text: half a pair of UTF-16, or a byte that is not UTF-8; mend it")
+        return refuse(f"{error.object!r} is no valid text: half a pair of UTF-16, or a byte that is not UTF-8; fix it")
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return refuse(f"{place}{error.strerror}")

@@ -106,6 +106,6 @@ def _read_prompts(path: Path) -> list[str]:
         except (ValueError, KeyError, TypeError):
             prompt = None
         if not isinstance(prompt, str):
-            raise DataError(f'{path}, line {number} is no JSON object with a text under "prompt"; mend that line')
+            raise DataError(f'{path}, line {number} is not a JSON object with a text under "prompt"; fix that line')
         prompts.append(prompt)
     return prompts

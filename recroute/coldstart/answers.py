@@ -35,7 +35,7 @@ def read_results(path: str | Path, llm_id: str, prompts: pl.DataFrame) -> tuple[
     Raises
     ------
     DataError
-        If the file or a score is not what it has to be, an instance stands twice, is no training prompt, or no score
+        If the file or a score is not what it has to be, an instance occurs twice, is no training prompt, or no score
         is left.
     """
     path = Path(path)

@@ -120,7 +120,7 @@ class SparseCells:
     Raises
     ------
     DataError
-        If cells are not sorted or stand twice, or the costs are stored in other cells than the scores.
+        If cells are not sorted or occur twice, or the costs are stored in other cells than the scores.
     """
 
     stored: sp.csr_matrix
@@ -178,7 +178,7 @@ def row_blocks(n: int, m: int) -> list[slice]:
 def csr_from_coordinates(
     rows: Positions, columns: Positions, values: list[NDArray[np.float32]], shape: tuple[int, int]
 ) -> list[sp.csr_matrix]:
-    """CSR matrices with `values` f32 (k,) in the same cells; stored zeros stay, no cell may stand twice."""
+    """CSR matrices with `values` f32 (k,) in the same cells; stored zeros stay, no cell may occur twice."""
     cell = rows.astype(np.int64) * shape[1] + columns
     order = None if (cell[1:] > cell[:-1]).all() else np.argsort(cell, kind="stable")
     if order is not None:

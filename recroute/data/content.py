@@ -59,7 +59,7 @@ class Content:
     n_rows : int
         Rows that the blocks will hold, for progress.
     distinct : bool
-        True where no pair can stand twice by construction; otherwise that is checked.
+        True where no pair can occur twice by construction; otherwise that is checked.
     embeddings : f32 (n, d), optional
     encoder : str
         What made the embeddings.
@@ -85,7 +85,7 @@ class Content:
     preferences: pl.DataFrame | None = None
     card: Mapping[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    scaling: str = "mend that record"
+    scaling: str = "fix that record"
 
 
 def write_content(content: Content, path: Path, progress: Progress | None = None) -> int:
@@ -98,8 +98,8 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
     Raises
     ------
     DataError
-        For ids that stand twice or are empty, a score outside [0, 1], a negative cost, a pair (instance, LLM)
-        that stands twice, what `check_columns` and `as_vectors` refuse, and where neither a score nor a
+        For ids that occur twice or are empty, a score outside [0, 1], a negative cost, a pair (instance, LLM)
+        that occurs twice, what `check_columns` and `as_vectors` refuse, and where neither a score nor a
         preference is left.
     """
     instance_ids = _checked_ids(content.instances, "instance")
@@ -123,7 +123,7 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
         if n_records == 0:  # the file by which a folder is known as a data set
             write_parquet(folder / "records.parquet", Records.empty())
         elif dense:
-            store_matrix(folder, instance_ids, llm_ids)  # which finds pairs that stand twice
+            store_matrix(folder, instance_ids, llm_ids)  # which finds pairs that occur twice
         write_parquet(folder / "instances.parquet", content.instances)
         write_parquet(folder / "llms.parquet", content.llms)
         if content.pools is not None:

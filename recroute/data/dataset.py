@@ -109,7 +109,7 @@ class Dataset(Shown):
         Every table may be polars, pandas, pyarrow or a dict of columns. `records` is None where there are only
         preferences. Without tables of instances or LLMs the ids come from
         the records and preferences, in alphabetical order; a missing `task` column becomes the one task "all".
-        Raises DataError for ids the tables do not know, for pairs of instance and LLM that stand twice, and where
+        Raises DataError for ids the tables do not know, for pairs of instance and LLM that occur twice, and where
         there is neither a record nor a preference.
         """
         if not (records is None or isinstance(records, Records)):

@@ -109,7 +109,7 @@ def encode_texts(encoder: Encoder, prompts: Sequence[str]) -> NDArray[np.float32
     """Vectors f32 (b, d) of prompts; RouterError unless the encoder gives one of finite numbers for each."""
     vectors = as_vectors(encoder.encode(prompts), f"the vectors of {type(encoder).__name__}", error=RouterError)
     if len(vectors) != len(prompts):
-        raise RouterError(f"encoder {encoder.name!r} gives {len(vectors)} vectors for {len(prompts)} prompts; mend it")
+        raise RouterError(f"encoder {encoder.name!r} gives {len(vectors)} vectors for {len(prompts)} prompts; fix it")
     return vectors
 
 

@@ -200,5 +200,5 @@ def _read_card(path: Path) -> Mapping[str, Any]:
         return {}
     card = read_json(path)
     if not isinstance(card, dict):
-        raise DataError(f"{path} holds {type(card).__name__}, not an object of keys; mend or remove it")
+        raise DataError(f"{path} holds {type(card).__name__}, not an object of keys; fix or remove it")
     return card

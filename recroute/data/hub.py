@@ -59,7 +59,7 @@ class Hub:
 
     def __init__(self, endpoint: str, repository: str) -> None:
         if urllib.parse.urlsplit(endpoint).scheme not in ("http", "https"):
-            raise DataError(f"HF_ENDPOINT {endpoint!r} is no http address; unset or mend it")
+            raise DataError(f"HF_ENDPOINT {endpoint!r} is not an http address; unset or fix it")
         self.endpoint, self.repository = endpoint, repository
         self.opener = urllib.request.build_opener(_SameHostToken())
 
@@ -146,7 +146,7 @@ class _SameHostToken(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if urllib.parse.urlsplit(newurl).scheme not in ("http", "https"):
-            raise DataError(f"{req.full_url} redirects to {newurl[:100]!r}, which is no http address; not followed")
+            raise DataError(f"{req.full_url} redirects to {newurl[:100]!r}, which is not an http address; not followed")
         found = super().redirect_request(req, fp, code, msg, headers, newurl)
         token = req.unredirected_hdrs.get("Authorization")
         if found is not None and token is not None and _host(newurl) == _host(req.full_url):

@@ -27,7 +27,7 @@ class IdMap:
     Raises
     ------
     DataError
-        If an id is no string or stands twice.
+        If an id is no string or occurs twice.
 
     Examples
     --------
@@ -51,7 +51,7 @@ class IdMap:
         index = {value: i for i, value in enumerate(ids)}
         if len(index) != len(ids):
             twice = next(value for i, value in enumerate(ids) if index[value] != i)
-            raise DataError(f"{self.kind}_id {twice!r} stands twice; keep one row for each id")
+            raise DataError(f"{self.kind}_id {twice!r} occurs twice; keep one row for each id")
         object.__setattr__(self, "ids", ids)
         object.__setattr__(self, "_index", index)
 

@@ -163,7 +163,7 @@ class InteractionMatrix:
         values = self.cells.values[1:] if isinstance(self.cells, DenseCells) else self.scores.data
         low, high = values.min(initial=0.0), values.max(initial=1.0)
         if not 0 <= low <= high <= 1:
-            raise DataError(f"score {low if low < 0 else high:g} is outside [0, 1]; scale the scores or mend it")
+            raise DataError(f"score {low if low < 0 else high:g} is outside [0, 1]; scale the scores or fix it")
 
     def __repr__(self) -> str:
         n, m = self.shape

@@ -36,4 +36,4 @@ def refuse_csr(arrays: Arrays) -> None:
         raise DataError("the cells of its scores do not fit their matrix")
     cell = np.repeat(np.arange(n), np.diff(ends)) * np.int64(m) + columns
     if not (cell[:-1] < cell[1:]).all():
-        raise DataError("the cells of its scores are not in order, or stand twice")
+        raise DataError("the cells of its scores are not in order, or occur twice")

@@ -28,7 +28,7 @@ class NotPlainError(Exception):
 
 
 class TwiceError(Exception):
-    """A cell stands twice: `cell` is the first one found, `n_extra` counts the rows too many."""
+    """A cell occurs twice: `cell` is the first one found, `n_extra` counts the rows too many."""
 
     def __init__(self, cell: tuple[int, int], n_extra: int) -> None:
         super().__init__(TWICE)
@@ -54,7 +54,7 @@ def read_matrix(
     NotPlainError
         If the file breaks one of those rules; `Records` says which. Nothing is left at `codes_at` then.
     TwiceError
-        If a pair stands twice.
+        If a pair occurs twice.
     """
     records = _Records(path, instances, llms)
     if is_dense(records.n_rows, records.shape):
@@ -68,7 +68,7 @@ def read_matrix(
     parts.clear()
     try:
         return InteractionMatrix(SparseCells(*csr_from_coordinates(rows, columns, values, records.shape)))
-    except DataError:  # a cell stands twice
+    except DataError:  # a cell occurs twice
         raise NotPlainError from None
 
 

@@ -134,8 +134,8 @@ def pair_table(frame: Any, source: str) -> pl.DataFrame:
     refuse_first(
         share.is_null() | ~share.is_between(0, 1),
         lambda row: (
-            f"outcome {given[row]!r} in {source}, row {row} is none of win, tie, loss, nor a number from 0 to "
-            "1; mend that row"
+            f"outcome {given[row]!r} in {source}, row {row} is not one of win, tie, loss, nor a number from 0 to "
+            "1; fix that row"
         ),
     )
     refuse_first(

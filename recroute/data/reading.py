@@ -47,7 +47,7 @@ def regular_file(path: Path) -> Path:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; DataError if it is no regular file, or no JSON in UTF-8."""
+    """What a JSON file holds; DataError if it is not a regular file, or no JSON in UTF-8."""
     return parse_json(regular_file(path).read_bytes(), str(path))
 
 
@@ -58,9 +58,9 @@ def parse_json(content: str | bytes, where: str) -> Any:
     except UnicodeDecodeError as error:
         raise DataError(f"{where} is not UTF-8 ({error.reason}); write the file again") from None
     except RecursionError:
-        raise DataError(f"{where} is nested too deeply; mend it") from None
+        raise DataError(f"{where} is nested too deeply; fix it") from None
     except ValueError as error:  # also a number of too many digits
-        raise DataError(f"{where} is no JSON: {error}; mend it") from None
+        raise DataError(f"{where} is not valid JSON: {error}; fix it") from None
 
 
 def is_text(value: object) -> bool:
@@ -134,7 +134,7 @@ def read_json_lines(content: bytes, source: str) -> pl.DataFrame:
     try:
         return pl.read_ndjson(io.BytesIO(content), infer_schema_length=None)
     except DAMAGE as error:
-        raise DataError(f"{source}, {_first_bad(content, str(error))}; mend or remove that line") from None
+        raise DataError(f"{source}, {_first_bad(content, str(error))}; fix or remove that line") from None
 
 
 def _read_parquet(path: Path) -> pl.DataFrame:
@@ -191,7 +191,7 @@ READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
 def _refuse_twice(names: list[str], path: Path) -> None:
     twice = [name for name, n in Counter(names).items() if n > 1]
     if twice:
-        raise DataError(f"column {twice[0]!r} stands twice in {path}; keep one of them")
+        raise DataError(f"column {twice[0]!r} occurs twice in {path}; keep one of them")
 
 
 def _refuse_utf16(content: bytes, path: Path) -> None:
@@ -203,15 +203,15 @@ def _first_bad(content: bytes, reason: str) -> str:
     for number, line in enumerate(content.split(b"\n"), 1):
         try:
             if line.strip() and not isinstance(json.loads(line, parse_constant=_refuse_constant), dict):
-                return f"line {number} is no JSON object"
+                return f"line {number} is not a JSON object"
         except UnicodeDecodeError:
             return f"line {number} is not UTF-8"
         except RecursionError:
             return f"line {number} is nested too deeply"
         except ValueError as error:
-            return f"line {number} is no JSON: {error}"
+            return f"line {number} is not valid JSON: {error}"
     return f"its lines do not fit together: {reason.strip().splitlines()[0]}"
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number there")
+    raise ValueError(f"{name} is not a number there")

@@ -31,7 +31,7 @@ class Records:
     DataError
         For a missing column, an empty table, an id that is no text or missing, a score that is missing, NaN,
         infinite or outside [0, 1], a cost that is negative or not finite, and for a pair (instance, LLM) that
-        stands twice.
+        occurs twice.
     """
 
     table: pl.DataFrame
@@ -120,6 +120,6 @@ def _refuse_duplicates(records: Records, rows: Positions, columns: Positions, n_
         row = int(np.flatnonzero(cell == twice[0])[1])
         instance, llm = records.table["instance_id"][row], records.table["llm_id"][row]
         raise DataError(
-            f"instance {instance!r} and llm {llm!r} stand twice in {records.source} "
+            f"instance {instance!r} and llm {llm!r} occur twice in {records.source} "
             f"(again in row {row}); keep one score for each pair"
         )

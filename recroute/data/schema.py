@@ -44,7 +44,7 @@ class Column:
     high: float = LARGEST
     parsed: bool = False
     dtype: type[pl.DataType] = pl.Float64
-    outside: str = f"is not between 0 and {LARGEST:g}; mend it, or leave it out (null) if it is unknown"
+    outside: str = f"is not between 0 and {LARGEST:g}; fix it, or leave it out (null) if it is unknown"
     missing: str = "fill it in"
 
 
@@ -61,7 +61,7 @@ RECORDS: Schema = {
         high=1,
         parsed=True,
         dtype=pl.Float32,
-        outside="is outside [0, 1]; scale the scores or mend that row",
+        outside="is outside [0, 1]; scale the scores or fix that row",
         missing="leave the row out if it was not evaluated",
     ),
     "cost": Column(
@@ -69,7 +69,7 @@ RECORDS: Schema = {
         may_be_null=True,
         parsed=True,
         dtype=pl.Float32,
-        outside=f"is not a finite USD amount from 0 to {LARGEST:g}; mend it",
+        outside=f"is not a finite USD amount from 0 to {LARGEST:g}; fix it",
     ),
 }
 INSTANCES: Schema = {"instance_id": ID, "prompt": TEXT, "task": TEXT, "benchmark": TEXT, "split": TEXT}
@@ -84,7 +84,7 @@ PREFERENCES: Schema = {"instance_id": ID, "llm_a": ID, "llm_b": ID}  # and `outc
 POOLS: Schema = {
     "group": Column(needed=True),
     "pool_size": Column(
-        number=True, needed=True, low=1, high=2**31, dtype=pl.Int64, outside="is no number of LLMs; mend it"
+        number=True, needed=True, low=1, high=2**31, dtype=pl.Int64, outside="is not a number of LLMs; fix it"
     ),
     "llm_id": ID,
     "benchmark": TEXT,
@@ -120,7 +120,7 @@ def _checked(table: pl.DataFrame, name: str, column: Column, source: str) -> pl.
         return text_column(table, name, source, may_be_null=column.may_be_null)
     kind = table.schema[name]
     if not (column.parsed or kind.is_numeric() or kind == pl.Null):
-        raise DataError(f"{name} is {_kind(kind)} in {source}, not a number; mend that column")
+        raise DataError(f"{name} is {_kind(kind)} in {source}, not a number; fix that column")
     table = number_column(table, name, source)
     value = table[name]
     if not column.may_be_null and value.null_count():
@@ -186,7 +186,7 @@ def number_column(table: pl.DataFrame, column: str, source: str, kind: type[pl.D
         number = values.str.strip_chars().cast(pl.Float64, strict=False)
         refuse_first(
             values.is_not_null() & number.is_null(),
-            lambda row: f"{column} {values[row]!r} in {source}, row {row} is not a number; mend that row",
+            lambda row: f"{column} {values[row]!r} in {source}, row {row} is not a number; fix that row",
         )
     elif given.is_numeric() or given in (pl.Boolean, pl.Null):
         number = values.cast(pl.Float64)

@@ -92,7 +92,7 @@ class SparkDataset:
 
         bad_score = F.col("score").isNull() | F.isnan("score") | ~F.col("score").between(0, 1)
         faults = {
-            "score": (bad_score, "is outside [0, 1]; scale the scores or mend that row"),
+            "score": (bad_score, "is outside [0, 1]; scale the scores or fix that row"),
             "instance_id": (F.col("instance").isNull(), "is not in instances.parquet; add it there"),
             "llm_id": (F.col("llm").isNull(), "is not in llms.parquet; add it there"),
         }

@@ -30,7 +30,7 @@ CODES, COSTS, MEANING = "scores.npy", "costs.npy", "scores.json"
 def store_matrix(folder: Path, instances: IdMap, llms: IdMap) -> None:
     """Write the three files of a folder that has `records.parquet`.
 
-    Raises DataError if a pair stands twice.
+    Raises DataError if a pair occurs twice.
     """
     try:
         matrix = read_matrix(folder / "records.parquet", instances, llms, folder / CODES, folder / COSTS)
@@ -71,9 +71,9 @@ def stored_matrix(folder: Path, instances: IdMap, llms: IdMap) -> InteractionMat
 
 
 def twice_message(instance: str, llm: str, n_extra: int) -> str:
-    """What to say of a pair that stands twice."""
+    """What to say of a pair that occurs twice."""
     return (
-        f"instance {instance!r} and llm {llm!r} stand twice ({n_extra} rows too many in all); keep one score for each "
+        f"instance {instance!r} and llm {llm!r} occur twice ({n_extra} rows too many in all); keep one score for each "
         "pair"
     )
 

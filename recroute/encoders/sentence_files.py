@@ -91,15 +91,16 @@ def _module_folders(folder: Path) -> list[Path]:
 
 def check_files(folder: Path, files: Mapping[str, str], *, alone: bool) -> None:
     """Raise RouterError unless `folder` has these files, as hashed, and with `alone` no others."""
-    mend = "fit the router again" if alone else "get the model again"
+    advice = "fit the router again" if alone else "get the model again"
     for name, digest in files.items():
         file = folder / name
         if not _is_inside(PurePosixPath(name)) or not file.is_file() or sha256(file) != digest:
-            raise RouterError(f"{file} is missing or damaged, or not the file that the router was fitted with; {mend}")
+            raise RouterError(f"{file} is missing or damaged, or not the one that the router was fitted with; {advice}")
     if alone:
         there = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir()}
         if others := sorted(there - set(files)):
-            raise RouterError(f"{folder / others[0]} is no file of the encoder that the router was fitted with; {mend}")
+            place = folder / others[0]
+            raise RouterError(f"{place} does not belong to the encoder that the router was fitted with; {advice}")
 
 
 def copy_files(source: Path, files: Mapping[str, str], target: Path) -> None:

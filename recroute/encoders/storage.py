@@ -76,12 +76,12 @@ def restore_encoder(
 def _joint(description: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], folder: Path) -> JointEncoder:
     parts, widths = description.get("parts"), description.get("widths")
     if not (isinstance(parts, list) and parts and all(isinstance(part, dict) for part in parts)):
-        raise ArrayError("its parts are no list of encoders")
+        raise ArrayError("its parts are not a list of encoders")
     if not (isinstance(widths, list) and len(widths) == len(parts) and all(type(w) is int and w > 0 for w in widths)):
-        raise ArrayError("its widths are no number for each part")
+        raise ArrayError("its widths are not one number for each part")
     places = tuple(f"{i}." for i in range(len(parts)))
     if (foreign := next((name for name in arrays if not name.startswith(places)), None)) is not None:
-        raise ArrayError(f"array {foreign} is none that belongs there")
+        raise ArrayError(f"array {foreign} does not belong there")
     found = []
     for i, (part, place) in enumerate(zip(parts, places, strict=True)):
         own = inside(arrays, place)
@@ -98,7 +98,7 @@ def _rules(description: Mapping[str, Any] | None, names: Collection[str]) -> Map
         return {}
     kind = description.get("kind")
     if not all(is_text(description.get(key)) for key in ("kind", "name", "source")) or kind == "joint":
-        raise ArrayError("its kind, name or source is none")
+        raise ArrayError("its kind, name or source is missing")
     cls = REGISTRY.get(str(kind)) if kind in REGISTRY.names() else None
     if cls is None or hasattr(cls, "from_state"):
         return dict.fromkeys(names, ArrayRule(kind="any"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -152,13 +153,8 @@ class Outcome:
         judged_by: ArrayLike | None = None,
         train_best: int | ArrayLike | None = None,
         best_single: int | ArrayLike | None = None,
-        instance_id: ArrayLike | None = None,
-        chosen: ArrayLike | None = None,
-        entropy: ArrayLike | None = None,
-        reference: ArrayLike = np.nan,
         predicted: ArrayLike | None = None,
-        spending: Spending | None = None,
-        agreement: Agreement | None = None,
+        **given: Any,
     ) -> Outcome:
         """From observed scores.
 
@@ -173,43 +169,38 @@ class Outcome:
         train_best, best_single : int or f64 (n,), optional
             The best LLM on train and on test: its column, or the scores that it is judged by.
             Default: those of the LLM with the highest mean of its observed scores, the next where it has none.
-        instance_id : str (n,), optional
-        chosen : f64 (n,), optional
-            Mean scores of a router that chooses by chance; default the scores of `judged_by`.
-        entropy : f64 (n,), optional
-            Default 0, a router that is sure.
-        reference : float or f64 (n,), optional
         predicted : float (n, m), optional
             Predicted scores.
-        spending : Spending, optional
-        agreement : Agreement, optional
+        **given
+            Other fields; None counts as not given. `chosen` is for a router that chooses by chance, `entropy` is 0 by
+            default (a router that is sure), and `reference` may be one number.
         """
+        given = {name: value for name, value in given.items() if value is not None}
         table = np.asarray(scores, dtype=np.float64)
         picked = np.asarray(choice, dtype=np.int64)
         by = picked if judged_by is None else np.asarray(judged_by, dtype=np.int64)
         n, rows = len(table), np.arange(len(table))
         judged = (~np.isnan(table)).sum(axis=1) > 0
         known = np.where(judged[:, None], table, 0.0)
-        rated = predicted is not None and bool(judged.any())
-        missed = np.isnan(table[rows, picked]) if chosen is None else np.zeros(n, dtype=bool)
+        missed = np.zeros(n, dtype=bool) if "chosen" in given else np.isnan(table[rows, picked])
         single = _judged_scores(table, best_single)
-        return cls(
-            instance_id=np.arange(n).astype(np.str_) if instance_id is None else np.asarray(instance_id, dtype=np.str_),
-            chosen=table[rows, by] if chosen is None else np.asarray(chosen, dtype=np.float64),
-            choice=picked,
-            judged_by=by,
-            unobserved=np.where(judged, missed, np.nan),
-            best=np.where(judged, np.nanmax(known, axis=1), np.nan),
-            average=np.where(judged, np.nanmean(known, axis=1), np.nan),
-            best_single=single,
-            train_best=single if train_best is None else _judged_scores(table, train_best),
-            entropy=np.zeros(n) if entropy is None else np.asarray(entropy, dtype=np.float64),
-            reference=np.broadcast_to(np.asarray(reference, dtype=np.float64), (n,)),
-            n_llms=table.shape[1],
-            predictions=judge(np.asarray(predicted, dtype=np.float64), table) if rated else None,
-            spending=spending,
-            agreement=agreement,
-        )
+        fields_of = {
+            "instance_id": np.arange(n).astype(np.str_),
+            "chosen": table[rows, by],
+            "choice": picked,
+            "judged_by": by,
+            "unobserved": np.where(judged, missed, np.nan),
+            "best": np.where(judged, np.nanmax(known, axis=1), np.nan),
+            "average": np.where(judged, np.nanmean(known, axis=1), np.nan),
+            "best_single": single,
+            "train_best": single if train_best is None else _judged_scores(table, train_best),
+            "entropy": np.zeros(n),
+            "n_llms": table.shape[1],
+        }
+        if predicted is not None and judged.any():
+            fields_of["predictions"] = judge(np.asarray(predicted, dtype=np.float64), table)
+        given["reference"] = np.broadcast_to(np.asarray(given.get("reference", np.nan), dtype=np.float64), (n,))
+        return cls(**{**fields_of, **given})
 
 
 def _judged_scores(scores: Array, best: int | ArrayLike | None) -> Array:

@@ -65,7 +65,7 @@ def fit_als_on_spark(
     ------
     DataError
         Without pyspark or Java; if a table or a column is missing, a score is outside [0, 1], or an id is not in its
-        table. Ids and pairs that stand twice are looked for in the sample only.
+        table. Ids and pairs that occur twice are looked for in the sample only.
     RouterError
         If no score is above one half.
 

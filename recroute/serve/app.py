@@ -27,7 +27,7 @@ Every error is `{"error": "one clear line"}`. An answer names the router that ga
 replaced as a whole while the server runs.
 """
 MEANINGS = {
-    400: "The body is no JSON, or incomplete.",
+    400: "The body is not valid JSON, or incomplete.",
     401: "No token, or another.",
     408: "The body did not arrive in time.",
     409: "It does not fit what is there.",

@@ -59,7 +59,7 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         reason = first.get("ctx", {}).get("error", "it ends too early")
-        return error_response(ServeError(400, f"the body is no JSON: {reason} at character {first['loc'][-1]}"))
+        return error_response(ServeError(400, f"the body is not valid JSON: {reason} at character {first['loc'][-1]}"))
     # Parts of a union are named by their type ("list[str]"), which is no key of the body.
     place = ".".join(str(part) for part in first["loc"][1:] if "[" not in str(part) and part != "str") or "the body"
     return error_response(ServeError(422, f"{place}: {first['msg'].removeprefix('Value error, ')}"))

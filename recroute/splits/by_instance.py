@@ -104,7 +104,8 @@ def _own_parts(dataset: Dataset) -> NDArray[np.int64]:
         if value not in PARTS:
             instance = dataset.instance_ids.ids[row]
             raise DataError(
-                f"split {value!r} of instance {instance!r} is none of {', '.join(PARTS)}; mend it or use --split random"
+                f"split {value!r} of instance {instance!r} is not one of {', '.join(PARTS)}; fix it or use "
+                "--split random"
             )
     return np.array([PARTS.index(value) for value in column])
 

@@ -220,7 +220,7 @@ class RouterContract:
     def test_a_known_llm_is_not_added_again(self) -> None:
         with pytest.raises(RecrouteError, match="known to the router already"):
             self.taking.add_llms(None, pl.DataFrame({"llm_id": ["new", "llm-3"]}))
-        with pytest.raises(RecrouteError, match="stands twice"):
+        with pytest.raises(RecrouteError, match="occurs twice"):
             self.taking.add_llms(None, pl.DataFrame({"llm_id": ["new", "new"]}))
 
     def test_a_router_that_takes_no_unseen_llms_says_so(self) -> None:

@@ -47,7 +47,7 @@ class ArrayRule:
     below : str
         The dimension that its whole numbers are positions in.
     distinct : bool
-        Whether no value may stand twice.
+        Whether no value may occur twice.
     needed : bool
         Folders of older versions may lack what is not.
     per_llm : bool, optional
@@ -96,7 +96,7 @@ def check_types(arrays: Arrays, rules: Mapping[str, ArrayRule], sizes: dict[str,
             raise ArrayError(f"array {place}{name} is missing")
     for name, values in arrays.items():
         if name not in rules:
-            raise ArrayError(f"array {place}{name} is none that belongs there")
+            raise ArrayError(f"array {place}{name} does not belong there")
         _check_type(place + name, values, rules[name], sizes)
 
 
@@ -144,7 +144,7 @@ def _check_values(name: str, values: NDArray[Any], rule: ArrayRule, sizes: Mappi
         return
     if values.dtype.kind == "U":
         if not is_text(values):
-            raise ArrayError(f"array {name} holds characters that are none")
+            raise ArrayError(f"array {name} holds invalid characters")
     elif rule.kind != "any":
         low, high = _range(rule, sizes)
         if not (values.min() >= low and values.max() <= high):  # NaN is neither

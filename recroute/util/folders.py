@@ -219,7 +219,7 @@ def _check_ours(place: Path, path: Path, marker: str) -> None:
     except NotADirectoryError:
         names = [path.name]
     if names and marker not in names:
-        raise RecrouteError(f"{path} exists and is no folder of recroute's (no {marker} in it); name another place")
+        raise RecrouteError(f"{path} exists and was not written by recroute (it has no {marker}); name another place")
 
 
 def _mode(path: Path) -> int:

@@ -50,7 +50,7 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """
     try:
         if not path.is_file():
-            raise NpzError("it is no regular file")
+            raise NpzError("it is not a regular file")
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             _refuse_bomb(members, path.stat().st_size)
@@ -58,7 +58,7 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     except DAMAGE as error:
         raise NpzError(_line(error)) from None
     if len(found) < len(members):
-        raise NpzError("an array stands twice in it")
+        raise NpzError("an array occurs twice in it")
     return found
 
 
@@ -70,7 +70,7 @@ def map_npy(path: Path) -> tuple[NDArray[Any], mmap.mmap]:
     """
     try:
         if not path.is_file():
-            raise NpzError("it is no regular file")
+            raise NpzError("it is not a regular file")
         with path.open("rb") as file:
             dtype, shape, order = _read_header(file)
             _refuse_size(dtype, shape, path.stat().st_size - file.tell())
@@ -110,7 +110,7 @@ def _read_header(file: BinaryIO) -> tuple[np.dtype[Any], tuple[int, ...], Any]:
     form = "<H" if version == (1, 0) else "<I"
     (length,) = struct.unpack(form, file.read(struct.calcsize(form)))
     if length > MAX_HEADER:
-        raise NpzError(f"a header of {length} bytes is none")
+        raise NpzError(f"a header of {length} bytes is too long")
     try:
         header = ast.literal_eval(file.read(length).decode("latin1"))
         kind, shape, fortran = (header[key] for key in ("descr", "shape", "fortran_order"))
@@ -119,7 +119,7 @@ def _read_header(file: BinaryIO) -> tuple[np.dtype[Any], tuple[int, ...], Any]:
     if not isinstance(kind, str) or not DTYPE.fullmatch(kind):
         raise NpzError(f"an array of {str(kind)[:40]!r} holds neither numbers nor text")
     if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
-        raise NpzError("the shape of an array is none")
+        raise NpzError("an array has an invalid shape")
     if len(shape) > 8:
         raise NpzError(f"an array has {len(shape)} dimensions")
     return np.dtype(kind), shape, "F" if fortran else "C"

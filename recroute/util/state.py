@@ -205,7 +205,7 @@ def _restored_list(
     own = {f"{prefix}{i}." for i in range(len(parts))}
     foreign = [each for each in arrays if _in_list(each, prefix) and each.partition(".")[0] + "." not in own]
     if n != len(parts) or foreign:
-        what = f"array {place}{foreign[0]} is none that belongs there" if foreign else f"arrays are of {n} routers"
+        what = f"array {place}{foreign[0]} does not belong there" if foreign else f"arrays are of {n} routers"
         raise ArrayError(f"{what}: there are {len(parts)} routers inside")
     for i, part in enumerate(parts):
         of_part = {dimension: sizes[dimension] for dimension in SHARED if dimension in sizes}

@@ -177,7 +177,7 @@ def test_demo_tells_the_whole_story(tmp_path: Path, capsys: pytest.CaptureFixtur
         ({"instance_id": ["a"], "llm_id": ["x"], "score": [1.7]}, "score 1.7 for instance 'a', llm 'x'"),
         ({"instance_id": ["a"], "llm_id": ["x"], "score": [float("nan")]}, "score nan"),
         ({"instance_id": ["a"], "llm_id": ["x"], "score": [float("inf")]}, "score inf"),
-        ({"instance_id": ["a", "a"], "llm_id": ["x", "x"], "score": [1.0, 0.0]}, "stand twice"),
+        ({"instance_id": ["a", "a"], "llm_id": ["x", "x"], "score": [1.0, 0.0]}, "occur twice"),
         ({"instance_id": [7], "llm_id": ["x"], "score": [1.0]}, "instance_id is Int64"),
     ],
 )

@@ -152,7 +152,7 @@ def test_samples_of_lm_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 BAD = {
     "instance_id,score\nnone-such,1\n": "no training prompts of the router: 'none-such'",
-    "instance_id,score\n{0},1\n{0},0\n": "stand twice",
+    "instance_id,score\n{0},1\n{0},0\n": "occur twice",
     "instance_id,score\n{0},1.5\n": "outside",
     "instance_id,score\n{0},good\n": "not a number",
     "instance_id,score\n{0},\n": "holds no score",
@@ -195,6 +195,6 @@ def test_bad_usage_is_one_line(router: Path, tmp_path: Path, capsys: pytest.Capt
     ):
         assert part in refused(capsys, router, *arguments, *out)
     assert "is a folder" in refused(capsys, router, *new, "--budget", 4, "--out", tmp_path)
-    assert "is no folder of recroute's" in refused(capsys, router, "--remove", known, "--out", tmp_path)
+    assert "was not written by recroute" in refused(capsys, router, "--remove", known, "--out", tmp_path)
     assert "no router at" in refused(capsys, tmp_path / "none", *new, "--budget", 4, *out)
     assert not (tmp_path / "out.csv").exists()

@@ -79,4 +79,4 @@ def test_scale_writes_a_page_beside_its_tables(runs: Path, tmp_path: Path) -> No
 
 def test_a_place_that_is_no_run_is_refused_before_the_work(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["evaluate", str(runs / "planted"), "--router", "svd", "--out", str(runs / "other")]) == 2
-    assert "is no folder of recroute's" in capsys.readouterr().err
+    assert "was not written by recroute" in capsys.readouterr().err

@@ -51,7 +51,7 @@ def test_a_table_without_ids_is_refused() -> None:
         (changed(score=[1.0, 0.0, float("inf")]), "score inf for instance 'q2'"),
         (changed(score=[1.0, None, 0.5]), "score is missing for instance 'q1', llm 'a'"),
         (changed(score=["1", "x", "0"]), "score 'x' in records, row 1 is not a number"),
-        (changed(llm_id=["a", "a", "a"]), "instance 'q1' and llm 'a' stand twice .*row 1"),
+        (changed(llm_id=["a", "a", "a"]), "instance 'q1' and llm 'a' occur twice .*row 1"),
         (changed(llm_id=[1, 2, 3]), "llm_id is Int64 in records, not text"),
         (changed(instance_id=["q1", None, "q2"]), "instance_id is missing in records, row 1"),
         (changed(cost=[0.1, -1.0, 0.2]), r"cost -1 for instance 'q1', llm 'a' \(records, row 1\)"),

@@ -299,5 +299,5 @@ def test_unknown_names(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(RecrouteError, match=r"cannot be reached: .*refused; check the connection"):
         download("embedllm", tmp_path)
     monkeypatch.setenv("HF_ENDPOINT", "file:///etc")
-    with pytest.raises(DataError, match=r"is no http address"):
+    with pytest.raises(DataError, match=r"is not an http address"):
         download("embedllm", tmp_path)

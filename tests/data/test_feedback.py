@@ -49,7 +49,7 @@ def test_a_torn_last_line_is_left_out_with_a_note(tmp_path: Path) -> None:
     file.write_text(whole.rstrip("\n"), "utf8")  # whole, but for its end
     assert read_feedback(tmp_path).notes == ()
     file.write_text(whole[:20] + "\n" + whole, "utf8")
-    with pytest.raises(DataError, match=r"records.jsonl, line 1 is no JSON"):
+    with pytest.raises(DataError, match=r"records.jsonl, line 1 is not valid JSON"):
         read_feedback(file)
 
 

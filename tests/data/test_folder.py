@@ -90,6 +90,6 @@ def test_a_crash_between_the_renames_is_recovered(planted: Dataset, tmp_path: Pa
 
 def test_a_foreign_folder_is_not_replaced(planted: Dataset, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("three years", "utf8")
-    with pytest.raises(RecrouteError, match="no folder of recroute's"):
+    with pytest.raises(RecrouteError, match="was not written by recroute"):
         write_dataset(planted, tmp_path)
     assert (tmp_path / "thesis.txt").read_text("utf8") == "three years"

@@ -75,9 +75,9 @@ def test_a_split_divides_the_battles() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"outcome": ["win", "draw", "loss"]}, r"outcome 'draw' in preferences, row 1 is none of win, tie, loss"),
-        ({"outcome": [1.0, 0.5, 1.5]}, r"outcome 1.5 in preferences, row 2 is none of"),
-        ({"outcome": [1.0, None, 0.0]}, r"outcome None in preferences, row 1 is none of"),
+        ({"outcome": ["win", "draw", "loss"]}, r"outcome 'draw' in preferences, row 1 is not one of win, tie, loss"),
+        ({"outcome": [1.0, 0.5, 1.5]}, r"outcome 1.5 in preferences, row 2 is not one of"),
+        ({"outcome": [1.0, None, 0.0]}, r"outcome None in preferences, row 1 is not one of"),
         ({"llm_b": ["y", "y", "z"]}, r"llm 'z' meets itself in preferences, row 2"),
         ({"llm_b": ["y", None, "x"]}, r"llm_b is missing in preferences, row 1"),
         ({"instance_id": [1, 2, 3]}, r"instance_id is Int64 in preferences, not text"),

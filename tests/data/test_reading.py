@@ -46,7 +46,7 @@ def test_vectors_announced_beyond_their_file_are_refused(folder: Path) -> None:
     content = (folder / "embeddings.npz").read_bytes()
     assert read_dataset(folder).embeddings is not None
     np.savez(folder / "embeddings.npz", instance_id=np.array(["q1", "q1"]), embedding=np.ones((2, 3)))
-    assert "'q1' stands twice" in refused(folder)
+    assert "'q1' occurs twice" in refused(folder)
     np.savez(folder / "embeddings.npz", instance_id=np.arange(2), embedding=np.ones((2, 3)))
     assert "instance_id is int64 (2,)" in refused(folder)
     np.savez(folder / "embeddings.npz", instance_id=np.array(["q1", "q2"]))
@@ -60,9 +60,9 @@ def test_vectors_announced_beyond_their_file_are_refused(folder: Path) -> None:
 def test_a_column_that_stands_twice_is_named(tmp_path: Path) -> None:
     table = pa.table(ROWS)
     pq.write_table(table.append_column("score", table["score"]), tmp_path / "r.parquet")
-    assert "column 'score' stands twice" in refused(tmp_path / "r.parquet")
+    assert "column 'score' occurs twice" in refused(tmp_path / "r.parquet")
     (tmp_path / "r.csv").write_text("instance_id,llm_id,score,score\nq,a,1,0\n", "utf8")
-    assert "column 'score' stands twice" in refused(tmp_path / "r.csv")
+    assert "column 'score' occurs twice" in refused(tmp_path / "r.csv")
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_a_csv_file_in_another_encoding_is_told(tmp_path: Path, encoding: str) -
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"a": 1}\n{"a": NaN}\n', "line 2 is no JSON: NaN is no number"),
-        ('{"a": 1}\n[1]\n', "line 2 is no JSON object"),
-        ('{"a": 1}\n{"a":\n', "line 2 is no JSON: "),
+        ('{"a": 1}\n{"a": NaN}\n', "line 2 is not valid JSON: NaN is not a number"),
+        ('{"a": 1}\n[1]\n', "line 2 is not a JSON object"),
+        ('{"a": 1}\n{"a":\n', "line 2 is not valid JSON: "),
         ('{"a": 1}\n' + '{"a":' * 100_000 + "\n", "line 2 is nested too deeply"),
     ],
 )

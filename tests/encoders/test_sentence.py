@@ -225,7 +225,7 @@ except ValueError as error:
     shutil.rmtree(folder)
     make_router("ridge").fit(prepare_split(planted, encoder=kind).train).save(folder)
     (folder / "encoder" / "adapter_config.json").write_text("{}", "utf8")
-    assert "adapter_config.json is no file of the encoder" in refused(folder)
+    assert "adapter_config.json does not belong to the encoder" in refused(folder)
 
 
 def test_an_unreadable_model_is_one_line(tiny_sentence_model: Path, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_a_model_that_brings_code_or_points_elsewhere_is_refused(model: Path, mo
 def test_every_change_of_a_file_is_noticed(model: Path) -> None:
     files = hash_model(model)
     check_files(model, files, alone=False)
-    assert "README.md is no file of the encoder" in line(RouterError, check_files, model, files, alone=True)
+    assert "README.md does not belong to the encoder" in line(RouterError, check_files, model, files, alone=True)
     (model / "vocab.txt").write_text("swapped", "utf8")
     assert "vocab.txt is missing or damaged" in line(RouterError, check_files, model, files, alone=False)
     (model / "vocab.txt").unlink()

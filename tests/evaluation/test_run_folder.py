@@ -76,7 +76,11 @@ def test_an_older_run_is_replaced_and_foreign_folders_are_not(run: Evaluation, t
 def test_damage_is_told(run: Evaluation, tmp_path: Path) -> None:
     with pytest.raises(RecrouteError, match="no run at"):
         read_run(tmp_path / "nowhere")
-    for text, message in (("{", "is no JSON"), ("[]", "is not a result"), ('{"rows": [{"x": 1}]}', "is not a result")):
+    for text, message in (
+        ("{", "is not valid JSON"),
+        ("[]", "is not a result"),
+        ('{"rows": [{"x": 1}]}', "is not a result"),
+    ):
         (tmp_path / "run.json").write_text(text, "utf8")
         with pytest.raises(RecrouteError, match=message):
             read_run(tmp_path / "run.json")

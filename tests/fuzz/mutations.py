@@ -104,7 +104,7 @@ def put_values(draw: st.DrawFn, folder: Path) -> None:
 
 
 def rename_columns(draw: st.DrawFn, folder: Path) -> None:
-    """A column is gone, has another name, stands twice, or one is added."""
+    """A column is gone, has another name, occurs twice, or one is added."""
     file, table, at = _column_of(draw, folder)
     name, what = draw(st.sampled_from(NAMES)), draw(st.sampled_from(["drop", "rename", "add", "add text", "twice"]))
     if what == "drop":

@@ -34,7 +34,7 @@ def test_logs_are_read_from_every_kind_of_file(suffix: str, tmp_path: Path) -> N
         ({"propensity": [0.5, None]}, "propensity is missing for instance 'b'"),
         ({"propensity": ["often", "rarely"]}, "'often'"),
         ({"score": [0.5, 7.0]}, "score 7"),
-        ({"instance_id": ["a", "a"]}, "instance 'a' stands twice"),
+        ({"instance_id": ["a", "a"]}, "instance 'a' occurs twice"),
         ({"prompt": ["p", None]}, "prompt is missing"),
     ],
 )

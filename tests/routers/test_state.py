@@ -145,8 +145,8 @@ def test_a_dataclass_in_a_dataclass() -> None:
     ("change", "match"),
     [
         (lambda arrays: arrays.pop("part0.llm_mean_"), "array part0.llm_mean_ is missing"),
-        (lambda arrays: arrays.update({"part7.llm_mean_": np.zeros(6)}), "part7.llm_mean_ is none that belongs there"),
-        (lambda arrays: arrays.update({"part1.more": np.zeros(6)}), "part1.more is none that belongs there"),
+        (lambda arrays: arrays.update({"part7.llm_mean_": np.zeros(6)}), "part7.llm_mean_ does not belong there"),
+        (lambda arrays: arrays.update({"part1.more": np.zeros(6)}), "part1.more does not belong there"),
     ],
 )
 def test_arrays_of_the_routers_inside(planted: Dataset, change: Any, match: str) -> None:

@@ -35,7 +35,7 @@ def post(client: TestClient, body: str | bytes, path: str = "/route") -> Any:
     ("body", "status", "line"),
     [
         ("", 422, "the body: Field required"),
-        ("{", 400, "the body is no JSON"),
+        ("{", 400, "the body is not valid JSON"),
         ("null", 422, "the body"),
         ("[]", 422, "the body"),
         ("[" * 100_000, 400, ""),

@@ -137,7 +137,7 @@ def test_a_log_of_something_else_is_left_as_it_is(tmp_path: Path, content: bytes
 def test_a_folder_of_something_else_inside_is_found_before_the_work(study: Path, name: str) -> None:
     (study / name).mkdir()
     (study / name / "mine.txt").write_text("all of it", "utf8")
-    with pytest.raises(rr.RecrouteError, match=f"{name} exists and is no folder of recroute's"):
+    with pytest.raises(rr.RecrouteError, match=f"{name} exists and was not written by recroute"):
         StudyFolder(study).check(KNOWN)
 
 

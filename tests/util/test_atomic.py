@@ -41,7 +41,7 @@ def test_files_and_what_lies_in_them_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept", "utf8")
     (tmp_path / "link").symlink_to("file")
     for path in (tmp_path / "file", tmp_path / "link"):
-        with pytest.raises(RecrouteError, match="is no folder of recroute's"):
+        with pytest.raises(RecrouteError, match="was not written by recroute"):
             check_new_folder(path, MARKER)
     with pytest.raises(RecrouteError, match="Not a directory"):
         check_new_folder(tmp_path / "file" / "new", MARKER)

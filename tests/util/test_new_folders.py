@@ -115,7 +115,7 @@ def test_what_is_put_there_meanwhile_and_is_not_ours_is_not_lost(tmp_path: Path)
             path.mkdir()
             (path / "thesis").write_text("three years", "utf8")
 
-    with pytest.raises(RecrouteError, match="no folder of recroute's"):
+    with pytest.raises(RecrouteError, match="was not written by recroute"):
         write_late()
     assert (path / "thesis").read_text("utf8") == "three years"
     assert os.listdir(tmp_path) == ["thing"]

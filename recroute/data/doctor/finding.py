@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recroute.data.dataset import Dataset
 
 SEVERITIES = ("error", "warning", "note")
@@ -53,6 +56,14 @@ class Finding:
             "instances": list(self.instances),
             "values": dict(self.values),
         }
+
+
+def about_instances(
+    dataset: Dataset, which: NDArray[np.bool_], check: str, severity: str, text: str, mend: str
+) -> list[Finding]:
+    """A finding about the instances in `which`, bool (n,), that says how many they are; none where there is none."""
+    ids = tuple(dataset.instance_ids.ids[i] for i in np.flatnonzero(which))
+    return [Finding(check, severity, f"{len(ids):,} {text}: {some(ids)}", mend, instances=ids)] if ids else []
 
 
 def some(ids: tuple[str, ...] | list[str], n: int = 3) -> str:

@@ -122,19 +122,17 @@ def check_instances(dataset: Dataset) -> list[Finding]:
                 mend = "check how these tasks are scored: as it is, they tell next to nothing"
             severity = "warning" if suspect else "note"
             findings.append(Finding(check, severity, evidence, mend, instances=names, values={"by_task": shares}))
+    return findings + _small_tasks(dataset)
+
+
+def _small_tasks(dataset: Dataset) -> list[Finding]:
     tasks, sizes = np.unique(dataset.tasks, return_counts=True)
     small = [f"{task} ({size})" for task, size in zip(tasks, sizes, strict=True) if size < SMALL_TASK]
-    if small:
-        findings.append(
-            Finding(
-                "small_tasks",
-                "warning",
-                f"{len(small)} of {len(tasks)} tasks have fewer than {SMALL_TASK} instances: {some(small)}",
-                "say nothing about single tasks of this size: half right is known to within 14 points at best",
-                values={"tasks": small},
-            )
-        )
-    return findings
+    if not small:
+        return []
+    text = f"{len(small)} of {len(tasks)} tasks have fewer than {SMALL_TASK} instances: {some(small)}"
+    mend = "say nothing about single tasks of this size: half right is known to within 14 points at best"
+    return [Finding("small_tasks", "warning", text, mend, values={"tasks": small})]
 
 
 def _shares(dataset: Dataset, which: NDArray[np.bool_]) -> dict[str, float]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data.dataset import Dataset
-from recroute.data.doctor.finding import Finding, some
+from recroute.data.doctor.finding import Finding, about_instances, some
 from recroute.data.prompts import prompt_groups
 
 PREFIX = 200  # characters that all prompts of a task share before it looks like a few-shot prefix
@@ -18,34 +18,24 @@ def check_prompts(dataset: Dataset) -> list[Finding]:
     if dataset.prompts is None:
         return [Finding("no_prompts", "note", "there are no prompts", "routers that read text cannot be fitted")]
     group = prompt_groups(dataset)
-    ids = np.array(dataset.instance_ids.ids)
-    findings = []
-    double = np.bincount(group)[group] > 1
-    if double.any():
-        which = tuple(ids[double].tolist())
-        findings.append(
-            Finding(
-                "duplicate_prompts",
-                "warning",
-                f"{len(which):,} instances share their prompt with another: {some(which)}",
-                "recroute keeps them on one side of a split; other programs may not",
-                instances=which,
-            )
-        )
+    findings = about_instances(
+        dataset,
+        np.bincount(group)[group] > 1,
+        "duplicate_prompts",
+        "warning",
+        "instances share their prompt with another",
+        "recroute keeps them on one side of a split; other programs may not",
+    )
     if "split" in dataset.instances.columns:
         part = dataset.instances["split"].to_numpy()
-        leaked = np.isin(group, group[part == "test"]) & (part != "test")
-        if leaked.any():
-            which = tuple(ids[leaked].tolist())
-            findings.append(
-                Finding(
-                    "leak",
-                    "error",
-                    f"{len(which):,} instances outside test have the prompt of a test instance: {some(which)}",
-                    "--split own leaves them out; any other use of this split reads the test",
-                    instances=which,
-                )
-            )
+        findings += about_instances(
+            dataset,
+            np.isin(group, group[part == "test"]) & (part != "test"),
+            "leak",
+            "error",
+            "instances outside test have the prompt of a test instance",
+            "--split own leaves them out; any other use of this split reads the test",
+        )
     return findings + _prefixes(dataset)
 
 
@@ -54,47 +44,40 @@ def check_embeddings(dataset: Dataset) -> list[Finding]:
     vectors = dataset.embeddings
     if vectors is None:
         return []
-    ids = np.array(dataset.instance_ids.ids)
     norm = np.linalg.norm(vectors.astype(np.float64), axis=1)
-    findings = []
-    if (norm == 0).any():
-        which = tuple(ids[norm == 0].tolist())
-        findings.append(
-            Finding(
-                "zero_embeddings",
-                "error",
-                f"{len(which):,} embeddings are all zero: {some(which)}",
-                "encode these prompts again, or remove embeddings.npz",
-                instances=which,
-            )
-        )
+    findings = about_instances(
+        dataset,
+        norm == 0,
+        "zero_embeddings",
+        "error",
+        "embeddings are all zero",
+        "encode these prompts again, or remove embeddings.npz",
+    )
     off = (np.abs(norm - 1) > 0.01) & (norm > 0)
     if off.any():
-        findings.append(
-            Finding(
-                "embedding_length",
-                "note",
-                f"{np.count_nonzero(off):,} embeddings are not of unit length (from {norm[off].min():.3g} to "
-                f"{norm[off].max():.3g})",
-                "nothing for recroute, which compares directions; programs that take dot products need unit length",
-            )
+        text = (
+            f"{np.count_nonzero(off):,} embeddings are not of unit length (from {norm[off].min():.3g} to "
+            f"{norm[off].max():.3g})"
         )
+        mend = "nothing for recroute, which compares directions; programs that take dot products need unit length"
+        findings.append(Finding("embedding_length", "note", text, mend))
+    return findings + _shared_embeddings(dataset, vectors)
+
+
+def _shared_embeddings(dataset: Dataset, vectors: NDArray[np.float32]) -> list[Finding]:
     shared = _shared(vectors, prompt_groups(dataset))
-    if shared.any():
-        which = tuple(ids[shared].tolist())
-        share = f"{shared.mean():.1%} of all, " if shared.mean() > 0.01 else ""
-        findings.append(
-            Finding(
-                "shared_embeddings",
-                "error" if shared.mean() > 0.1 else "warning" if shared.mean() > 0.01 else "note",
-                f"{len(which):,} instances share their embedding with another prompt ({share}{_length(dataset, shared)}"
-                f"): {some(which)}",
-                "no router can tell them apart by it: encode with a longer window, or without what the prompts begin "
-                "with alike",
-                instances=which,
-            )
-        )
-    return findings
+    if not shared.any():
+        return []
+    share = f"{shared.mean():.1%} of all, " if shared.mean() > 0.01 else ""
+    return about_instances(
+        dataset,
+        shared,
+        "shared_embeddings",
+        "error" if shared.mean() > 0.1 else "warning" if shared.mean() > 0.01 else "note",
+        f"instances share their embedding with another prompt ({share}{_length(dataset, shared)})",
+        "no router can tell them apart by it: encode with a longer window, or without what the prompts begin with "
+        "alike",
+    )
 
 
 def _length(dataset: Dataset, shared: NDArray[np.bool_]) -> str:

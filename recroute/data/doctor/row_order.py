@@ -74,47 +74,48 @@ class Examined:
 def check_row_order(dataset: Dataset) -> list[Finding]:
     """LLMs with rows in rank order, which can be put back, and LLMs whose scores do not follow the others'."""
     examined = find_reordered(dataset)
-    found, correlation, expected = examined.found, examined.correlation, examined.expected
-    ids = dataset.llm_ids.ids
-    findings = []
-    for order in dict.fromkeys(item.order for item in found):
-        items = [item for item in found if item.order == order]
-        llms = tuple(ids[item.llm] for item in items)
-        weakest = min(item.evidence for item in items)
-        findings.append(
-            Finding(
-                "row_order",
-                "error",
-                f"{llm_s(len(llms), 'has', 'have')} rows in rank order, {order}: {some(llms)}; putting them back fits "
-                f"the other LLMs better by a log-likelihood of {weakest:.0f} or more",
-                "write the corrected data set with --fix DIR, or join the source by document id",
-                llms=llms,
-                values={
-                    "width": order.width,
-                    "by_task": order.by_task,
-                    "observed_only": order.observed_only,
-                    "evidence": {ids[item.llm]: round(item.evidence, 1) for item in items},
-                },
-                fix=partial(restore, found=items),
-            )
-        )
+    ids, found = dataset.llm_ids.ids, examined.found
     restored = {item.llm for item in found}
-    lost = [j for j in _unrelated(dataset, correlation, expected) if j not in restored]
+    findings = [
+        _moved(ids, order, [item for item in found if item.order == order])
+        for order in dict.fromkeys(item.order for item in found)
+    ]
+    lost = [j for j in _unrelated(dataset, examined.correlation, examined.expected) if j not in restored]
     if lost:
         llms = tuple(ids[j] for j in lost)
-        findings.append(
-            Finding(
-                "unrelated_scores",
-                "warning",
-                f"{llm_s(len(llms), 'has', 'have')} a usual mean and scores that do not follow the others' (item-rest "
-                f"correlation under .1 where neighbours in mean have {expected[lost].min():.2f} or more): {some(llms)}",
-                "look at their source: LLMs that guess (broken weights), or rows in an order that is none of the "
-                "known ones; leave them out",
-                llms=llms,
-                values={"correlation": {ids[j]: round(float(correlation[j]), 3) for j in lost}},
-            )
+        text = (
+            f"{llm_s(len(llms), 'has', 'have')} a usual mean and scores that do not follow the others' (item-rest "
+            f"correlation under .1 where neighbours in mean have {examined.expected[lost].min():.2f} or more): "
+            f"{some(llms)}"
         )
+        mend = (
+            "look at their source: LLMs that guess (broken weights), or rows in an order that is none of the known "
+            "ones; leave them out"
+        )
+        values = {"correlation": {ids[j]: round(float(examined.correlation[j]), 3) for j in lost}}
+        findings.append(Finding("unrelated_scores", "warning", text, mend, llms=llms, values=values))
     return findings + _untold(dataset, examined, restored | set(lost))
+
+
+def _moved(ids: tuple[str, ...], order: Order, items: list[Reordered]) -> Finding:
+    """LLMs whose rows are all in one order, and how to put them back."""
+    llms = tuple(ids[item.llm] for item in items)
+    weakest = min(item.evidence for item in items)
+    return Finding(
+        "row_order",
+        "error",
+        f"{llm_s(len(llms), 'has', 'have')} rows in rank order, {order}: {some(llms)}; putting them back fits "
+        f"the other LLMs better by a log-likelihood of {weakest:.0f} or more",
+        "write the corrected data set with --fix DIR, or join the source by document id",
+        llms=llms,
+        values={
+            "width": order.width,
+            "by_task": order.by_task,
+            "observed_only": order.observed_only,
+            "evidence": {ids[item.llm]: round(item.evidence, 1) for item in items},
+        },
+        fix=partial(restore, found=items),
+    )
 
 
 def _untold(dataset: Dataset, examined: Examined, named: set[int]) -> list[Finding]:

@@ -35,7 +35,7 @@ def text(row: dict[str, Any], key: str, where: str) -> str:
     """`row[key]` as text that is not empty."""
     value = row.get(key)
     if value is None or value == "" or isinstance(value, dict | list | bool | float):
-        raise DataError(f"{key} {value!r} in {where} is no name; mend that record"[:300])
+        raise DataError(f"{key} {value!r} in {where} is not a name; fix that record"[:300])
     return clean_text(value)
 
 
@@ -45,11 +45,11 @@ def number(row: dict[str, Any], key: str, where: str) -> float | None:
     if value is None:
         return None
     if not isinstance(value, int | float):
-        raise DataError(f"{key} {value!r} in {where} is not a number; mend that record"[:300])
+        raise DataError(f"{key} {value!r} in {where} is not a number; fix that record"[:300])
     try:
         return float(value)
     except OverflowError:
-        raise DataError(f"{key} in {where} is too large a number; mend that record") from None
+        raise DataError(f"{key} in {where} is too large a number; fix that record") from None
 
 
 def prompt_text(value: Any) -> str | None:

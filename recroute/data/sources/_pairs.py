@@ -83,7 +83,7 @@ def _outcomes(table: pl.DataFrame, source: str) -> tuple[pl.Series, pl.Series]:
         ~in_order,
         lambda row: (
             f"{', '.join(ONE_HOT)} are {', '.join(str(table[name][row]) for name in ONE_HOT)} in {source}, "
-            f"row {row}: one of them has to be 1 and the others 0; mend that row"
+            f"row {row}: one of them has to be 1 and the others 0; fix that row"
         ),
     )
     share = (flags[0] + flags[2] / 2).rename("outcome")
@@ -125,7 +125,7 @@ def _user_turns(value: Any, source: str, row: int) -> str:
         parts = [[part.get("text") for part in c] if not isinstance(c, str) else [c] for c in said]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise DataError(
-            f"{CONVERSATION} in {source}, row {row} is no list of turns with role and content; add a column prompt"
+            f"{CONVERSATION} in {source}, row {row} is not a list of turns with role and content; add a column prompt"
         ) from None
     return clean_text("\n\n".join(str(text) for turn in parts for text in turn if text))
 

@@ -207,7 +207,7 @@ def _array(value: Any) -> NDArray[Any]:
     else:
         flat = np.frombuffer(_bytes(raw), dtype=kind)
         if kind.kind == "U" and not is_text_array(flat):
-            raise ValueError("it holds characters that are none")
+            raise ValueError("it holds invalid characters")
     if math.prod(shape) != len(flat) or min(shape, default=0) < 0:
         raise ValueError(f"{len(flat)} values for shape {shape}")
     return flat.reshape(shape, order="F" if fortran else "C")

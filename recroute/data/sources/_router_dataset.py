@@ -195,7 +195,7 @@ def _positions(content: dict[Any, Any], part: str, file: Path) -> list[int]:
     except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{name!r} in {file} are no whole numbers; get the file again") from None
+        raise DataError(f"{name!r} in {file} are not whole numbers; get the file again") from None
 
 
 def _part(content: dict[Any, Any], key: str, part: str, file: Path, n: int | None = None) -> NDArray[Any]:

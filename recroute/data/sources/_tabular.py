@@ -33,7 +33,7 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path} cannot be read as {path.suffix.removeprefix('.')}: {reason}; mend the file") from None
+        raise DataError(f"{path} cannot be read as {path.suffix.removeprefix('.')}: {reason}; fix the file") from None
 
 
 def open_table(path: Path) -> pl.LazyFrame:
@@ -111,7 +111,7 @@ def long_content(tables: Sequence[LongTable], scale: str | None = None) -> Conte
         blocks=_long_blocks(tables, instances, llms, scaling),
         n_rows=n_rows,
         notes=notes,
-        scaling="scale with --scale percent or --scale minmax, or mend that record",
+        scaling="scale with --scale percent or --scale minmax, or fix that record",
     )
 
 
@@ -135,7 +135,7 @@ def wide_content(
         blocks=_wide_blocks(table, llm_columns, costs, scaling, leave_out),
         n_rows=instances.height * len(llm_columns),
         distinct=True,
-        scaling="scale with --scale percent or --scale minmax, or mend that record",
+        scaling="scale with --scale percent or --scale minmax, or fix that record",
     )
 
 
@@ -225,7 +225,7 @@ def _numbers(column: pl.Series, path: Path, first: int, leave_out: str = "") -> 
         if wrong.any():
             row = int(wrong.arg_max() or 0)
             raise DataError(
-                f"{column.name} {column[row]!r} in {path.name}, row {first + row} is not a number; mend that row"
+                f"{column.name} {column[row]!r} in {path.name}, row {first + row} is not a number; fix that row"
                 + (f", or leave the column out with {leave_out}{column.name}" if leave_out else "")
             )
     elif column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
@@ -256,7 +256,7 @@ def _scaling(ranges: Sequence[tuple[float, float] | None], scale: str | None) ->
     if scale == "percent":
         return 0.0, 100.0
     if scale != "minmax":
-        raise DataError(f"scale {scale!r} is none of {', '.join(SCALES)}")
+        raise DataError(f"scale {scale!r} is not one of {', '.join(SCALES)}")
     known = [limits for limits in ranges if limits is not None]
     low, high = min((a for a, _ in known), default=0.0), max((b for _, b in known), default=1.0)
     if not (np.isfinite(low) and np.isfinite(high) and high > low):

@@ -63,7 +63,7 @@ def _model_names(file: Path) -> dict[str, str]:
         return {}
     frame = open_table(file)
     if not {"model_id", "model_name"} <= set(frame.collect_schema().names()):
-        raise DataError(f"{file} has no columns model_id and model_name; mend or remove it")
+        raise DataError(f"{file} has no columns model_id and model_name; fix or remove it")
     with reading(file):
         table = frame.select("model_id", "model_name").drop_nulls().collect()
     return dict(table.iter_rows())

@@ -91,7 +91,7 @@ def _rows(file: Path, dataset: str, split: str, llm: str) -> list[tuple[Any, ...
     for position, record in enumerate(records):
         where = f"{file}, record {position}"
         if not isinstance(record, dict):
-            raise DataError(f"{where} is {type(record).__name__}, not an object; mend it")
+            raise DataError(f"{where} is {type(record).__name__}, not an object; fix it")
         instance = f"{dataset}.{split}.{text(record, 'index', where)}"
         prompt = prompt_text(record.get("origin_query")) or prompt_text(record.get("prompt"))
         rows.append(

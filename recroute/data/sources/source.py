@@ -116,7 +116,7 @@ def import_dataset(
         content.card = {"name": destination.name, "layout": layout, **importer.card, **content.card}
         n_records = write_content(_usable(content), destination, progress)
     except RecursionError:
-        raise DataError(f"{source} is nested too deeply to be data of the {layout} layout; mend it") from None
+        raise DataError(f"{source} is nested too deeply to be data of the {layout} layout; fix it") from None
     except MemoryError:
         raise DataError(f"{source} asks for more memory than there is; is it damaged?") from None
     n_battles = 0 if content.preferences is None else content.preferences.height

@@ -165,7 +165,7 @@ def lacking(router: RememberingRouter) -> str | None:
 
 
 def refuse_known(router: RememberingRouter, llm_ids: Sequence[str]) -> None:
-    """Raise DataError if an LLM is the router's already, or stands twice."""
+    """Raise DataError if an LLM is the router's already, or occurs twice."""
     IdMap(tuple(llm_ids), kind="llm")
     for name in llm_ids:
         if name in router.llm_ids_:

@@ -87,8 +87,8 @@ def _positions(table: pl.DataFrame, column: str, router: RouterCore, source: str
     for row, name in enumerate(table[column]):
         if name not in router.llm_ids_:
             raise DataError(
-                f"llm {name!r} in {source}, row {row} is none of the router's {len(router.llm_ids_)} LLMs; take it in "
-                "with recroute onboard first, or leave its rows out"
+                f"llm {name!r} in {source}, row {row} is not one of the router's {len(router.llm_ids_)} LLMs; take it "
+                "in with recroute onboard first, or leave its rows out"
             )
     return router.llm_ids_.to_index(table[column]).astype(np.int64)
 
@@ -136,5 +136,5 @@ def _vectors(table: pl.DataFrame, encoder: Encoder, source: str) -> Floats:
         given = vector.drop_nulls().explode().to_numpy().reshape(-1, vectors.shape[1])
         vectors[~vector.is_null().to_numpy()] = given
     if not (finite := np.isfinite(vectors).all(axis=1)).all():
-        raise RouterError(f"the vector of {source}, row {int(finite.argmin())} has a value that is not finite; mend it")
+        raise RouterError(f"the vector of {source}, row {int(finite.argmin())} has a value that is not finite; fix it")
     return vectors

@@ -59,7 +59,7 @@ def test_a_pipe_as_a_table_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", [layout for layout in FILES if layout != "routereval"])
 @pytest.mark.parametrize(
     ("content", "match"),
-    [("[" * 100_000, "nested too deeply"), ('{"x": ' + "9" * 5000 + "}", "is no JSON")],
+    [("[" * 100_000, "nested too deeply"), ('{"x": ' + "9" * 5000 + "}", "is not valid JSON")],
     ids=["deep", "giant"],
 )
 def test_deep_and_giant_json_is_one_line(tmp_path: Path, layout: str, content: str, match: str) -> None:

@@ -118,8 +118,8 @@ def test_scaling(tmp_path: Path, imported: Callable[..., Dataset], scale: str, e
     ("text", "message"),
     [
         ("instance_id,llm_id,score\nq,a,50\n", "score 50 for instance 'q', llm 'a' is outside [0, 1]; scale with"),
-        ("instance_id,llm_id,score\nq,a,x\n", "score 'x' in t.csv, row 0 is not a number; mend that row"),
-        ("instance_id,llm_id,score\nq,a,1\nq,a,0\n", "instance 'q' and llm 'a' stand twice (1 rows too many in all)"),
+        ("instance_id,llm_id,score\nq,a,x\n", "score 'x' in t.csv, row 0 is not a number; fix that row"),
+        ("instance_id,llm_id,score\nq,a,1\nq,a,0\n", "instance 'q' and llm 'a' occur twice (1 rows too many in all)"),
         ("instance_id,llm_id,score\n,a,1\n", "instance_id is missing in t.csv, row 0; fill it in"),
         ("instance_id,llm_id,score\nq,a,\n", "imported holds no score; nothing was written"),
         ("instance_id,llm_id,score,cost\nq,a,1,-2\n", "cost -2 for instance 'q', llm 'a' is not a finite USD amount"),

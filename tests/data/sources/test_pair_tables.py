@@ -123,14 +123,14 @@ def test_what_an_instance_is_called_twice_is_told(tmp_path: Path) -> None:
     [
         ("model_a,model_b\nx,y\n", "they need model_a, model_b and either winner or winner_model_a"),
         ("left,right,winner\nx,y,tie\n", "(there: left, right, winner); map with --columns llm_a=NAME"),
-        ("model_a,model_b,winner\nx,y,both\n", "outcome 'both' in t.csv, row 0 is none of win, tie, loss, nor"),
-        ("model_a,model_b,winner\nx,y,\n", "outcome None in t.csv, row 0 is none of"),
-        ("model_a,model_b,winner\nx,y,2\n", "outcome '2' in t.csv, row 0 is none of"),
+        ("model_a,model_b,winner\nx,y,both\n", "outcome 'both' in t.csv, row 0 is not one of win, tie, loss, nor"),
+        ("model_a,model_b,winner\nx,y,\n", "outcome None in t.csv, row 0 is not one of"),
+        ("model_a,model_b,winner\nx,y,2\n", "outcome '2' in t.csv, row 0 is not one of"),
         ("model_a,model_b,winner\nx,x,tie\n", "llm 'x' meets itself in t.csv, row 0; leave that row out"),
         ("model_a,model_b,winner\nx,,tie\n", "llm_b is missing in t.csv, row 0; fill it in"),
         ("model_a,model_b,winner\n", "t.csv has no rows; one row per battle is needed"),
         ("id,model_a,model_b,winner\n,x,y,tie\n", "id is missing in t.csv, row 0; fill it in"),
-        ("model_a,model_b,winner,conversation_a\nx,y,tie,hello\n", "is no list of turns with role and content"),
+        ("model_a,model_b,winner,conversation_a\nx,y,tie,hello\n", "is not a list of turns with role and content"),
         (
             "model_a,model_b,winner_model_a,winner_model_b,winner_tie\nx,y,1,0,0\nx,y,1,0,1\n",
             "winner_model_a, winner_model_b, winner_tie are 1, 0, 1 in t.csv, row 1: one of them has to be 1",
