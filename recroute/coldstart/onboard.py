@@ -61,6 +61,11 @@ class Expectation(Shown):
     n_next: int
     next_width: float
 
+    @property
+    def width(self) -> float:
+        """Width of `interval`."""
+        return self.interval[1] - self.interval[0]
+
     def document(self) -> Document:
         """The expected mean score, of each task and of all, the LLMs most alike, and what more answers would tell."""
         low, high = self.interval

@@ -71,7 +71,7 @@ class Logs:
         twice = self.table.filter(pl.col("instance_id").is_duplicated())["instance_id"]
         if len(twice):
             raise DataError(
-                f"instance {twice[0]!r} stands twice in {self.source}; a log has one row for each decision, so give "
+                f"instance {twice[0]!r} occurs twice in {self.source}; a log has one row for each decision, so give "
                 "every request an id of its own"
             )
 

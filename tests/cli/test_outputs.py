@@ -167,7 +167,7 @@ def test_links_and_pipes_are_written_to(folder: Path, tmp_path: Path) -> None:
         ("route router --input best.toml --json best.toml", "best.toml is read by this command"),
         ("refresh router --records best.toml --json best.toml", "best.toml is read by this command"),
         ("onboard router --llm a --budget 2 --out a.csv --json a.csv", "a.csv is named for two outputs"),
-        ("fit data --out best.toml", "best.toml exists and is no folder"),
+        ("fit data --out best.toml", "best.toml exists and was not written by recroute"),
         ("fit data --out best.toml/new", "best.toml/new: Not a directory"),
         ("fit data --out -", "name a folder"),
     ],

@@ -111,7 +111,7 @@ def test_characters_that_are_none_are_refused(tmp_path: Path) -> None:
     source, file = source_of(tmp_path, "routereval")
     sound = pickle.dumps({**BOARD, "model": np.array(["aa", "bb"])}, 4)
     file.write_bytes(sound.replace("aa".encode("utf-32-le"), np.array([0x110000, 65], np.uint32).tobytes()))
-    refused("routereval", source, "characters that are none")
+    refused("routereval", source, "invalid characters")
 
 
 @pytest.mark.parametrize("index", ["x", float("inf"), None])
@@ -121,7 +121,7 @@ def test_positions_that_are_no_whole_numbers_are_refused(tmp_path: Path, index: 
     content = {"split_index": indices, "easy": {}, "hard": {2: {"all_strong": pool}}}
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "arc_router_dataset.pkl").write_bytes(pickle.dumps(content))
-    refused("routereval", tmp_path / "source", "no whole numbers")
+    refused("routereval", tmp_path / "source", "not whole numbers")
 
 
 @pytest.mark.parametrize("value", [np.nan, 1e300])

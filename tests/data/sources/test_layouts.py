@@ -431,7 +431,9 @@ def test_foreign_folder_and_the_source_itself_are_not_overwritten(tmp_path: Path
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters/one.txt").write_text("dear", "utf8")
     for destination in (tmp_path / "letters", tmp_path):
-        with pytest.raises(RecrouteError, match=r"letters exists and is no folder|holds the source itself"):
+        with pytest.raises(
+            RecrouteError, match=r"letters exists and was not written by recroute|holds the source itself"
+        ):
             import_dataset("table", tmp_path / "t.csv", destination)
     assert (tmp_path / "letters/one.txt").read_text("utf8") == "dear"
 
