@@ -33,6 +33,10 @@ def import_data(
     ] = None,
     metric: Annotated[str | None, typer.Option("--metric", help="lm-eval: which metric is the score.")] = None,
     filter_name: Annotated[str | None, typer.Option("--filter", help="lm-eval: which filter's rows to take.")] = None,
+    name_by: Annotated[
+        str | None,
+        typer.Option("--name-by", help="lm-eval: what tells LLMs apart: auto, model, revision or folder."),
+    ] = None,
     prices: Annotated[Path | None, typer.Option("--prices", help="llmrouter: JSON of prices per 1M tokens.")] = None,
     pairs: Annotated[
         bool, typer.Option("--pairs", help="table: a row is a battle of two LLMs (model_a, model_b, winner).")
@@ -48,8 +52,9 @@ def import_data(
     Example: recroute data import lm-eval lm_eval_output my_dataset --metric acc
     """
     check_places(json_path, folders={destination: "records.parquet"}, inputs=(source, prices))
-    named = {"columns": columns, "scale": scale, "metric": metric, "filter": filter_name, "prices": prices}
+    named = {"columns": columns, "scale": scale, "metric": metric, "filter": filter_name, "name_by": name_by}
     given: dict[str, object] = {name: value for name, value in named.items() if value is not None}
+    given |= {"prices": prices} if prices is not None else {}
     given |= settings(more or []) | ({"pairs": True} if pairs else {})
     with progress_bar(f"importing {source.name}", quiet) as progress:
         done = import_dataset(layout, source, destination, progress=progress, **given)

@@ -11,7 +11,7 @@ from recroute.data import Dataset, Records
 from recroute.data.folder import read_records
 from recroute.data.schema import require_columns, text_column
 from recroute.data.sources import import_dataset
-from recroute.data.sources.lm_eval import NAME
+from recroute.data.sources._lm_eval_runs import NAME
 from recroute.errors import DataError
 
 
@@ -43,7 +43,7 @@ def read_results(path: str | Path, llm_id: str, prompts: pl.DataFrame) -> tuple[
         raise DataError(f"no file at {path}; name the table of scores")
     known = set(prompts["instance_id"].to_list())
     if NAME.fullmatch(path.name):
-        table, notes = _samples(path, known)
+        table, notes = _samples(path, llm_id, known)
     else:
         table, notes = _table(path, llm_id)
     unknown = [name for name in table["instance_id"].to_list() if name not in known]
@@ -79,10 +79,10 @@ def _table(path: Path, llm_id: str) -> tuple[pl.DataFrame, list[str]]:
     return scored, [f"{n_blank} rows without a score were left out"] if n_blank else []
 
 
-def _samples(path: Path, known: set[str]) -> tuple[pl.DataFrame, list[str]]:
+def _samples(path: Path, llm_id: str, known: set[str]) -> tuple[pl.DataFrame, list[str]]:
     """Documents of the task that the router was not fitted on are left out: the file holds all that were run."""
     with tempfile.TemporaryDirectory() as folder:
-        import_dataset("lm-eval", path, Path(folder) / "samples")
+        import_dataset("lm-eval", path, Path(folder) / "samples", llm_id=llm_id)
         records = read_records(Path(folder) / "samples")
     table = records.filter(pl.col("instance_id").is_in(list(known)))
     if table.is_empty():

@@ -25,6 +25,7 @@ from recroute.util.files import write_json, write_parquet
 from recroute.util.folders import new_folder
 
 ROWS_PER_GROUP = 1 << 20
+FEW_SHARED = 0.1  # share of instances with two LLMs below which an import says so
 Progress = Callable[[int, int], None]
 
 
@@ -112,8 +113,10 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
         vectors = vectors if vectors.dtype == np.float16 else checked
     with new_folder(path, marker="records.parquet") as folder:
         dense = is_dense(content.n_rows, (len(instance_ids), len(llm_ids)))
-        stream = _checked(content, instance_ids, llm_ids, progress, distinct=content.distinct or dense)
+        shared = _Shared(len(instance_ids), len(llm_ids))
+        stream = shared.counted(_checked(content, instance_ids, llm_ids, progress, distinct=content.distinct or dense))
         n_records = _write_records(stream, folder / "records.parquet", instance_ids, llm_ids)
+        content.notes += shared.notes()
         preferences = content.preferences
         if preferences is not None and preferences.height:
             Preferences.from_frame(preferences, instance_ids, llm_ids, "preferences")  # refuses unknown ids
@@ -138,6 +141,33 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
         if content.card:
             write_json(folder / "card.json", dict(content.card))
     return n_records
+
+
+class _Shared:
+    """How many scores each instance has, counted while the blocks flow by."""
+
+    def __init__(self, n_instances: int, n_llms: int) -> None:
+        self.n_scores = np.zeros(n_instances, dtype=np.int32)
+        self.has_score = np.zeros(n_llms, dtype=np.bool_)
+
+    def counted(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        for block in blocks:
+            if len(index := block.instance_index):
+                first = int(index.min())
+                counts = np.bincount(index - first)
+                self.n_scores[first : first + len(counts)] += counts.astype(np.int32)
+                self.has_score[block.llm_index] = True
+            yield block
+
+    def notes(self) -> list[str]:
+        """A note if hardly any instance has scores of two LLMs."""
+        n_known, n_shared = int((self.n_scores > 0).sum()), int((self.n_scores > 1).sum())
+        if self.has_score.sum() < 2 or n_shared >= FEW_SHARED * n_known:
+            return []
+        return [
+            f"only {n_shared:,} of {n_known:,} instances have scores of two LLMs, so LLMs can hardly be compared: do "
+            "their files name the same instances alike?"
+        ]
 
 
 def _checked_ids(table: pl.DataFrame, kind: str) -> IdMap:

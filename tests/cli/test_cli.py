@@ -170,6 +170,19 @@ def test_demo_tells_the_whole_story(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert mine.prompts == made.prompts
 
 
+def test_llms_of_a_log_are_named_by_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for step in ("step1", "step2"):
+        folder = tmp_path / "out" / step / "lab__tiny"
+        folder.mkdir(parents=True)
+        row = {"doc_id": 0, "doc": {"question": "Why?"}, "acc": 1.0}
+        (folder / "samples_sums_2025-01-01T00-00-00.1.jsonl").write_text(json.dumps(row), "utf8")
+    importing = ["data", "import", "lm-eval", str(tmp_path / "out"), str(tmp_path / "mine")]
+    assert run(importing) == 2
+    assert "name them by their folders with --name-by folder" in capsys.readouterr().err.replace("\n", " ")
+    assert run([*importing, "--name-by", "folder", "--quiet"]) == 0
+    assert list(read_dataset(tmp_path / "mine").llm_ids) == ["step1/lab/tiny", "step2/lab/tiny"]
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [

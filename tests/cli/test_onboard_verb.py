@@ -143,6 +143,8 @@ def test_samples_of_lm_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         for i in range(40, 60)
     ]
     file.write_text("\n".join(json.dumps(row) for row in rows), "utf8")
+    other = {"model_name": "another/model", "results": {"quiz": {"acc,none": 0.1}}}  # of another run: not asked
+    (file.parent / "results_2025-02-02T00-00-00.000000.json").write_text(json.dumps(other), "utf8")
     facts = tmp_path / "facts.json"
     arguments = ("--llm", "my/model", "--results", file, "--out", tmp_path / "grown", "--json", facts)
     assert go(tmp_path / "router", *arguments) == 0

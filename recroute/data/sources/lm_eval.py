@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,17 +11,15 @@ from typing import Any, ClassVar
 import polars as pl
 
 from recroute.data.content import Content
-from recroute.data.sources._json import json_lines, json_object, prompt_text
+from recroute.data.sources._lm_eval_documents import Documents
+from recroute.data.sources._lm_eval_llms import name_llms, newest_runs
+from recroute.data.sources._lm_eval_runs import WHERE, Run, find_runs
+from recroute.data.sources._lm_eval_samples import Sample, metrics_of, one_row_each
+from recroute.data.sources._lm_eval_scores import check_mean, choose_scores, scores_of
 from recroute.data.sources._pickle import clean_text
 from recroute.data.sources._tabular import LongTable, long_content
 from recroute.data.sources.source import Source
-from recroute.errors import DataError
 
-NAME = re.compile(r"samples_(?P<task>.+?)_(?P<date>\d{4}-\d{2}-\d{2}T[\d.:-]+)\.jsonl$")
-# Normalised for the length of the answer first; flexible extraction judges the answer, not its format.
-METRICS = ("acc_norm", "acc", "exact_match", "pass@1", "prompt_level_strict_acc", "em", "f1")
-FILTERS = ("none", "flexible-extract", "strict-match")
-QUESTION_KEYS = ("question", "query", "prompt", "problem", "input", "instruction", "goal", "ctx", "sentence", "text")
 SCHEMA = {
     "instance_id": pl.String,
     "prompt": pl.String,
@@ -30,28 +27,36 @@ SCHEMA = {
     "llm_id": pl.String,
     "score": pl.Float64,
 }
-NEAR = 5e-4  # results_*.json rounds its means at most this coarsely
 
 
 @dataclass(frozen=True, kw_only=True)
 class LmEval(Source):
     """Samples that lm-evaluation-harness logs: `<model>/samples_<task>_<date>.jsonl`.
 
-    Rows are joined by `doc_hash`, where it is missing by `doc_id`, never by their order: runs on several ranks are
-    written rank after rank.
+    Who ran is what the results file of the same date says: model name, revision, quantisation and other arguments.
+    Rows are joined by what identifies their document, never by their order: runs on several ranks are written rank
+    after rank.
 
     Parameters
     ----------
     metric : str, optional
-        Which of a row's metrics is the score. Default: the first of acc_norm, acc, exact_match, pass@1,
-        prompt_level_strict_acc, em, f1 that a task has, else the first in alphabetical order.
+        Which of a row's metrics is the score. Default: one that all runs of the task have, of these the first of
+        acc_norm, acc, exact_match, pass@1, prompt_level_strict_acc, em, f1, else the first in alphabetical order.
+        A metric of which less is better, and which is in [0, 1], is turned round.
     filter : str, optional
-        Which filter's rows to take. Default: the first of none, flexible-extract, strict-match that a task has,
-        else the first in alphabetical order.
+        Which filter's rows to take. Default: one that all runs have, of these the first of none, flexible-extract,
+        strict-match, else the first in alphabetical order.
+    llm_id : str, optional
+        Id of the one LLM whose runs these are.
+    name_by : str
+        What tells LLMs apart: "auto" (name, and arguments where they differ), "model" (name alone), "revision"
+        (name and revision) or "folder".
+    check_means : bool
+        Refuse samples whose mean is not that of the results file.
     """
 
     layout: ClassVar[str] = "lm-eval"
-    reads: ClassVar[str] = "output folder with <model>/samples_<task>_<date>.jsonl"
+    reads: ClassVar[str] = f"output folder with {WHERE}"
     card: ClassVar[dict[str, str]] = {
         "title": "lm-evaluation-harness samples",
         "source": "EleutherAI/lm-evaluation-harness, logged samples",
@@ -60,203 +65,81 @@ class LmEval(Source):
 
     metric: str | None = None
     filter: str | None = None
+    llm_id: str | None = None
+    name_by: str = "auto"
+    check_means: bool = True
 
     def read(self, path: Path) -> Content:
-        files = sorted(path.rglob("samples_*.jsonl")) if path.is_dir() else [path]
-        if not files:
-            raise DataError(f"{path} has no samples_<task>_<date>.jsonl; run lm_eval with --log_samples")
         notes: list[str] = []
-        runs = _newest(files, notes)
-        rows, meaning = [], dict[str, list[str]]()
+        runs = find_runs(path)
+        name_llms(runs, self.llm_id, self.name_by, path, notes)
+        runs = newest_runs(runs, notes)
+        taken = _Taken(notes)
         for task in dict.fromkeys(run.task for run in runs):
-            rows += self._task([run for run in runs if run.task == task], notes, meaning)
-        table = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+            self._task([run for run in runs if run.task == task], taken)
+        table = pl.DataFrame(taken.rows, schema=SCHEMA, orient="row")
         content = long_content([LongTable(path, table.lazy())])
-        content.notes[:0] = notes
-        content.card = {"score": "; ".join(f"{score}: {', '.join(tasks)}" for score, tasks in meaning.items())}
+        content.notes[:0] = notes + taken.unobserved()
+        content.scaling = "choose another metric with --metric"
+        content.card = {"score": "; ".join(f"{score}: {', '.join(of)}" for score, of in taken.meaning.items())}
         return content
 
-    def _task(self, runs: list[_Run], notes: list[str], meaning: dict[str, list[str]]) -> list[tuple[Any, ...]]:
-        """The rows of one task, of all its LLMs; `meaning` learns what its score is."""
-        for run in runs:
-            run.samples = [_sample(row, f"{run.file}, line {line}") for line, row in json_lines(run.file)]
-        task, samples = runs[0].task, [sample for run in runs for sample in run.samples]
-        chosen = _choose("filter", self.filter, {s.filter for s in samples}, FILTERS, task, notes)
-        samples = [sample for sample in samples if sample.filter == chosen]
-        metric = _choose("metric", self.metric, {m for s in samples for m in s.metrics}, METRICS, task, notes)
-        meaning.setdefault(metric if chosen == "none" else f"{metric} after {chosen}", []).append(task)
-        identify = _Identity(task, runs, chosen)
-        rows = []
-        for run in runs:
-            taken = [sample for sample in run.samples if sample.filter == chosen]
-            _compare(run, metric, chosen, taken, notes)
-            for sample, instance in zip(taken, identify(taken), strict=True):
-                rows.append((instance, sample.prompt, task, run.llm, _score(sample, metric)))
-        return rows
+    def _task(self, runs: list[Run], taken: _Taken) -> None:
+        """The rows of one task, of all its LLMs."""
+        task, notes = runs[0].task, taken.notes
+        documents = Documents(task)
+        samples = [one_row_each(run, _samples(run, at, documents), notes) for at, run in enumerate(runs)]
+        choices = choose_scores(runs, samples, self.metric, self.filter, notes)
+        samples = [
+            [sample for sample in rows if sample.filter == choice.filter]
+            for rows, choice in zip(samples, choices, strict=True)
+        ]
+        documents.join()
+        places = documents.instances([[sample.key for sample in rows] for rows in samples])
+        for run, rows, choice, instances in zip(runs, samples, choices, places, strict=True):
+            check_mean(run, rows, choice, self.check_means, notes)
+            scores = scores_of(run, rows, choice)
+            taken.take(run, instances, scores, str(choice), one_kind=len(set(choices)) == 1)
+        notes += documents.notes()
 
 
 @dataclass
-class _Run:
-    """One file of samples."""
+class _Taken:
+    """What is gathered task by task."""
 
-    file: Path
-    llm: str
-    task: str
-    date: str
-    samples: list[_Sample] = field(default_factory=list)
+    notes: list[str]
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    meaning: dict[str, list[str]] = field(default_factory=dict)
+    n_nan: Counter[str] = field(default_factory=Counter)
 
+    def take(
+        self, run: Run, instances: list[tuple[str, str | None]], scores: list[float], meaning: str, *, one_kind: bool
+    ) -> None:
+        self.rows += [
+            (instance, prompt, run.task, run.llm, None if math.isnan(score) else score)
+            for (instance, prompt), score in zip(instances, scores, strict=True)
+        ]
+        self.n_nan[run.llm] += sum(map(math.isnan, scores))
+        tasks = self.meaning.setdefault(meaning, [])
+        what = run.task if one_kind else f"{run.task} ({run.llm})"
+        if what not in tasks:
+            tasks.append(what)
 
-@dataclass(frozen=True)
-class _Sample:
-    """What is kept of one row."""
-
-    where: str
-    doc_hash: str | None
-    doc_id: str | None
-    filter: str
-    prompt: str | None
-    metrics: dict[str, Any]
-
-
-class _Identity:
-    """Instance ids of one task's samples.
-
-    The id is the document's hash; a hash that occurs several times in a run (the task has the document twice)
-    gets the number of the occurrence, in the order of doc_id. A row without a hash is found by its doc_id among
-    the rows that have one, and is named by it where there are none.
-    """
-
-    def __init__(self, task: str, runs: list[_Run], chosen: str) -> None:
-        self.task = task
-        self.of_doc_id: dict[str, str] = {}
-        clash: set[str] = set()
-        for run in runs:
-            hashed = [s for s in run.samples if s.filter == chosen and s.doc_hash is not None]
-            for sample, instance in zip(hashed, self._hashed(hashed), strict=True):
-                if sample.doc_id is not None and self.of_doc_id.setdefault(sample.doc_id, instance) != instance:
-                    clash.add(sample.doc_id)
-        for doc_id in clash:  # the runs number their documents differently: then a number says nothing
-            del self.of_doc_id[doc_id]
-
-    def __call__(self, samples: list[_Sample]) -> list[str]:
-        hashed = iter(self._hashed([s for s in samples if s.doc_hash is not None]))
-        return [next(hashed) if s.doc_hash is not None else self._by_number(s) for s in samples]
-
-    def _hashed(self, samples: list[_Sample]) -> list[str]:
-        order = sorted(range(len(samples)), key=lambda i: _number_first(samples[i].doc_id))
-        seen: Counter[str] = Counter()
-        found = [""] * len(samples)
-        for i in order:
-            key = str(samples[i].doc_hash)[:16]
-            seen[key] += 1
-            found[i] = f"{self.task}.{key}" + (f".{seen[key]}" if seen[key] > 1 else "")
-        return found
-
-    def _by_number(self, sample: _Sample) -> str:
-        if sample.doc_id is None:
-            raise DataError(f"{sample.where} has neither doc_hash nor doc_id: nothing says which document it is")
-        return self.of_doc_id.get(sample.doc_id, f"{self.task}.{sample.doc_id}")
+    def unobserved(self) -> list[str]:
+        """How many scores of which LLM are NaN or missing."""
+        return [
+            f"{n:,} score{'' if n == 1 else 's'} of {llm} {'is' if n == 1 else 'are'} NaN: left unobserved"
+            for llm, n in self.n_nan.items()
+            if n
+        ]
 
 
-def _number_first(doc_id: str | None) -> tuple[int, str]:
-    text = doc_id or ""
-    return (int(text), "") if text.isascii() and text.isdigit() and len(text) < 18 else (10**18, text)
-
-
-def _newest(files: list[Path], notes: list[str]) -> list[_Run]:
-    """One run for each LLM and task."""
-    runs: dict[tuple[str, str], list[_Run]] = {}
-    for file in files:
-        found = NAME.fullmatch(file.name)
-        if found is None:
-            raise DataError(f"{file.name} is not of the form samples_<task>_<date>.jsonl; rename it")
-        run = _Run(file, _llm_name(file.parent), found["task"], found["date"])
-        runs.setdefault((run.llm, run.task), []).append(run)
-    newest = []
-    for (llm, task), same in runs.items():
-        newest.append(max(same, key=lambda run: run.date))
-        if len(same) > 1:
-            notes.append(f"{llm} ran {task} {len(same)} times: the run of {newest[-1].date} stands")
-    return newest
-
-
-def _llm_name(folder: Path) -> str:
-    """The model_name of the newest results file, or the folder's name with its "__" as "/"."""
-    for file in sorted(folder.glob("results_*.json"), reverse=True):
-        name = json_object(file).get("model_name")
-        if isinstance(name, str) and name:
-            return clean_text(name)
-    return clean_text(folder.name.replace("__", "/"))
-
-
-def _sample(row: dict[str, Any], where: str) -> _Sample:
-    names = row.get("metrics")
-    if not isinstance(names, list):  # files of older versions do not name them
-        names = [name for name in METRICS if name in row]
-    doc_hash, doc_id = row.get("doc_hash"), row.get("doc_id")
-    return _Sample(
-        where=where,
-        doc_hash=clean_text(doc_hash) if isinstance(doc_hash, str) and doc_hash else None,
-        doc_id=None if doc_id is None else clean_text(doc_id),
-        filter=clean_text(row.get("filter", "none")),
-        prompt=_prompt(row),
-        metrics={str(name): row.get(str(name)) for name in names},
-    )
-
-
-def _prompt(row: dict[str, Any]) -> str | None:
-    """The document's own question; the text that was sent repeats the few-shot examples before it."""
-    doc = row.get("doc")
-    if isinstance(doc, dict):
-        for key in QUESTION_KEYS:
-            if (found := prompt_text(doc.get(key))) is not None:
-                return found
-    arguments = row.get("arguments")
-    while isinstance(arguments, dict | list) and arguments:
-        arguments = next(iter(arguments.values())) if isinstance(arguments, dict) else arguments[0]
-    return prompt_text(arguments)
-
-
-def _choose(
-    kind: str, wanted: str | None, there: Iterable[str], order: tuple[str, ...], task: str, notes: list[str]
-) -> str:
-    names = sorted(there)
-    if not names:
-        raise DataError(f"the samples of {task} name no {kind}; get them again")
-    if wanted is not None:
-        if wanted not in names:
-            raise DataError(f"{kind} {wanted!r} is not in the samples of {task}; there: {', '.join(names)[:200]}")
-        return wanted
-    chosen = next((name for name in order if name in names), names[0])
-    if len(names) > 1:
-        others = ", ".join(name for name in names if name != chosen)
-        notes.append(f"{task}: {kind} {chosen} was taken, the samples also have {others[:200]} (--{kind})")
-    return chosen
-
-
-def _score(sample: _Sample, metric: str) -> float | None:
-    value = sample.metrics.get(metric)
-    if value is None:
-        return None
-    if not isinstance(value, int | float) or abs(value) > 1e300:
-        kind = type(value).__name__
-        raise DataError(f"{metric} in {sample.where} is {kind}, not a score; choose another with --metric")
-    return float(value)
-
-
-def _compare(run: _Run, metric: str, chosen: str, samples: list[_Sample], notes: list[str]) -> None:
-    """Say so if the samples' mean is not the one in the results file of the same run."""
-    file = run.file.parent / f"results_{run.date}.json"
-    if not file.is_file():
-        return
-    results = json_object(file).get("results")
-    task = results.get(run.task) if isinstance(results, dict) else None
-    published = task.get(f"{metric},{chosen}") if isinstance(task, dict) else None
-    scores = [score for sample in samples if (score := _score(sample, metric)) is not None]
-    if not isinstance(published, int | float) or not scores:
-        return
-    mean = sum(scores) / len(scores)
-    if abs(mean - published) > NEAR:
-        notes.append(
-            f"{run.llm}, {run.task}: {len(scores)} samples have mean {mean:.4f}, {file.name} says {published:.4f}"
-        )
+def _samples(run: Run, run_index: int, documents: Documents) -> list[Sample]:
+    """The rows of a file."""
+    few_shot = run.results is not None and run.results.n_fewshot(run.task) > 0
+    found = []
+    for where, row in run.rows():
+        key = documents.add(row, where, run_index, few_shot=few_shot)
+        name = row.get("filter")
+        found.append(Sample(where, key, None if name is None else clean_text(name), metrics_of(row)))
+    return found

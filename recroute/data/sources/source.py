@@ -114,7 +114,9 @@ def import_dataset(
     try:
         content = importer.read(source)
         content.card = {"name": destination.name, "layout": layout, **importer.card, **content.card}
-        n_records = write_content(_usable(content), destination, progress)
+        usable = _usable(content)
+        usable.notes += _repeated_prompts(usable.instances)
+        n_records = write_content(usable, destination, progress)
     except RecursionError:
         raise DataError(f"{source} is nested too deeply to be data of the {layout} layout; fix it") from None
     except MemoryError:
@@ -144,3 +146,21 @@ def _usable(content: Content) -> Content:
             table = table.with_columns(parts.alias("split"))
     content.instances = table
     return content
+
+
+def _repeated_prompts(instances: pl.DataFrame) -> list[str]:
+    """A note if instances of a task have one prompt, as they do where a passage was left out."""
+    if "prompt" not in instances.columns:
+        return []
+    by = ["task", "prompt"]
+    same = instances.filter(pl.col("prompt") != "").group_by(by).agg(pl.len(), pl.col("instance_id").sort().head(2))
+    same = same.filter(pl.col("len") > 1).sort("len", *by, descending=[True, False, False])
+    if same.is_empty():
+        return []
+    tasks = same["task"].unique().sort().to_list()
+    where = ", ".join(tasks[:5]) + (", ..." if len(tasks) > 5 else "")
+    first, second = same["instance_id"][0]
+    return [
+        f"{same['len'].sum():,} of {instances.height:,} instances have the prompt of another one of their task "
+        f"({where}), such as {first} and {second}: was a passage left out, or is it the same question twice?"
+    ]

@@ -345,64 +345,31 @@ def test_llmrouterbench_newest_run_wins_and_null_is_unobserved(
     assert "older runs left out: 1" in imported.notes[0]  # type: ignore[attr-defined]
 
 
-def lm_eval_row(doc: int, score: float, filter_name: str = "none", **more: Any) -> dict[str, Any]:
-    return {
-        "doc_id": doc,
-        "doc": {"question": f"Q{doc}"},
-        "arguments": [[f"few shots Q{doc}", "A"]],
-        "filter": filter_name,
-        "metrics": ["acc", "acc_norm"],
-        "acc": 1 - score,
-        "acc_norm": score,
-        "doc_hash": f"{doc:064d}"[::-1],
-        **more,
-    }
+# -- what every import says
 
 
-def write_samples(folder: Path, rows: list[dict[str, Any]], date: str = "2025-01-01T00-00-00.0") -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"samples_arc_easy_{date}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf8")
+def test_instances_of_a_task_with_one_prompt_are_noted(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
+    rows = [("q1", "t", "Why?"), ("q2", "t", "Why?"), ("q3", "u", "Why?"), ("q4", "u", ""), ("q5", "u", "")]
+    frame = pl.DataFrame(rows, ["instance_id", "task", "prompt"], orient="row").with_columns(
+        llm_id=pl.lit("m"), score=1
+    )
+    frame.write_parquet(tmp_path / "t.parquet")
+    imported("table", tmp_path / "t.parquet")
+    assert imported.notes == (  # type: ignore[attr-defined]
+        "2 of 5 instances have the prompt of another one of their task (t), such as q1 and q2: was a passage left out, "
+        "or is it the same question twice?",
+    )
 
 
-def test_lm_eval_joins_by_document_not_by_row(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
-    write_samples(tmp_path / "org__one", [lm_eval_row(doc, float(doc == 0)) for doc in range(4)])
-    write_samples(tmp_path / "two", [lm_eval_row(doc, float(doc == 0)) for doc in (0, 2, 1, 3)])
-    without_hash = [{k: v for k, v in lm_eval_row(d, float(d == 0)).items() if k != "doc_hash"} for d in (3, 2, 1, 0)]
-    write_samples(tmp_path / "three", without_hash)
-    data = imported("lm-eval", tmp_path)
-    assert data.llms["llm_id"].to_list() == ["org/one", "three", "two"]
-    scores = data.interactions.dense()
-    assert data.prompts is not None
-    np.testing.assert_array_equal(scores, np.float32([[q == "Q0"] * 3 for q in data.prompts]))
-    assert data.card["score"] == "acc_norm: arc_easy"
-    assert "metric acc_norm was taken, the samples also have acc" in imported.notes[0]  # type: ignore[attr-defined]
-
-
-def test_lm_eval_same_document_twice_stays_two_instances(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
-    same = {"doc_hash": "f" * 64}
-    write_samples(tmp_path / "one", [lm_eval_row(5, 0.0, **same), lm_eval_row(9, 1.0, **same)])
-    write_samples(tmp_path / "two", [lm_eval_row(9, 1.0, **same), lm_eval_row(5, 0.0, **same)])
-    np.testing.assert_array_equal(imported("lm-eval", tmp_path).interactions.dense(), [[0, 0], [1, 1]])
-
-
-def test_lm_eval_filters_metrics_and_runs(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
-    rows = [lm_eval_row(0, 0.25, "strict-match"), lm_eval_row(0, 0.75, "flexible-extract")]
-    write_samples(tmp_path / "one", [lm_eval_row(0, 0.0, "flexible-extract")], "2024-01-01T00-00-00.0")
-    write_samples(tmp_path / "one", rows, "2025-01-01T00-00-00.0")
-    assert list(cells(imported("lm-eval", tmp_path)).values()) == [0.75]
-    assert imported.notes[0] == "one ran arc_easy 2 times: the run of 2025-01-01T00-00-00.0 stands"  # type: ignore[attr-defined]
-    assert list(cells(imported("lm-eval", tmp_path, filter="strict-match", metric="acc")).values()) == [0.75]
-    assert read_dataset(tmp_path / "imported").card["score"] == "acc after strict-match: arc_easy"
-    with pytest.raises(DataError, match=r"metric 'bleu' is not in the samples of arc_easy; there: acc, acc_norm"):
-        imported("lm-eval", tmp_path, metric="bleu")
-
-
-def test_lm_eval_says_if_the_published_mean_is_another(tmp_path: Path, imported: Callable[..., Dataset]) -> None:
-    write_samples(tmp_path / "one", [lm_eval_row(0, 1.0), lm_eval_row(1, 0.0)])
-    results = {"model_name": "org/real-name", "results": {"arc_easy": {"acc_norm,none": 0.75}}}
-    (tmp_path / "one/results_2025-01-01T00-00-00.0.json").write_text(json.dumps(results), "utf8")
-    assert imported("lm-eval", tmp_path).llms["llm_id"].to_list() == ["org/real-name"]
-    assert "2 samples have mean 0.5000, results_" in imported.notes[-1]  # type: ignore[attr-defined]
+@pytest.mark.parametrize(("n_shared", "noted"), [(0, True), (1, True), (4, False), (20, False)])
+def test_llms_that_share_hardly_an_instance_are_noted(
+    tmp_path: Path, imported: Callable[..., Dataset], n_shared: int, noted: bool
+) -> None:
+    rows = [(f"q{i}", "a", 1.0) for i in range(20)] + [(f"q{i + 20 - n_shared}", "b", 0.0) for i in range(20)]
+    pl.DataFrame(rows, ["instance_id", "llm_id", "score"], orient="row").write_parquet(tmp_path / "t.parquet")
+    n = imported("table", tmp_path / "t.parquet").n_instances
+    said = f"only {n_shared} of {n} instances have scores of two LLMs, so LLMs can hardly be compared"
+    assert any(note.startswith(said) for note in imported.notes) == noted  # type: ignore[attr-defined]
 
 
 # -- the registry and the folder
