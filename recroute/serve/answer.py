@@ -15,8 +15,7 @@ from recroute.data import Prompts
 from recroute.errors import RouterError
 from recroute.routers import Ranking, Router
 from recroute.serve.decisions import Decision
-from recroute.serve.explore import Dice, Explorer
-from recroute.serve.explored import explored
+from recroute.serve.explore import Dice, Explorer, explored
 from recroute.serve.feedback import FeedbackLog
 from recroute.serve.live import Loaded
 from recroute.serve.problems import ServeError
