@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from recroute.cli.options import COST, COST_OPTION, Option
+from recroute.cli.options import COST, Option
 from recroute.routers import Router, make_router
 from recroute.routers.ranking import shown
 
@@ -24,9 +22,6 @@ QUALITY = Option(
     panel=COST,
     low=0,
 )
-Cost = Annotated[str | None, COST_OPTION.told()]
-Budget = Annotated[float | None, BUDGET.told()]
-Quality = Annotated[float | None, QUALITY.told()]
 
 
 def with_budget(router: Router, budget: float | None, quality: float | None) -> Router:

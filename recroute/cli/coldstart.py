@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from recroute.cli.experiment import DATASET, Asked, experiment
-from recroute.cli.options import ROUTERS
+from recroute.cli.experiment import Asked, experiment
+from recroute.cli.options import DATASET, ROUTERS
 from recroute.coldstart.experiment import measure
 from recroute.coldstart.settings import ColdStartSettings
 

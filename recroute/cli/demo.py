@@ -12,13 +12,13 @@ import typer
 from recroute.cli.experiment import finish, with_origin, write_files
 from recroute.cli.options import JsonPath, Quiet, Seed
 from recroute.cli.places import check_places
-from recroute.cli.screen import console, progress_bar
+from recroute.cli.screen import Screen, console, progress_bar
 from recroute.data import Dataset, write_dataset
 from recroute.data.sources import simulate
-from recroute.evaluation import prepare_split, router_card, scale
+from recroute.evaluation import Evaluation, prepare_split, router_card, scale
 from recroute.evaluation.curves import plot_growth
 from recroute.report.figure import save_axes
-from recroute.routers import make_router
+from recroute.routers import Router, make_router
 from recroute.routers.ranking import shown
 from recroute.util.files import write_text
 
@@ -59,10 +59,18 @@ def demo(
     found = with_origin(found, {})
     write_files(found, {"json": json_path})
 
-    screen = console(quiet, json_path)
-    screen.print(f"SIMULATED DATA: {data.n_llms} made-up LLMs x {data.n_instances:,} template prompts", style="bold")
+    _show(found, router, parts.test, out, console(quiet, json_path))
+    finish(found)
+
+
+def _show(found: Evaluation, router: Router, test: Dataset, out: Path, screen: Screen) -> None:
+    """The curve, one prompt on its way, and what lies where."""
+    facts = found.info["dataset"]
+    screen.print(
+        f"SIMULATED DATA: {facts['n_llms']} made-up LLMs x {facts['n_instances']:,} template prompts", style="bold"
+    )
     found.show(screen)
-    first = parts.test.take_instances(np.array([0]))
+    first = test.take_instances(np.array([0]))
     prompt = (first.prompts or [""])[0]
     choice = router.rank([prompt])
     screen.print(
@@ -72,7 +80,6 @@ def demo(
     )
     screen.print(f'Try: recroute route {out / "router"} "your prompt" --top-k 3', markup=False)
     screen.print(f"Written to {out}: dataset/, simulated_scores.csv, router/, growth.png (all simulated)", markup=False)
-    finish(found)
 
 
 def _write_table(data: Dataset, path: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from recroute.cli.budget import BUDGET, QUALITY, with_budget
-from recroute.cli.experiment import DATASET, Asked, experiment
-from recroute.cli.options import COST_OPTION, ROUTERS
+from recroute.cli.experiment import Asked, experiment
+from recroute.cli.options import COST_OPTION, DATASET, ROUTERS
 from recroute.evaluation.run import measure
 from recroute.evaluation.settings import EvaluationSettings
 

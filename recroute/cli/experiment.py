@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cached_property
-from inspect import Parameter, Signature
+from inspect import Parameter
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from recroute.cli.options import (
     numbers,
     texts,
     whole_numbers,
+    with_options,
 )
 from recroute.cli.places import check_places
 from recroute.cli.screen import Screen, console, progress_bar
@@ -37,7 +38,6 @@ from recroute.util.settings import Settings, list_of
 
 INTERRUPTED = 130  # as a shell reports Ctrl-C
 PARSERS: dict[str, Callable[[str, str], Sequence[Any]]] = {"int": whole_numbers, "float": numbers, "str": texts}
-DATASET = Option("dataset", Path, help="A dataset folder, or a records file (parquet, csv, jsonl).", is_argument=True)
 
 
 @dataclass(frozen=True)
@@ -176,15 +176,11 @@ def experiment(
             options += [SEED, SEEDS.with_default(len(cast(Any, known["seeds"].default)))]
         options += [*(OUTPUTS[name] for name in outputs), QUIET]
 
-        def verb(**values: Any) -> None:
+        def run(values: dict[str, Any]) -> None:
             source = next((values[option.name] for option in own if option.is_argument), None)
             function(Asked(values, cls, outputs, source))
 
-        parameters = sorted((option.parameter() for option in options), key=lambda p: p.default is not Parameter.empty)
-        verb.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-        verb.__annotations__ = {p.name: p.annotation for p in parameters}
-        verb.__name__, verb.__doc__ = function.__name__, function.__doc__
-        return verb
+        return with_options(function, options, run)
 
     return decorate
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from recroute.cli.experiment import DATASET, Asked, experiment
-from recroute.cli.options import COST_OPTION, ROUTERS
+from recroute.cli.experiment import Asked, experiment
+from recroute.cli.options import COST_OPTION, DATASET, ROUTERS
 from recroute.evaluation.frontier import FrontierSettings, measure
 
 

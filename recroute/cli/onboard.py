@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import polars as pl
-import typer
 
-from recroute.cli.options import JsonPath, Quiet, Seed
+from recroute.cli.options import OUTPUTS, QUIET, SEED, Option, verb
 from recroute.cli.places import check_places
 from recroute.cli.screen import Screen, console
 from recroute.coldstart.anchors import STRATEGIES
@@ -26,38 +25,38 @@ Keep = Callable[[Mapping[str, Any]], None]  # writes what --json asks for
 UNREADABLE = "the router cannot read its training prompts as text"
 
 
-def onboard(
-    router_dir: Annotated[Path, typer.Argument(help="Folder of a fitted router.")],
-    out: Annotated[Path, typer.Option("--out", help="The file of prompts to run, or the folder of the new router.")],
-    llm: Annotated[str | None, typer.Option("--llm", help="Id of the LLM to take in.")] = None,
-    budget: Annotated[int | None, typer.Option("--budget", min=1, help="How many prompts to run on it.")] = None,
-    results: Annotated[
-        Path | None,
-        typer.Option("--results", help="Its scores: CSV, JSONL or parquet with instance_id and score, or lm-eval's."),
-    ] = None,
-    adaptive: Annotated[
-        bool, typer.Option("--adaptive", help="With --results so far and --budget: the prompts to run next.")
-    ] = False,
-    remove: Annotated[str | None, typer.Option("--remove", help="Id of an LLM to take out instead.")] = None,
-    strategy: Annotated[
-        str, typer.Option("--strategy", help=f"How prompts are chosen: {', '.join(STRATEGIES)}.")
-    ] = "active",
-    family: Annotated[
-        str | None, typer.Option("--family", help="Family of the LLM, as the data set names it.", rich_help_panel=KNOWN)
-    ] = None,
-    n_params_b: Annotated[
-        float | None, typer.Option("--n-params-b", min=0, help="Its parameters, in billions.", rich_help_panel=KNOWN)
-    ] = None,
-    price_in: Annotated[
-        float | None, typer.Option("--price-in", min=0, help="USD per 1M tokens it reads.", rich_help_panel=KNOWN)
-    ] = None,
-    price_out: Annotated[
-        float | None, typer.Option("--price-out", min=0, help="USD per 1M tokens it writes.", rich_help_panel=KNOWN)
-    ] = None,
-    seed: Seed = 0,
-    json_path: JsonPath = None,
-    quiet: Quiet = False,
-) -> None:
+ROUTER_DIR = Option("router_dir", Path, help="Folder of a fitted router.", is_argument=True)
+OUT = Option("out", Path, help="The file of prompts to run, or the folder of the new router.")
+LLM = Option("llm", str | None, None, help="Id of the LLM to take in.")
+BUDGET = Option("budget", int | None, None, help="How many prompts to run on it.", low=1)
+RESULTS = Option(
+    "results",
+    Path | None,
+    None,
+    help="Its scores: CSV, JSONL or parquet with instance_id and score, or lm-eval's.",
+)
+ADAPTIVE = Option(
+    "adaptive",
+    bool,
+    False,
+    flag="--adaptive",
+    help="With --results so far and --budget: the prompts to run next.",
+)
+REMOVE = Option("remove", str | None, None, help="Id of an LLM to take out instead.")
+STRATEGY = Option("strategy", str, "active", help=f"How prompts are chosen: {', '.join(STRATEGIES)}.")
+FACTS = (  # of the LLM, by the names of columns of the LLM table
+    Option("family", str | None, None, help="Family of the LLM, as the data set names it.", panel=KNOWN),
+    Option("n_params_b", float | None, None, help="Its parameters, in billions.", panel=KNOWN, low=0),
+    Option("price_in", float | None, None, help="USD per 1M tokens it reads.", panel=KNOWN, low=0),
+    Option("price_out", float | None, None, help="USD per 1M tokens it writes.", panel=KNOWN, low=0),
+)
+
+
+@verb(
+    *(ROUTER_DIR, OUT, LLM, BUDGET, RESULTS, ADAPTIVE, REMOVE, STRATEGY, *FACTS),
+    *(SEED, OUTPUTS["json"], QUIET),
+)
+def onboard(chosen: Any) -> None:
     """Take an LLM that nobody has evaluated into a fitted router, from its answers to a few prompts.
 
     Example: recroute onboard my_router --llm new-llm --budget 16 --out anchors.csv
@@ -65,41 +64,42 @@ def onboard(
     Run the LLM on these prompts and add a column score, from 0 to 1. Then:
     recroute onboard my_router --llm new-llm --results anchors.csv --out my_router_2
     """
-    writes_file = remove is None and (results is None or adaptive)
-    _check_options(llm, budget, results, adaptive, remove)
+    llm, out, results, json_path = chosen.llm, chosen.out, chosen.results, chosen.json_path
+    writes_file = chosen.remove is None and (results is None or chosen.adaptive)
+    _check_options(chosen)
     files, folders = ([json_path, out], {}) if writes_file else ([json_path], {out: "router.json"})
     check_places(*files, folders=folders, inputs=[results])
-    check_places(*files, inputs=[router_dir])
-    router = load_router(router_dir)
-    screen = console(quiet, *files)
+    check_places(*files, inputs=[chosen.router_dir])
+    router = load_router(chosen.router_dir)
+    screen = console(chosen.quiet, *files)
 
     def keep(facts: Mapping[str, Any]) -> None:
         if json_path is not None:
             write_json(json_path, {"router": router.label, **facts})
 
-    if remove is not None:
-        _remove(router, remove, out, changed_card(router_dir, f"LLM {remove} was taken out"), keep, screen)
+    if chosen.remove is not None:
+        card = changed_card(chosen.router_dir, f"LLM {chosen.remove} was taken out")
+        _remove(router, chosen.remove, out, card, keep, screen)
         return
-    assert llm is not None  # _check_options
-    known = {"family": family, "n_params_b": n_params_b, "price_in": price_in, "price_out": price_out}
-    table = pl.DataFrame({"llm_id": [llm], **{key: [value] for key, value in known.items() if value is not None}})
+    known = {f.name: [value] for f in FACTS if (value := getattr(chosen, f.name)) is not None}
+    table = pl.DataFrame({"llm_id": [llm], **known})
     scores, notes = (None, []) if results is None else read_results(results, llm, router.training_prompts)
     if writes_file:
-        assert budget is not None  # _check_options
         found = expect(router, scores, table)
-        anchors = next_anchors(router, budget, table, results=scores, strategy=strategy, seed=seed)
+        strategy = chosen.strategy
+        anchors = next_anchors(router, chosen.budget, table, results=scores, strategy=strategy, seed=chosen.seed)
         _ask(found, anchors, strategy, out, keep, screen)
     else:
         answers = "no answer" if scores is None else f"{scores.interactions.n_observed:,} answers"
-        card = changed_card(router_dir, f"LLM {llm} was taken in, from {answers}")
+        card = changed_card(chosen.router_dir, f"LLM {llm} was taken in, from {answers}")
         _take_in(router, table, scores, out, card, keep, screen)
     screen.note(*notes)
 
 
-def _check_options(
-    llm: str | None, budget: int | None, results: Path | None, adaptive: bool, remove: str | None
-) -> None:
+def _check_options(chosen: Any) -> None:
     """One clear line for options that do not go together."""
+    llm, remove, budget = chosen.llm, chosen.remove, chosen.budget
+    results, adaptive = chosen.results, chosen.adaptive
     if (llm is None) == (remove is None):
         raise RecrouteError("name either an LLM to take in with --llm or one to take out with --remove")
     if remove is not None and (budget is not None or results is not None or adaptive):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from inspect import Parameter
+from inspect import Parameter, Signature
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import typer
@@ -66,7 +67,7 @@ class Option:
     def told(self) -> Any:
         """As Typer reads it, beside the type."""
         if self.is_argument:
-            return typer.Argument(help=self.help)
+            return typer.Argument(help=self.help, autocompletion=self.complete)
         return typer.Option(
             self.flag or f"--{self.name.replace('_', '-')}",
             help=self.help,
@@ -80,6 +81,33 @@ class Option:
         """The parameter of a verb."""
         told = self.told()
         return Parameter(self.name, Parameter.KEYWORD_ONLY, default=self.default, annotation=Annotated[self.of, told])
+
+
+def verb(*options: Option) -> Callable[[Callable[[Any], None]], Callable[..., None]]:
+    """Decorator: makes a verb of a function that gets what a person chose, by the options' names."""
+
+    def decorate(function: Callable[[Any], None]) -> Callable[..., None]:
+        return with_options(function, options, lambda values: function(SimpleNamespace(**values)))
+
+    return decorate
+
+
+def with_options(
+    function: Callable[..., None], options: Sequence[Option], run: Callable[[dict[str, Any]], None]
+) -> Callable[..., None]:
+    """A function for Typer with these options and the documentation of `function`, that calls `run` with their values.
+
+    An option without a default has to be given; those come first.
+    """
+
+    def called(**values: Any) -> None:
+        run(values)
+
+    parameters = sorted((option.parameter() for option in options), key=lambda p: p.default is not Parameter.empty)
+    called.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {p.name: p.annotation for p in parameters}
+    called.__name__, called.__doc__ = function.__name__, function.__doc__
+    return called
 
 
 ROUTER_HELP = "Registry name, perhaps as 'knn(n_neighbors=100)', or saved TOML; repeated. Default: auto."
@@ -100,6 +128,14 @@ COST_OPTION = Option(
     panel=COST,
 )
 SEED = Option("seed", int, 0, help="Seed of the split and of the routers.", panel=DATA, low=0, high=2**31 - 1)
+SPLIT = Option(
+    "split",
+    str | None,
+    None,
+    help="own: the data set's split column; random: 80/10/10. Default: own if there.",
+    panel=DATA,
+)
+SETTINGS = Option("given", list[str] | None, None, flag="--set", help="Hyperparameter as name=value; may be repeated.")
 SEEDS = Option("seeds", int, 1, help="Number of seeds, counted up from --seed.", panel=DATA, low=1)
 MIN_COVERAGE = Option(
     "min_coverage",
@@ -140,16 +176,9 @@ OUTPUTS = {
 }
 QUIET = Option("quiet", bool, False, flag="--quiet", help="Print neither progress nor tables.", panel=OUTPUT)
 
-DatasetPath = Annotated[Path, typer.Argument(help="A dataset folder, or a records file (parquet, csv, jsonl).")]
+DATASET = Option("dataset", Path, help="A dataset folder, or a records file (parquet, csv, jsonl).", is_argument=True)
+DatasetPath = Annotated[Path, DATASET.told()]
 Seed = Annotated[int, SEED.told()]
-SplitKind = Annotated[
-    str | None,
-    typer.Option(
-        "--split",
-        help="own: the data set's split column; random: 80/10/10. Default: own if there.",
-        rich_help_panel=DATA,
-    ),
-]
 JsonPath = Annotated[Path | None, OUTPUTS["json"].told()]
 PngPath = Annotated[Path | None, OUTPUTS["png"].told()]
 CsvPath = Annotated[Path | None, OUTPUTS["csv"].told()]

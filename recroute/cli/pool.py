@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from recroute.cli.experiment import DATASET, Asked, experiment
-from recroute.cli.options import COST_OPTION, ROUTER, Option
+from recroute.cli.experiment import Asked, experiment
+from recroute.cli.options import COST_OPTION, DATASET, ROUTER, Option
 from recroute.data import write_dataset
 from recroute.pool_choice.choose import PoolSettings, measure
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from recroute.cli.budget import Budget, Quality, expectation, retarget
-from recroute.cli.options import JsonPath, Quiet
+from recroute.cli.budget import BUDGET, QUALITY, expectation, retarget
+from recroute.cli.options import OUTPUTS, QUIET, Option, verb
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
 from recroute.data import Prompts
@@ -21,44 +19,45 @@ from recroute.routers.ranking import within
 from recroute.util.files import write_json
 
 LONGEST_PROMPT = 40  # characters of a prompt in the table
+ROUTER_DIR = Option("router_dir", Path, help="Folder of a fitted router.", is_argument=True)
+PROMPTS = Option("prompts", list[str] | None, None, help="Prompts; none reads them from --input.", is_argument=True)
+INPUT = Option(
+    "input_path",
+    Path | None,
+    None,
+    flag="--input",
+    help="Prompts from a file: text (one a line) or .jsonl with a key prompt; - is standard input.",
+)
+TOP_K = Option("top_k", int, 1, help="LLMs to name for each prompt.", low=1)
+LLMS = Option("llms", str | None, None, help="Choose among these LLMs only: a,b,c.")
+EXPLAIN = Option(
+    "explain",
+    bool,
+    False,
+    flag="--explain",
+    help="Add intervals, the predicted task, and the nearest known prompts.",
+)
 
 
-def route(
-    router_dir: Annotated[Path, typer.Argument(help="Folder of a fitted router.")],
-    prompts: Annotated[list[str] | None, typer.Argument(help="Prompts; none reads them from --input.")] = None,
-    input_path: Annotated[
-        Path | None,
-        typer.Option(
-            "--input",
-            help="Prompts from a file: text (one a line) or .jsonl with a key prompt; - is standard input.",
-        ),
-    ] = None,
-    top_k: Annotated[int, typer.Option("--top-k", min=1, help="LLMs to name for each prompt.")] = 1,
-    llms: Annotated[str | None, typer.Option("--llms", help="Choose among these LLMs only: a,b,c.")] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Add intervals, the predicted task, and the nearest known prompts.")
-    ] = False,
-    budget: Budget = None,
-    quality: Quality = None,
-    json_path: JsonPath = None,
-    quiet: Quiet = False,
-) -> None:
+@verb(ROUTER_DIR, PROMPTS, INPUT, TOP_K, LLMS, EXPLAIN, BUDGET, QUALITY, OUTPUTS["json"], QUIET)
+def route(chosen: Any) -> None:
     """Name the LLM for each prompt.
 
     A router fitted with --budget or --quality takes another one here, by the cost curve saved with it.
 
     Example: recroute route my_router "What is 12 times 13?" --top-k 3
     """
-    check_places(json_path, inputs=(router_dir, input_path))
-    texts = [*(prompts or []), *(_read_prompts(input_path) if input_path else [])]
+    json_path, source = chosen.json_path, chosen.input_path
+    check_places(json_path, inputs=(chosen.router_dir, source))
+    texts = [*(chosen.prompts or []), *(_read_prompts(source) if source else [])]
     if not texts:
         raise DataError("no prompt to route; give one as an argument or a file with --input")
-    router = retarget(load_router(router_dir), budget, quality)
-    pool = None if llms is None else [name.strip() for name in llms.split(",")]
-    asked_for = Prompts.of(texts)  # encoded once
-    ranking = router.rank(asked_for, top_k, pool)
-    explained = router.explain(asked_for, top_k, pool) if explain else []
-    scores, costs = router.score_parts(asked_for, ranking)
+    router = retarget(load_router(chosen.router_dir), chosen.budget, chosen.quality)
+    pool = None if chosen.llms is None else [name.strip() for name in chosen.llms.split(",")]
+    prompts = Prompts.of(texts)  # encoded once
+    ranking = router.rank(prompts, chosen.top_k, pool)
+    explained = router.explain(prompts, chosen.top_k, pool) if chosen.explain else []
+    scores, costs = router.score_parts(prompts, ranking)
     routes: list[dict[str, Any]] = []
     for i, (text, names) in enumerate(zip(texts, ranking.names, strict=True)):
         routes.append({"prompt": text, "llms": names, "predicted_score": scores[i].tolist()})
@@ -68,7 +67,7 @@ def route(
             routes[-1]["explanation"] = explained[i].to_dict()
     if json_path is not None:
         write_json(json_path, {"router": router.label, "routes": routes})
-    screen = console(quiet, json_path)
+    screen = console(chosen.quiet, json_path)
     screen.show(Document(title="Routes", blocks=[_table(router, routes)]))
     for text, explanation in zip(texts, explained, strict=False):
         screen.show(explanation.document(text))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from recroute.cli.experiment import DATASET, Asked, experiment
-from recroute.cli.options import ROUTERS, Option, numbers
+from recroute.cli.experiment import Asked, experiment
+from recroute.cli.options import DATASET, ROUTERS, Option, numbers
 from recroute.data import Dataset
 from recroute.evaluation.learning import learn
 from recroute.evaluation.run import measure

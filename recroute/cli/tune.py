@@ -6,8 +6,8 @@ from pathlib import Path
 
 import typer
 
-from recroute.cli.experiment import DATASET, INTERRUPTED, Asked, experiment, with_origin
-from recroute.cli.options import Option
+from recroute.cli.experiment import INTERRUPTED, Asked, experiment, with_origin
+from recroute.cli.options import DATASET, Option
 from recroute.tuning.folder import BEST, REPORT, ROUTER
 from recroute.tuning.search import search
 from recroute.tuning.settings import TuneSettings

@@ -72,15 +72,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Guard, settings=settings, metrics=service.metrics, paths=paths)
     app.state.service = service
     add_handlers(app)
-    _add_paths(app, service, [] if settings.token is None else [Depends(HTTPBearer(auto_error=False))])
+    token = [] if settings.token is None else [Depends(HTTPBearer(auto_error=False))]
+    _add_routing(app, service, token)
+    _add_running(app, service, token)
     return app
 
 
-def _add_paths(app: FastAPI, service: Service, token: list[Any]) -> None:
-    live, name = service.live, str(service.settings.router_dir)
-
-    def public(error: object) -> str:
-        return str(error).replace(name, service.settings.router_dir.name)
+def _add_routing(app: FastAPI, service: Service, token: list[Any]) -> None:
+    """What a client asks for."""
 
     @app.post(
         "/route",
@@ -106,7 +105,7 @@ def _add_paths(app: FastAPI, service: Service, token: list[Any]) -> None:
     )
     async def llms() -> Response:
         """All LLMs that the router knows, with their mean score on its training prompts."""
-        return _json(await service.workers.run(_llms_body, live.current))
+        return _json(await service.workers.run(_llms_body, service.live.current))
 
     @app.post(
         "/feedback",
@@ -123,6 +122,14 @@ def _add_paths(app: FastAPI, service: Service, token: list[Any]) -> None:
         """
         duplicate = await service.take(request)
         return _json(json.dumps({"decision_id": request.decision_id, "duplicate": duplicate}).encode())
+
+
+def _add_running(app: FastAPI, service: Service, token: list[Any]) -> None:
+    """What whoever runs the service asks for."""
+    live, name = service.live, str(service.settings.router_dir)
+
+    def public(error: object) -> str:
+        return str(error).replace(name, service.settings.router_dir.name)
 
     @app.get("/healthz", summary="Whether it serves, and what", responses=_errors(408, 413, 503))
     async def healthz() -> schemas.Health:
