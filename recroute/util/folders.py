@@ -10,6 +10,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ from recroute.util.files import make_folder, resolved
 from recroute.util.temporary import lock, locked
 
 T = TypeVar("T")
+TICK = 0.02  # seconds; Linux stamps files 100 to 1,000 times a second
+LOOKS = 5  # at a place with nothing: each is fooled only by a writer who moves the folder in the middle of it
 TRIES = 100  # each is lost only to another writer who has just replaced the folder
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 PREVIOUS = r"\.previous(-[0-9a-f]{8})?"  # without a number: of earlier commits
@@ -60,15 +63,22 @@ def replace_folder(new: Path, path: Path) -> None:
 
 
 def read_folder(path: Path, read: Callable[[Path], T]) -> T:
-    """What `read` makes of the folder, read again where another took its place meanwhile: never half of each."""
+    """What `read` makes of the folder, read again where another took its place meanwhile: never half of each.
+
+    An error is raised when it is met twice in a folder that stayed, a tick of the file system's clock apart: one that
+    was moved away and put back within a tick looks as if it had stayed.
+    """
+    failed: list[os.stat_result | None] = []
     for _ in range(TRIES):
         place = standing(path)
         handle, before = _identity(place)
         try:
             found = read(place)
         except (OSError, ValueError, KeyError):
-            if _is_still(before, path, unmoved=True):
+            if failed and _is_still(failed.pop(), path, unmoved=True):
                 raise
+            failed = [before]
+            time.sleep(TICK)
         else:
             if _is_still(before, path):
                 return found
@@ -122,7 +132,8 @@ def _identity(place: Path) -> tuple[int | None, os.stat_result | None]:
 
 def _is_still(before: os.stat_result | None, path: Path, *, unmoved: bool = False) -> bool:
     """Whether the path names the same folder; and has not lost its name in between, where that is asked."""
-    now = _stat(standing(path))
+    looks = (_stat(standing(path)) for _ in range(LOOKS))
+    now = next((found for found in looks if found is not None), None)
     if before is None or now is None:
         return before is now
     return os.path.samestat(before, now) and not (unmoved and before.st_ctime_ns != now.st_ctime_ns)

@@ -75,7 +75,7 @@ def test_a_folder_replaced_in_the_middle_is_read_again(tmp_path: Path) -> None:
     assert turns == ["old", "new"]
 
 
-def test_an_error_of_a_folder_that_stays_is_raised_at_once(tmp_path: Path) -> None:
+def test_an_error_of_a_folder_that_stays_is_raised(tmp_path: Path) -> None:
     write(path := tmp_path / "thing", "old")
     turns: list[Path] = []
 
@@ -86,7 +86,24 @@ def test_an_error_of_a_folder_that_stays_is_raised_at_once(tmp_path: Path) -> No
     for place in (path, tmp_path / "nothing"):
         with pytest.raises(RecrouteError, match="damaged"):
             read_folder(place, damaged)
-    assert turns == [path, tmp_path / "nothing"]
+    assert turns == [path] * 2 + [tmp_path / "nothing"] * 2
+
+
+def test_a_folder_moved_away_and_back_within_a_tick_of_the_clock_is_read_again(tmp_path: Path) -> None:
+    write(path := tmp_path / "thing", "old")
+    turns: list[Path] = []
+
+    def read_beside_a_writer(place: Path) -> set[str]:
+        turns.append(place)
+        if len(turns) > 1:
+            return read(place)
+        place.rename(tmp_path / ".thing.previous-01234567")
+        try:
+            return read(place)
+        finally:
+            recover(path)
+
+    assert read_folder(path, read_beside_a_writer) == {"old"}
 
 
 def test_a_folder_replaced_for_ever_ends_in_one_line(tmp_path: Path) -> None:
