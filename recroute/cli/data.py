@@ -9,7 +9,7 @@ VERBS = {
     "import": Verb("recroute.cli.import_data:import_data", GET, "A published layout becomes a dataset folder."),
     "download": Verb("recroute.cli.download:download", GET, "Load a public data set."),
     "describe": Verb("recroute.cli.describe:describe", LOOK, "Shape, density, scores and tasks."),
-    "doctor": Verb("recroute.cli.doctor:doctor", LOOK, "Find what makes a matrix lie."),
+    "doctor": Verb("recroute.cli.doctor:doctor", LOOK, "Check a data set for problems that would bias results."),
 }
 app = typer.Typer(
     cls=lazy_group(VERBS),

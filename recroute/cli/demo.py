@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import numpy as np
 import polars as pl
-import typer
 
 from recroute.cli.experiment import finish, with_origin, write_files
-from recroute.cli.options import JsonPath, Quiet, Seed
+from recroute.cli.options import OUTPUTS, QUIET, SEED, Option, verb
 from recroute.cli.places import check_places
 from recroute.cli.screen import Screen, console, progress_bar
 from recroute.data import Dataset, write_dataset
@@ -26,23 +25,21 @@ POOL_SIZES = (3, 5, 10, 30, 100, 200)
 ROUTERS = ("auto", "svd", "als")
 
 
-def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the data set, a fitted router and the curve.")] = Path(
-        "recroute-demo"
-    ),
-    seed: Seed = 0,
-    json_path: JsonPath = None,
-    quiet: Quiet = False,
-) -> None:
+OUT = Option("out", Path, Path("recroute-demo"), help="Folder for the data set, a fitted router and the curve.")
+
+
+@verb(OUT, SEED, OUTPUTS["json"], QUIET)
+def demo(chosen: Any) -> None:
     """Simulate 200 LLMs and 2,000 prompts, fit routers, and draw quality against pool size.
 
     Example: recroute demo --out recroute-demo
     """
+    out, seed, json_path = chosen.out, chosen.seed, chosen.json_path
     check_places(json_path, folders={out / "dataset": "records.parquet", out / "router": "router.json"})
     data = simulate(seed=seed)
     write_dataset(data, out / "dataset")
     _write_table(data, out / "simulated_scores.csv")
-    with progress_bar("fitting routers in growing pools", quiet) as progress:
+    with progress_bar("fitting routers in growing pools", chosen.quiet) as progress:
         found = scale(
             data,
             ROUTERS,
@@ -59,7 +56,7 @@ def demo(
     found = with_origin(found, {})
     write_files(found, {"json": json_path})
 
-    _show(found, router, parts.test, out, console(quiet, json_path))
+    _show(found, router, parts.test, out, console(chosen.quiet, json_path))
     finish(found)
 
 

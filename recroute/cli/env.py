@@ -13,7 +13,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from recroute._version import __version__
-from recroute.cli.options import JsonPath, Quiet
+from recroute.cli.options import OUTPUTS, QUIET, verb
 from recroute.cli.places import check_places
 from recroute.cli.screen import answer
 from recroute.errors import RecrouteError
@@ -31,12 +31,13 @@ ADDS = {  # what an extra is for
 }
 
 
-def env(json_path: JsonPath = None, quiet: Quiet = False) -> None:
+@verb(OUTPUTS["json"], QUIET)
+def env(chosen: Any) -> None:
     """Show what is installed here, and what an extra would add. Nothing is looked up on the network.
 
     Example: recroute env
     """
-    check_places(json_path)
+    check_places(chosen.json_path)
     facts, extras = environment(), requirements()
     default = extras.pop("")
     facts |= {
@@ -47,7 +48,7 @@ def env(json_path: JsonPath = None, quiet: Quiet = False) -> None:
         },
         "unavailable_routers": unavailable_routers(),
     }
-    answer(facts, _document(facts, default, extras), json_path, quiet)
+    answer(facts, _document(facts, default, extras), chosen.json_path, chosen.quiet)
 
 
 def environment() -> dict[str, Any]:

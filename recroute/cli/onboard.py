@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from recroute.cli.options import OUTPUTS, QUIET, SEED, Option, verb
+from recroute.cli.options import OUTPUTS, QUIET, ROUTER_DIR, SEED, Option, verb
 from recroute.cli.places import check_places
 from recroute.cli.screen import Screen, console
 from recroute.coldstart.anchors import STRATEGIES
@@ -25,7 +25,6 @@ Keep = Callable[[Mapping[str, Any]], None]  # writes what --json asks for
 UNREADABLE = "the router cannot read its training prompts as text"
 
 
-ROUTER_DIR = Option("router_dir", Path, help="Folder of a fitted router.", is_argument=True)
 OUT = Option("out", Path, help="The file of prompts to run, or the folder of the new router.")
 LLM = Option("llm", str | None, None, help="Id of the LLM to take in.")
 BUDGET = Option("budget", int | None, None, help="How many prompts to run on it.", low=1)

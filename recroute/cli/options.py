@@ -46,6 +46,8 @@ class Option:
     panel : str, optional
     low, high : float, optional
     is_argument : bool
+    metavar : str, optional
+        What stands for an argument in the line of usage.
     complete : callable, optional
         What Tab offers.
     """
@@ -59,27 +61,26 @@ class Option:
     low: float | None = None
     high: float | None = None
     is_argument: bool = False
+    metavar: str | None = None
     complete: Callable[[str], list[str]] | None = None
 
     def with_default(self, default: Any) -> Option:
         return replace(self, default=default)
 
-    def told(self) -> Any:
-        """As Typer reads it, beside the type."""
-        if self.is_argument:
-            return typer.Argument(help=self.help, autocompletion=self.complete)
-        return typer.Option(
-            self.flag or f"--{self.name.replace('_', '-')}",
-            help=self.help,
-            rich_help_panel=self.panel,
-            min=self.low,
-            max=self.high,
-            autocompletion=self.complete,
-        )
-
     def parameter(self) -> Parameter:
-        """The parameter of a verb."""
-        told = self.told()
+        """The parameter of a verb, as Typer reads it."""
+        told: Any
+        if self.is_argument:
+            told = typer.Argument(help=self.help, metavar=self.metavar, autocompletion=self.complete)
+        else:
+            told = typer.Option(
+                self.flag or f"--{self.name.replace('_', '-')}",
+                help=self.help,
+                rich_help_panel=self.panel,
+                min=self.low,
+                max=self.high,
+                autocompletion=self.complete,
+            )
         return Parameter(self.name, Parameter.KEYWORD_ONLY, default=self.default, annotation=Annotated[self.of, told])
 
 
@@ -177,12 +178,7 @@ OUTPUTS = {
 QUIET = Option("quiet", bool, False, flag="--quiet", help="Print neither progress nor tables.", panel=OUTPUT)
 
 DATASET = Option("dataset", Path, help="A dataset folder, or a records file (parquet, csv, jsonl).", is_argument=True)
-DatasetPath = Annotated[Path, DATASET.told()]
-Seed = Annotated[int, SEED.told()]
-JsonPath = Annotated[Path | None, OUTPUTS["json"].told()]
-PngPath = Annotated[Path | None, OUTPUTS["png"].told()]
-CsvPath = Annotated[Path | None, OUTPUTS["csv"].told()]
-Quiet = Annotated[bool, QUIET.told()]
+ROUTER_DIR = Option("router_dir", Path, help="Folder of a fitted router.", is_argument=True)
 
 
 def encode_prompts(data: Dataset, encoder: str, screen: Console) -> Dataset:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
-
-from recroute.cli.options import JsonPath, Quiet
+from recroute.cli.options import OUTPUTS, QUIET, ROUTER_DIR, Option, verb
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
 from recroute.data.feedback import read_feedback
@@ -16,25 +14,20 @@ from recroute.routers.card import changed_card
 from recroute.routers.refresh.change import refresh_with_change
 from recroute.util.files import write_json
 
+RECORDS = Option("records", Path, help="The feedback folder of recroute serve, or a file of records.")
+OUT = Option("out", Path | None, None, help="Folder of the new router. Default: the old one is replaced.")
 
-def refresh(
-    router_dir: Annotated[Path, typer.Argument(help="Folder of a fitted router.")],
-    records: Annotated[
-        Path, typer.Option("--records", help="The feedback folder of recroute serve, or a file of records.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the new router. Default: the old one is replaced.")
-    ] = None,
-    json_path: JsonPath = None,
-    quiet: Quiet = False,
-) -> None:
+
+@verb(ROUTER_DIR, RECORDS, OUT, OUTPUTS["json"], QUIET)
+def refresh(chosen: Any) -> None:
     """Take scores and preferences that came in since the fit into a router, without fitting it again.
 
     Feedback that was taken in before is left out, so the same growing folder can be given every time.
 
     Example: recroute refresh my_router --records feedback
     """
-    target = router_dir if out is None else out
+    router_dir, records, json_path = chosen.router_dir, chosen.records, chosen.json_path
+    target = chosen.out or router_dir
     check_places(json_path, folders={target: "router.json"}, inputs=[records])
     check_places(json_path, inputs=[router_dir])
     router, feedback = load_router(router_dir), read_feedback(records)
@@ -45,7 +38,7 @@ def refresh(
         nothing = {"n_records": 0, "n_preferences": 0, "n_llms": 0, "choices_changed": 0.0, "llms": []}
         facts = nothing if change is None else change.to_dict()
         write_json(json_path, {"router": refreshed.label, **facts, "notes": list(feedback.notes)})
-    screen = console(quiet, json_path)
+    screen = console(chosen.quiet, json_path)
     screen.note(*feedback.notes)
     if change is None:
         screen.say("nothing new: all of this feedback was taken in before")

@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import Any
 
 from recroute.cli.experiment import write_files
-from recroute.cli.options import CsvPath, PngPath, Quiet
+from recroute.cli.options import OUTPUTS, QUIET, Option, verb
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
 from recroute.errors import RecrouteError
 from recroute.evaluation.combine import combine
 from recroute.evaluation.run_folder import read_run
 
+RUNS = Option("runs", list[Path], help="Run folders (--out) or results (--json).", is_argument=True, metavar="RUN...")
+HTML = Option("html", Path, help="The HTML file to write.")
 
-def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders (--out) or results (--json).")],
-    html: Annotated[Path, typer.Option("--html", help="The HTML file to write.")],
-    png: PngPath = None,
-    csv: CsvPath = None,
-    quiet: Quiet = False,
-) -> None:
+
+@verb(RUNS, HTML, OUTPUTS["png"], OUTPUTS["csv"], QUIET)
+def report(chosen: Any) -> None:
     """One HTML file on a run, or on several runs on the same data and splits.
 
     Example: recroute report runs/auto runs/knn --html report.html
     """
-    check_places(html, png, csv, inputs=runs)
-    found = combine({name: read_run(path) for name, path in _names(runs).items()})
-    write_files(found, {"html": html, "png": png, "csv": csv})
-    out = console(quiet, html, png, csv)
-    for line in found.sentences():
-        out.print(line)
-    for note in found.notes:
-        out.print(f"note: {note}", style="yellow")
-    out.print(f"Written to {', '.join(str(path) for path in (html, png, csv) if path)}", soft_wrap=True)
+    places = {"html": chosen.html, "png": chosen.png, "csv": chosen.csv}
+    check_places(*places.values(), inputs=chosen.runs)
+    found = combine({name: read_run(path) for name, path in _names(chosen.runs).items()})
+    write_files(found, places)
+    screen = console(chosen.quiet, *places.values())
+    screen.say(*found.sentences())
+    screen.note(*found.notes)
+    screen.say(f"Written to {', '.join(str(path) for path in places.values() if path)}")
 
 
 def _names(paths: list[Path]) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recroute.cli.budget import BUDGET, QUALITY, expectation, retarget
-from recroute.cli.options import OUTPUTS, QUIET, Option, verb
+from recroute.cli.options import OUTPUTS, QUIET, ROUTER_DIR, Option, verb
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
 from recroute.data import Prompts
@@ -19,7 +19,6 @@ from recroute.routers.ranking import within
 from recroute.util.files import write_json
 
 LONGEST_PROMPT = 40  # characters of a prompt in the table
-ROUTER_DIR = Option("router_dir", Path, help="Folder of a fitted router.", is_argument=True)
 PROMPTS = Option("prompts", list[str] | None, None, help="Prompts; none reads them from --input.", is_argument=True)
 INPUT = Option(
     "input_path",

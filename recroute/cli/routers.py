@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from recroute.cli.options import JsonPath, Quiet
+from recroute.cli.options import OUTPUTS, QUIET, verb
 from recroute.cli.places import check_places
 from recroute.cli.screen import answer
 from recroute.report.document import Document, Table
 from recroute.routers import router_class, router_names
 
 
-def routers(json_path: JsonPath = None, quiet: Quiet = False) -> None:
+@verb(OUTPUTS["json"], QUIET)
+def routers(chosen: Any) -> None:
     """List the routers: name, kind, what they need, whether they take unseen LLMs, hyperparameters.
 
     Example: recroute routers
     """
-    check_places(json_path)
+    check_places(chosen.json_path)
     entries = [_entry(name) for name in router_names()]
-    answer({"routers": entries}, _document(entries), json_path, quiet)
+    answer({"routers": entries}, _document(entries), chosen.json_path, chosen.quiet)
 
 
 def _document(entries: list[dict[str, Any]]) -> Document:

@@ -15,11 +15,10 @@ from recroute.coldstart.rounds import Round
 from recroute.coldstart.routing import Bench
 from recroute.experiment.bootstrap import Bootstrap
 from recroute.experiment.rows import row_of, rows_of_seeds
-from recroute.util.numeric import known_mean, ratio
+from recroute.util.numeric import Array, known_mean, ratio
 
 ROUTER = "fold-in"
 SHARE = "share_of_full"
-Array = NDArray[np.float64]
 Labels = NDArray[np.str_]
 Row = dict[str, Any]
 

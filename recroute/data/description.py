@@ -18,6 +18,18 @@ MOST_TASKS = 50  # of the table
 CAPTION = "oracle: mean over instances of the best score of any LLM; random: mean over instances of the mean score"
 
 
+def shape_facts(dataset: Dataset) -> dict[str, Any]:
+    """Shape and density of a data set, and whether it is simulated, for JSON."""
+    return {
+        "n_instances": dataset.n_instances,
+        "n_llms": dataset.n_llms,
+        "n_records": dataset.interactions.n_observed,
+        "n_preferences": dataset.n_preferences,
+        "density": round(dataset.interactions.density, 6),
+        "simulated": bool(dataset.card.get("simulated", False)),
+    }
+
+
 def description(dataset: Dataset) -> dict[str, Any]:
     """Shape, density and scores of a data set and of each task, for JSON.
 

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from recroute.data import Dataset
-from recroute.errors import DataError, UnknownNameError
+from recroute.errors import DataError
 from recroute.evaluation.curves import growth_text, plot_growth
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.run import evaluate as evaluate_all
@@ -23,6 +23,7 @@ from recroute.experiment.result import Compared
 from recroute.report.document import Block, Cell, Document, Figure, Medium, Number, Section, Table
 from recroute.routers import Router, as_routers
 from recroute.util.arguments import as_numbers, checked
+from recroute.util.settings import check_known
 
 SIZE_COLUMNS = {"train_fraction": pl.Float64, "n_train": pl.Int64}
 ENOUGH_COLUMNS = {
@@ -220,9 +221,7 @@ def learning_curve(
     if evaluate not in SETTINGS:
         raise DataError(f"evaluate is {evaluate!r:.60}; give recroute.scale or recroute.evaluate")
     known = [f.name for f in fields(SETTINGS[evaluate]) if f.name != "train_fraction"]
-    for name in settings:
-        if name not in known:
-            raise UnknownNameError("setting", name, known, where=" of learning_curve")
+    check_known(settings, known, "learning_curve")
     return learn(SETTINGS[evaluate](**settings), dataset, routers, train_fractions, progress)
 
 

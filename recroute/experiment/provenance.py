@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recroute._version import __version__
-from recroute.data import Dataset
+from recroute.data.description import shape_facts
 from recroute.splits import Split
 from recroute.util.files import sha256
 
@@ -41,19 +41,6 @@ def file_digests(path: Path) -> dict[str, str]:
     return {file.name: sha256(file) for file in files}
 
 
-def dataset_facts(dataset: Dataset) -> dict[str, Any]:
-    """Name, shape and density of a data set, and whether it is simulated."""
-    return {
-        "name": dataset.name,
-        "n_instances": dataset.n_instances,
-        "n_llms": dataset.n_llms,
-        "n_records": dataset.interactions.n_observed,
-        "n_preferences": dataset.n_preferences,
-        "density": round(dataset.interactions.density, 6),
-        "simulated": bool(dataset.card.get("simulated", False)),
-    }
-
-
 def part_facts(split: Split) -> dict[str, Any]:
     """Name of a split, sizes of its parts, and the encoder of its vectors."""
     sizes = {f"n_{name}": data.n_instances for name, data in split.parts().items()}
@@ -66,7 +53,8 @@ def split_facts(split: Split) -> dict[str, Any]:
     n_instances = sum(data.n_instances for data in parts.values())
     n_records = sum(data.interactions.n_observed for data in parts.values())
     return {
-        **dataset_facts(split.train),
+        "name": split.train.name,
+        **shape_facts(split.train),
         "n_instances": n_instances,
         "n_records": n_records,
         "n_preferences": sum(data.n_preferences for data in parts.values()),

@@ -23,7 +23,7 @@ RESULT, CONFIG, ENVIRONMENT, CHOICES = "result.json", "config.json", "environmen
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Result(Shown):
-    """Base of all results. A subclass says in `verdict` and `blocks` what there is to say, and draws its `plot`.
+    """Base of all results. A subclass says in `sentences` and `document` what there is to say, and draws its `plot`.
 
     Parameters
     ----------

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from recroute.experiment.bootstrap import interval_around
+from recroute.util.numeric import Array, known_mean
 
-Array = NDArray[np.float64]
 Ends = tuple[float, float]
 COLUMNS = {  # of the rows of every experiment on pools
     "router": pl.String,
@@ -70,8 +69,7 @@ def rows_of_seeds(
         Units that were resampled: of all seeds together, then of each.
     within : (float, float), optional
     """
-    known = values[~np.isnan(values)]
-    mean = float(known.mean()) if len(known) else float("nan")
+    mean = float(known_mean(values)[0])
     rows = [row_of({**head, "seed": None}, mean, pool(values, replicates), counts[0], within)]
     for seed, value, drawn, n in zip(seeds, values, replicates, counts[1:], strict=True):
         rows.append(row_of({**head, "seed": seed}, float(value), drawn, n, within))

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from recroute.data import Dataset
+from recroute.data.description import shape_facts
 from recroute.errors import RouterError
 from recroute.experiment.protocol import Progress
-from recroute.experiment.provenance import dataset_facts, environment, split_digest
+from recroute.experiment.provenance import environment, split_digest
 from recroute.routers import Router, as_router
 from recroute.splits import Split
 
@@ -75,7 +76,7 @@ class Run:
     def info(self, dataset: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
         """What is known of the run; `dataset` adds to the facts of the data set, `more` to the rest."""
         return {
-            "dataset": {**dataset_facts(self.dataset), **(dataset or {})},
+            "dataset": {"name": self.dataset.name, **shape_facts(self.dataset), **(dataset or {})},
             "seed": self.seeds[0],
             "seeds": self.finished,
             "notes": list(self.notes),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import Field, dataclass, field, fields
 from functools import cache, wraps
 from inspect import Parameter, signature
@@ -112,6 +112,13 @@ def kinds_of(cls: type) -> dict[str, tuple[type, ...]]:
     return {name: kind for name, kind in kinds.items() if kind}
 
 
+def check_known(names: Iterable[str], known: Sequence[str], of: str) -> None:
+    """Raise UnknownNameError for the first of these names that is no setting of `of`."""
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("setting", name, known, where=f" of {of}")
+
+
 def takes_settings(cls: type[Settings], without: Sequence[str] = ()) -> Callable[[S], S]:
     """Decorator: the function's `**settings` are the fields of `cls`; its signature and documentation list them.
 
@@ -126,13 +133,11 @@ def takes_settings(cls: type[Settings], without: Sequence[str] = ()) -> Callable
         taken = [f for f in fields(cls) if f.name not in without]
         known = [f.name for f in taken]
         settings = [Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type) for f in taken]
-        allowed = {one.name for one in named} | set(known)
+        parameters = {one.name for one in named}
 
         @wraps(function)
         def call(*args: Any, **keywords: Any) -> Any:
-            for name in keywords:
-                if name not in allowed:
-                    raise UnknownNameError("setting", name, known, where=f" of {function.__name__}")
+            check_known([name for name in keywords if name not in parameters], known, function.__name__)
             return function(*args, **keywords)
 
         first = [one for one in named if one.kind is not Parameter.KEYWORD_ONLY]

@@ -10,6 +10,7 @@ from typing import Any
 
 from recroute.data.content import Progress
 from recroute.data.dataset import Dataset
+from recroute.data.description import shape_facts
 from recroute.data.doctor.constant import check_constant
 from recroute.data.doctor.finding import SEVERITIES, Finding
 from recroute.data.doctor.headroom import check_headroom
@@ -127,15 +128,7 @@ def diagnose(dataset: Dataset, *, seed: int = 0, progress: Progress | None = Non
             progress(done, len(checks))
         findings += check(dataset, seed)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    facts = {
-        "n_instances": dataset.n_instances,
-        "n_llms": dataset.n_llms,
-        "n_records": dataset.interactions.n_observed,
-        "n_preferences": dataset.n_preferences,
-        "density": round(dataset.interactions.density, 6),
-        "simulated": bool(dataset.card.get("simulated", False)),
-    }
-    return Diagnosis(dataset.name, facts, findings, dataset)
+    return Diagnosis(dataset.name, shape_facts(dataset), findings, dataset)
 
 
 def diagnose_path(path: Path, *, seed: int = 0, progress: Progress | None = None) -> Diagnosis:
