@@ -20,7 +20,7 @@ def evaluate(asked: Asked) -> None:
     Example: recroute evaluate my_dataset --router svd --router als --seeds 5
     """
     asked.check()
-    settings, target = asked.settings, (asked.options["budget"], asked.options["quality"])
+    settings, target = asked.settings, (asked.chosen.budget, asked.chosen.quality)
     routers = [with_budget(router, *target) for router in asked.routers()]
     data = asked.data()
     with asked.progress(f"evaluating on {data.name}") as progress:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, fields
-from functools import cached_property
+from functools import cached_property, wraps
 from inspect import Parameter
 from pathlib import Path
 from typing import Any, cast
@@ -24,8 +24,8 @@ from recroute.cli.options import (
     encode_prompts,
     numbers,
     texts,
+    verb,
     whole_numbers,
-    with_options,
 )
 from recroute.cli.places import check_places
 from recroute.cli.screen import Screen, console, progress_bar
@@ -42,9 +42,9 @@ PARSERS: dict[str, Callable[[str, str], Sequence[Any]]] = {"int": whole_numbers,
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asked for: options by name, what is read and what can be written, and the steps of every verb."""
+    """What a person asked of an experiment: the options chosen, the settings made of them, and the steps of each."""
 
-    options: Mapping[str, Any]
+    chosen: Any
     cls: type[Settings]
     outputs: Sequence[str]
     source: Path | None = None
@@ -52,12 +52,12 @@ class Asked:
     @cached_property
     def settings(self) -> Any:
         """The settings, checked."""
-        return self.cls(**_values(self.cls, self.options))
+        return self.cls(**_values(self.cls, vars(self.chosen)))
 
     @cached_property
     def screen(self) -> Screen:
         """Where a person reads the result: standard output, unless one of the outputs takes it."""
-        return console(self.options["quiet"], *self._files)
+        return console(self.chosen.quiet, *self._files)
 
     @property
     def _files(self) -> list[Path]:
@@ -66,7 +66,7 @@ class Asked:
     @property
     def _places(self) -> dict[str, Path]:
         """Where each output goes that was asked for."""
-        return {name: path for name in self.outputs if (path := self.options.get(OUTPUTS[name].name)) is not None}
+        return {name: path for name in self.outputs if (path := getattr(self.chosen, OUTPUTS[name].name)) is not None}
 
     def routers(self) -> list[Router]:
         """Those of --router."""
@@ -82,7 +82,7 @@ class Asked:
 
     @property
     def _router_names(self) -> list[str]:
-        names = self.options.get("router") or []
+        names = getattr(self.chosen, "router", None) or []
         return [names] if isinstance(names, str) else names
 
     @cached_property
@@ -97,8 +97,8 @@ class Asked:
     def read(self, change: Callable[[Dataset], Dataset] | None = None) -> Dataset:
         """The same with the vectors that it was read with."""
         _ = self.digests
-        found = read_dataset(cast(Path, self.source), cost=self.options.get("cost"))
-        return (found if change is None else change(found)).take_covered(self.options["min_coverage"])
+        found = read_dataset(cast(Path, self.source), cost=getattr(self.chosen, "cost", None))
+        return (found if change is None else change(found)).take_covered(self.chosen.min_coverage)
 
     def encoded(self, data: Dataset) -> Dataset:
         """The data set with vectors of the encoder that is asked for."""
@@ -107,7 +107,7 @@ class Asked:
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[..., None]]:
         """A bar on standard error for the library to call."""
-        with progress_bar(label, self.options["quiet"]) as progress:
+        with progress_bar(label, self.chosen.quiet) as progress:
             yield progress
 
     def conclude(self, result: Result, *lines: str) -> None:
@@ -123,7 +123,7 @@ class Asked:
         """Write what was asked for; the run folder first, because everything else can be made from it."""
         places = self._places
         if (folder := places.pop("run", None)) is not None:
-            result.write_run(folder, self.options)
+            result.write_run(folder, vars(self.chosen))
         write_files(result, places)
 
 
@@ -161,7 +161,7 @@ def experiment(
     outputs: Sequence[str] = ("json", "html", "png", "csv"),
     min_coverage: bool = True,
 ) -> Callable[[Callable[[Asked], None]], Callable[..., None]]:
-    """Decorator: makes a verb of a function that does what is `Asked`.
+    """Decorator: a `verb` whose function gets what is `Asked`.
 
     Its options are `own` (an argument among them names what is read), those of the settings, and the outputs that it
     can write.
@@ -176,11 +176,12 @@ def experiment(
             options += [SEED, SEEDS.with_default(len(cast(Any, known["seeds"].default)))]
         options += [*(OUTPUTS[name] for name in outputs), QUIET]
 
-        def run(values: dict[str, Any]) -> None:
-            source = next((values[option.name] for option in own if option.is_argument), None)
-            function(Asked(values, cls, outputs, source))
+        @wraps(function)
+        def run(chosen: Any) -> None:
+            source = next((getattr(chosen, option.name) for option in own if option.is_argument), None)
+            function(Asked(chosen, cls, outputs, source))
 
-        return with_options(function, options, run)
+        return verb(*options)(run)
 
     return decorate
 

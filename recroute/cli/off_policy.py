@@ -41,12 +41,13 @@ def off_policy(asked: Asked) -> None:
 
     Example: recroute off-policy logs.parquet --router my_router --router hierarchy
     """
-    folder, names, reward_model = (asked.options[name] for name in ("dataset", "router", "reward_model"))
+    chosen = asked.chosen
+    folder, names, reward_model = chosen.dataset, chosen.router, chosen.reward_model
     asked.check(folder, *map(Path, names))
     settings, routers = asked.settings, _routers(names)
     model = None if reward_model is None else _router(reward_model)
     _ = asked.digests  # of the logs as they are read now
-    logs, known = read_logs(asked.options["logs"]), None if folder is None else read_dataset(folder)
+    logs, known = read_logs(chosen.logs), None if folder is None else read_dataset(folder)
     with asked.progress(f"estimating from {logs.source}") as progress:
         found = measure(settings, logs, routers, known=known, reward_model=model, progress=progress)
     asked.conclude(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -85,30 +85,22 @@ class Option:
 
 
 def verb(*options: Option) -> Callable[[Callable[[Any], None]], Callable[..., None]]:
-    """Decorator: makes a verb of a function that gets what a person chose, by the options' names."""
-
-    def decorate(function: Callable[[Any], None]) -> Callable[..., None]:
-        return with_options(function, options, lambda values: function(SimpleNamespace(**values)))
-
-    return decorate
-
-
-def with_options(
-    function: Callable[..., None], options: Sequence[Option], run: Callable[[dict[str, Any]], None]
-) -> Callable[..., None]:
-    """A function for Typer with these options and the documentation of `function`, that calls `run` with their values.
+    """Decorator: makes a verb of a function, which gets one object with the value of each option by its name.
 
     An option without a default has to be given; those come first.
     """
-
-    def called(**values: Any) -> None:
-        run(values)
-
     parameters = sorted((option.parameter() for option in options), key=lambda p: p.default is not Parameter.empty)
-    called.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-    called.__annotations__ = {p.name: p.annotation for p in parameters}
-    called.__name__, called.__doc__ = function.__name__, function.__doc__
-    return called
+
+    def decorate(function: Callable[[Any], None]) -> Callable[..., None]:
+        def called(**values: Any) -> None:
+            function(SimpleNamespace(**values))
+
+        called.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        called.__annotations__ = {p.name: p.annotation for p in parameters}
+        called.__name__, called.__doc__ = function.__name__, function.__doc__
+        return called
+
+    return decorate
 
 
 ROUTER_HELP = "Registry name, perhaps as 'knn(n_neighbors=100)', or saved TOML; repeated. Default: auto."
@@ -206,7 +198,7 @@ def whole_numbers(text: str, option: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise RecrouteError(f"{option} {text!r} is no list of whole numbers such as 3,10,100") from None
+        raise RecrouteError(f"{option} {text!r} is not a list of whole numbers such as 3,10,100") from None
 
 
 def texts(text: str, option: str) -> list[str]:
@@ -219,4 +211,4 @@ def numbers(text: str, option: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise RecrouteError(f"{option} {text!r} is no list of numbers such as .01,.1,1") from None
+        raise RecrouteError(f"{option} {text!r} is not a list of numbers such as .01,.1,1") from None

@@ -19,7 +19,7 @@ def pool(asked: Asked) -> None:
 
     Example: recroute pool my_dataset --size 5 --keep my-llm --seeds 5 --out my_pool --html pool.html
     """
-    out, lines = asked.options["out"], []
+    out, lines = asked.chosen.out, []
     asked.check(folders={} if out is None else {out: "records.parquet"})
     settings, (router,) = asked.settings, asked.routers()
     read = asked.read()

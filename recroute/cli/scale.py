@@ -30,7 +30,7 @@ def scale(asked: Asked) -> None:
     """
     asked.check()
     settings, routers = asked.settings, asked.routers()
-    benchmark, shares = asked.options["benchmark"], asked.options["train_fractions"]
+    benchmark, shares = asked.chosen.benchmark, asked.chosen.train_fractions
     fractions = None if shares is None else numbers(shares, "--train-fractions")
 
     def of_benchmark(data: Dataset) -> Dataset:

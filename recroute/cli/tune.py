@@ -24,7 +24,7 @@ def tune(asked: Asked) -> None:
 
     Example: recroute tune my_dataset --out my_study --trials 60 --jobs 2
     """
-    settings, out = asked.settings, asked.options["out"]
+    settings, out = asked.settings, asked.chosen.out
     asked.check(settings.space, *settings.routers, into=out)
     data = asked.data()
     with asked.progress(f"tuning on {data.name}") as progress:

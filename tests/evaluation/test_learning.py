@@ -130,4 +130,4 @@ def test_the_verb_writes_curves(data: Dataset, tmp_path: Path, capsys: pytest.Ca
     with pytest.raises(DataError, match="is a result of scale --train-fractions"):
         read_run(tmp_path / "run")
     assert run([*command, "--train-fractions", "a few"]) == 2
-    assert "no list of numbers" in capsys.readouterr().err
+    assert "not a list of numbers" in capsys.readouterr().err
