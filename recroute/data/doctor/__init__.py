@@ -1,4 +1,4 @@
-"""The doctor: finds what makes a matrix lie. One check or one kind of check per file."""
+"""The doctor checks a data set for problems that would bias results: one check, or one kind of check, per file."""
 
 from recroute.data.doctor.examine import Diagnosis, diagnose, diagnose_path
 from recroute.data.doctor.finding import Finding

@@ -12,9 +12,13 @@ from recroute.data.content import Progress
 from recroute.data.dataset import Dataset
 from recroute.data.description import shape_facts
 from recroute.data.doctor.constant import check_constant
+from recroute.data.doctor.counting import check_counting
 from recroute.data.doctor.finding import SEVERITIES, Finding
 from recroute.data.doctor.headroom import check_headroom
+from recroute.data.doctor.kinds import check_kinds
+from recroute.data.doctor.mirror import check_mirrored
 from recroute.data.doctor.missing import check_instances, check_missing
+from recroute.data.doctor.overlap import check_overlap
 from recroute.data.doctor.preferences import check_preferences
 from recroute.data.doctor.prompts import check_embeddings, check_prompts
 from recroute.data.doctor.row_order import check_row_order
@@ -95,6 +99,10 @@ class Check:
 
 CHECKS = (  # a new one: its function in a file of its own, and a line here
     Check(check_scores),
+    Check(check_counting),
+    Check(check_mirrored),
+    Check(check_kinds),
+    Check(check_overlap),
     Check(check_costs),
     Check(check_prompts, of_scores=False),
     Check(check_embeddings, of_scores=False),
@@ -132,12 +140,12 @@ def diagnose(dataset: Dataset, *, seed: int = 0, progress: Progress | None = Non
 
 
 def diagnose_path(path: Path, *, seed: int = 0, progress: Progress | None = None) -> Diagnosis:
-    """`diagnose` of what lies at `path`; scores outside [0, 1], which no data set can have, are named as well."""
+    """`diagnose` of what is at `path`; scores that no data set can have (outside [0, 1], NaN) are reported too."""
     try:
         dataset = read_dataset(path)
     except DataError:
         records = read_records(path)
-        findings = check_raw_scores(records) if "score" in records.columns else []
+        findings = check_raw_scores(records) if {"llm_id", "score"} <= set(records.columns) else []
         if not findings:
             raise
         return Diagnosis(path.name, {"n_records": records.height}, findings)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from recroute.data.dataset import Dataset
 from recroute.data.doctor.finding import Finding, some
+from recroute.data.doctor.overlap import few_shared
 from recroute.util.numeric import Array
 
 DATE_COLUMNS = ("date", "created", "created_at", "release_date")
@@ -23,7 +24,7 @@ def check_missing(dataset: Dataset) -> list[Finding]:
     matrix = dataset.interactions
     n, m = matrix.n_instances, matrix.n_llms
     n_missing = n * m - matrix.n_observed
-    if n_missing == 0:
+    if n_missing == 0 or few_shared(dataset):  # which `check_overlap` reports
         return []
     scores = matrix.dense()
     observed = ~np.isnan(scores)
@@ -79,7 +80,7 @@ def _by_task(dataset: Dataset, observed: NDArray[np.bool_]) -> tuple[list[str], 
     }
     causes = []
     if in_whole_tasks > 0.05:
-        causes.append(f"by task ({in_whole_tasks:.0%} of the missing cells lie in tasks an LLM was never run on)")
+        causes.append(f"by task ({in_whole_tasks:.0%} of the missing cells are of LLMs without any score in the task)")
     elif by_task > UNUSUAL:
         causes.append(f"by task (from {mean.min():.1%} of the cells in {names[mean.argmin()]} to {mean.max():.1%})")
     if by_row > UNUSUAL:

@@ -1,4 +1,4 @@
-"""Prompts and embeddings that stand more than once, leak, or say nothing."""
+"""Prompts and embeddings that occur more than once, leak into test, or are all alike."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from recroute.data.prompts import prompt_groups
 
 PREFIX = 200  # characters that all prompts of a task share before it looks like a few-shot prefix
 MIN_PROMPTS = 5
+REPEATED = 0.5  # different prompts per instance of a task, from which on down they lack something
 
 
 def check_prompts(dataset: Dataset) -> list[Finding]:
@@ -18,14 +19,7 @@ def check_prompts(dataset: Dataset) -> list[Finding]:
     if dataset.prompts is None:
         return [Finding("no_prompts", "note", "there are no prompts", "routers that read text cannot be fitted")]
     group = prompt_groups(dataset)
-    findings = about_instances(
-        dataset,
-        np.bincount(group)[group] > 1,
-        "duplicate_prompts",
-        "warning",
-        "instances share their prompt with another",
-        "recroute keeps them on one side of a split; other programs may not",
-    )
+    findings = _duplicates(dataset, group)
     if "split" in dataset.instances.columns:
         part = dataset.instances["split"].to_numpy()
         findings += about_instances(
@@ -37,6 +31,31 @@ def check_prompts(dataset: Dataset) -> list[Finding]:
             "--split own leaves them out; any other use of this split reads the test",
         )
     return findings + _prefixes(dataset)
+
+
+def _duplicates(dataset: Dataset, group: NDArray[np.int64]) -> list[Finding]:
+    """Instances with one prompt; where few prompts make up a task, they lack what tells its instances apart."""
+    text, severity = "instances share their prompt with another", "warning"
+    mend = "recroute keeps them on one side of a split; other programs may not"
+    if tasks := _repeating_tasks(dataset, group):
+        text += f" (in {some(tasks)})"
+        severity = "error"
+        mend = (
+            "check whether a passage was left out of the prompts, or one question imported under several ids, and "
+            "import again; as they are, no router can tell them apart"
+        )
+    return about_instances(dataset, np.bincount(group)[group] > 1, "duplicate_prompts", severity, text, mend)
+
+
+def _repeating_tasks(dataset: Dataset, group: NDArray[np.int64]) -> list[str]:
+    """The tasks with at most half as many prompts as instances."""
+    found = []
+    for task in np.unique(dataset.tasks):
+        own = group[dataset.tasks == task]
+        if len(own) >= MIN_PROMPTS and (n_prompts := len(np.unique(own))) <= REPEATED * len(own):
+            what = "one prompt" if n_prompts == 1 else f"{n_prompts:,} different prompts"
+            found.append(f"{task}: {len(own):,} instances with {what}")
+    return found
 
 
 def check_embeddings(dataset: Dataset) -> list[Finding]:

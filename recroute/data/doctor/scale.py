@@ -7,7 +7,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data.dataset import Dataset
+from recroute.data.doctor.counting import check_raw_counting
 from recroute.data.doctor.finding import Finding, some
+from recroute.data.doctor.kinds import check_raw_kinds
 from recroute.data.means import llm_means, task_means
 from recroute.util.numeric import Array
 
@@ -15,10 +17,16 @@ INVERTED = -0.3
 
 
 def check_raw_scores(records: pl.DataFrame) -> list[Finding]:
-    """What scores outside [0, 1] look like, in a table of records that cannot be read as a data set."""
+    """NaN, columns that count rows and scores outside [0, 1], in a table that cannot be read as a data set."""
+    findings = _nan_scores(records)
+    if counting := check_raw_counting(records):
+        findings += counting
+        records = records.filter(~pl.col("llm_id").is_in(counting[0].llms))
     score = records["score"].cast(pl.Float64, strict=False).drop_nulls().drop_nans().to_numpy()
     if len(score) == 0 or (score.min() >= 0 and score.max() <= 1):
-        return []
+        return findings
+    if mixed := check_raw_kinds(records):
+        return findings + mixed
     low, high = float(score.min()), float(score.max())
     values = {"min": low, "max": high, "share_outside": round(float(np.mean((score < 0) | (score > 1))), 4)}
     if high <= 0:
@@ -28,7 +36,19 @@ def check_raw_scores(records: pl.DataFrame) -> list[Finding]:
     else:
         kind, mend = "on a scale of their own", "import with: recroute data import table FILE DST --scale minmax"
     text = f"scores run from {low:g} to {high:g}: they look like {kind}"
-    return [Finding("score_scale", "error", text, mend, values=values)]
+    return [*findings, Finding("score_scale", "error", text, mend, values=values)]
+
+
+def _nan_scores(records: pl.DataFrame) -> list[Finding]:
+    """How many scores of which LLM are NaN."""
+    score = pl.col("score").cast(pl.Float64, strict=False)
+    counts = records.filter(score.is_nan()).group_by("llm_id", maintain_order=True).len()
+    if counts.is_empty():
+        return []
+    n_nan = {str(llm): n for llm, n in counts.iter_rows()}
+    text = f"{sum(n_nan.values()):,} scores are NaN: {some([f'{n:,} of {llm}' for llm, n in n_nan.items()], 5)}"
+    mend = "remove these rows; an answer without a score is one that was not evaluated"
+    return [Finding("nan_scores", "error", text, mend, llms=tuple(n_nan), values={"nan_scores": n_nan})]
 
 
 def check_scores(dataset: Dataset) -> list[Finding]:

@@ -82,6 +82,8 @@ class LmEval(Source):
         content.notes[:0] = notes + taken.unobserved()
         content.scaling = "choose another metric with --metric"
         content.card = {"score": "; ".join(f"{score}: {', '.join(of)}" for score, of in taken.meaning.items())}
+        if n_nan := {llm: n for llm, n in taken.n_nan.items() if n}:
+            content.card = {**content.card, "nan_scores": n_nan}
         return content
 
     def _task(self, runs: list[Run], taken: _Taken) -> None:
