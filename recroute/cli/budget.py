@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from recroute.cli.options import COST, Option
 from recroute.routers import Router, make_router
-from recroute.routers.ranking import shown
+from recroute.routers.ranking import format_score
 
 BUDGET = Option(
     "budget",
@@ -47,5 +47,5 @@ def expectation(router: Router) -> str | None:
         return None
     return (
         f"expected of prompts like the training prompts: {found['cost']:.4g} {found['unit']} per 1,000, mean score "
-        f"{shown(found['score'])} (best single LLM: {found['best_single']:.3f})"
+        f"{format_score(found['score'])} (best single LLM: {found['best_single']:.3f})"
     )

@@ -18,7 +18,7 @@ from recroute.evaluation import Evaluation, prepare_split, router_card, scale
 from recroute.evaluation.curves import plot_growth
 from recroute.report.figure import save_axes
 from recroute.routers import Router, make_router
-from recroute.routers.ranking import shown
+from recroute.routers.ranking import format_score
 from recroute.util.files import write_text
 
 POOL_SIZES = (3, 5, 10, 30, 100, 200)
@@ -72,7 +72,7 @@ def _show(found: Evaluation, router: Router, test: Dataset, out: Path, screen: S
     choice = router.rank([prompt])
     screen.print(
         f"The fitted auto router sends the test prompt\n  {prompt!r}\nto {choice.names[0][0]} "
-        f"(predicted score {shown(choice.predicted_score[0, 0], '.2f')}; simulated).",
+        f"(predicted score {format_score(choice.predicted_score[0, 0], '.2f')}; simulated).",
         markup=False,
     )
     screen.print(f'Try: recroute route {out / "router"} "your prompt" --top-k 3', markup=False)

@@ -25,8 +25,8 @@ from recroute.cli.screen import console
 from recroute.data import Dataset, read_dataset
 from recroute.evaluation import prepare_split, router_card
 from recroute.routers import Router, make_router
-from recroute.routers.card import CARD
 from recroute.routers.memory.grow import check_takes_unseen
+from recroute.routers.storage import CARD
 from recroute.splits import Split
 from recroute.util.files import write_json
 

@@ -17,7 +17,7 @@ from recroute.coldstart.onboard import Expectation, choices, expect, next_anchor
 from recroute.data import Dataset
 from recroute.errors import RecrouteError, RouterError
 from recroute.routers import Router, load_router
-from recroute.routers.card import changed_card
+from recroute.routers.storage import changed_card
 from recroute.util.files import write_json, write_text
 
 KNOWN = "What is known of the LLM"  # a panel of the help

@@ -10,8 +10,8 @@ from recroute.cli.places import check_places
 from recroute.cli.screen import console
 from recroute.data.feedback import read_feedback
 from recroute.routers import load_router
-from recroute.routers.card import changed_card
 from recroute.routers.refresh.change import refresh_with_change
+from recroute.routers.storage import changed_card
 from recroute.util.files import write_json
 
 RECORDS = Option("records", Path, help="The feedback folder of recroute serve, or a file of records.")

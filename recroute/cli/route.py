@@ -15,7 +15,7 @@ from recroute.data import Prompts
 from recroute.errors import DataError
 from recroute.report.document import Cell, Document, Number, Table, cut
 from recroute.routers import Router, load_router
-from recroute.routers.ranking import within
+from recroute.routers.ranking import clip_score
 from recroute.util.files import write_json
 
 LONGEST_PROMPT = 40  # characters of a prompt in the table
@@ -80,7 +80,7 @@ def _table(router: Router, routes: list[dict[str, Any]]) -> Table:
     for found in routes:
         for j, name in enumerate(found["llms"]):
             cost = [Number(found["predicted_cost"][j], form=".4g")] if "predicted_cost" in found else []
-            score = Number(within(found["predicted_score"][j]))
+            score = Number(clip_score(found["predicted_score"][j]))
             rows.append([cut(found["prompt"], LONGEST_PROMPT) if j == 0 else "", name, score, *cost])
     heads = ["prompt", "LLM", "predicted score", *(["predicted cost"] if "predicted_cost" in routes[0] else [])]
     return Table(title=f"{router.label}, {len(router.llm_ids_)} LLMs", heads=heads, rows=rows)

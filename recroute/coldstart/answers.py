@@ -50,8 +50,8 @@ def read_results(path: str | Path, llm_id: str, prompts: pl.DataFrame) -> tuple[
     if unknown:
         shown = ", ".join(repr(name) for name in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         raise DataError(
-            f"{path.name}: {len(unknown)} of {table.height} instances are no training prompts of the router: {shown}; "
-            "leave them out, or write their ids as the file of anchors has them"
+            f"{path.name}: {len(unknown)} of {table.height} instances are not training prompts of the router: {shown}; "
+            "remove them, or write the ids as in the file of anchors"
         )
     table = table.with_columns(pl.lit(llm_id).alias("llm_id"))
     return Dataset.from_records(Records(table, path.name), name=path.name), notes

@@ -21,7 +21,7 @@ from recroute.routers.memory.mixture import NORMAL
 from recroute.routers.memory.new_llms import read_scores
 from recroute.routers.memory.posterior import Posterior
 from recroute.routers.memory.prior import LLMPrior
-from recroute.routers.ranking import shown
+from recroute.routers.ranking import format_score
 from recroute.util.arguments import checked
 from recroute.util.numeric import Array, Floats
 
@@ -221,8 +221,8 @@ class Withdrawal(Shown):
             verdict=[
                 f"{self.llm_id} was chosen for {self.share:.1%} of the training prompts",
                 *([f"its prompts go to: {heirs}"] if heirs else []),
-                f"predicted mean score of the choices: {shown(self.before, '.4f')} with it, "
-                f"{shown(self.after, '.4f')} without ({self.after - self.before:+.4f})",
+                f"predicted mean score of the choices: {format_score(self.before, '.4f')} with it, "
+                f"{format_score(self.after, '.4f')} without ({self.after - self.before:+.4f})",
             ],
         )
 

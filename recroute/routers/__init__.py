@@ -1,4 +1,4 @@
-"""One router per file, what they share, their registry and their folder on disk."""
+"""Routers, one per file, with their shared base classes, registry and on-disk format."""
 
 from recroute.routers.base import Instances, Prompts, Ranking, Router, fitted, setting
 from recroute.routers.registry import (

@@ -1,4 +1,4 @@
-"""The default: several routers blended, held at the best single LLM unless another is clearly ahead."""
+"""The default router: a blend of several routers that keeps to the best single LLM unless another is clearly better."""
 
 from __future__ import annotations
 
@@ -18,28 +18,30 @@ from recroute.routers.parts import fit_parts
 from recroute.util.numeric import Array, Index
 from recroute.util.registry import split_outside
 
-OF_PREFERENCES = "bradley_terry(views=all)"
+PREFERENCE_PART = "bradley_terry(views=all)"
 
 
 @dataclass(kw_only=True)
 class Auto(Guarded):
-    """A weighted mean of the predictions of several routers (stacking), guarded as `guarded` does.
+    """A weighted mean of the predictions of several routers (stacking), guarded like `guarded`.
 
-    The weights are at least 0, sum to 1 and have the least squared error on training prompts that the parts were not
-    fitted on, where both scores and predictions are taken less their mean over the prompt's LLMs: how hard a prompt
-    is tells nothing about which LLM to take. There are as many weights as parts, whatever the number of LLMs, so they
-    cannot be fitted to noise where LLMs are many and prompts few; with `best_single` among the parts, parts that
-    predict nothing get no weight. The guard is chosen on the same prompts.
+    The weights are non-negative, sum to 1 and minimise the squared error on out-of-fold predictions of the training
+    prompts. Scores and predictions are centred per prompt first, because the difficulty of a prompt does not affect the
+    choice. There is one weight per part, whatever the number of LLMs, so the weights do not overfit when there are many
+    LLMs and few prompts. With `best_single` among the parts, uninformative parts get no weight. The threshold of the
+    guard is chosen on the same out-of-fold predictions.
 
-    Where the data set has preferences, `bradley_terry` is one of the parts. Where it has nothing else, it is the only
-    one, and its own cross-validation is the guard: text that does not clearly help there is given no weight.
+    If the data set has preferences, `bradley_terry` is added to the parts. If it has nothing else, `bradley_terry` is
+    the only part; its own cross-validation then ignores text that does not clearly help.
     Source: Breiman, Stacked regressions, Machine Learning 1996.
     """
 
     name: ClassVar[str] = "auto"
     learns_from_preferences: ClassVar[bool] = True
 
-    router: str = setting("best_single + hierarchy + knn(n_neighbors=100,views=all)", help="routers, joined by +")
+    router: str = setting(
+        "best_single + hierarchy + knn(n_neighbors=100,views=all)", help="routers to blend, joined by +"
+    )
 
     weight_: Array = fitted("n_parts", low=0, high=1 + 1e-6)
     part_names_: NDArray[np.str_] = fitted("n_parts", kind="text", older=None)
@@ -49,13 +51,13 @@ class Auto(Guarded):
 
     def _fit(self, train: Dataset) -> None:
         names = split_outside(self.router, "+")
-        if train.n_preferences and OF_PREFERENCES not in names:
-            names.append(OF_PREFERENCES)
+        if train.n_preferences and PREFERENCE_PART not in names:
+            names.append(PREFERENCE_PART)
         if train.interactions.n_observed:
             self.part_names_ = np.array(names)
             super()._fit(train)
             return
-        self.part_names_ = np.array([OF_PREFERENCES])
+        self.part_names_ = np.array([PREFERENCE_PART])
         self.parts_ = fit_parts(self.make_parts(), train)
         self.weight_ = np.ones(1)
         self.z_, self.error_ = np.zeros(1), np.zeros(train.n_llms)
@@ -64,7 +66,7 @@ class Auto(Guarded):
     def check_fitted(self, sizes: Mapping[str, int]) -> None:
         super().check_fitted(sizes)
         if not self.weight_.any():
-            raise RouterError(f"none of the routers in {self.name} has a weight")
+            raise RouterError(f"all weights of {self.name} are 0")
 
     def _combine(self, predicted: NDArray[np.float32], train: Dataset) -> Scores:
         self.weight_ = stacking_weights(predicted, train.interactions)
@@ -76,7 +78,7 @@ class Auto(Guarded):
 
 
 def stacking_weights(predicted: NDArray[np.float32], matrix: InteractionMatrix) -> Array:
-    """Weights f64 (p,), at least 0 and of sum 1, of predictions f32 (p, n, m) for the scores of a matrix (n, m)."""
+    """Non-negative stacking weights f64 (p,) with sum 1, for predictions f32 (p, n, m) of the scores (n, m)."""
     from scipy.optimize import nnls
 
     def moments(rows: slice) -> tuple[Array, Array]:
@@ -84,7 +86,7 @@ def stacking_weights(predicted: NDArray[np.float32], matrix: InteractionMatrix) 
         count = np.maximum(matrix.instance_counts[rows, None], 1)
 
         def centred(block: NDArray[np.float32]) -> Array:
-            """Observed cells less their row's mean, 0 elsewhere, as f64 (b * m,)."""
+            """Observed cells minus the mean of their row, 0 elsewhere, as f64 (b * m,)."""
             cells = block.astype(np.float64)
             cells *= observed
             cells -= cells.sum(axis=1, keepdims=True) / count * observed
@@ -97,9 +99,9 @@ def stacking_weights(predicted: NDArray[np.float32], matrix: InteractionMatrix) 
     gram, product = (np.sum([part[i] for part in parts], axis=0) for i in range(2))
     value, basis = np.linalg.eigh(gram)
     root = np.sqrt(value.clip(min=1e-9 * max(value[-1], 1e-12)))
-    # A'A = gram and A'b = product, and one row of large weight that makes the weights sum to 1
-    heavy = 1e3 * root[-1]
-    A = np.vstack([root[:, None] * basis.T, np.full((1, len(gram)), heavy)])
-    b = np.concatenate([(basis.T @ product) / root, [heavy]])
+    # A'A = gram and A'b = product; an extra row with a large penalty makes the weights sum to 1
+    penalty = 1e3 * root[-1]
+    A = np.vstack([root[:, None] * basis.T, np.full((1, len(gram)), penalty)])
+    b = np.concatenate([(basis.T @ product) / root, [penalty]])
     weight, _ = nnls(A, b)
     return np.asarray(weight / weight.sum())

@@ -1,4 +1,4 @@
-"""Every router: the core and what it remembers."""
+"""`Router`, the base class of all routers, and `TextRouter`, the base class of those that read prompt vectors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from recroute.util.settings import setting
 from recroute.util.state import fitted
 
 if TYPE_CHECKING:
-    from recroute.routers.memory.explanation import Explanation
+    from recroute.routers.memory.explain import Explanation
     from recroute.routers.refresh.answers import Answers
 
 VIEWS = ("embedding", "tfidf", "all")
@@ -35,18 +35,19 @@ __all__ = ["VIEWS", "Instances", "Prompts", "Ranking", "Router", "Scores", "Text
 
 @dataclass(kw_only=True, eq=False)
 class Router(RememberingRouter, Shown):
-    """Base of all routers. A subclass declares its hyperparameters as fields and fills in `_fit` and `_score`.
+    """Base class of all routers. A subclass declares its hyperparameters as fields and implements `_fit` and `_score`.
 
-    What its author has to know stands in `RouterCore`: hyperparameters, fit, score, rank. Here are the methods for what
-    a router remembers, each in a file of `recroute.routers.memory` or `recroute.routers.refresh`, and its folder. A
-    router that weighs cost says so by `weighs_cost` and overrides `predicted_score`, `predicted_cost`, `expected`,
-    `cost_limit` and `with_target`.
+    `RouterCore` documents what the author of a router needs: hyperparameters, fit, score, rank. This class adds
+    explanations, unseen LLMs, refreshing (implemented in `recroute.routers.memory` and `recroute.routers.refresh`) and
+    saving. A router that trades score for cost sets `weighs_cost` and overrides `predicted_score`, `predicted_cost`,
+    `expected`, `cost_limit` and `with_target`.
     """
 
     weighs_cost: ClassVar[bool] = False
+    is_composite: ClassVar[bool] = False  # made of other routers
 
     def document(self) -> Document:
-        """Whether it is fitted, and its settings: value, default and what each is."""
+        """Whether the router is fitted, and a table of its hyperparameters: value, default and meaning."""
         rows = [
             [f.name, str(getattr(self, f.name)), str(f.default), f.metadata.get("help", "")] for f in self.settings()
         ]
@@ -63,18 +64,22 @@ class Router(RememberingRouter, Shown):
         *,
         reducible: bool = False,
     ) -> Scores:
-        """Standard deviation f32 (b, m) of the error of `predicted_score`.
+        """Standard deviation of the error of `predicted_score`.
 
-        The error is the difference to the LLM's expected score on that prompt, not to one noisy answer; see
-        `recroute.routers.memory.score_error`. It is larger where the known prompts are further away.
+        The error is measured against the LLM's expected score on the prompt, not against a single noisy answer. It
+        grows with the distance to the nearest training prompts; see `recroute.routers.memory.score_error`.
 
         Parameters
         ----------
         instances, llms
             As in `score`.
         reducible : bool
-            Only the part that scores of the LLM on prompts like this one would take away: what exploring can gain.
-            Left out is what sets the prompt apart from its like.
+            Return only the epistemic part, which more scores of the LLM on similar prompts would remove. This is what
+            exploration can gain. The rest is specific to the prompt.
+
+        Returns
+        -------
+        f32 (b, m)
 
         Raises
         ------
@@ -92,23 +97,26 @@ class Router(RememberingRouter, Shown):
         llms: Pool | None = None,
         n_neighbors: int = 5,
     ) -> list[Explanation]:
-        """Why these k LLMs, for each instance; see `recroute.routers.memory.explain`."""
+        """Explain the k best LLMs of each instance: intervals, predicted task and nearest training prompts.
+
+        Parameters and errors are those of `recroute.routers.memory.explain.explain`.
+        """
         from recroute.routers.memory.explain import explain
 
         return explain(self, instances, k, llms, n_neighbors)
 
     def predicted_cost(self, instances: Instances, llms: Pool | None = None) -> Scores | None:
-        """Predicted cost f32 (b, m) of each LLM's answer, in the unit of the data; None unless the router weighs cost.
+        """Predicted cost of each LLM's answer, f32 (b, m), in the cost unit of the training data.
 
-        Parameters are those of `score`.
+        None unless the router weighs cost. Parameters are those of `score`.
         """
         return None
 
     def score_parts(self, instances: Instances, ranking: Ranking) -> tuple[Scores, Scores | None]:
-        """Predicted scores f32 (b, k) of the LLMs in this router's ranking, and their predicted costs f32 (b, k).
+        """Predicted scores f32 (b, k) and predicted costs f32 (b, k) of the LLMs in a ranking made by this router.
 
-        Without costs a score is what the ranking says. A router that weighs cost ranks by the one less what the other
-        is worth.
+        A router that weighs cost ranks by a combination of the two; this method separates them again. For any other
+        router the scores are those of the ranking and the costs are None.
         """
         prompts = self.prompts(instances)
         if (costs := self.predicted_cost(prompts)) is None:
@@ -119,60 +127,80 @@ class Router(RememberingRouter, Shown):
         return score, cost
 
     def expected(self) -> dict[str, Any] | None:
-        """What the choices of a router that weighs cost come to on prompts like the training prompts; None of others.
+        """Expected cost and score of this router's choices on prompts like the training prompts.
 
-        `cost` of 1,000 prompts in `unit`, mean `score`, that of the `best_single` LLM, and the `trade_off`.
+        Returns
+        -------
+        dict or None
+            `cost` of 1,000 prompts in `unit`, mean `score`, mean score of the `best_single` LLM, and the `trade_off`.
+            None unless the router weighs cost.
         """
         return None
 
     def cost_limit(self) -> float:
-        """What a prompt may cost in the mean; infinite for a router that does not weigh cost."""
+        """Mean cost per prompt that the router may spend; infinite unless it weighs cost."""
         return np.inf
 
     def with_target(
         self, *, budget: float | None = None, quality: float | None = None, trade_off: float | None = None
     ) -> Self:
-        """The same fitted router with another target, by the curve it keeps; this one stays as it is.
+        """Copy of this router with another target, read off the cost curve that it keeps; nothing is refitted.
 
-        Raises RouterError if the router does not weigh cost or is not fitted, more than one target is given, or it
-        cannot be met.
+        Parameters
+        ----------
+        budget : float, optional
+            Mean cost of 1,000 prompts, in the cost unit of the training data.
+        quality : float, optional
+            Share of the best single LLM's mean score, such as 0.98.
+        trade_off : float, optional
+            Score worth giving up per unit of cost.
+
+        Raises
+        ------
+        RouterError
+            If the router does not weigh cost or is not fitted, if more than one target is given, or if the target
+            cannot be met.
         """
         raise RouterError(
-            f"this {self.name} router knows no budget: it has no cost curve; leave the target out, or fit it again "
-            "with --budget or --quality"
+            f"this {self.name} router has no cost curve and cannot meet a budget; leave the target out, or fit it "
+            "again with --budget or --quality"
         )
 
     def add_llms(self, interactions: InteractionMatrix | Dataset | None, llm_table: pl.DataFrame | None = None) -> Self:
-        """The router with LLMs that nobody has evaluated, or only on some of its training prompts.
+        """Copy of this router with additional LLMs, which need few or no evaluations.
 
-        What is expected of an unseen LLM comes from the known LLMs' scores (`LLMPrior`), its own, and what is known
-        beside them; its parameters follow from that. Nothing else is fitted again, the LLMs the router knows are
-        scored as before, and this router stays as it is.
+        The scores expected of a new LLM on every training prompt come from the known LLMs (`LLMPrior`), its own scores
+        and its metadata; its parameters follow from these. The other LLMs are scored as before, and this router does
+        not change.
 
         Parameters
         ----------
         interactions : InteractionMatrix (n, j) or Dataset, optional
-            Scores on the n `training_prompts`, in their order; or a data set, whose instances are found by their ids.
-            None, or an LLM without a record: it is expected to be like the known ones.
-        llm_table : polars.DataFrame
-            j rows: `llm_id` and, if known, `family, n_params_b, price_in, price_out`. Default: that of the data set.
+            Scores on the n `training_prompts`, in their order; or a data set, whose instances are matched by id. An
+            LLM without records is expected to be like the known ones.
+        llm_table : polars.DataFrame, optional
+            j rows: `llm_id` and, if known, `family, n_params_b, price_in, price_out`. Default: the data set's table.
 
         Raises
         ------
         RouterError
             If the router is not fitted, cannot take unseen LLMs, or does not keep its training prompts.
         DataError
-            If an LLM or an instance is not what it has to be, or the router knows an LLM already.
+            If the router already has one of the LLMs, an instance is not a training prompt, or the table is invalid.
         """
         from recroute.routers.memory.grow import add_llms
 
         return add_llms(self, interactions, llm_table)
 
     def remove_llms(self, llms: Sequence[str]) -> Self:
-        """The router without these LLMs; this one stays as it is.
+        """Copy of this router without these LLMs (ids); nothing is refitted.
 
-        Raises RouterError if it has to be fitted for every LLM or none would be left, UnknownNameError for an
-        unknown LLM.
+        Raises
+        ------
+        RouterError
+            If the router must be refitted whenever its LLMs change, or no LLM would be left.
+        UnknownNameError
+            If the router does not know one of the LLMs.
         """
         from recroute.routers.memory.grow import remove_llms
 
@@ -180,62 +208,64 @@ class Router(RememberingRouter, Shown):
 
     @checked
     def refresh(self, feedback: Feedback) -> Router:
-        """The router with what has been observed since it was fitted: a `refreshed` one around it.
+        """Correct the router's predictions by feedback observed since the fit, without refitting it.
 
-        Nothing is fitted again, which takes milliseconds to seconds, and this router stays as it is. Refreshing twice
-        gives what refreshing once with all of the feedback gives; rows of a decision that was taken in before are left
-        out, so the same growing file can be given again.
+        Takes milliseconds to seconds and returns a `refreshed` router around this one, which does not change.
+        Refreshing in several steps gives the same router as refreshing once with all feedback. Decisions that were
+        already used are skipped, so the same growing file can be passed again.
 
         Parameters
         ----------
         feedback : Feedback
-            Scores, typically of the one LLM that answered a prompt, and preferences; see `read_feedback`.
+            Scores, typically of the one LLM that answered each prompt, and preferences; see `read_feedback`.
 
         Raises
         ------
         RouterError
-            If the router is not fitted or predicts no scores, or the feedback lacks what it reads of a prompt.
+            If the router is not fitted or predicts no scores, or the feedback lacks the text or task it reads.
         DataError
-            If the feedback is about an LLM that the router does not know.
+            If the feedback names an LLM that the router does not know.
         """
         from recroute.routers.refresh.answers import Answers
 
         self.llm_index()  # raises if not fitted
         if self.needs == "scores" or self.chooses_by_chance:
-            raise RouterError(
-                f"{self.label} predicts no scores from data and has nothing to refresh; take another router"
-            )
+            raise RouterError(f"{self.label} does not learn from scores and cannot be refreshed; use another router")
         new = feedback.without(self.decisions_taken_in())
         training = None if self.background_ is None else self.training_sample()
         return self if new is None else self._refreshed(Answers.of(new, self), training)
 
     def _refreshed(self, answers: Answers, training: Prompts | None) -> Router:
-        """A router with these answers; `training` are prompts it was fitted on, if it keeps them."""
+        """Copy corrected by these answers; `training` are prompts it was fitted on, if it keeps them."""
         return ROUTERS.get("refreshed").around(self, training)._refreshed(answers, training)
 
     def save(self, path: str | Path, card: str | None = None) -> None:
-        """Write the router's folder, see `recroute.routers.storage`; `card` is what a person reads there."""
+        """Write the router to a folder; see `recroute.routers.storage.save_router` for its layout and errors.
+
+        `card` is Markdown for people, written as CARD.md.
+        """
         from recroute.routers.storage import save_router
 
         save_router(self, path, card)
 
     @staticmethod
     def load(path: str | Path) -> Router:
-        """Read a router's folder, see `recroute.routers.storage`."""
+        """Load a router from its folder; see `load_router` for the errors."""
         from recroute.routers.storage import read_router
 
-        found = read_router(Path(path))
-        assert isinstance(found, Router)  # the registry has no other
-        return found
+        router = read_router(Path(path))
+        assert isinstance(router, Router)  # every registered class derives from it
+        return router
 
 
 @dataclass(kw_only=True)
 class TextRouter(Router):
-    """A router that reads prompts as vectors: `train.embeddings` in `_fit`, `self.vectors(prompts)` in `_score`.
+    """Base class of routers that read prompt vectors.
 
-    The vectors are those the data set carries, or TF-IDF fitted here where it carries none (`fit_encoder`).
+    `_fit` finds them in `train.embeddings`, `_score` in `self.vectors(prompts)`. They come from the data set. If it has
+    none, `fit` fits a TF-IDF encoder to the training prompts (`fit_encoder`).
     """
 
     needs: ClassVar[str] = "text"
 
-    views: str = setting("embedding", choices=VIEWS, help="of the text: the main vectors, TF-IDF, or all there is")
+    views: str = setting("embedding", choices=VIEWS, help="prompt vectors to read: the main ones, TF-IDF, or all")

@@ -1,4 +1,4 @@
-"""Battles of LLMs on prompts: preferences, and those that scores imply; their Bradley-Terry loss."""
+"""Battles between LLMs on a prompt, from preferences or implied by scores, and their Bradley-Terry loss."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from recroute.util.numeric import AnyArray
 
 @dataclass(frozen=True, eq=False)
 class Rows(Cells):
-    """Training instances that have a record or a battle; `preferences` are about them."""
+    """Training instances that have a record or a preference, with the preferences about them."""
 
     preferences: Preferences
 
     @classmethod
     def of_train(cls, train: Dataset, vectors: NDArray[np.float32], seed: int) -> tuple[Rows, NDArray[np.float32]]:
-        """The rows of `train` and the mean vector f32 (d,) that was taken off."""
+        """Rows of `train`, and the mean vector f32 (d,) that was subtracted."""
         preferences = train.preferences or Preferences.empty()
         seen = np.flatnonzero(train.is_rated)
         cells, centre = Cells.of(train, vectors, seed, seen)
@@ -35,7 +35,7 @@ class Rows(Cells):
         return self._of(super().take(kept), self.preferences.take_instances(kept, len(self.X)))
 
     def take_llms(self, llm_index: NDArray[np.integer]) -> Rows:
-        """The LLMs at `llm_index`, and the instances that have a record or a battle of them."""
+        """Rows restricted to the LLMs at `llm_index` and to instances with a record or a battle of theirs."""
         preferences = self.preferences.take_llms(llm_index, self.S.shape[1])
         taken = Rows(self.X, self.S[:, llm_index], self.observed[:, llm_index], self.fold, preferences)
         battled = np.bincount(preferences.instance_index, minlength=len(self.X)) > 0
@@ -44,19 +44,19 @@ class Rows(Cells):
 
 @dataclass(frozen=True, eq=False)
 class Battles:
-    """Pairs of LLMs within a row, one pair of indices into the flattened cells (n*m,) for each battle.
+    """Battles between two LLMs on the same prompt.
 
     Parameters
     ----------
     first, second : int (p,)
-        Cells of the flattened matrix (n, m), in the same row.
+        Positions of the two cells in the flattened matrix (n * m,); both are in the same row.
     weight : f32 (p,)
-        Of each battle: 1 for a preference. Of the battles that a row's scores imply the weights sum to half the
-        number of its observed cells.
+        1 for a preference. The weights of the battles implied by a row's scores sum to half the number of its observed
+        cells.
     ahead : f32 (p,)
-        Result from -1, the second won, over 0, a tie, to 1.
+        Result: 1 if the first won, 0 for a tie, -1 if the second won; graded scores give values between.
     shown : f32 (p,)
-        1 where the first was shown first, 0 where no answer was shown before the other.
+        1 if the first answer was shown first, 0 if neither was.
     """
 
     first: NDArray[np.int64]
@@ -67,7 +67,7 @@ class Battles:
 
     @classmethod
     def of(cls, rows: Rows, n_opponents: int, seed: int) -> Battles:
-        """Those that the scores imply, and the preferences."""
+        """Battles implied by the scores, followed by the preferences."""
         first, second, weight = implied_battles(rows.observed, n_opponents, seed)
         s, fought = rows.S.ravel(), rows.preferences
         start = fought.instance_index.astype(np.int64) * rows.S.shape[1]
@@ -84,14 +84,16 @@ class Battles:
 def implied_battles(
     observed: AnyArray, n_opponents: int, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Every observed cell (n, m) against up to `n_opponents` others of its row: all of them, or a draw.
+    """Pair every observed cell (n, m) with up to `n_opponents` others of its row.
 
-    The LLMs sit down in a random order, and each meets those that come next in the circle: so all play
-    equally often, and a row costs `n_opponents` battles an LLM instead of half the pool.
+    The LLMs of a row are arranged in a circle in random order, and each is paired with the next `n_opponents`. So all
+    LLMs have equally many battles, and a row has `n_opponents` battles per LLM instead of one for every pair.
 
     Returns
     -------
-    first, second int (p,), weight f32 (p,), see `Battles`
+    first, second : int (p,)
+    weight : f32 (p,)
+        As in `Battles`.
     """
     rng = np.random.default_rng(seed)
     row, column = np.nonzero(observed)
@@ -113,7 +115,7 @@ def implied_battles(
 
 
 def battle_loss(theta: AnyArray, battles: Battles, first_shown: float = 0.0) -> tuple[AnyArray, AnyArray]:
-    """Bradley-Terry loss of each battle, and its derivative by the first's lead.
+    """Bradley-Terry loss of each battle, and its derivative with respect to the lead of the first LLM.
 
     The result of i against j is `(1 + ahead) / 2`: 1 for a win, 0 for a loss, 1/2 for a tie.
 
@@ -123,7 +125,7 @@ def battle_loss(theta: AnyArray, battles: Battles, first_shown: float = 0.0) -> 
         Coefficients.
     battles : Battles
     first_shown : float
-        Log odds that being shown first adds.
+        Log odds added to the answer that is shown first (position bias).
 
     Returns
     -------

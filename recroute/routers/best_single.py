@@ -1,4 +1,4 @@
-"""The LLM that was best on train, for every prompt: what a router has to beat."""
+"""The LLM with the best training mean, for every prompt: the baseline that a router has to beat."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recroute.util.numeric import Index
 
 @dataclass(kw_only=True)
 class BestSingle(Router):
-    """Predicts the LLM's train mean (`llm_means`) whatever the prompt."""
+    """Predicts each LLM's training mean (`llm_means`), whatever the prompt."""
 
     name: ClassVar[str] = "best_single"
     kind: ClassVar[str] = "baseline"
@@ -23,7 +23,7 @@ class BestSingle(Router):
     learns_from_preferences: ClassVar[bool] = True
 
     def _fit(self, train: Dataset) -> None:
-        pass  # the base class keeps the train means
+        pass  # the base class sets llm_mean_
 
     def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
         return self.llm_mean_[llm_index]

@@ -1,4 +1,4 @@
-"""A leaderboard of Bradley-Terry coefficients for each prompt: Prompt-to-Leaderboard on given vectors."""
+"""Prompt-specific Bradley-Terry coefficients: Prompt-to-Leaderboard on given prompt vectors."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from recroute.routers.logistic import NO_TEXT, Cells, cross_validate, logit, min
 from recroute.util.numeric import AnyArray, Index
 
 PENALTIES = (NO_TEXT, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # candidates for reg
-N_LLMS, N_ROWS = 100, 20_000  # that reg is chosen on: it is one number for all, and more would take minutes
+N_LLMS, N_ROWS = 100, 20_000  # sample that reg is chosen on; it is a single number, and more would take minutes
 
 
 @dataclass(frozen=True, eq=False)
 class Axes:
-    """Prompt vectors in their principal axes; made once for all candidates of `reg`.
+    """Prompt vectors in their principal axes, computed once for all candidates of `reg`.
 
     Parameters
     ----------
     value : f64 (r,)
-        Sum of squares along each axis; axes without any are left out.
+        Sum of squares along each axis; axes without variation are left out.
     axes : f64 (d, r)
     rotated : f64 (n, r)
         `X @ axes`.
@@ -44,26 +44,27 @@ class Axes:
         return cls(value[kept], axes[:, kept], X @ axes[:, kept])
 
     def none(self) -> Axes:
-        """No axis at all: text is left aside."""
+        """No axes: a model that ignores the text."""
         return Axes(self.value[:0], self.axes[:, :0], self.rotated[:, :0])
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Coordinates V (r, m) in which the penalised loss is about round: `theta = basis @ V`; and the intercept.
+    """Penalised loss in preconditioned coordinates V (r, m), where `theta = basis @ V`, plus one for the position bias.
 
     Parameters
     ----------
     basis : float (n, r)
-        The prompt vectors in their principal axes and a constant for the global leaderboard, scaled.
+        Prompt vectors in their principal axes, and a constant for the global leaderboard, scaled so that the curvature
+        of the loss is about the same in every direction.
     to_weight : f64 (d, r - 1)
-        From the first rows of V to the weights on the prompt vector.
+        Map from the first rows of V to the weights on the prompt vector.
     to_leaderboard : float
-        From the last row of V to the global leaderboard.
+        Factor from the last row of V to the global leaderboard.
     precision : f64 (r, 1)
-        Of the prior on the rows of V.
+        Prior precision of the rows of V.
     to_first_shown : float
-        From the last coordinate to what being shown first adds.
+        Factor from the last coordinate to the position bias.
     """
 
     basis: AnyArray
@@ -74,13 +75,13 @@ class Model:
 
     @classmethod
     def of(cls, axes: Axes, n_llms: int, battles: Battles, reg: float) -> Model:
-        """For a prior of precision `reg` on what a typical prompt adds to the leaderboard."""
+        """Model with prior precision `reg` on what a typical prompt adds to the leaderboard; infinite: no text."""
         if np.isinf(reg):
             axes, reg = axes.none(), 0.0
         n = len(axes.rotated)
         penalty = np.append(np.full(len(axes.value), reg * axes.value.sum() / n + 1e-9), PRIOR)
         total = float(battles.weight.sum(dtype=np.float64))
-        curvature = total / (n * n_llms) / 4  # at most, of a cell: a battle has up to 1/4, and two cells
+        curvature = total / (n * n_llms) / 4  # upper bound per cell: a battle has at most 1/4 and involves two cells
         scale = 1 / np.sqrt(curvature * np.append(axes.value, n) + penalty)
         basis = np.column_stack([axes.rotated * scale[:-1], np.full(n, scale[-1])]).astype(np.float32)
         to_first_shown = float(1 / np.sqrt(battles.shown.sum(dtype=np.float64) / 4 + PRIOR_SHOWN))
@@ -88,7 +89,7 @@ class Model:
         return cls(basis, axes.axes * scale[:-1], float(scale[-1]), precision, to_first_shown)
 
     def objective(self, flat: AnyArray, battles: Battles) -> tuple[float, AnyArray]:
-        """Negative log posterior and its gradient for V (r, m), flattened, and the intercept's coordinate."""
+        """Negative log posterior and its gradient; `flat` is V (r, m), flattened, followed by the position bias."""
         V, bias = flat[:-1].reshape(len(self.precision), -1), float(flat[-1])
         theta = self.basis @ V.astype(self.basis.dtype, copy=False)
         loss, slope = battle_loss(theta, battles, self.to_first_shown * bias)
@@ -102,20 +103,19 @@ class Model:
 
 @dataclass(kw_only=True)
 class BradleyTerry(TextRouter):
-    """Predicts from a leaderboard for each prompt: coefficients `theta[l](x) = leaderboard[l] + x . W[l]`.
+    """Predicts from prompt-specific Bradley-Terry coefficients `theta[l](x) = leaderboard[l] + x . W[l]`.
 
-    Trained on the battles of LLMs on the same prompt: the data set's preferences, and those that scores imply; the
-    global leaderboard is the intercept, and a Gaussian prior draws the rest to it. In a scored row of many LLMs each
-    meets `n_opponents` others, drawn by seed. A tie is half a win for both, and of graded scores the difference
-    counts, `(1 + s[i] - s[j]) / 2`: with that the expected result orders LLMs by their mean score, which is what a
-    router is after. Models of ties with a parameter of their own (Rao-Kupper, Davidson) predict how often there is
-    a tie, which no choice depends on. What being shown first adds to a preference is an intercept of its own
-    (`first_shown_`), so that it is not taken for strength.
+    Trained on battles between LLMs on the same prompt: the data set's preferences, and battles implied by scores, where
+    each LLM meets up to `n_opponents` others drawn by seed. The intercept is a global leaderboard, and a Gaussian prior
+    shrinks the dependence on the prompt towards it. A tie is half a win for both LLMs; with graded scores the result is
+    `(1 + s[i] - s[j]) / 2`, so that the expected result orders LLMs by mean score, which is the goal of a router. Tie
+    models with a parameter of their own (Rao-Kupper, Davidson) predict how often ties occur, which affects no choice.
+    Position bias (the advantage of the answer shown first) has an intercept of its own, `first_shown_`.
 
-    The predicted score is the expected one of an LLM that has this lead over the prompt's average coefficient,
-    around the LLMs' mean score. Of what is good for all LLMs on a prompt battles know nothing: the scores compare
-    LLMs on one prompt, not prompts.
-    Source: Prompt-to-Leaderboard, arXiv 2502.14855 (there a language model is trained in place of the vectors).
+    The predicted score is that of an LLM with this lead over the average coefficient of the prompt, around the LLMs'
+    mean score. Battles carry no information on how hard a prompt is, so the scores compare LLMs on one prompt, not
+    prompts with each other.
+    Source: Prompt-to-Leaderboard, arXiv 2502.14855 (which trains a language model instead of using given vectors).
     """
 
     name: ClassVar[str] = "bradley_terry"
@@ -124,16 +124,16 @@ class BradleyTerry(TextRouter):
     learns_from_preferences: ClassVar[bool] = True
 
     reg: float | None = setting(
-        None, low=0, help="precision of the prior on what a prompt adds to the leaderboard; none: chosen on train"
+        None, low=0, help="prior precision of what a prompt adds to the leaderboard; none: by cross-validation"
     )
-    n_opponents: int = setting(4, low=1, help="battles of each LLM on each prompt, at most")
-    n_epochs: int = setting(20, low=1, help="steps of L-BFGS, at most")
+    n_opponents: int = setting(4, low=1, help="maximum number of implied battles of each LLM on each prompt")
+    n_epochs: int = setting(20, low=1, help="maximum number of L-BFGS iterations")
 
     centre_: NDArray[np.float32] = fitted("width")
     weight_: NDArray[np.float32] = fitted("width", "n_llms")
     leaderboard_: NDArray[np.float32] = fitted("n_llms")
     first_shown_: NDArray[np.float64] = fitted("1", older=None)  # log odds
-    pool_mean_: NDArray[np.float64] = fitted(  # of the LLMs it was fitted on
+    pool_mean_: NDArray[np.float64] = fitted(  # mean score of the LLMs in the fit
         "1", older=lambda router: router.llm_mean_.mean(keepdims=True)
     )
 
@@ -146,7 +146,7 @@ class BradleyTerry(TextRouter):
             some = np.sort(rng.permutation(len(rows.X))[:N_ROWS])
             reg = cross_validate(PENALTIES, rows.take(some).take_llms(llms), self._held_out_errors)
         weight, leaderboard, first_shown = self._train(rows, Axes.of(rows.X), reg)
-        # coefficients are relative: those of the average LLM are 0 on every prompt
+        # coefficients are identified up to a constant: those of the average LLM are set to 0 on every prompt
         self.weight_ = (weight - weight.mean(axis=1, keepdims=True)).astype(np.float32)
         self.leaderboard_ = (leaderboard - leaderboard.mean()).astype(np.float32)
         self.first_shown_ = np.array([first_shown])
@@ -164,7 +164,7 @@ class BradleyTerry(TextRouter):
         return np.array(losses)
 
     def _train(self, rows: Rows, axes: Axes, reg: float) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-        """Weights f64 (d, m) on the prompt vector, the global leaderboard f64 (m,), what being shown first adds."""
+        """Weights f64 (d, m) on the prompt vector, global leaderboard f64 (m,), and position bias."""
         battles = Battles.of(rows, self.n_opponents, self.seed)
         model = Model.of(axes, rows.S.shape[1], battles, reg)
         start = np.zeros(model.basis.shape[1] * rows.S.shape[1] + 1)
@@ -178,11 +178,10 @@ class BradleyTerry(TextRouter):
 
 
 def lead_to_score(lead: Any, mean: float) -> Any:
-    """Expected score of an LLM with this lead over the average coefficient, in (0, 1) and rising with the lead.
+    """Expected score in (0, 1) of an LLM with this lead over the average coefficient.
 
-    The expected result 1 / (1 + exp(-lead)) stands for a difference of scores of tanh(lead / 2) by the meaning of
-    a result; a logistic curve through `mean` with the slope 1/2 there is that for small leads, and never leaves
-    [0, 1] for large ones.
+    An expected result of 1 / (1 + exp(-lead)) corresponds to a score difference of tanh(lead / 2). The logistic curve
+    through `mean` with slope 1/2 agrees with this for small leads and stays within [0, 1] for large ones.
     """
     p = float(np.clip(mean, 0.01, 0.99))
     return sigmoid(logit(np.asarray(p)) + lead / (2 * p * (1 - p)))

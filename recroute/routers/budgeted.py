@@ -1,4 +1,4 @@
-"""Any router, its choices weighed against what they cost."""
+"""A router whose choices trade predicted score for predicted cost."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ TARGETS = ("budget", "quality", "trade_off")
 
 @dataclass(kw_only=True)
 class Budgeted(Composite):
-    """`predicted score - trade_off * predicted cost`, which is what `score` gives; the LLM with most of it is chosen.
+    """Chooses the LLM with the highest `predicted score - trade_off * predicted cost`, which is what `score` returns.
 
-    The trade-off is given, or it follows from what the choices cost and score on training prompts that neither the
-    router nor the cost model was fitted on, at each of a grid of trade-offs: the least one that keeps the `budget`, or
-    the cheapest one that keeps the `quality`. With none of the three, the quality is that of the best single LLM
-    (quality=1), or the most that the router reaches if that is less. That curve is saved with the router, so another
-    target needs no new fit (`with_target`); it stays as it is when LLMs are added or removed.
-    Source of the rule: Hu et al., RouterBench, arXiv 2403.12031 (predictive routers), there with known costs.
+    The trade-off is given, or chosen from a grid by the out-of-fold cost and score of the router's choices on the
+    training prompts: the smallest trade-off that keeps within `budget`, or the cheapest one that reaches `quality`. If
+    none of the three is set, the target is the quality of the best single LLM (quality=1), or the highest that the
+    router reaches if that is lower. The cost-quality curve is saved with the router, so another target needs no refit
+    (`with_target`). Adding or removing LLMs does not change the curve.
+    Source: Hu et al., RouterBench, arXiv 2403.12031 (predictive routers, there with known costs).
     """
 
     name: ClassVar[str] = "budgeted"
     kind: ClassVar[str] = "composite"
     weighs_cost: ClassVar[bool] = True
 
-    router: str = setting("auto", help="the router whose predicted scores are weighed")
-    budget: float | None = setting(None, low=0, help="mean cost of 1,000 prompts, in the unit of the data: USD")
-    quality: float | None = setting(None, low=0, help="share of the best single LLM's mean score, such as 0.98")
+    router: str = setting("auto", help="router that predicts the scores")
+    budget: float | None = setting(None, low=0, help="mean cost of 1,000 prompts, in the cost unit of the data (USD)")
+    quality: float | None = setting(None, low=0, help="share of the best single LLM's mean score to reach, as in 0.98")
     trade_off: float | None = setting(None, low=0, help="score worth giving up per unit of cost")
 
     costs_: CostModel = fitted(of=CostModel, prefix="cost.")
@@ -58,7 +58,7 @@ class Budgeted(Composite):
         super().__post_init__()
         given = [name for name in TARGETS if getattr(self, name) is not None]
         if len(given) > 1:
-            raise RouterError(f"{self.name}: {' and '.join(given)} are given; give one of them")
+            raise RouterError(f"{self.name}: {' and '.join(given)} are given; give only one of them")
 
     def part_names(self) -> Sequence[str]:
         return [self.router]
@@ -69,7 +69,7 @@ class Budgeted(Composite):
 
     def _with_vectors(self, train: Dataset) -> Dataset:
         if self.reads not in ("text", "prompts") and train.prompts is None and train.embeddings is None:
-            return train  # the router needs none, and costs are then the LLMs' means
+            return train  # the router needs no text, and predicted costs are then the LLMs' means
         return super()._with_vectors(train)
 
     def _fit(self, train: Dataset) -> None:
@@ -93,13 +93,13 @@ class Budgeted(Composite):
         self.parts_ = fit_parts(parts, train)
 
     def _mean_of_best(self, best: Index, scores: NDArray[np.float32]) -> float:
-        """Mean of scores f32 (n, m) of the best single LLM int (n,), judged as the choices are."""
-        alike = np.broadcast_to(np.float32(0), scores.shape)
-        judged = condensed(best, scores, alike, tie_order(self.llm_mean_)).judged
+        """Mean score of the best single LLM int (n,) on scores f32 (n, m), judged like the router's choices."""
+        constant = np.broadcast_to(np.float32(0), scores.shape)
+        judged = condensed(best, scores, constant, tie_order(self.llm_mean_)).judged
         return _mean(scores[np.arange(len(scores)), judged])
 
     def _out_of_fold_costs(self, train: Dataset) -> Scores:
-        """Predicted costs f32 (n, m) of training prompts, from the others, on the folds of `out_of_fold`."""
+        """Out-of-fold predicted costs f32 (n, m) of the training prompts, on the same folds as `out_of_fold`."""
         predicted = np.empty((train.n_instances, train.n_llms), dtype=np.float32)
         for fold in make_folds(train, self.n_folds, self.seed):
             predicted[fold.index] = CostModel.fit(fold.parts.train).predict(vectors(fold.parts.test))
@@ -116,23 +116,23 @@ class Budgeted(Composite):
         self, *, budget: float | None = None, quality: float | None = None, trade_off: float | None = None
     ) -> Self:
         self.llm_index()  # raises if not fitted
-        found = copy(self)
-        found.budget, found.quality, found.trade_off = budget, quality, trade_off
-        found.__post_init__()
-        found.chosen_trade_off_ = np.array([found._solve()])
-        return found
+        other = copy(self)
+        other.budget, other.quality, other.trade_off = budget, quality, trade_off
+        other.__post_init__()
+        other.chosen_trade_off_ = np.array([other._solve()])
+        return other
 
     def expected(self) -> dict[str, Any]:
         trade_off, curve = float(self.chosen_trade_off_[0]), self.curve_
         cost, score = curve.at(trade_off)
-        found = {"trade_off": trade_off, "cost": cost, "score": score}
-        return {**found, "best_single": curve.best_single, "unit": curve.cost_unit}
+        point = {"trade_off": trade_off, "cost": cost, "score": score}
+        return {**point, "best_single": curve.best_single, "unit": curve.cost_unit}
 
     def cost_limit(self) -> float:
         return (self.expected()["cost"] if self.budget is None else self.budget) / PROMPTS
 
     def predicted_score(self, instances: Instances, llms: Pool | None = None) -> Scores:
-        """What the router inside predicts, without the cost; parameters as in `score`."""
+        """Scores f32 (b, m) predicted by the inner router, without the cost term; parameters as in `score`."""
         index = self.llm_index(llms)
         return self.parts_[0].score(self.prompts(instances), index)
 
@@ -153,13 +153,13 @@ class Budgeted(Composite):
         return self.parts_[0].decisions_taken_in()
 
     def _refreshed(self, answers: Answers, training: Prompts | None) -> Self:
-        """The same trade-off, of the refreshed router's predicted scores."""
-        found = copy(self)
-        found.parts_ = [self.parts_[0]._refreshed(answers, training)]
-        found.router = found.parts_[0].label
-        return found
+        """Copy with the inner router refreshed and the same trade-off."""
+        other = copy(self)
+        other.parts_ = [self.parts_[0]._refreshed(answers, training)]
+        other.router = other.parts_[0].label
+        return other
 
 
 def _mean(values: NDArray[np.float32]) -> float:
-    """Over what is known."""
+    """Mean of the known values."""
     return float(np.nanmean(values, dtype=np.float64))

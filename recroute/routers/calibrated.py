@@ -1,4 +1,4 @@
-"""Any router, its predictions put on the scale of the scores."""
+"""A router whose predictions are calibrated to the scale of the scores."""
 
 from __future__ import annotations
 
@@ -14,30 +14,29 @@ from recroute.routers.base import Prompts, fitted, setting
 from recroute.routers.parts import Composite, fit_parts, out_of_fold
 from recroute.util.numeric import Array, Index
 
-PENALTY = 1e-3  # on squared coefficients, per observed cell: keeps a prediction that does not vary at 0
+PENALTY = 1e-3  # on squared coefficients, per observed cell; a constant prediction gets coefficient 0
 
 
 @dataclass(kw_only=True)
 class Calibrated(Composite):
-    """`offset + a * mean[l] + b * predicted[x,l]`: least squares on training prompts the router was not fitted on.
+    """Predicts `offset + a * mean[l] + b * predicted[x,l]`, fitted by least squares to out-of-fold predictions.
 
-    Afterwards a predicted score of .7 is one that holds in 70 of 100 prompts on average, whatever scale the router
-    came with, and b weighs what the router says of a prompt against the LLM's mean score: predictions that exaggerate
-    are drawn to the means, and what does not hold on prompts the router has not seen is left out. a and b are not
-    negative: where weak LLMs were evaluated on easy prompts only, the order of the LLMs would turn around.
-    Source: Breiman, Stacked regressions, Machine Learning 1996 (the regression on predictions for unseen data, and
-    its constraint).
+    Calibrated predictions are on the scale of scores: of prompts predicted 0.7, the mean score is about 0.7. The
+    coefficient b also shrinks overconfident predictions towards the LLMs' means, and to 0 if they do not generalise.
+    Both a and b are constrained to be non-negative; otherwise the order of the LLMs could be reversed where weak LLMs
+    were evaluated on easy prompts only.
+    Source: Breiman, Stacked regressions, Machine Learning 1996.
     """
 
     name: ClassVar[str] = "calibrated"
     kind: ClassVar[str] = "composite"
 
-    router: str = setting("knn(n_neighbors=100)", help="the router to calibrate")
+    router: str = setting("knn(n_neighbors=100)", help="router to calibrate")
 
     coefficient_: Array = fitted("3")
 
     def part_names(self) -> Sequence[str]:
-        return ["best_single", self.router]  # best_single predicts the means of the prompts it was fitted on
+        return ["best_single", self.router]  # out of fold, best_single predicts the means of the other folds
 
     def _fit(self, train: Dataset) -> None:
         train = train.evaluated()
@@ -61,7 +60,7 @@ class Calibrated(Composite):
 
 
 def non_negative(gram: Array, target: Array) -> Array:
-    """The minimum of `x @ gram @ x / 2 - target @ x` over x >= 0, f64 (k,), for a positive definite gram f64 (k, k)."""
+    """Minimiser f64 (k,) of `x @ gram @ x / 2 - target @ x` over x >= 0, for a positive definite gram f64 (k, k)."""
     from scipy.optimize import nnls
 
     root = np.linalg.cholesky(gram).T

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Cluster(TextRouter):
-    """Predicts the LLM's mean score over the training prompts of the prompt's most likely Gaussian.
+    """Predicts each LLM's mean score over the training prompts in the prompt's most likely mixture component.
 
-    The clusters are a Gaussian mixture with full covariances on the prompt vectors (scikit-learn's defaults). Only
-    observed cells enter a mean, and where an LLM has none in the cluster, its train mean stands in. The fit runs on
-    one thread, because the threads of the starting k-means sum in no fixed order.
-    Source: RouterEval, arXiv 2503.10657 (C-RoBERTa; there on RoBERTa's vectors).
+    The clusters are the components of a Gaussian mixture with full covariances on the prompt vectors (scikit-learn's
+    defaults). Means are over observed cells; an LLM without any in a cluster gets its overall training mean. The fit
+    runs on one thread, because the order in which the threads of the initial k-means sum is not fixed.
+    Source: RouterEval, arXiv 2503.10657 (C-RoBERTa, there on RoBERTa's vectors).
     """
 
     name: ClassVar[str] = "cluster"
     kind: ClassVar[str] = "neighbours"
     takes_unseen_llms: ClassVar[bool] = True
 
-    n_clusters: int = setting(3, low=1, help="Gaussians of the mixture")
+    n_clusters: int = setting(3, low=1, help="components of the Gaussian mixture")
 
     share_: NDArray[np.float64] = fitted("n_clusters", low=0)
     center_: NDArray[np.float64] = fitted("n_clusters", "width")
@@ -50,7 +50,7 @@ class Cluster(TextRouter):
         k = min(self.n_clusters, len(seen))
         mixture = GaussianMixture(k, random_state=self.seed)
         with threadpool_limits(limits=1), warnings.catch_warnings():
-            # fewer distinct prompts than clusters leave some empty, which get the train means
+            # with fewer distinct prompts than clusters some stay empty and get the training means
             warnings.simplefilter("ignore", ConvergenceWarning)
             member = mixture.fit_predict(vectors)
         self.member_ = member
@@ -64,7 +64,7 @@ class Cluster(TextRouter):
         self.cluster_mean_ = np.where(count > 0, total / np.maximum(count, 1), self.llm_mean_).astype(np.float32)
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
-        """Means of the scores expected on every training prompt."""
+        """Cluster means of the scores expected on every training prompt."""
         k = len(self.share_)
         chosen = sp.csr_matrix((np.ones(len(self.member_)), (self.member_, np.arange(len(self.member_)))))
         chosen.resize(k, len(self.member_))
@@ -82,10 +82,10 @@ class Cluster(TextRouter):
         return self.cluster_mean_[member][:, llm_index]
 
     def distribution(self, predicted: Scores) -> NDArray[np.float64]:
-        """All of it on the best LLM of the cluster, f64 (b, m).
+        """Probability 1 for the best LLM of the cluster, f64 (b, m).
 
-        RouterEval spreads it over the clusters' best LLMs by the mixture's responsibilities, which in the hundreds of
-        dimensions of a prompt vector are 0 and 1 to four decimals.
+        RouterEval weighs the best LLMs of all clusters by the mixture's responsibilities. In the hundreds of dimensions
+        of a prompt vector these are 0 and 1 to four decimals.
         """
         shares = np.zeros(predicted.shape)
         shares[np.arange(len(predicted)), predicted.argmax(axis=1)] = 1

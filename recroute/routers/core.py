@@ -1,4 +1,4 @@
-"""What every router is: hyperparameters as fields, fit, score, rank. All that the author of a small router needs."""
+"""`RouterCore`: hyperparameters, fit, score and rank, all that the author of a small router needs."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from recroute.util.settings import check_range, kinds_of, setting
 from recroute.util.state import fitted
 
 Scores = Floats
-Pool = Sequence[str] | Positions  # ids or positions of LLMs
+Pool = Sequence[str] | Positions  # LLM ids or positions
 
 
 @dataclass(kw_only=True, eq=False)
 class RouterCore(ABC):
-    """The ground floor of `Router`, from which routers are derived: what it remembers is added there.
+    """Core of `Router`, from which routers are derived; `Router` adds training data kept, refreshing and saving.
 
-    A subclass declares its hyperparameters as fields made by `setting`, and the arrays that `_fit` sets as fields made
-    by `fitted`, whose names end in an underscore; it fills in `_fit` and `_score`. A router equals itself only and can
-    be hashed; two of the same settings have the same `label`.
+    A subclass declares its hyperparameters as fields made by `setting` and the arrays that `_fit` sets as fields made
+    by `fitted`, with names ending in an underscore. It implements `_fit` and `_score`. Routers are compared and hashed
+    by identity; two with the same hyperparameters have the same `label`.
 
     Class attributes
     ----------------
     name, kind : str
-        The registry name, and one word for the registry's table.
+        Registry name, and one word that groups routers in tables.
     needs : str
-        What it reads of a prompt: "" nothing, "text" its vector (`vectors`), "prompts" the text itself, "task", or
-        "scores" (only the bounds of an evaluation).
+        What the router reads of a prompt: "" nothing, "text" its vector (`vectors`), "prompts" the text itself, "task"
+        its task, or "scores" the observed scores (only the upper bounds of an evaluation).
     learns_from_preferences : bool
-        Whether it can be fitted on a data set that has preferences and no score.
+        Whether the router can be fitted on preferences alone.
     chooses_by_chance : bool
-        Whether it draws its choice, so that `expected_score` and not one draw is its quality.
+        Whether the choice is random. Such a router is evaluated by `expected_score` instead of a single draw.
     optional_modules : mapping of str to str
-        What it imports beyond the default install, each with the extra that brings it.
+        Imports beyond the default install, each with the extra that provides it.
     """
 
     name: ClassVar[str]
@@ -67,7 +67,7 @@ class RouterCore(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        # `@dataclass` would compare the settings alone, so that a fitted router equals an unfitted one
+        # `@dataclass` would compare hyperparameters only, so a fitted router would equal an unfitted one
         if "__eq__" not in vars(cls):
             cls.__eq__, cls.__hash__ = object.__eq__, object.__hash__  # type: ignore[method-assign]
 
@@ -81,30 +81,30 @@ class RouterCore(ABC):
 
     @property
     def reads(self) -> str:
-        """What of an instance it reads, as `needs`; a router made of others may say it with its hyperparameters."""
+        """What the router reads of a prompt, as in `needs`; may depend on the hyperparameters of a composite router."""
         return self.needs
 
     @property
     def label(self) -> str:
-        """The name with the hyperparameters that differ from their defaults, for tables."""
+        """Name with the hyperparameters that differ from their defaults, such as `knn(n_neighbors=100)`."""
         changed = [f.name for f in self.settings() if f.name != "seed" and getattr(self, f.name) != f.default]
         inner = ",".join(f"{name}={getattr(self, name)}" for name in changed)
         return f"{self.name}({inner})" if inner else self.name
 
     @classmethod
     def settings(cls) -> list[Field[Any]]:
-        """The fields that are hyperparameters."""
+        """Dataclass fields of the hyperparameters."""
         return [f for f in fields(cls) if f.init]
 
     def hyperparameters(self) -> dict[str, Any]:
-        """Names and values of the hyperparameters."""
+        """Hyperparameter values by name."""
         return {f.name: getattr(self, f.name) for f in self.settings()}
 
     @classmethod
     def from_settings(cls, values: Mapping[str, Any]) -> Self:
-        """A router with these hyperparameters; text is converted to the type of the field.
+        """Build a router from hyperparameter values; text is converted to the type of the field.
 
-        Raises UnknownNameError for one it does not have, RouterError for a wrong value.
+        Raises UnknownNameError for an unknown hyperparameter and RouterError for an invalid value.
         """
         known = [f.name for f in cls.settings()]
         return cls(**convert_settings(cls, cls.name, "hyperparameter", known, values, RouterError))
@@ -113,13 +113,13 @@ class RouterCore(ABC):
     def fit(self, train: Dataset) -> Self:
         """Fit on training instances and return self.
 
-        The fit holds BLAS at one thread: the same seed gives the same router on every machine size.
+        BLAS is limited to one thread, so the same seed gives the same router whatever the number of cores.
 
         Raises
         ------
         RouterError
             If `train` has no records (or preferences, if the router learns from them), or lacks the text or tasks
-            the router reads.
+            that the router reads.
         """
         train = self._begin(train)
         with threadpool_limits(limits=1, user_api="blas"):
@@ -127,14 +127,14 @@ class RouterCore(ABC):
         return self
 
     def _begin(self, train: Dataset) -> Dataset:
-        """Set what every router keeps of its training data, and give these as `_fit` wants them."""
+        """Validate the training data, set the fields that every router has, and return the data that `_fit` gets."""
         has_scores = train.interactions.n_observed > 0
         if not has_scores and not train.n_preferences:
             raise RouterError(f"{self.name} cannot be fitted on {train.name}: it has no records")
         if not has_scores and not self.learns_from_preferences:
             raise RouterError(
                 f"{self.name} learns from scores, and {train.name} has only preferences; "
-                "take bradley_terry or auto, or add records"
+                "use bradley_terry or auto, or add records"
             )
         if train.preferences is not None and not self.learns_from_preferences:
             train = train.evaluated()
@@ -146,10 +146,9 @@ class RouterCore(ABC):
         return train
 
     def _with_vectors(self, train: Dataset) -> Dataset:
-        """Where the router reads text, the training data with its vectors.
+        """Training data with the vectors that the router reads; unchanged if it reads no text.
 
-        They are those the data set carries, or TF-IDF fitted here, of which a router with a hyperparameter `views` may
-        read a part.
+        The data set's own vectors, or TF-IDF fitted here. A router with a hyperparameter `views` may read a part.
         """
         if self.needs != "text":
             return train
@@ -165,41 +164,41 @@ class RouterCore(ABC):
         return train.with_embeddings(vectors, encoder)
 
     def _remember(self, train: Dataset) -> None:  # noqa: B027
-        """Keep what is asked for after the fit; nothing on this floor."""
+        """Hook of `RememberingRouter`, which keeps training data; does nothing here."""
 
     def score(self, instances: Instances, llms: Pool | None = None) -> Scores:
-        """Predicted score of each LLM for each instance.
+        """Predict the score of each LLM on each instance.
 
         Parameters
         ----------
         instances : Dataset, list of str, or f32 (b, d)
-            A data set, raw prompts, or vectors of the space the router was fitted in. One prompt or one vector counts
-            as a list of one.
+            A data set, raw prompts, or vectors of the router's encoder. A single prompt or vector counts as a list of
+            one.
         llms : list of str or int (m,), optional
-            Ids or positions of the LLMs to choose from; default all.
+            Ids or positions of the LLMs to score (default: all).
 
         Returns
         -------
-        f32 (b, m), columns in the order of `llms`.
+        f32 (b, m), columns in the order of `llms`
 
         Raises
         ------
         RouterError
             If the router is not fitted or the instances lack what it reads.
         UnknownNameError
-            If it does not know one of `llms`.
+            If the router does not know one of `llms`.
         """
         index = self.llm_index(llms)
         return self._predicted(self.prompts(instances), index)
 
     def predicted_score(self, instances: Instances, llms: Pool | None = None) -> Scores:
-        """`score`, except of a router whose scores are weighed against something else: here they are not."""
+        """Predicted quality alone: `score`, without the cost term of a router that weighs cost."""
         return self.score(instances, llms)
 
     def rank(self, instances: Instances, k: int = 1, llms: Pool | None = None) -> Ranking:
-        """The k best LLMs for each instance; equal scores go to the higher train mean, then the lower index.
+        """Rank the k best LLMs of each instance; ties go to the higher training mean, then to the lower index.
 
-        Parameters and errors are those of `score`; k beyond the pool raises RouterError.
+        Parameters and errors are those of `score`; RouterError also if k is not between 1 and the size of the pool.
         """
         index, k = self.llm_index(llms), as_whole_number(k, "k")
         if not 1 <= k <= len(index):
@@ -212,64 +211,70 @@ class RouterCore(ABC):
         return Ranking(llm_index[best].astype(np.int32), np.take_along_axis(predicted, best, axis=1), self.llm_ids_)
 
     def prompts(self, instances: Instances) -> Prompts:
-        """The prompts as `_score` sees them; vectors given as an array are taken to be of the router's own encoder.
+        """Convert instances to `Prompts`, the form that `_score` reads.
 
-        Every method that takes `instances` takes what this gives: then text is encoded once for several of them.
+        An array is taken as vectors of the router's own encoder. Every method that accepts `instances` also accepts
+        the result, so text is encoded only once when several methods are called.
         """
         return Prompts.of(instances, self.encoder_)
 
     def choose(self, predicted: Scores, llm_index: Positions, k: int = 1) -> NDArray[np.int32]:
-        """Columns int32 (b, k) of the best LLMs, for predictions f32 (b, m) over `llm_index` int (m,)."""
+        """Columns int32 (b, k) of the k best LLMs, from predictions f32 (b, m) for the LLMs at `llm_index` int (m,)."""
         return top_k(predicted, k, self._ties(llm_index))
 
     def choose_judged(
         self, predicted: Scores, scores: NDArray[np.floating], llm_index: Positions | None = None
     ) -> Choices:
-        """The best LLM of each instance, and the best one that was evaluated, by which the choice is judged.
+        """Choose the best LLM of each instance, and the best among those evaluated on it.
 
-        Every experiment judges choices so. On complete data the two are the same.
+        Experiments judge a choice by the latter (a condensed ranking). On complete data the two are equal.
 
         Parameters
         ----------
         predicted : f32 (b, m)
+            Predicted scores.
         scores : float (b, m)
             Observed scores of the same LLMs, NaN where unobserved.
         llm_index : int (m,), optional
-            Their positions; default all LLMs of the router.
+            Positions of the LLMs (default: all LLMs of the router).
         """
         index = self.llm_index() if llm_index is None else llm_index
         return condensed(self.choose(predicted, index)[:, 0], scores, predicted, self._ties(index))
 
     def _ties(self, llm_index: Positions) -> Index:
-        """The order of equal predictions over `llm_index`, see `tie_order`."""
-        if not self._is_everyone(llm_index):
+        """Order in which ties over `llm_index` are broken, see `tie_order`."""
+        if not self._is_full_pool(llm_index):
             return tie_order(self.llm_mean_[llm_index])
         of, order = vars(self).get("_tie_order", (None, np.arange(0)))
-        if of is not self.llm_mean_:  # sorting takes longer than ranking one prompt, and many are ranked by one order
+        if of is not self.llm_mean_:  # cached, because sorting takes longer than ranking one prompt
             of, order = self._tie_order = self.llm_mean_, tie_order(self.llm_mean_)
         return np.asarray(order)
 
-    def _is_everyone(self, llm_index: Positions) -> bool:
-        """Whether these are all LLMs in their order."""
+    def _is_full_pool(self, llm_index: Positions) -> bool:
+        """Whether `llm_index` lists all LLMs in the router's order."""
         return len(llm_index) == len(self.llm_mean_) and bool((llm_index == np.arange(len(llm_index))).all())
 
     def distribution(self, predicted: Scores) -> Array:
-        """The router's own distribution over the pool, f64 (b, m): softmax of the predicted scores.
+        """Probability f64 (b, m) that the router gives each LLM: by default the softmax of its predictions f32 (b, m).
 
-        Evaluation gives a router with an `expected_score` the observed scores instead, -inf where unobserved.
+        For a router with an `expected_score`, evaluation passes the observed scores instead, -inf where unobserved.
         """
         shifted = np.exp(predicted.astype(np.float64) - predicted.max(axis=1, keepdims=True))
         return shifted / shifted.sum(axis=1, keepdims=True)
 
     def expected_score(self, observed: Floats) -> Array | None:
-        """Closed form of the mean score for routers that choose by chance, f64 (b,); None for all others.
+        """Expected score f64 (b,) of a router that chooses by chance, in closed form; None for all others.
 
-        `observed` is f32 (b, m), NaN where unobserved.
+        `observed` are the observed scores f32 (b, m), NaN where unobserved.
         """
         return None
 
     def llm_index(self, llms: Pool | None = None) -> Index:
-        """Positions int (m,) of `llms`, given as ids or positions; all LLMs if None."""
+        """Positions int64 (m,) of LLMs given as ids or positions; all LLMs if None.
+
+        Raises RouterError if the router is not fitted, the pool is empty or a position is out of range, and
+        UnknownNameError for an unknown id.
+        """
         if not hasattr(self, "llm_ids_"):
             raise RouterError(f"{self.name} is not fitted; call fit(train) first")
         n = len(self.llm_ids_)
@@ -283,7 +288,7 @@ class RouterCore(ABC):
         if len(llms) == 0:
             raise RouterError("the pool is empty; name at least one LLM")
         if llms.min() < 0 or llms.max() >= n:
-            raise RouterError(f"llms has a position that none of the {n} LLMs has; give positions from 0 to {n - 1}")
+            raise RouterError(f"llms contains a position out of range; give positions from 0 to {n - 1}")
         return llms.astype(np.int64)
 
     @abstractmethod
@@ -291,16 +296,16 @@ class RouterCore(ABC):
         """Set the arrays declared with `fitted()`."""
 
     def _predicted(self, prompts: Prompts, llm_index: Index) -> Scores:
-        """What `_score` gives, f32 (b, m); RouterError where it is of another shape or not finite."""
+        """Result of `_score` as f32 (b, m); RouterError if it has another shape or is not finite."""
         shape = (prompts.n, len(llm_index))
         if prompts.n == 0:
             return np.zeros(shape, dtype=np.float32)
-        with np.errstate(all="ignore"):  # the result is looked at
+        with np.errstate(all="ignore"):  # the result is checked below
             predicted = np.asarray(self._score(prompts, llm_index), dtype=np.float32)
         if predicted.shape == shape[1:]:
             predicted = np.tile(predicted, (prompts.n, 1))
         if predicted.shape != shape:
-            raise RouterError(f"{self.label} predicts scores of the shape {predicted.shape}, not {shape}; mend _score")
+            raise RouterError(f"{self.label} predicts scores of shape {predicted.shape}, not {shape}; fix its _score")
         return self._finite(predicted)
 
     def _finite(self, predicted: Scores) -> Scores:
@@ -310,21 +315,20 @@ class RouterCore(ABC):
 
     @abstractmethod
     def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
-        """Predicted scores float (b, len(llm_index)), or one row of them for all prompts.
+        """Predicted scores float (b, len(llm_index)), or one row that holds for all prompts.
 
-        Of the prompts it reads what the router `needs`: `self.vectors(prompts)` f32 (b, d), `prompts.texts` or
-        `prompts.tasks`.
+        Read only what `needs` declares: `self.vectors(prompts)` f32 (b, d), `prompts.texts` or `prompts.tasks`.
         """
 
     def vectors(self, instances: Instances) -> Floats:
-        """Vectors f32 (b, d) of prompts in the space the router was fitted in."""
+        """Vectors f32 (b, d) of the instances by the router's encoder; RouterError if their width does not fit."""
         if (encoder := self.encoder_) is None:
             raise RouterError(f"{self.label} reads text and has no encoder; fit it again")
         vectors = self.prompts(instances).encoded(encoder)
-        width = int(self.width_[0]) if hasattr(self, "width_") else None  # folders of older versions lack it
+        width = int(self.width_[0]) if hasattr(self, "width_") else None  # missing in folders of older versions
         if width is not None and vectors.shape[1] != width:
             raise RouterError(
-                f"the vectors are {vectors.shape[1]} wide, and {self.name} was fitted on those of {encoder.name}, "
+                f"the vectors are {vectors.shape[1]} wide, but {self.name} was fitted on vectors of {encoder.name}, "
                 f"{width} wide; give vectors of that encoder"
             )
         return vectors

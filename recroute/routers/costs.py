@@ -1,4 +1,4 @@
-"""What each LLM's answer to a prompt is expected to cost."""
+"""Prediction of what each LLM's answer to a prompt costs."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from recroute.util.state import array
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
 
-PRIOR_ANSWERS = 5.0  # answers of an unseen LLM that weigh as much as what is expected of it
+PRIOR_ANSWERS = 5.0  # weight of an unseen LLM's expected cost, in answers
 UNIT = "USD"
 
 
 @dataclass(frozen=True, eq=False)
 class CostModel:
-    """`level[l] * (offset[l] + x @ weight[:,l])`, not below 0: ridge regression of cost relative to the LLM's mean.
+    """Predicts `max(0, level[l] * (offset[l] + x @ weight[:,l]))`: ridge regression of cost relative to the LLM's mean.
 
-    The penalty is chosen by leave-one-out, so what the prompt's vector does not tell is left at the LLM's mean cost;
-    without vectors that is all there is. Relative costs put dear and cheap LLMs on one scale. Regression of the
-    logarithm predicts held-out costs no better, and its means are off.
+    The penalty is chosen by leave-one-out, so an uninformative prompt vector leaves the LLM's mean cost, which is also
+    the prediction without vectors. Relative costs put expensive and cheap LLMs on one scale. Regression of the
+    logarithm predicts held-out costs no better, and its means are biased.
 
     Parameters
     ----------
     level : f64 (m,)
-        Mean cost of each LLM, in the unit of the data; of an LLM without a known cost that of the dearest.
+        Mean cost of each LLM, in the cost unit of the data; an LLM without known costs gets the highest mean.
     weight : f64 (d, m)
     offset : f64 (m,)
     price : f64 (m,)
-        `price_in + price_out` of the LLM table, NaN where unknown: what an unseen LLM may be placed by.
+        `price_in + price_out` of the LLM table, NaN where unknown; used to predict the cost of unseen LLMs.
     """
 
     level: Array = array("n_llms", low=0)
@@ -47,7 +47,7 @@ class CostModel:
 
     @classmethod
     def fit(cls, train: Dataset) -> CostModel:
-        """From the known costs of the training instances; RouterError if there are none."""
+        """Fit to the known costs of the training instances; RouterError if there are none."""
         costs, level = train.interactions.dense_costs(), train.interactions.mean_costs()
         if costs is None or level is None:
             raise RouterError(no_costs(train))
@@ -57,7 +57,7 @@ class CostModel:
         relative[~known] = 0
         rows = known.any(axis=1)
         of_row = relative.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-        relative = np.where(known, relative, of_row[:, None])[rows]  # the prompt's mean stands in for what is missing
+        relative = np.where(known, relative, of_row[:, None])[rows]  # missing cells get the prompt's mean
         X = vectors(train)[rows]
         with threadpool_limits(limits=1, user_api="blas"):
             if X.shape[1]:
@@ -69,16 +69,16 @@ class CostModel:
     def predict(
         self, X: NDArray[np.floating], llm_index: NDArray[np.integer] | slice = slice(None)
     ) -> NDArray[np.float32]:
-        """Costs f32 (b, m) for vectors float (b, d), of the LLMs at these positions."""
+        """Predicted costs f32 (b, m) for prompt vectors float (b, d) and the LLMs at `llm_index`."""
         relative = X @ self.weight[:, llm_index] + self.offset[llm_index]  # (b, d) x (d, m)
         return (relative.clip(min=0) * self.level[llm_index]).astype(np.float32)
 
     def grown(self, new: NewLLMs) -> CostModel:
-        """With unseen LLMs behind the known ones.
+        """Model with unseen LLMs appended to the known ones.
 
-        How their costs vary with the prompt is that of the known LLMs in the mean. Their mean cost is that of their
-        own answers, if they come with costs, and what is expected of them, which weighs as much as five answers: by
-        their prices, if known LLMs have some too, else by the known LLMs' costs and what their scores have in common.
+        Their costs vary with the prompt like those of the average known LLM. Their mean cost is the mean of their own
+        answers' costs, if known, shrunk towards an expected cost with the weight of five answers. The expected cost
+        comes from their prices if known LLMs have prices too, and otherwise from the costs of LLMs with similar scores.
         """
         n = len(new.llm_ids)
         floor = max(float(self.level.max()) * 1e-6, 1e-12)
@@ -103,24 +103,24 @@ class CostModel:
 
 
 def vectors(data: Dataset) -> NDArray[np.float32]:
-    """The data set's vectors f32 (n, d); of width 0 where it has none."""
+    """Prompt vectors f32 (n, d) of a data set; of width 0 if it has none."""
     return np.empty((data.n_instances, 0), dtype=np.float32) if data.embeddings is None else data.embeddings
 
 
 def cost_unit(data: Dataset) -> str:
-    """What the costs of a data set are in."""
+    """Unit of the costs of a data set, by default USD."""
     return str(data.card.get("cost_unit", UNIT))
 
 
 def no_costs(data: Dataset) -> str:
-    """What to say of a data set without costs."""
+    """Error message for a data set without costs."""
     priced = not np.isnan(_prices(data.llms)).all()
-    mend = (
-        "its LLM table has prices: take them with --cost prices"
+    fix = (
+        "its LLM table has prices: use them with --cost prices"
         if priced
         else "add a column cost, or name one with --cost COLUMN"
     )
-    return f"{data.name} has no costs; {mend}"
+    return f"{data.name} has no costs; {fix}"
 
 
 def _prices(llms: Any) -> Array:

@@ -1,4 +1,4 @@
-"""`router.json`: what a router's folder says of itself, every entry checked."""
+"""Reading and validation of `router.json`, the description in a router's folder."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from recroute.errors import DataError, RouterError
 
 FORMAT = 1
 FILE = "router.json"
-MEND = "fit the router again"
+REFIT = "fit the router again"
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Description:
-    """The entries of `router.json`.
+    """Entries of `router.json`.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ class Description:
         Registry name of the router.
     hyperparameters : dict of str to value
     encoder : dict, optional
-        As `describe_encoder` gives it.
+        Encoder as returned by `describe_encoder`.
     llm_ids : IdMap
     sha256 : dict of str to str
-        Of each file.
+        SHA-256 of each file.
     evidence : dict of str to str
-        File of each array of the evidence; older versions kept none.
+        File that holds each array of the evidence; empty in folders of older versions.
     """
 
     name: str
@@ -45,13 +45,7 @@ class Description:
 
     @classmethod
     def read(cls, folder: Path) -> Description:
-        """Read the file in a router's folder.
-
-        Raises
-        ------
-        RouterError
-            If it is missing, damaged, or of a later format.
-        """
+        """Read `router.json` in a router's folder; RouterError if it is missing, damaged or of a later format."""
         file = folder / FILE
         if not file.is_file():
             raise RouterError(f"no router at {folder} ({FILE} is missing); make one with recroute fit")
@@ -61,14 +55,14 @@ class Description:
             _refuse_later(entries, folder)
             for key, (what, holds) in ENTRIES.items():
                 if key not in entries and key != "evidence":
-                    raise DataError(f"it lacks {key}")
+                    raise DataError(f"{key} is missing")
                 if key in entries and not holds(entries[key]):
                     raise DataError(f"{key} is {_shown(entries[key])}, not {what}")
             ids = IdMap(tuple(entries["llm_ids"]), kind="llm")
         except DataError as error:
-            raise RouterError(f"{file} is damaged: {str(error).removeprefix(str(file) + ' ')}; {MEND}") from None
-        kept = ("name", "hyperparameters", "encoder", "sha256", "evidence")
-        return cls(llm_ids=ids, **{key: entries.get(key, {}) for key in kept})
+            raise RouterError(f"{file} is damaged: {str(error).removeprefix(str(file) + ' ')}; {REFIT}") from None
+        keys = ("name", "hyperparameters", "encoder", "sha256", "evidence")
+        return cls(llm_ids=ids, **{key: entries.get(key, {}) for key in keys})
 
 
 def _refuse_later(entries: Mapping[str, Any], folder: Path) -> None:
@@ -104,11 +98,11 @@ def _are_digests(value: Any) -> bool:
 
 
 ENTRIES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "format": ("a whole number from 1 on", lambda value: type(value) is int and value >= 1),
+    "format": ("a positive whole number", lambda value: type(value) is int and value >= 1),
     "name": ("the name of a router", lambda value: isinstance(value, str) and value.isidentifier()),
-    "hyperparameters": ("names and values", _is_dict_of(_is_scalar)),
+    "hyperparameters": ("a mapping of names to values", _is_dict_of(_is_scalar)),
     "encoder": ("the description of an encoder, or null", lambda value: value is None or isinstance(value, dict)),
     "llm_ids": ("a list of LLM ids", _are_ids),
-    "sha256": ("names of files in this folder and their SHA-256", _are_digests),
-    "evidence": ("names of arrays and their places", _is_dict_of(is_text)),
+    "sha256": ("a mapping of files in this folder to their SHA-256", _are_digests),
+    "evidence": ("a mapping of array names to files", _is_dict_of(is_text)),
 }

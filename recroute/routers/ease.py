@@ -1,4 +1,4 @@
-"""Linear model from text to LLMs in closed form, smoothed by the weights between LLMs (EASE)."""
+"""Ridge regression from text to scores, smoothed by EASE's item-item weights between LLMs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from recroute.util.numeric import Array, Index
 
 @dataclass(kw_only=True)
 class EASE(TextRouter):
-    """Ridge regression of every LLM's scores on the prompt vector, then EASE's weights among LLMs on the result.
+    """Ridge regression of every LLM's scores on the prompt vector, smoothed by EASE's weights between LLMs.
 
     ``predicted[x] = mean + (x - center) @ W ((1 - smoothing) I + smoothing B)``
 
-    W regresses the deviations from the LLM means: the instances' ease and the residual of `residual_scores`, each
-    for itself, so that an LLM left out of a hard task is not taken for a strong one; without unobserved cells that
-    is the plain ridge regression of the scores. B is EASE's matrix of the training deviations: it predicts each LLM
-    from all others, with a zero diagonal, so that the smoothing replaces a share of what the text says of an LLM by
-    what it says of the others. An unobserved cell takes no part in W; in B, where an exact fit would cost an inverse
-    for every LLM, it counts as what mean and ease let expect.
+    W is fitted to deviations from the LLM means. The instances' ease and the residual of `residual_scores` are
+    regressed separately, so an LLM that was not run on a hard task is not mistaken for a strong one; on complete data
+    this equals ridge regression of the scores. B is EASE's weight matrix of the training deviations. It predicts each
+    LLM from all others (zero diagonal), so smoothing replaces a share of an LLM's own prediction by one from the other
+    LLMs' predictions. W is fitted to observed cells only. In B an unobserved cell counts as its expectation from mean
+    and ease, because an exact fit would need one matrix inverse per LLM.
     Source: Steck, Embarrassingly shallow autoencoders for sparse data, WWW 2019.
     """
 
@@ -34,8 +34,8 @@ class EASE(TextRouter):
     kind: ClassVar[str] = "linear"
     takes_unseen_llms: ClassVar[bool] = True
 
-    reg: float | None = setting(None, low=0, help="penalty of the regression on text; none: by leave-one-out")
-    smoothing: float = setting(0.5, low=0, high=1, help="share of an LLM's prediction that the other LLMs make")
+    reg: float | None = setting(None, low=0, help="penalty of the regression on text; none: chosen by leave-one-out")
+    smoothing: float = setting(0.5, low=0, high=1, help="share of a prediction that comes from the other LLMs")
     llm_reg: float = setting(10.0, low=0, help="penalty on the weights between LLMs")
 
     center_: NDArray[np.float32] = fitted("width")
@@ -49,7 +49,7 @@ class EASE(TextRouter):
         reg = self.reg if self.reg is not None else choose_penalty(X, residual)
         weight = regress(X, ease[:, None], reg) + regress(X, residual, reg)  # (d, m)
         if self.smoothing > 0:
-            # with the ease in it: residuals of an instance sum to 0, so all others would predict each trivially
+            # ease included: the residuals of an instance sum to 0, so each would trivially follow from the others
             deviation = ease[:, None] + np.nan_to_num(residual)
             weight = (1 - self.smoothing) * weight + self.smoothing * weight @ llm_weights(deviation, self.llm_reg)
         self.weight_ = weight.astype(np.float32)
@@ -60,9 +60,9 @@ class EASE(TextRouter):
 
 
 def llm_weights(deviation: Array, reg: float) -> Array:
-    """EASE: weights f64 (m, m) with zero diagonal that predict each column of `deviation` f64 (n, m) from the others.
+    """EASE weights f64 (m, m), with zero diagonal, that predict each column of `deviation` f64 (n, m) from the others.
 
-    Ridge regression with penalty `reg` under that constraint, in closed form.
+    Closed-form ridge regression with penalty `reg` under the constraint of a zero diagonal.
     """
     precision = np.linalg.inv(deviation.T @ deviation + max(reg, 1e-6) * np.eye(deviation.shape[1]))
     weights: Array = -precision / np.diag(precision)
@@ -73,8 +73,8 @@ def llm_weights(deviation: Array, reg: float) -> Array:
 def regress(X: Array, Y: Array, reg: float) -> Array:
     """Ridge regression without intercept of each column of Y f64 (n, m) on X f64 (n, d), over its observed rows.
 
-    Exact, and one Gram matrix for all columns that are observed in the same rows: an LLM left out of a task shares
-    its matrix with all that were. Cells missing at random cost a matrix for every LLM.
+    Exact. Columns observed in the same rows share one Gram matrix, such as all LLMs that were not run on some task.
+    With cells missing at random there is one Gram matrix per LLM.
 
     Returns
     -------
@@ -89,14 +89,14 @@ def regress(X: Array, Y: Array, reg: float) -> Array:
 
 
 def same_rows(Y: Array) -> list[NDArray[np.int64]]:
-    """Columns of Y in groups that are observed (not NaN) in the same rows, the largest group first."""
+    """Group the columns of Y that are observed (not NaN) in the same rows, largest group first."""
     packed = np.packbits(~np.isnan(Y), axis=0)
     _, group, size = np.unique(packed, axis=1, return_inverse=True, return_counts=True)
     return [np.flatnonzero(group.ravel() == g) for g in np.argsort(-size, kind="stable")]
 
 
 def choose_penalty(X: Array, Y: Array) -> float:
-    """The finite one of `PENALTIES` with the least leave-one-out error on the largest group of `same_rows`."""
+    """Finite value of `PENALTIES` with the smallest leave-one-out error on the largest group of `same_rows`."""
     from sklearn.linear_model import RidgeCV
 
     columns = same_rows(Y)[0]

@@ -1,4 +1,4 @@
-"""EmbedLLM: an LLM vector times the projected prompt vector, element by element, under a linear head."""
+"""EmbedLLM: a linear head on the elementwise product of LLM vector and projected prompt vector."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BIAS_PRECISION = 1.0  # of the prior on an LLM's bias around the log odds of its
 
 @dataclass(frozen=True, eq=False)
 class Penalty:
-    """What the noise costs: weight f (m,) on the squared slopes of each LLM, and the mean f (m,) of the biases."""
+    """Penalty equivalent to the noise: weight f (m,) of each LLM's squared slopes; and prior mean f (m,) of biases."""
 
     slope: AnyArray
     bias: AnyArray
@@ -42,7 +42,7 @@ def objective(flat: AnyArray, cells: Cells, penalty: Penalty, n_factors: int) ->
     Parameters
     ----------
     flat : f64 (d*k + m*k + k + m,)
-        Projection P (d, k), LLM vectors E (m, k), head w (k,), LLM biases c (m,), one after the other.
+        Projection P (d, k), LLM vectors E (m, k), head w (k,) and LLM biases c (m,), concatenated.
     cells : Cells
     penalty : Penalty
     n_factors : int
@@ -53,7 +53,7 @@ def objective(flat: AnyArray, cells: Cells, penalty: Penalty, n_factors: int) ->
     H = X @ P  # (n, d) x (d, k) -> (n, k)
     V = E * w  # (m, k)
     loss, residual = cell_loss(H @ V.T + c, cells)
-    slopes = P @ V.T  # (d, m): what a change of the prompt vector does to each LLM's logit
+    slopes = P @ V.T  # (d, m): gradient of each LLM's logit with respect to the prompt vector
     cost = slopes * slope_weight
     total = loss.sum(dtype=np.float64) + ((slopes * cost).sum() + BIAS_PRECISION * (away**2).sum()) / 2
     by_v = residual.T @ H + cost.T @ P  # (m, k)
@@ -69,16 +69,16 @@ def _shapes(cells: Cells, n_factors: int) -> list[tuple[int, ...]]:
 
 @dataclass(kw_only=True)
 class EmbedLLM(TextRouter):
-    """Predicts `sigmoid(w . (P x * e[l]) + c[l])`: projected prompt P x times LLM vector e, a linear head w, a bias c.
+    """Predicts `sigmoid(w . (P x * e[l]) + c[l])`: projected prompt P x, LLM vector e, linear head w and bias c.
 
-    Every LLM has `n_factors` numbers that say how it answers to the directions of the projection. As in the
-    source the fit sees prompt vectors with Gaussian noise on them; here the noise is integrated out to second
-    order, which is a penalty on the squared slopes of the logits, `P diag(w) e[l]`, weighted by the LLM's records
-    and uncertainty. Minimised by L-BFGS over the observed cells; a graded score is a soft label.
+    The source adds Gaussian noise to the prompt vectors during training. Here the noise is integrated out to second
+    order, which gives a penalty on the squared slopes of the logits, `P diag(w) e[l]`, weighted by the number and
+    uncertainty of the LLM's records. The loss over observed cells is minimised by L-BFGS; graded scores are soft
+    labels.
 
-    What differs from `irt`: there is no difficulty, so what a prompt does to all LLMs alike takes up one of the
-    factors. And the penalty is on the product of the factors, not on each: it is a ridge regression of given
-    rank, where `irt`'s priors penalise the nuclear norm and let the data choose the rank below the limit.
+    Unlike `irt` this model has no difficulty term, so an effect of the prompt on all LLMs alike takes up one factor.
+    The penalty is on the product of the factors: this is ridge regression of fixed rank, whereas the priors of `irt`
+    penalise the nuclear norm and let the data choose the rank up to the limit.
     Source: EmbedLLM, arXiv 2410.02223.
     """
 
@@ -86,11 +86,11 @@ class EmbedLLM(TextRouter):
     kind: ClassVar[str] = "factors"
     takes_unseen_llms: ClassVar[bool] = True
 
-    n_factors: int = setting(4, low=1, help="width of an LLM's vector")
+    n_factors: int = setting(4, low=1, help="dimension of the LLM vectors")
     noise: float | None = setting(
-        None, low=0, help="noise on a prompt vector's entries, in their standard deviations; none: chosen on train"
+        None, low=0, help="noise on the prompt vectors, in standard deviations of an entry; none: by cross-validation"
     )
-    n_epochs: int = setting(40, low=1, help="steps of L-BFGS, at most")
+    n_epochs: int = setting(40, low=1, help="maximum number of L-BFGS iterations")
 
     centre_: NDArray[np.float32] = fitted("width")
     projection_: NDArray[np.float32] = fitted("width", "n_factors")
@@ -114,7 +114,7 @@ class EmbedLLM(TextRouter):
         return np.array(errors)
 
     def _train(self, cells: Cells, noise: float) -> list[AnyArray]:
-        """P, E, w, c for one strength of noise: a closed form for unit steps around the biases, then L-BFGS."""
+        """Fit P, E, w, c for one noise level: L-BFGS, started from a truncated least-squares solution."""
         bias = logit(self.llm_mean_)
         p = sigmoid(bias)
         d, m = cells.X.shape[1], len(bias)
@@ -128,7 +128,7 @@ class EmbedLLM(TextRouter):
         _, residual = cell_loss(bias, cells)
         gram = X.T @ X * curvature + penalty.slope.mean() * np.eye(d)
         slopes = np.linalg.solve(gram, -X.T @ residual)  # (d, m)
-        root = np.linalg.cholesky(gram)  # in this metric the truncation loses least of the fit
+        root = np.linalg.cholesky(gram)  # truncating in this metric loses least of the fit
         left, value, right = np.linalg.svd(root.T @ slopes, full_matrices=False)
         P = np.linalg.solve(root.T, left[:, :k])
         size = np.sqrt(value[:k]) + 1e-3
@@ -137,7 +137,7 @@ class EmbedLLM(TextRouter):
         return unpack(flat, _shapes(cells, k), cells.X.dtype)
 
     def factors(self, prompts: Prompts) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """Instance factors f32 (b, k), under the head, and LLM vectors f32 (m, k)."""
+        """Instance factors f32 (b, k), multiplied by the head, and LLM vectors f32 (m, k)."""
         projected = (self.vectors(prompts) - self.centre_) @ self.projection_ * self.head_  # (b, k)
         return projected, self.llm_factors_
 

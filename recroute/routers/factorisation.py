@@ -12,25 +12,27 @@ from recroute.routers.subspace import leading_subspace, orthogonal, signs
 from recroute.routers.variational import factorise_missing
 from recroute.util.numeric import Array, Floats
 
-EXACT_LIMIT = 2000  # up to this smaller side the exact decomposition is as fast as a randomised one
-AT_ONCE = 1 << 25  # cells of a complete matrix that is decomposed in one piece, in double precision
-N_PASSES = 4  # over a larger one
+EXACT_LIMIT = 2000  # up to this smaller side an exact decomposition is as fast as a randomised one
+AT_ONCE = 1 << 25  # cells of the largest matrix that is decomposed in memory, in double precision
+N_PASSES = 4  # over a larger matrix
 
 
 def truncated_svd(matrix: Array, n_factors: int, seed: int = 0) -> tuple[Array, Array]:
-    """Best rank-k approximation.
+    """Best rank-k approximation of a matrix: `left @ right.T`.
 
     Parameters
     ----------
     matrix : f64 (n, m)
     n_factors : int
-        k; cut to the smaller side of the matrix.
+        k; at most the smaller side of the matrix is used.
     seed : int
-        For the randomised algorithm that large matrices get.
+        Seed of the randomised algorithm used for large matrices.
 
     Returns
     -------
-    left f64 (n, k) with orthonormal columns, right f64 (m, k) : matrix is about left @ right.T
+    left : f64 (n, k)
+        Orthonormal columns.
+    right : f64 (m, k)
     """
     n, m = matrix.shape
     k = min(n_factors, n, m)
@@ -53,48 +55,53 @@ def fold_in(
 ) -> tuple[Array, Array]:
     """Posterior of LLM vectors given some of their scores.
 
-    The model is `scores[:, l] = loadings @ z[l] + noise`, z[l] ~ N(mean, cov), noise of variance `noise`.
+    The model is `scores[:, l] = loadings @ z[l] + error` with z[l] ~ N(mean, cov) and error of variance `noise`.
 
     Parameters
     ----------
     scores : f64 (n, m)
-        Anything where unobserved.
+        Unobserved cells are ignored.
     observed : f64 (n, m)
         1 where observed, else 0.
     loadings : f64 (n, k)
     mean, cov : f64 (k,), f64 (k, k)
-        The prior, learned from the known LLMs.
+        Prior of the LLM vectors.
     noise : float
 
     Returns
     -------
-    z f64 (m, k), covariance f64 (m, k, k)
+    z : f64 (m, k)
+        Posterior means.
+    covariance : f64 (m, k, k)
     """
     n, k = loadings.shape
     precision = np.linalg.inv(cov)
     pairs = (loadings[:, :, None] * loadings[:, None, :]).reshape(n, k * k)
-    gram = (observed.T @ pairs).reshape(-1, k, k) / noise  # (m, n) x (n, k*k): each LLM its own cells
+    gram = (observed.T @ pairs).reshape(-1, k, k) / noise  # (m, n) x (n, k*k): over each LLM's own cells
     right = (np.where(observed > 0, scores, 0).T @ loadings) / noise + precision @ mean  # (m, k)
     covariance = np.linalg.inv(gram + precision)
     return (covariance @ right[:, :, None])[:, :, 0], covariance
 
 
 def factorise(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> tuple[Array, Array, Array]:
-    """LLM mean plus a low-rank model of the residual: the scores are about mean + left @ right.T.
+    """LLM means plus a low-rank model of the residual: `scores = mean + left @ right.T` approximately.
 
-    The column means of the matrix and the truncated SVD of what they leave, its unobserved cells `completed` with the
-    same number of factors.
+    Unobserved cells are first `completed` with the same number of factors; then the column means and the truncated SVD
+    of the centred matrix are computed.
 
     Parameters
     ----------
     matrix : InteractionMatrix (n, m)
     n_factors : int
-        k; cut to the smaller side of the matrix.
+        k; at most the smaller side of the matrix is used.
     seed : int
 
     Returns
     -------
-    mean f64 (m,), left f64 (n, k) with orthonormal columns, right f64 (m, k)
+    mean : f64 (m,)
+    left : f64 (n, k)
+        Orthonormal columns.
+    right : f64 (m, k)
     """
     known = None if matrix.is_complete else factorise_missing(matrix, n_factors, seed)
     scores, (n, m) = (matrix.dense if known is None else _filled(matrix, *known)), matrix.shape
@@ -117,7 +124,7 @@ def factorise(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> tuple
 
 
 def completed(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> Callable[[slice], Floats]:
-    """Rows f32 (b, m) of the matrix, its unobserved cells as `factorise_missing` predicts them, clipped to [0, 1]."""
+    """Function that returns rows f32 (b, m) of the matrix with unobserved cells imputed by `factorise_missing`."""
     if matrix.is_complete:
         return matrix.dense
     return _filled(matrix, *factorise_missing(matrix, n_factors, seed))
@@ -142,21 +149,26 @@ def _filled(matrix: InteractionMatrix, mean: Array, left: Array, right: Array) -
 def interaction_factors(
     scores: Callable[[slice], Floats], shape: tuple[int, int], n_factors: int, seed: int = 0
 ) -> tuple[Array, Array, Array, Array]:
-    """What LLM means and instance difficulties leave of a complete matrix, factorised.
+    """Factorise the interaction part of a complete matrix: `scores = mean + difficulty[:, None] + left @ right.T`.
 
     Parameters
     ----------
     scores : callable
-        Rows f32 (b, m), as `completed` gives them.
+        Maps a slice of rows to scores f32 (b, m), as returned by `completed`.
     shape : (n, m)
     n_factors : int
-        k; cut to the smaller side.
+        k; at most the smaller side is used.
     seed : int
 
     Returns
     -------
-    mean f64 (m,), difficulty f64 (n,) of mean 0, left f64 (n, k) with orthonormal columns, right f64 (m, k) :
-    scores are about mean + difficulty[:, None] + left @ right.T
+    mean : f64 (m,)
+        LLM means.
+    difficulty : f64 (n,)
+        Deviation of each instance's mean from the overall mean.
+    left : f64 (n, k)
+        Orthonormal columns.
+    right : f64 (m, k)
     """
     n, m = shape
     if n * m <= AT_ONCE:

@@ -1,4 +1,4 @@
-"""What all factorisation routers share: LLM vectors, and a bridge from text to instance factors."""
+"""`FactorRouter`, the base class of factorisation routers: LLM factors, and a bridge from text to instance factors."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
 
 
-# Measured: from 1,000 LLMs FAISS is faster than a matrix product and a sort. Its selector looks at every LLM, so a
-# pool that is a small part of them is ranked without it; and k has to be few among many.
-INDEX_FROM = 1000
-INDEX_SHARE = 0.1
+# From 1,000 LLMs on FAISS was measured faster than a matrix product and a sort. Its selector visits every LLM, so a
+# pool that is a small share of them is ranked without it; k must be a small share of the pool, too.
+MIN_INDEXED = 1000
+MIN_POOL_SHARE = MAX_K_SHARE = 0.1
 
 
 @dataclass(kw_only=True)
 class FactorRouter(TextRouter):
-    """Predicts `bias[l] + f(x) . v[l]`: LLM biases and factors v, instance factors f(x) from the prompt vector x.
+    """Predicts `bias[l] + f(x) . v[l]` from LLM biases, LLM factors v and instance factors f(x) of the prompt vector x.
 
-    A subclass factorises the interactions in `_factorise`; f is the bridge, fitted to the instance factors of the
-    training prompts. Factors are rotated so that the LLM factors are orthonormal: a unit of error in an instance
-    factor is then a unit of error in the scores, which is what the bridge has to keep small.
+    A subclass factorises the interactions in `_factorise`. The bridge f is fitted to the instance factors of the
+    training prompts. Factors are rotated so that the LLM factors are orthonormal: an error of the bridge then has the
+    same size in the scores.
 
-    `rank` searches large pools with FAISS: an LLM is the vector [bias, v] and an instance the query [1, f(x)], so
-    that the predicted score is one inner product. With `index` "flat" or "exact" it names what the scores say;
-    "hnsw" and "ivf" are for 100,000 LLMs and more and may miss some, see `LLMIndex`.
+    `rank` searches large pools with FAISS: an LLM is the vector [bias, v] and an instance the query [1, f(x)], so the
+    predicted score is one inner product. With `index` "flat" or "exact" the ranking is that of the scores; "hnsw" and
+    "ivf" are for 100,000 LLMs and more and may miss some, see `LLMIndex`.
     """
 
     kind: ClassVar[str] = "factors"
     takes_unseen_llms: ClassVar[bool] = True
 
-    bridge: str = setting("ridge", choices=BRIDGES, help="from prompt vector to instance factors")
+    bridge: str = setting("ridge", choices=BRIDGES, help="regression from prompt vector to instance factors")
     reg: float | None = setting(None, low=0, help="penalty of the bridge; none: chosen by leave-one-out")
-    index: str = setting("flat", choices=KINDS, help="search among many LLMs; hnsw and ivf are approximate")
+    index: str = setting("flat", choices=KINDS, help="index to search large pools; hnsw and ivf are approximate")
 
     bias_: Array = fitted("n_llms")
     llm_factors_: Array = fitted("n_llms", "n_factors")
@@ -56,19 +56,19 @@ class FactorRouter(TextRouter):
 
     @abstractmethod
     def _factorise(self, train: Dataset) -> tuple[Array, Array, Array]:
-        """Biases f64 (m,), instance factors f64 (n, k) and LLM factors f64 (m, k); every instance has a record."""
+        """Biases f64 (m,), instance factors f64 (n, k) and LLM factors f64 (m, k) of data without empty instances."""
 
     def _fit(self, train: Dataset) -> None:
         train = train.evaluated()
         self._place(train, *self._factorise(train))
 
     def fit_factors(self, train: Dataset, instance_factors: Array, llm_factors: Array) -> Self:
-        """As `fit`, with factors that were found elsewhere: the bridge, and what the router keeps of its data.
+        """Like `fit`, with factors computed elsewhere: fits the bridge and keeps the training data.
 
         Parameters
         ----------
         train : Dataset
-            May be a sample of the instances that the factors were found on.
+            May be a sample of the instances that were factorised.
         instance_factors : f64 (n, k)
         llm_factors : f64 (m, k)
 
@@ -84,7 +84,7 @@ class FactorRouter(TextRouter):
         return self
 
     def _place(self, train: Dataset, bias: Array, instance_factors: Array, llm_factors: Array) -> None:
-        """Rotate the factors and fit the bridge; every instance has a record."""
+        """Rotate the factors and fit the bridge, on data without empty instances."""
         Q, R = np.linalg.qr(llm_factors)  # U V' = (U R') Q' for V = Q R
         assert train.embeddings is not None
         self.bias_ = bias
@@ -94,7 +94,7 @@ class FactorRouter(TextRouter):
         self.bridge_ = fit_bridge(self.bridge, train.embeddings, instance_factors, reg=self.reg, seed=self.seed)
 
     def factors(self, prompts: Prompts) -> tuple[Array, Array]:
-        """Instance factors f64 (b, k), from the bridge, and LLM factors f64 (m, k)."""
+        """Instance factors f64 (b, k), predicted by the bridge, and LLM factors f64 (m, k)."""
         return self.bridge_(self.vectors(prompts)), self.llm_factors_
 
     def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
@@ -103,20 +103,20 @@ class FactorRouter(TextRouter):
         return predicted
 
     def _rank(self, prompts: Prompts, k: int, llm_index: Index) -> Ranking:
-        large = len(llm_index) >= max(INDEX_FROM, INDEX_SHARE * len(self.bias_))
+        large = len(llm_index) >= max(MIN_INDEXED, MIN_POOL_SHARE * len(self.bias_))
         linear = type(self)._score is FactorRouter._score  # a subclass may predict more than an inner product
-        if self.index == "exact" or not (large and linear and k <= INDEX_SHARE * len(llm_index) and prompts.n):
+        if self.index == "exact" or not (large and linear and k <= MAX_K_SHARE * len(llm_index) and prompts.n):
             return super()._rank(prompts, k, llm_index)
         vectors = self.vectors(prompts)
         with one_thread(len(vectors), 0):
-            pool = None if self._is_everyone(llm_index) else llm_index
+            pool = None if self._is_full_pool(llm_index) else llm_index
             best, predicted = self._index().search(self.bridge_(vectors), k, pool)
         return Ranking(best.astype(np.int32), self._finite(predicted), self.llm_ids_)
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
-        """As if the scores expected of the LLM had been among the others: their mean, then factors by least squares."""
+        """Bias and factors fitted to the expected scores as if observed: their mean, then least squares."""
         columns = new.posterior.columns.astype(np.float64)
-        bias = columns.mean(axis=0) if self.bias_.any() else np.zeros(columns.shape[1])  # some models have none
+        bias = columns.mean(axis=0) if self.bias_.any() else np.zeros(columns.shape[1])  # als has no biases
         U = self.instance_factors_.astype(np.float64)
         gram = U.T @ U
         gram += 1e-6 * max(np.trace(gram), 1e-12) * np.eye(len(gram))
@@ -125,9 +125,9 @@ class FactorRouter(TextRouter):
         return {"bias_": bias, "llm_factors_": factors}
 
     def _index(self) -> LLMIndex:
-        """Built when it is first needed: it holds nothing that the fitted arrays do not say.
+        """Search index of the LLMs, built from the fitted arrays at first use.
 
-        Of a router that LLMs were added to it is the index from before, with these behind it.
+        After LLMs were added, the previous index is extended instead of rebuilt.
         """
         of = (self.bias_, self.llm_factors_, self.llm_mean_)
         known, index = vars(self).get("_llm_index", (of, None))

@@ -1,4 +1,4 @@
-"""LLM mean, then predicted task, then text, each level shrunk to the one above."""
+"""LLM mean, then predicted task, then text, each level shrunk towards the one above."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from recroute.util.threads import one_thread
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
 
-# From an LLM's mean alone (the model of pure noise) over its tasks to the text: shares of the prior variance.
+# Candidate models, as shares of the prior variance of each view; `fit_average` adds the LLM mean alone (pure noise).
 LEVELS: tuple[dict[str, float], ...] = (
     {"task": 1.0},
     {"text": 1.0},
@@ -38,27 +38,26 @@ WEIGHTS = {
     "near": ArrayRule(shape=("n_near", "n_factors+1")),
     "task": ArrayRule(shape=("n_tasks", "n_factors+1"), needed=False),
 }
-FILL_FACTORS = 8  # of the model that stands in for unobserved cells
+IMPUTATION_FACTORS = 8  # factors of the model that imputes unobserved cells
 
 
 @dataclass(kw_only=True)
 class Hierarchy(TextRouter):
-    """Predicts `mean[l] + difficulty(x) + f(x) . v[l]`, what depends on the text x shrunk as far as it is noise.
+    """Predicts `mean[l] + difficulty(x) + f(x) . v[l]`; the terms that depend on the text x are shrunk to their signal.
 
-    What the LLMs' means and each prompt's mean leave of the scores is rotated to its principal components, strongest
-    first; every component is one target of `fit_average` over three views of the prompt: its task (known in train,
-    predicted by logistic regression for a new prompt), its vectors as they stand, and Gaussian nearness to training
-    prompts. A component of noise is predicted as 0, whatever the number of LLMs, so text that says nothing leaves
-    the LLM means, and a task structure in a large pool is found from all LLMs together. Unobserved cells are filled by
-    the low-rank model of `factorise` first.
+    The scores, minus the LLMs' and prompts' means, are rotated to principal components. Each component is predicted by
+    `fit_average` from three views of the prompt: its task (known in training, predicted by logistic regression for a
+    new prompt), its vector, and its kernel similarity to training prompts. A component that is noise is predicted as 0,
+    whatever the number of LLMs: uninformative text leaves the LLM means, and task structure is learned from all LLMs
+    of a large pool together. Unobserved cells are imputed by a low-rank model first (`factorise_missing`).
     """
 
     name: ClassVar[str] = "hierarchy"
     kind: ClassVar[str] = "shrinkage"
     takes_unseen_llms: ClassVar[bool] = True
 
-    views: str = setting("all", choices=VIEWS, help="of the text: the main vectors, TF-IDF, or all there is")
-    n_factors: int = setting(60, low=1, help="components of the interaction that are kept")
+    views: str = setting("all", choices=VIEWS, help="prompt vectors to read: the main ones, TF-IDF, or all")
+    n_factors: int = setting(60, low=1, help="principal components to keep")
 
     bias_: Array = fitted("n_llms")
     llm_factors_: Array = fitted("n_llms", "n_factors+1")
@@ -71,11 +70,11 @@ class Hierarchy(TextRouter):
         train = train.evaluated()
         assert train.embeddings is not None
         matrix = train.interactions
-        scores = completed(matrix, FILL_FACTORS, self.seed)
-        # the difficulty of the prompt tells nothing about which LLM to take
+        scores = completed(matrix, IMPUTATION_FACTORS, self.seed)
+        # difficulty is kept apart because it does not affect which LLM is best
         self.bias_, difficulty, left, right = interaction_factors(scores, matrix.shape, self.n_factors, self.seed)
         length = np.linalg.norm(right, axis=0)
-        kept = length > 1e-6 * length.max(initial=0)  # what is left of rounding is no component
+        kept = length > 1e-6 * length.max(initial=0)  # the rest is rounding error
         self.loadings_ = np.column_stack([difficulty, np.where(kept, left / np.where(kept, length, 1), 0)]).astype(
             np.float32
         )
@@ -88,7 +87,7 @@ class Hierarchy(TextRouter):
         self.llm_factors_ = np.column_stack([np.ones(len(self.bias_)), factors])  # (m, 1 + k)
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
-        """As if the scores expected of the LLM had been among the others, and the components the same."""
+        """Bias and factors of the expected scores, with the components of the fit."""
         columns = new.posterior.columns.astype(np.float64)
         bias = columns.mean(axis=0)
         factors = (columns - bias - self.loadings_[:, :1]).T @ self.loadings_[:, 1:]  # (j, n) x (n, k)
@@ -97,13 +96,16 @@ class Hierarchy(TextRouter):
     def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
         vectors = self.vectors(prompts)
         bias, llm_factors = self.bias_, self.llm_factors_
-        if not self._is_everyone(llm_index):  # a copy of all of them would take longer than the product
+        if not self._is_full_pool(llm_index):  # indexing all LLMs would copy them, which takes longer than the product
             bias, llm_factors = bias[llm_index], llm_factors[llm_index]
         with one_thread(len(vectors), llm_factors.size):
             views = self.views_(vectors)
-            factors = self.offset_ + sum(shown @ self.weights_[name] for name, shown in views.items())  # (b, 1 + k)
+            factors = self.offset_ + sum(view @ self.weights_[name] for name, view in views.items())  # (b, 1 + k)
             predicted = bias + factors @ llm_factors.T  # (b, 1 + k) x (1 + k, m)
         return predicted
+
+    def task_shares(self, prompts: Prompts) -> Array | None:
+        return self.views_.task_shares(self.vectors(prompts)) if len(self.views_.task_offset) else None
 
     def check_fitted(self, sizes: Mapping[str, int]) -> None:
         super().check_fitted(sizes)
@@ -114,7 +116,7 @@ class Hierarchy(TextRouter):
 def _views_and_kernels(
     vectors: NDArray[np.float32], tasks: NDArray[np.str_], seed: NDArray[np.int64]
 ) -> tuple[TextViews, dict[str, Array], list[Kernel]]:
-    """What depends on the prompts only."""
+    """Everything that depends on the prompts only, and can be cached between fits for different LLMs."""
     views, known = fit_text_views(vectors, tasks, int(seed))
     features = views(vectors, known)
     return views, features, eigen_kernels(features, LEVELS)

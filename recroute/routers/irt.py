@@ -1,4 +1,4 @@
-"""Multidimensional item response theory, with the items' parameters predicted from text: IRT-Router."""
+"""Multidimensional item response theory with parameters predicted from text: IRT-Router."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BIAS_PRECISION = 1.0  # of the prior on an LLM's bias around the log odds of its
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """Precisions of the Gaussian priors, and the mean f (m,) of the LLMs' biases."""
+    """Precisions of the Gaussian priors, and the prior mean f (m,) of the LLMs' biases."""
 
     factors: float
     difficulty: float
@@ -43,12 +43,11 @@ def objective(flat: AnyArray, cells: Cells, prior: Prior, n_factors: int) -> tup
     Parameters
     ----------
     flat : f64 (d*k + m*k + d + m,)
-        Discrimination map A (d, k), abilities T (m, k), difficulty map b (d,), LLM biases c (m,), one after
-        the other.
+        Discrimination map A (d, k), abilities T (m, k), difficulty map b (d,) and LLM biases c (m,), concatenated.
     cells : Cells
     prior : Prior
     n_factors : int
-        k; at 0 only difficulty and bias are left.
+        k; 0 fits difficulty and biases only.
     """
     X, dtype = cells.X, cells.X.dtype
     A, T, b, c = unpack(flat, _shapes(cells, n_factors), dtype)
@@ -73,27 +72,27 @@ def _shapes(cells: Cells, n_factors: int) -> list[tuple[int, ...]]:
 
 @dataclass(kw_only=True)
 class IRT(TextRouter):
-    """Predicts `sigmoid(a(x) . t[l] - b(x) + c[l])`: ability t of the LLM, discrimination a and difficulty b of x.
+    """Predicts `sigmoid(a(x) . t[l] - b(x) + c[l])`: ability t and bias c of the LLM, discrimination a, difficulty b.
 
-    a and b are linear in the prompt vector x, all parameters have Gaussian priors, and the posterior's mode is
-    found by L-BFGS over the observed cells; a graded score is a soft label. Only the product of the precisions
-    of a and t matters: together they penalise the nuclear norm of the map from x to the LLMs, so that `n_factors`
-    is a limit and the penalty chooses the rank. `reg` is that penalty as a share of the one at which the text
-    drops out and each LLM keeps only its bias, found by cross-validation within train. The precision of b comes
-    from ridge regression of the prompts' mean residuals, by leave-one-out in closed form. The difficulty moves
-    all LLMs alike: it is there for calibrated scores, and does not change the choice.
-    Source: IRT-Router, arXiv 2506.01048 (there the abilities come from a description of the LLM).
+    a and b are linear in the prompt vector x. All parameters have Gaussian priors, and the posterior mode over the
+    observed cells is found by L-BFGS; graded scores are soft labels. Together the priors of a and t penalise the
+    nuclear norm of the map from x to the LLMs, so `n_factors` is an upper limit and the penalty chooses the rank. `reg`
+    is that penalty as a share of the smallest one that removes the text altogether; by default it is chosen by
+    cross-validation on the training data. The precision of b comes from ridge regression of the prompts' mean
+    residuals, chosen by leave-one-out. Difficulty affects all LLMs alike: it calibrates the scores but does not change
+    the choice.
+    Source: IRT-Router, arXiv 2506.01048 (where abilities come from a description of the LLM).
     """
 
     name: ClassVar[str] = "irt"
     kind: ClassVar[str] = "factors"
     takes_unseen_llms: ClassVar[bool] = True
 
-    n_factors: int = setting(8, low=1, help="dimensions of ability, at most")
+    n_factors: int = setting(8, low=1, help="maximum number of ability dimensions")
     reg: float | None = setting(
-        None, low=0, high=1, help="penalty as a share of the one that silences the text; none: chosen on train"
+        None, low=0, high=1, help="penalty, as a share of the one that removes the text; none: by cross-validation"
     )
-    n_epochs: int = setting(60, low=1, help="steps of L-BFGS, at most")
+    n_epochs: int = setting(60, low=1, help="maximum number of L-BFGS iterations")
 
     centre_: NDArray[np.float32] = fitted("width")
     discrimination_: NDArray[np.float32] = fitted("width", "n_factors")
@@ -118,7 +117,7 @@ class IRT(TextRouter):
         return np.array(errors)
 
     def _path(self, cells: Cells, shares: tuple[float, ...] | list[float]) -> list[list[AnyArray]]:
-        """Fits for falling penalties, each from the last; every one is A, T, b, c."""
+        """Fit A, T, b, c for a decreasing sequence of penalties, each started from the previous solution."""
         bias = logit(self.llm_mean_)
         difficulty = _difficulty_precision(cells, bias)
         start = pack([np.zeros(cells.X.shape[1]), bias])
@@ -126,20 +125,20 @@ class IRT(TextRouter):
         start = minimise(lambda flat: objective(flat, cells, base, 0), start, self.n_epochs, 1e-9)
         *_, b, c = unpack(start, _shapes(cells, 0), cells.X.dtype)
         _, residual = cell_loss(c - (cells.X @ b)[:, None], cells)
-        # the gradient at "no text": its largest singular value is the penalty that keeps the factors at zero
+        # the largest singular value of the gradient at zero factors is the smallest penalty that keeps them at zero
         left, value, right = np.linalg.svd(-cells.X.T @ residual, full_matrices=False)  # (d, m)
         k = min(self.n_factors, len(value))
         size = np.sqrt(value[:k] / max(float(value[0]), 1e-12)) * 0.1
         flat = pack([left[:, :k] * size, right[:k].T * size, b, c])
-        found = []
+        fits = []
         for share in shares:
             if share >= 1:  # the exact solution
-                found.append([np.zeros((len(b), k)), np.zeros((len(c), k)), b, c])
+                fits.append([np.zeros((len(b), k)), np.zeros((len(c), k)), b, c])
                 continue
             prior = Prior(max(share * float(value[0]), 1e-6), difficulty, bias)
             flat = minimise(lambda flat, p=prior: objective(flat, cells, p, k), flat, self.n_epochs)  # type: ignore[misc]
-            found.append(unpack(flat, _shapes(cells, k), cells.X.dtype))
-        return found
+            fits.append(unpack(flat, _shapes(cells, k), cells.X.dtype))
+        return fits
 
     def factors(self, prompts: Prompts) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Discriminations f32 (b, k) of the instances and abilities f32 (m, k) of the LLMs."""
@@ -152,10 +151,10 @@ class IRT(TextRouter):
 
 
 def _difficulty_precision(cells: Cells, bias: AnyArray) -> float:
-    """Precision of the difficulty's prior: the ridge penalty that predicts the prompts' mean residuals best.
+    """Prior precision of the difficulty: the ridge penalty that predicts the prompts' mean residuals best.
 
-    A logistic loss has the curvature p (1 - p) per cell where squared error has 1, so the penalty of a ridge
-    regression over rows is multiplied by the sum of it over a row.
+    The logistic loss has curvature p (1 - p) per cell, squared error has 1, so the penalty of the ridge regression over
+    rows is multiplied by the mean curvature of a row.
     """
     from sklearn.linear_model import RidgeCV
 

@@ -1,4 +1,4 @@
-"""Neighbouring prompts, averaged over similar LLMs (the library implicit)."""
+"""Scores of neighbouring prompts, averaged over similar LLMs (the library implicit)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from recroute.util.numeric import Index
 
 @dataclass(kw_only=True)
 class ItemKNN(TextRouter):
-    """Item-item collaborative filtering for a prompt without scores: its neighbours in text lend it theirs.
+    """Item-item collaborative filtering for prompts without scores, which borrow those of their text neighbours.
 
     ``predicted[x,l] = mean[l] + mean over neighbours i of x of (ease[i] + sum over l' of w[l,l'] residual[i,l'])``
 
-    `residual_scores` gives mean, ease and residual; an unobserved residual is 0, that is, the LLM does as well as
-    its mean and the instance let expect. The weights w are the cosines of the LLMs' residuals over the training
-    instances, from implicit's ItemItemRecommender: the most similar LLMs, itself with cosine 1 among them, negative
-    cosines left out, scaled to sum to 1. With one similar LLM this is kNN on residuals.
+    `residual_scores` defines mean, ease and residual; an unobserved residual counts as 0, the expectation from mean and
+    ease. The weights w are cosines of the LLMs' residuals over the training instances, from implicit's
+    ItemItemRecommender: those of the most similar LLMs, including the LLM itself (cosine 1), without negative ones,
+    normalised to sum to 1. With one similar LLM this is kNN on residuals.
     Source: Sarwar et al., Item-based collaborative filtering recommendation algorithms, WWW 2001.
     """
 
@@ -34,7 +34,7 @@ class ItemKNN(TextRouter):
     takes_unseen_llms: ClassVar[bool] = True
 
     n_neighbors: int = setting(100, low=1, help="training prompts to average over")
-    n_similar: int = setting(20, low=1, help="LLMs to average over, itself among them")
+    n_similar: int = setting(20, low=1, help="similar LLMs to average over, including the LLM itself")
 
     vectors_: NDArray[np.float32] = fitted("n_rows", "width")
     surplus_: NDArray[np.float32] = fitted("n_rows", "n_llms")
@@ -74,13 +74,13 @@ def similar_llms(residual: NDArray[np.float64], n_similar: int) -> sp.csr_matrix
     Returns
     -------
     scipy.sparse.csr_matrix f64 (m, m)
-        Not negative, at most `n_similar` in a row, rows sum to 1; an LLM without residuals has only itself.
+        Non-negative, at most `n_similar` per row, rows sum to 1; an LLM without residuals is similar to itself only.
     """
     from implicit.nearest_neighbours import ItemItemRecommender
 
     length = np.linalg.norm(residual, axis=0)
     unit = sp.csr_matrix(residual / np.where(length > 0, length, 1))
-    # any number of threads gives the same sums: each LLM is one thread's
+    # the result does not depend on the number of threads, because each LLM is computed by one
     model = ItemItemRecommender(K=n_similar, num_threads=1)
     model.fit(unit, show_progress=False)
     cosine = model.similarity.astype(np.float64).maximum(0) + sp.diags((length == 0).astype(np.float64))

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
 
 N_CLUSTERS = (4, 8, 16, 32, 64)  # candidates for n_clusters
-STRENGTHS = (np.inf, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0)  # candidates for strength, the most cautious first
+STRENGTHS = (np.inf, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0)  # candidates for strength, strongest shrinkage first
 
 
 @dataclass(kw_only=True)
 class KMeans(TextRouter):
-    """Predicts an LLM's mean plus what it scored beyond that in the prompt's cluster, shrunk where records are few.
+    """Predicts each LLM's mean plus its deviation in the prompt's cluster, shrunk according to the number of records.
 
-    The prompt vectors are clustered by k-means. A score is an LLM's mean (standardised, `llm_means`), plus the
-    prompt's ease (what all LLMs share there), plus a rest; the mean of the rest over an LLM's n records in a
-    cluster is its feature there, times n / (n + strength), and the ease is treated likewise. With strength 0
-    and every cell observed these are UniRoute's features, the plain means per cluster. Number of clusters and
-    strength are those with the least squared error when each training instance is left out of its cluster's
-    mean, which has a closed form. Where that is not clearly better than the LLMs' means, these stand alone.
+    Prompt vectors are clustered by k-means. A score is modelled as the LLM's mean (standardised, `llm_means`), plus the
+    prompt's ease (shared by all LLMs), plus a residual. An LLM's feature in a cluster is the mean residual of its n
+    records there, times n / (n + strength); the ease of a cluster is shrunk in the same way. With strength 0 and
+    complete data these are UniRoute's features, the cluster means. The number of clusters and the strength minimise the
+    leave-one-out squared error, which has a closed form. If that is not clearly better than the LLMs' means, the means
+    alone are used.
     Source: UniRoute, arXiv 2502.08773.
     """
 
@@ -41,9 +41,9 @@ class KMeans(TextRouter):
     kind: ClassVar[str] = "clusters"
     takes_unseen_llms: ClassVar[bool] = True
 
-    n_clusters: int | None = setting(None, low=1, help="clusters of prompts; none: chosen on train by leave-one-out")
+    n_clusters: int | None = setting(None, low=1, help="number of clusters; none: chosen by leave-one-out")
     strength: float | None = setting(
-        None, low=0, help="records that the LLM's mean counts for in a cluster; none: chosen on train by leave-one-out"
+        None, low=0, help="shrinkage towards the LLM's mean, in records of a cluster; none: chosen by leave-one-out"
     )
 
     centres_: NDArray[np.float32] = fitted("n_clusters", "width")
@@ -64,12 +64,12 @@ class KMeans(TextRouter):
         n_distinct = len(np.unique(X, axis=0))
         numbers = N_CLUSTERS if self.n_clusters is None else (self.n_clusters,)
         strengths = STRENGTHS if self.strength is None else (self.strength,)
-        found = []
+        candidates = []
         for n_clusters in sorted({min(number, n_distinct) for number in numbers}):
             centres, label = _cluster(X, np.array(n_clusters), np.array(self.seed))
             strength, error = choose_strength(label, rest, observed, strengths)
-            found.append((error.sum(), centres, label, strength, error))
-        _, centres, label, strength, error = min(found, key=lambda each: each[0])
+            candidates.append((error.sum(), centres, label, strength, error))
+        _, centres, label, strength, error = min(candidates, key=lambda each: each[0])
         if self.strength is None and not is_clear((rest**2).sum(axis=1) - error):
             strength = np.inf
         ones = np.ones_like(ease)
@@ -80,7 +80,7 @@ class KMeans(TextRouter):
         self.feature_ = (self.llm_mean_ + feature + self.shared_).astype(np.float32)
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
-        """From the scores expected on every training prompt, as if observed."""
+        """Features computed from the scores expected on every training prompt, as if observed."""
         mean = new.posterior.columns.mean(axis=0)
         rest = new.posterior.columns - mean - self.ease_
         feature = shrunk_means(self.label_, rest, np.ones_like(rest), self.strength_[0], len(self.centres_))
@@ -91,14 +91,14 @@ class KMeans(TextRouter):
 
 
 def cluster(X: NDArray[np.float32], n_clusters: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Centres f32 (c, d) and the nearest centre of each row, int (n,), by k-means on one thread."""
+    """Centres f32 (c, d) of a k-means clustering of X f32 (n, d) on one thread, and each row's nearest, int (n,)."""
     from sklearn.cluster import KMeans as Lloyd
     from sklearn.exceptions import ConvergenceWarning
 
-    with threadpool_limits(limits=1), warnings.catch_warnings():  # threads would sum the centres in no fixed order
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct vectors than clusters leave some empty
-        found = Lloyd(n_clusters, n_init=3, random_state=seed).fit(X)
-    centres = found.cluster_centers_.astype(np.float32)
+    with threadpool_limits(limits=1), warnings.catch_warnings():  # threads sum in no fixed order
+        warnings.simplefilter("ignore", ConvergenceWarning)  # raised if there are fewer distinct vectors than clusters
+        model = Lloyd(n_clusters, n_init=3, random_state=seed).fit(X)
+    centres = model.cluster_centers_.astype(np.float32)
     return centres, nearest(X, centres)
 
 
@@ -106,7 +106,7 @@ _cluster = Memo(lambda X, n_clusters, seed: cluster(X, int(n_clusters), int(seed
 
 
 def nearest(X: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Index of the nearest of `centres` f32 (c, d) for each row of X f32 (b, d), int (b,)."""
+    """Index int (b,) of the nearest of `centres` f32 (c, d) for each row of X f32 (b, d)."""
     return np.argmin((centres**2).sum(axis=1) - 2 * X @ centres.T, axis=1)
 
 
@@ -137,7 +137,7 @@ def shrunk_means(label: Index, values: AnyArray, observed: AnyArray, strength: f
 def choose_strength(
     label: Index, values: AnyArray, observed: AnyArray, strengths: Sequence[float]
 ) -> tuple[float, AnyArray]:
-    """The strength whose shrunk means predict each row best from the other rows of its cluster, and the errors.
+    """Choose the strength whose shrunk means best predict each row from the other rows of its cluster.
 
     Parameters
     ----------
@@ -145,14 +145,16 @@ def choose_strength(
     values, observed : float (n, m)
         As in `shrunk_means`.
     strengths : list of float
-        The first of equally good ones is taken.
+        Candidates; ties go to the first.
 
     Returns
     -------
-    strength, sum of squared errors over the observed cells of each row f64 (n,)
+    strength : float
+    errors : f64 (n,)
+        Sum of squared leave-one-out errors over the observed cells of each row.
     """
     n_clusters = int(label.max()) + 1
-    others = totals(label, values, n_clusters)[label] - values  # (n, m): the row itself left out
+    others = totals(label, values, n_clusters)[label] - values  # (n, m): cluster sums without the row itself
     count = totals(label, observed, n_clusters)[label] - observed
     errors = []
     for strength in strengths:

@@ -25,22 +25,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class NeighborScores:
-    """Scores of training prompts: observed ones of the LLMs of the fit, and expected ones of those added since.
+    """Scores of the training prompts: observed scores of the fitted LLMs, expected scores of LLMs added later.
 
     Parameters
     ----------
     known : InteractionMatrix (n, m)
+        Scores of the LLMs in the fit.
     added_ : f32 (n, j)
-        NaN where a prompt has no record of any LLM.
+        Scores of the added LLMs, NaN where a prompt has no record of any LLM.
     """
 
     known: InteractionMatrix = several(InteractionMatrix, prefix="scores.")
     added_: NDArray[np.float32] = array("n_rows", "n_added?", allow=("nan",))
 
     def grown(self, new: NewLLMs) -> NeighborScores:
-        """With the scores that are expected of new LLMs on every training prompt, the observed ones as they are."""
+        """Append new LLMs, with the scores expected of them on every training prompt."""
         columns = np.full((len(self.added_), len(new.llm_ids)), np.nan, dtype=np.float32)
-        columns[self.known.instance_counts > 0] = new.posterior.columns  # its rows: the prompts with a record
+        columns[self.known.instance_counts > 0] = new.posterior.columns  # rows: the prompts with a record
         return replace(self, added_=np.hstack([self.added_, columns]))
 
     def take_llms(self, at: NDArray[np.int64]) -> NeighborScores:
@@ -51,24 +52,25 @@ class NeighborScores:
         return NeighborScores(self.known.take_instances(rows), self.added_[rows])
 
     def block(self, llm_index: NDArray[np.int64]) -> tuple[Scores, Scores]:
-        """Of these LLMs, f32 (n, m): scores, 0 where there are none; and 1 where there are, 0 elsewhere."""
+        """Scores f32 (n, m) of these LLMs, 0 where missing, and a mask f32 (n, m), 1 where there is a score."""
         own = llm_index < self.known.n_llms
-        found = self.known.take_llms(llm_index[own]).block(slice(None))
+        observed = self.known.take_llms(llm_index[own]).block(slice(None))
         if own.all():
-            return found
-        scores, there = np.empty((2, len(self.added_), len(llm_index)), dtype=np.float32)
-        scores[:, own], there[:, own] = found
+            return observed
+        scores, mask = np.empty((2, len(self.added_), len(llm_index)), dtype=np.float32)
+        scores[:, own], mask[:, own] = observed
         expected = self.added_[:, llm_index[~own] - self.known.n_llms]
-        scores[:, ~own], there[:, ~own] = np.nan_to_num(expected), ~np.isnan(expected)
-        return scores, there
+        scores[:, ~own], mask[:, ~own] = np.nan_to_num(expected), ~np.isnan(expected)
+        return scores, mask
 
 
 @dataclass(kw_only=True)
 class KNN(TextRouter):
-    """Predicts the mean of the observed scores of the nearest training prompts by cosine (exact, FAISS).
+    """Predicts the mean score on the nearest training prompts by cosine (exact search with FAISS).
 
-    Where an LLM was not given one of them, its train mean stands in. With 5 neighbours and 0/1 scores only six values
-    occur, so large pools are full of ties, which go to the higher train mean, then the lower index.
+    An LLM that was not run on a neighbour gets its training mean there. With 5 neighbours and 0/1 scores only six
+    values are possible, so ties are frequent in large pools; they go to the higher training mean, then to the lower
+    index.
     Source: RouterEval, arXiv 2503.10657 (PRknn).
     """
 
@@ -100,8 +102,8 @@ class KNN(TextRouter):
         known = self.scores_.take_instances(rows)
 
         def average(at: slice) -> None:
-            scores, there = known.block(llm_index[at])
-            count = k if there.all() else chosen @ there  # (b, n) x (n, m) -> (b, m)
+            scores, mask = known.block(llm_index[at])
+            count = k if mask.all() else chosen @ mask  # (b, n) x (n, m) -> (b, m)
             predicted[:, at] = (chosen @ scores + (k - count) * mean[at]) / np.float32(k)
 
         step = max(1, CELLS_AT_ONCE // max(len(rows), 1))
@@ -112,7 +114,7 @@ class KNN(TextRouter):
     def check_fitted(self, sizes: Mapping[str, int]) -> None:
         super().check_fitted(sizes)
         if self.scores_.known.n_llms + self.scores_.added_.shape[1] != sizes["n_llms"]:
-            raise RouterError(f"{self.name} keeps scores of more or fewer LLMs than it names")
+            raise RouterError(f"the number of LLMs in the scores of {self.name} differs from its list of LLMs")
         seen = np.count_nonzero(self.scores_.known.instance_counts)
         if seen != sizes.get("n_prompts", seen):
-            raise RouterError(f"{self.name} keeps scores of other prompts than its folder")
+            raise RouterError(f"the number of prompts in the scores of {self.name} differs from its training prompts")

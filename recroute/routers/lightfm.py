@@ -1,4 +1,4 @@
-"""Factors of features on both sides, for unseen prompts and unseen LLMs (the library lightfm)."""
+"""Factorisation with features of prompts and LLMs, which covers unseen ones of both (the library lightfm)."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ LOSSES = ("logistic", "warp", "bpr")
 
 @dataclass(kw_only=True)
 class LightFM(TextRouter):
-    """Instance and LLM are sums of the embeddings of their features; the prediction is their product plus biases.
+    """Instances and LLMs are sums of feature embeddings; the prediction is their inner product plus biases.
 
-    Features of an instance are a constant and the principal components of its prompt vector, signed as they are;
-    of an LLM its identity, family, and the logarithms of parameters and prices (`LLMFeatures`). So a new prompt
-    needs no bridge, and an unseen LLM (`add_llms`) is the average identity plus what its metadata say.
+    The features of an instance are a constant and the signed principal components of its prompt vector. Those of an LLM
+    are its identity, its family, and the logarithms of its parameters and prices (`LLMFeatures`). So a new prompt needs
+    no bridge, and an unseen LLM (`add_llms`) is the average identity plus the effect of its metadata.
 
-    The logistic loss reads observed cells only, a graded score as so much success and so much failure, and the
-    prediction is the probability. WARP and BPR rank what did better than the instance's mean over what did worse
-    (`to_preferences`: an unobserved cell is no opponent); LLM means then stand for the biases and the products get
-    one common scale by least squares. The fit runs on one thread, because lightfm's threads write to the same
-    embeddings without locks. Scoring is plain NumPy.
+    The logistic loss is fitted to observed cells only, with a graded score as a weighted success and failure, and
+    predicts a probability. WARP and BPR rank LLMs above the instance's mean over those below it (`to_preferences`;
+    unobserved cells are never opponents). With these losses the LLM means replace the biases, and the products are
+    scaled to the scores by least squares. The fit runs on one thread, because lightfm's threads update shared
+    embeddings without locks. Scoring uses NumPy only.
     Source: Kula, Metadata embeddings for user and item cold-start recommendations, CBRecSys 2015.
     """
 
@@ -50,18 +50,18 @@ class LightFM(TextRouter):
     takes_unseen_llms: ClassVar[bool] = True
     optional_modules: ClassVar[Mapping[str, str]] = {"lightfm": "lightfm"}
 
-    loss: str = setting("warp", choices=LOSSES, help="warp, bpr: rank; logistic: each answer for itself")
-    n_factors: int = setting(8, low=1, help="factors, beside the biases")
+    loss: str = setting("warp", choices=LOSSES, help="ranking loss (warp, bpr) or pointwise loss (logistic)")
+    n_factors: int = setting(8, low=1, help="number of factors besides the biases")
     n_components: int = setting(32, low=1, help="principal components of the prompt vectors")
-    learning_rate: float = setting(0.05, low=0, help="step of the gradient (AdaGrad)")
+    learning_rate: float = setting(0.05, low=0, help="step size of AdaGrad")
     n_epochs: int = setting(5, low=1, help="passes over the records")
 
-    center_: NDArray[np.float32] = fitted("width")  # the mean prompt
-    weight_: NDArray[np.float32] = fitted("width", "n_factors+1")  # from prompt vector to factors and bias
+    center_: NDArray[np.float32] = fitted("width")  # mean prompt vector
+    weight_: NDArray[np.float32] = fitted("width", "n_factors+1")  # map from prompt vector to factors and bias
     offset_: NDArray[np.float32] = fitted("n_factors+1")  # factors and bias of the mean prompt
     llm_factors_: NDArray[np.float32] = fitted("n_llms", "n_factors+1")
-    unseen_: NDArray[np.float32] = fitted("n_factors+1")  # an LLM of which nothing is known
-    feature_: NDArray[np.float32] = fitted("n_families?+3", "n_factors+1")  # what an LLM's features add to it
+    unseen_: NDArray[np.float32] = fitted("n_factors+1")  # factors and bias of an LLM without metadata
+    feature_: NDArray[np.float32] = fitted("n_families?+3", "n_factors+1")  # effects of an LLM's metadata
     families_: NDArray[np.str_] = fitted("n_families?", kind="text")
     number_center_: Array = fitted("3")
     number_spread_: Array = fitted("3", low=1e-12)
@@ -87,9 +87,10 @@ class LightFM(TextRouter):
         self.feature_ = feature.astype(np.float32)
 
     def _embed(self, train: Dataset, text: Array, of_llm: NDArray[np.float32]) -> tuple[Array, Array]:
-        """Embeddings and biases of features from lightfm: instances' f64 (1 + c, k + 1), LLMs' f64 (m + f + 3, k + 1).
+        """Fit lightfm to the features of instances and LLMs.
 
-        `text` f64 (n, c) and `of_llm` f32 (m, f + 3) are the features beside the constant and the identity.
+        Returns embeddings and biases of instance features f64 (1 + c, k + 1) and LLM features f64 (m + f + 3, k + 1).
+        `text` f64 (n, c) and `of_llm` f32 (m, f + 3) are the features besides the constant and the LLM identity.
         """
         n, m = train.n_instances, train.n_llms
         order = by_id(train)
@@ -97,7 +98,10 @@ class LightFM(TextRouter):
         instance_features = sp.csr_matrix(np.column_stack([np.ones(n), text]).astype(np.float32))
         llm_features = sp.hstack([sp.identity(m, dtype=np.float32), sp.csr_matrix(of_llm)], format="csr")
         coded = (to_outcomes if self.loss == "logistic" else to_preferences)(interactions).tocoo()
-        cells = (coded.row, coded.col % m)  # successes, then failures; of preferences there is one column each
+        cells = (
+            coded.row,
+            coded.col % m,
+        )  # outcomes have m success columns, then m failure columns; preferences have m columns
         value = np.where(coded.col < m, 1, -1).astype(np.float32) if self.loss == "logistic" else coded.data
         weight = sp.coo_matrix((coded.data, cells), shape=(n, m)) if self.loss == "logistic" else None
         model = _library()(
@@ -117,10 +121,10 @@ class LightFM(TextRouter):
         return instance, llm
 
     def _to_scores(self, train: Dataset, instance: Array, llm: Array) -> tuple[Array, Array]:
-        """Scale and shift f64 (k + 1,) that bring LLM factors of a ranking loss to the scale of scores.
+        """Scale and shift f64 (k + 1,) that map the LLM factors of a ranking loss to the scale of scores.
 
-        Factors are centred and get one scale, the least-squares one of the observed residuals on the products with
-        the centred instance factors f64 (n, k + 1); the bias becomes the LLM mean as a linear function of it.
+        Factors are centred and multiplied by one number, the least-squares coefficient of the observed residuals on the
+        products with the centred instance factors f64 (n, k + 1). The bias is regressed on the LLM means.
         """
         _, _, residual = residual_scores(train)
         mean = llm.mean(axis=0)
@@ -133,7 +137,7 @@ class LightFM(TextRouter):
         return scale, shift
 
     def add_llms(self, interactions: InteractionMatrix | Dataset | None, llm_table: pl.DataFrame | None = None) -> Self:
-        """As in `Router`; LLMs without a record are placed by their metadata, which takes no training prompts."""
+        """As in `Router`; LLMs without records are placed by their metadata, which needs no training prompts."""
         if isinstance(interactions, Dataset) and llm_table is None:
             llm_table = interactions.llms
         matrix = interactions.interactions if isinstance(interactions, Dataset) else interactions
@@ -143,40 +147,44 @@ class LightFM(TextRouter):
         table = check_table(llm_table)
         refuse_known(self, table["llm_id"].to_list())
         placed = self._place(table)
-        at_mean = self._predict(self.offset_[None, :], placed)[0]  # the score on the mean prompt stands for the mean
+        at_mean = self._predict(self.offset_[None, :], placed)[0]  # prediction on the mean prompt
         n = 0 if self.background_ is None else self.background_.prompts.height
-        nothing = np.full((n, table.height), np.nan, dtype=np.float32)
-        return with_llms(self, table["llm_id"].to_list(), nothing, {"llm_factors_": placed, "llm_mean_": at_mean})
+        unobserved = np.full((n, table.height), np.nan, dtype=np.float32)
+        return with_llms(self, table["llm_id"].to_list(), unobserved, {"llm_factors_": placed, "llm_mean_": at_mean})
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
-        bare = new.posterior.n_answers == 0
-        return {"llm_factors_": np.where(bare[:, None], self._place(new.table), new.parameters(self.llm_factors_))}
+        unanswered = new.posterior.n_answers == 0
+        factors = np.where(unanswered[:, None], self._place(new.table), new.parameters(self.llm_factors_))
+        return {"llm_factors_": factors}
 
     def _place(self, table: pl.DataFrame) -> Array:
-        """Factors and bias f64 (j, k + 1) of unseen LLMs: an average identity plus what their metadata say."""
+        """Factors and biases f64 (j, k + 1) of unseen LLMs: the average identity plus the effect of their metadata."""
         features = LLMFeatures(self.families_, self.number_center_, self.number_spread_)(table)
         return self.unseen_ + features @ self.feature_  # (j, f + 3) x (f + 3, k + 1)
 
     def factors(self, prompts: Prompts) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """Factors f32 (b, k) of instances and f32 (m, k) of LLMs, without the biases."""
+        """Instance factors f32 (b, k) and LLM factors f32 (m, k), without the biases."""
         return self._embedded(prompts)[:, :-1], self.llm_factors_[:, :-1]
 
     def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
         return self._predict(self._embedded(prompts), self.llm_factors_[llm_index])
 
     def _embedded(self, prompts: Prompts) -> NDArray[np.floating]:
-        """Factors and bias f32 (b, k + 1) of instances."""
+        """Factors and biases f32 (b, k + 1) of the prompts."""
         return (self.vectors(prompts) - self.center_) @ self.weight_ + self.offset_  # (b, d) x (d, k + 1)
 
     def _predict(self, instance: NDArray[np.floating], llm: NDArray[np.floating]) -> Scores:
-        """Scores f32 (b, m) of factors and biases float (b, k + 1), float (m, k + 1)."""
+        """Predicted scores f32 (b, m) from factors and biases float (b, k + 1) and float (m, k + 1)."""
         product = instance[:, :-1] @ llm[:, :-1].T + instance[:, -1:] + llm[:, -1]  # (b, k) x (k, m)
         return (expit(product) if self.loss == "logistic" else product).astype(np.float32)
 
 
 def principal_directions(X: Array, n_components: int) -> Array:
-    """Directions f64 (d, c) of the most variance of centred X f64 (n, d), scaled so that features `X @ directions`
-    have length 1 in the root mean square: lightfm's steps expect features of about that size."""
+    """Principal directions f64 (d, c) of centred vectors X f64 (n, d).
+
+    They are scaled so that the features `X @ directions` have a root mean square length of 1, which suits the step size
+    of lightfm.
+    """
     value, Q = np.linalg.eigh(X.T @ X)
     value, Q = value[::-1][:n_components], Q[:, ::-1][:, :n_components]
     Q = Q * np.sign(Q[np.abs(Q).argmax(axis=0), np.arange(Q.shape[1])])  # the sign is arbitrary: largest positive
@@ -184,8 +192,8 @@ def principal_directions(X: Array, n_components: int) -> Array:
 
 
 def _library() -> Any:
-    """lightfm's class, or one line that says how to install it."""
-    with warnings.catch_warnings():  # built without OpenMP it warns, and one thread is all that is used here
+    """The class `lightfm.LightFM`; RouterError if lightfm is not installed."""
+    with warnings.catch_warnings():  # irrelevant here, because only one thread is used
         warnings.filterwarnings("ignore", message="LightFM was compiled without OpenMP")
         try:
             from lightfm import LightFM as Model

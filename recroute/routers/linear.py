@@ -1,4 +1,4 @@
-"""A linear layer from the prompt vector to each LLM's score: RouterEval's LinearR."""
+"""One logistic regression per LLM on the prompt vector: RouterEval's LinearR."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from recroute.util.numeric import Index
 
 @dataclass(kw_only=True)
 class Linear(TextRouter):
-    """Predicts `sigmoid(x . w[l] + b[l])` from the prompt vector x, one logistic regression for each LLM.
+    """Predicts `sigmoid(x . w[l] + b[l])` from the prompt vector x.
 
-    What RouterEval calls linear regression is one linear layer under a sigmoid, trained on binary cross-entropy for
-    10 passes over single instances at a step of 0.01: too few to overfit, which is all the shrinkage it has. Its
-    published commands leave the optimiser to a default that they do not show; Adam without weight decay is taken
-    here. Only observed cells enter the loss (`fit_network`). Larger batches are faster and want a larger step.
+    RouterEval's "linear regression" is a linear layer with a sigmoid, trained on binary cross-entropy for 10 epochs
+    with batches of one instance and a step size of 0.01; stopping this early is its only regularisation. RouterEval
+    does not publish its optimiser; this router uses Adam without weight decay. Only observed cells enter the loss
+    (`fit_network`). Larger batches are faster and need a larger step size.
     Source: RouterEval, arXiv 2503.10657 (LinearR).
     """
 
     name: ClassVar[str] = "linear"
     kind: ClassVar[str] = "regression"
 
-    learning_rate: float = setting(0.01, low=1e-6, high=1, help="step of Adam")
+    learning_rate: float = setting(0.01, low=1e-6, high=1, help="step size of Adam")
     n_epochs: int = setting(10, low=1, help="passes over the training instances")
-    batch_size: int = setting(1, low=1, help="instances in a step")
+    batch_size: int = setting(1, low=1, help="instances per step")
 
     weight_: NDArray[np.float32] = fitted("width", "n_llms")
     offset_: NDArray[np.float32] = fitted("n_llms")
@@ -40,7 +40,7 @@ class Linear(TextRouter):
         ((self.weight_, self.offset_),) = self._train(train, hidden=())
 
     def _train(self, train: Dataset, hidden: Sequence[int]) -> Layers:
-        """The layers of a network with `hidden` units, see `fit_network`."""
+        """Fit a network with these numbers of hidden units, see `fit_network`."""
         seen = np.flatnonzero(train.interactions.instance_counts)  # instances with a record
         return fit_network(
             self.vectors(train)[seen],
@@ -58,5 +58,5 @@ class Linear(TextRouter):
         return predict([layer], self.vectors(prompts))
 
     def distribution(self, predicted: Scores) -> NDArray[np.float64]:
-        """Softmax of the log-odds, f64 (b, m): RouterEval's distribution for this router."""
+        """Softmax of the log-odds, f64 (b, m), as RouterEval defines it for this router."""
         return log_odds_shares(predicted)

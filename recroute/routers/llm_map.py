@@ -1,4 +1,4 @@
-"""A map of LLMs: the factors of a router turned so that they can be read."""
+"""A map of LLMs: the factors of a router, rotated to principal axes so that they can be interpreted."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from recroute.routers.llm_map_picture import draw_map
 from recroute.util.arguments import checked
 from recroute.util.numeric import Array
 
-SMALLEST = 1e-9  # share of the differences; a factor below it is rounding
-PROMPT_LENGTH = 60
-MOST_LABELS = 16  # LLMs named on the picture
+MIN_SHARE = 1e-9  # a factor with a smaller share of the differences is rounding error
+PROMPT_LENGTH = 60  # characters of a prompt in a table
+MAX_LABELS = 16  # LLMs named in the plot
 
 
 @runtime_checkable
 class HasFactors(Protocol):
-    """A router that adds up products of instance factors and LLM factors."""
+    """A router that predicts from inner products of instance factors and LLM factors."""
 
     def factors(self, prompts: Prompts) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Instance factors float (b, k) and LLM factors float (m, k)."""
@@ -34,30 +34,32 @@ class HasFactors(Protocol):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class LLMMap(Shown):
-    """LLMs as points, so that LLMs which are alike stand together.
+    """LLMs as points; LLMs that a router predicts alike lie close together.
 
-    The distance of two LLMs is the root mean square, over prompts, of the difference between what the router predicts
-    for them, once the difference of their means is taken away: a mean is not on the map, only on which prompts an
-    LLM is better than its mean says. Factors come in the order of how much of that they explain.
+    The distance of two LLMs is the root mean square, over prompts, of the difference of their predicted scores after
+    the difference of their means is removed. So the map does not show how good an LLM is, but on which prompts it is
+    better or worse than its mean. Factors are sorted by the share of the differences that they explain.
 
     Parameters
     ----------
     router : str
+        Label of the router.
     llm_ids : IdMap
     position : f64 (m, k)
-        In the router's own scale: scores, or log odds where it predicts `sigmoid` of the products. Mean 0.
+        Centred positions of the LLMs, in the router's own scale: scores, or log odds if it applies a sigmoid.
     share : f64 (k,)
-        Of the LLMs' differences, by factor; their sum is 1.
+        Share of the LLMs' differences explained by each factor; sums to 1.
     instance_position : f64 (n, k)
-        Of prompts, mean 0 and variance 1: `position @ instance_position.T` is by how much more than its mean an LLM is
-        predicted to score on a prompt, relative to the average LLM.
+        Positions of the prompts, with mean 0 and variance 1. `position @ instance_position.T` is the predicted score
+        of an LLM on a prompt relative to the average LLM and to the LLM's own mean.
     instances : polars.DataFrame
-        n rows: `instance_id, task` and, where there are texts, `prompt`.
+        n rows: `instance_id, task` and, if there are texts, `prompt`.
     mean_score : f64 (m,)
-        On the router's training prompts.
+        Mean scores on the router's training prompts.
     families : list of str, optional
-        m of them; "" where unknown.
+        Family of each LLM; "" if unknown.
     simulated : bool
+        Whether the data are simulated.
     """
 
     router: str
@@ -71,18 +73,19 @@ class LLMMap(Shown):
     simulated: bool = False
 
     def ends(self, n: int = 3) -> pl.DataFrame:
-        """What each factor means: the LLMs, tasks and prompts at its two ends.
+        """LLMs, tasks and prompts at the two ends of each factor, which show what the factor means.
 
         Parameters
         ----------
         n : int
-            Of each kind, at each end.
+            Rows of each kind at each end.
 
         Returns
         -------
-        polars.DataFrame with `factor` (1 is the first), `end` ("+" or "-"), `kind` ("LLM", "task" or "prompt"), `name`
-        and `value`: the position of the LLM or prompt, or the mean of the task's prompts. LLMs at one end are better
-        at the prompts of the same end, and worse at those of the other, than their means say.
+        polars.DataFrame
+            Columns `factor` (from 1), `end` ("+" or "-"), `kind` ("LLM", "task" or "prompt"), `name` and `value`: the
+            position of the LLM or prompt, or the mean position of the task's prompts. LLMs at one end are better than
+            their means on the prompts of the same end, and worse on those of the other.
         """
         rows = []
         for factor in range(len(self.share)):
@@ -95,59 +98,65 @@ class LLMMap(Shown):
 
     @property
     def task_share(self) -> Array:
-        """How much of each factor is the task: share of the variance of prompts between tasks, f64 (k,).
+        """Share of each factor's variance over prompts that lies between tasks, f64 (k,).
 
-        0: the factor has nothing to do with the task; 1: it tells tasks apart and nothing else.
+        0: the factor is unrelated to the task; 1: it only distinguishes tasks.
         """
         _, means, sizes = self._task_means()
         return (sizes[:, None] * means**2).sum(axis=0) / sizes.sum()
 
     def tasks(self) -> pl.DataFrame:
-        """Where tasks stand: `task, n_instances`, and the mean position of its prompts along each factor."""
+        """Mean position of each task's prompts: `task, n_instances, factor_1, factor_2, ...`."""
         names, means, sizes = self._task_means()
         columns = {f"factor_{j + 1}": means[:, j] for j in range(means.shape[1])}
         return pl.DataFrame({"task": names, "n_instances": sizes.astype(np.int64)} | columns)
 
     def nearest(self, llm: str, n: int = 5) -> pl.DataFrame:
-        """The LLMs most like this one.
+        """The n LLMs most similar to this one, by distance over all factors.
 
         Returns
         -------
-        polars.DataFrame with n rows `llm_id, distance, mean_score` and, where known, `family`, nearest first; over all
-        factors. Raises UnknownNameError for an unknown LLM.
+        polars.DataFrame
+            n rows, nearest first: `llm_id, distance, mean_score` and, if known, `family`.
+
+        Raises
+        ------
+        UnknownNameError
+            If the map does not have the LLM.
         """
         (own,) = self.llm_ids.to_index([llm])
         distance = np.sqrt(((self.position - self.position[own]) ** 2).sum(axis=1))
         order = [int(i) for i in np.argsort(distance, kind="stable") if i != own][:n]
-        found = {
+        columns = {
             "llm_id": [self.llm_ids.ids[i] for i in order],
             "distance": distance[order],
             "mean_score": self.mean_score[order],
         }
         if self.families is not None:
-            found["family"] = [self.families[i] for i in order]
-        return pl.DataFrame(found)
+            columns["family"] = [self.families[i] for i in order]
+        return pl.DataFrame(columns)
 
     def plot(
         self,
         *,
         axes: tuple[int, int] = (1, 2),
         colour: str | None = None,
-        n_labels: int = MOST_LABELS,
+        n_labels: int = MAX_LABELS,
         ax: Any = None,
         title: str | None = None,
     ) -> Any:
-        """LLMs in the plane of two factors; the tasks at the ends of each factor stand at its axis.
+        """Plot the LLMs in the plane of two factors; each axis names the tasks at its ends.
 
         Parameters
         ----------
         axes : (int, int)
-            The two factors; 1 is the first.
+            The two factors, counted from 1.
         colour : {"family", "mean_score"}, optional
-            Default: the family where it is known. The six largest families have colours of their own.
+            Default: the family, if known. The six largest families have their own colours.
         n_labels : int
-            LLMs to name, at most: those furthest out, as far as there is room.
+            Maximum number of LLMs to name. The outermost are named first, as far as there is room.
         ax : matplotlib.axes.Axes, optional
+            Axes to draw on (default: a new figure).
         title : str, optional
 
         Returns
@@ -157,7 +166,9 @@ class LLMMap(Shown):
         Raises
         ------
         RouterError
-            If the router does not have these factors, or families are asked for and not known.
+            If the map does not have these factors, or colour is "family" and no family is known.
+        UnknownNameError
+            If `colour` is something else.
         """
         return draw_map(
             self, axes, colour, n_labels, ax, title or self.document().marked(f"LLMs as {self.router} sees them")
@@ -168,7 +179,7 @@ class LLMMap(Shown):
         return f"LLMMap({self.router}: {len(self.llm_ids):,} LLMs, {len(self.share)} factors of {shares})"
 
     def document(self) -> Document:
-        """The LLMs and tasks at the ends of each factor."""
+        """Table of the LLMs and tasks at the ends of each factor, and the map."""
         ends = self.ends()
         kinds = [kind for kind in ("LLM", "task") if kind in ends["kind"]]
         rows: list[list[Cell]] = []
@@ -184,25 +195,28 @@ class LLMMap(Shown):
             blocks=[
                 Table(heads=heads, rows=rows),
                 Figure(
-                    name="llm-map", draw=self.plot, caption="LLMs near each other are predicted alike.", on=Medium.PAGE
+                    name="llm-map",
+                    draw=self.plot,
+                    caption="LLMs that lie close together are predicted alike.",
+                    on=Medium.PAGE,
                 ),
             ],
             simulated=self.simulated,
         )
 
     def _kinds(self, factor: int) -> dict[str, tuple[list[str], Array]]:
-        """Names and values of what stands along a factor."""
-        found = {"LLM": (list(self.llm_ids), self.position[:, factor])}
+        """Names and positions along a factor, by kind: LLMs, tasks and prompts."""
+        kinds = {"LLM": (list(self.llm_ids), self.position[:, factor])}
         names, means, _ = self._task_means()
         if len(names) > 1:
-            found["task"] = (names, means[:, factor])
+            kinds["task"] = (names, means[:, factor])
         if "prompt" in self.instances.columns:
             texts = self.instances["prompt"].str.replace_all(r"\s+", " ").str.slice(0, PROMPT_LENGTH).to_list()
-            found["prompt"] = (texts, self.instance_position[:, factor])
-        return found
+            kinds["prompt"] = (texts, self.instance_position[:, factor])
+        return kinds
 
     def _task_means(self) -> tuple[list[str], Array, Array]:
-        """Tasks, the mean positions f64 (t, k) of their prompts, and how many there are, f64 (t,)."""
+        """Task names, mean positions f64 (t, k) of their prompts, and numbers of prompts f64 (t,)."""
         names, of = np.unique(self.instances["task"].to_numpy().astype(np.str_), return_inverse=True)
         sizes = np.bincount(of).astype(np.float64)
         sums = np.zeros((len(names), len(self.share)))
@@ -212,28 +226,33 @@ class LLMMap(Shown):
 
 @checked
 def llm_map(router: Router, dataset: Dataset | None = None) -> LLMMap:
-    """The factors of a fitted router, turned to principal axes.
+    """Map the LLMs of a fitted router by its factors, rotated to principal axes.
 
     Parameters
     ----------
     router : Router
-        One that holds factors of LLMs: als, bpr, embedllm, irt, lightfm, lmf, svd.
+        A router with LLM factors: als, bpr, embedllm, irt, lightfm, lmf or svd.
     dataset : Dataset, optional
-        Where families are known from, and the prompts that LLMs are compared on where the router keeps no factors of
-        its training prompts (embedllm, irt, lightfm).
+        Source of the LLM families. Also the prompts on which LLMs are compared if the router keeps no factors of its
+        training prompts (embedllm, irt, lightfm); required for these.
+
+    Returns
+    -------
+    LLMMap
 
     Raises
     ------
     RouterError
-        If the router is not fitted, holds no factors or no differences between LLMs, or needs a data set.
+        If the router is not fitted, has no factors, does not distinguish LLMs except by their means, or needs a
+        data set.
     """
     index = router.llm_index()  # raises if not fitted
     if not isinstance(router, HasFactors):
-        raise RouterError(f"{router.name} holds no factors of LLMs to draw; take svd, als or embedllm")
+        raise RouterError(f"{router.name} has no LLM factors to map; use svd, als or embedllm")
     of_instance, of_llm, instances = _factors(router, dataset)
     position, share, instance_position = principal_axes(of_instance, of_llm)
     if not len(share):
-        raise RouterError(f"{router.label} tells no LLM from another by anything but its mean; there is no map")
+        raise RouterError(f"{router.label} distinguishes LLMs by their means only, so there is nothing to map")
     return LLMMap(
         router.label,
         router.llm_ids_,
@@ -248,20 +267,20 @@ def llm_map(router: Router, dataset: Dataset | None = None) -> LLMMap:
 
 
 def _factors(router: Any, dataset: Dataset | None) -> tuple[Array, Array, pl.DataFrame]:
-    """Factors f64 (n, k) and (m, k), and the table of the instances."""
+    """Instance factors f64 (n, k), LLM factors f64 (m, k) and the instance table."""
     if hasattr(router, "instance_factors_") and router.background_ is not None:
         return router.instance_factors_.astype(np.float64), router.llm_factors_, router.background_.prompts
     if dataset is None:
         raise RouterError(
-            f"{router.label} keeps no factors of its training prompts; name the data set whose prompts LLMs are to be "
-            "compared on, such as llm_map(router, split.train)"
+            f"{router.label} keeps no factors of its training prompts; pass a data set whose prompts LLMs are compared "
+            "on, as in llm_map(router, split.train)"
         )
     of_instance, of_llm = router.factors(Prompts.of(dataset))
     return of_instance.astype(np.float64), of_llm.astype(np.float64), dataset.instances
 
 
 def principal_axes(of_instance: Array, of_llm: Array) -> tuple[Array, Array, Array]:
-    """Turn factors so that LLMs' distances are differences of predictions, see `LLMMap`.
+    """Rotate and scale factors so that distances between LLMs are differences of predictions, see `LLMMap`.
 
     Parameters
     ----------
@@ -270,18 +289,21 @@ def principal_axes(of_instance: Array, of_llm: Array) -> tuple[Array, Array, Arr
 
     Returns
     -------
-    position f64 (m, j), share f64 (j,), instance position f64 (n, j), for the j <= k factors that are not nothing
+    position : f64 (m, j)
+        For the j <= k factors with a share above rounding error.
+    share : f64 (j,)
+    instance_position : f64 (n, j)
     """
     U, V = of_instance - of_instance.mean(axis=0), of_llm - of_llm.mean(axis=0)
     value, Q = np.linalg.eigh(U.T @ U / len(U))
-    kept = value > SMALLEST * max(value.max(initial=0), 1e-300)
+    kept = value > MIN_SHARE * max(value.max(initial=0), 1e-300)
     Q, size = Q[:, kept], np.sqrt(value[kept])
     left, spread, right = np.linalg.svd((V @ Q) * size, full_matrices=False)  # (m, j): V cov(U)^(1/2)
     share = spread**2 / max((spread**2).sum(), 1e-300)
-    j = int((share > SMALLEST).sum())
+    j = int((share > MIN_SHARE).sum())
     position = left[:, :j] * spread[:j]
     instance_position = (U @ Q / size) @ right[:j].T  # (n, k) x (k, j)
-    # which end is called + is arbitrary: the one that reaches further
+    # the sign of a factor is arbitrary: the end that reaches further is +
     sign = np.sign(position[np.abs(position).argmax(axis=0), np.arange(j)])
     return position * sign, share[:j], instance_position * sign
 

@@ -1,4 +1,4 @@
-"""A map of LLMs as a Matplotlib figure: points in the plane of two factors, what each factor tells at its axis."""
+"""Matplotlib figure of an LLM map: LLMs in the plane of two factors, with the meaning of each factor at its axis."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from recroute.errors import RouterError, UnknownNameError
 from recroute.report.figure import COLOURS, MARKERS, new_axes, plain
 from recroute.util.numeric import Array
 
-LLMMap = Any  # `recroute.routers.llm_map.LLMMap`, whose file imports this one
+LLMMap = Any  # recroute.routers.llm_map.LLMMap, which cannot be imported because its module imports this one
 
 COLOURED_BY = ("family", "mean_score")
-MOST_FAMILIES = 6
-LONGEST = 28  # letters of an LLM's name on the map
+MAX_FAMILIES = 6
+MAX_NAME_LENGTH = 28
 GREY = "0.65"
 
 
 def draw_map(found: LLMMap, axes: tuple[int, int], colour: str | None, n_labels: int, ax: Any, title: str) -> Any:
-    """As `LLMMap.plot`."""
+    """Draw the map; parameters and errors are those of `LLMMap.plot`."""
     k = len(found.share)
     if not all(1 <= axis <= k for axis in axes):
-        raise RouterError(f"{found.router} has {k} factors; {axes[0]} and {axes[1]} cannot be drawn")
+        raise RouterError(f"axes {axes[0]} and {axes[1]} do not fit: {found.router} has {k} factors, counted from 1")
     colour = colour or ("mean_score" if found.families is None else "family")
     if colour not in COLOURED_BY:
         raise UnknownNameError("colour", colour, COLOURED_BY)
@@ -45,7 +45,9 @@ def draw_map(found: LLMMap, axes: tuple[int, int], colour: str | None, n_labels:
 
 def _draw_families(ax: Any, found: LLMMap, points: Array) -> None:
     if found.families is None:
-        raise RouterError("no family is known of these LLMs; name a data set that has them: llm_map(router, dataset)")
+        raise RouterError(
+            "the families of these LLMs are unknown; pass a data set that has them: llm_map(router, dataset)"
+        )
     families = np.array(found.families)
     names = _largest(found.families)
     for i, name in enumerate(names):
@@ -57,9 +59,9 @@ def _draw_families(ax: Any, found: LLMMap, points: Array) -> None:
 
 
 def _largest(families: list[str]) -> list[str]:
-    """The largest families, largest first, by name among equals."""
+    """Names of the largest families, largest first; ties in alphabetical order."""
     counts = Counter(name for name in families if name)
-    return sorted(counts, key=lambda name: (-counts[name], name))[:MOST_FAMILIES]
+    return sorted(counts, key=lambda name: (-counts[name], name))[:MAX_FAMILIES]
 
 
 def _draw_means(ax: Any, found: LLMMap, points: Array) -> None:
@@ -68,19 +70,19 @@ def _draw_means(ax: Any, found: LLMMap, points: Array) -> None:
 
 
 def _axis(found: LLMMap, factor: int) -> str:
-    told = f"factor {factor}: {found.share[factor - 1]:.0%} of how LLMs differ beside their means"
+    title = f"factor {factor}: {found.share[factor - 1]:.0%} of the LLMs' differences beyond their means"
     tasks = found.ends(1).filter(factor=factor, kind="task")
     ends = dict(tasks.select("end", "name").iter_rows())
     if len(ends) < 2:
-        return told
+        return title
     of_task = f"tasks explain {found.task_share[factor - 1]:.0%} of it"
-    return plain(f"{told}\n← {ends['-']}      ({of_task})      {ends['+']} →")
+    return plain(f"{title}\n← {ends['-']}      ({of_task})      {ends['+']} →")
 
 
 def _label(ax: Any, found: LLMMap, points: Array, n_labels: int) -> None:
-    """Names of LLMs that stand out, each where it hides neither another name nor a point."""
+    """Name the outermost LLMs, each where the name covers neither another name nor a point."""
     figure = ax.figure
-    figure.draw_without_rendering()  # now it is known where everything stands
+    figure.draw_without_rendering()  # fixes the positions in pixels
     frame = ax.get_window_extent()
     dots = ax.transData.transform(points)
     spread = np.abs(points) / np.maximum(np.abs(points).max(axis=0), 1e-300)
@@ -100,8 +102,8 @@ def _label(ax: Any, found: LLMMap, points: Array, n_labels: int) -> None:
 
 
 def _places(name: str) -> Iterator[dict[str, Any]]:
-    """Where a name may stand beside its point: right, left, above, below."""
-    short = name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..."
+    """Possible placements of a name: right, left, above, below its point."""
+    short = name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 3]}..."
     text = plain(short)
     yield {"text": text, "xytext": (7, 0), "ha": "left", "va": "center"}
     yield {"text": text, "xytext": (-7, 0), "ha": "right", "va": "center"}

@@ -17,21 +17,21 @@ from recroute.util.numeric import Array
 
 @dataclass(kw_only=True)
 class LMF(FactorRouter):
-    """The log odds of success against failure, from implicit's LogisticMatrixFactorization.
+    """Log odds of success against failure, from implicit's LogisticMatrixFactorization.
 
-    implicit's loss knows "happened, with a weight" and negatives sampled from all that happens elsewhere; for a
-    negative weight its gradient has the wrong slope, so a failure cannot be one. So each LLM enters twice, as its
-    success and as its failure (`to_outcomes`), and the difference of the two factors is the LLM's. An unobserved
-    cell is in neither column. The products are put on the scale of scores by `calibrate`. The fit runs on one
-    thread, because each of implicit's threads draws its negatives from a generator of its own.
+    implicit's loss has weighted positives and sampled negatives; its gradient is wrong for negative weights, so a
+    failure cannot be coded as one. Instead each LLM has two columns, success and failure (`to_outcomes`), and the
+    LLM's factors are the difference of the two. An unobserved cell is in neither column. `calibrate` brings the
+    products to the scale of scores. The fit runs on one thread, because each of implicit's threads samples its
+    negatives from its own generator.
     Source: Johnson, Logistic matrix factorization for implicit feedback data, NIPS workshop 2014.
     """
 
     name: ClassVar[str] = "lmf"
 
-    n_factors: int = setting(16, low=1, help="factors, beside the biases")
-    alpha: float = setting(1.0, low=0, help="weight of an observed outcome against 1 for a sampled negative")
-    learning_rate: float = setting(1.0, low=0, help="step of the gradient (AdaGrad)")
+    n_factors: int = setting(16, low=1, help="number of factors besides the biases")
+    alpha: float = setting(1.0, low=0, help="weight of an observed outcome, relative to 1 for a sampled negative")
+    learning_rate: float = setting(1.0, low=0, help="step size of AdaGrad")
     factor_reg: float = setting(0.05, low=0, help="penalty on the factors")
     n_epochs: int = setting(30, low=1, help="passes over the outcomes")
 

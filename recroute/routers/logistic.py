@@ -1,4 +1,4 @@
-"""What the logistic routers share: observed cells in blocks, their loss, the minimiser, inner cross-validation."""
+"""Shared by the logistic routers: observed cells, logistic loss, L-BFGS and inner cross-validation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Objective = Callable[[AnyArray], tuple[float, AnyArray]]
 
 N_FOLDS = 3
 N_STANDARD_ERRORS = 2.0
-NO_TEXT = np.inf  # the candidate that gives the text no weight at all
+NO_TEXT = np.inf  # candidate that gives the text no weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +27,13 @@ class Cells:
     Parameters
     ----------
     X : float (n, d)
-        Prompt vectors less their mean over the instances.
+        Prompt vectors minus their mean.
     S : float (n, m)
         Scores, 0 where unobserved.
     observed : float (n, m)
         1 where observed, else 0.
     fold : int (n,)
-        Fold of the inner cross-validation; instances with the same prompt share one.
+        Fold of the inner cross-validation; duplicate prompts share a fold.
     """
 
     X: AnyArray
@@ -45,7 +45,10 @@ class Cells:
     def of(
         cls, train: Dataset, vectors: NDArray[np.float32], seed: int, seen: NDArray[np.integer] | None = None
     ) -> tuple[Cells, NDArray[np.float32]]:
-        """The cells of `train` and the mean vector f32 (d,) that was taken off; `seen` are other rows to take."""
+        """Cells of `train`, and the mean vector f32 (d,) that was subtracted.
+
+        `seen` are the rows to use (default: all with a record).
+        """
         if seen is None:
             seen = np.flatnonzero(train.interactions.instance_counts)
         block = train.interactions.take_instances(seen).dense()
@@ -57,11 +60,11 @@ class Cells:
         return cls(vectors - centre, np.nan_to_num(block), observed, fold[group]), centre
 
     def take(self, rows: AnyArray) -> Cells:
-        """The instances at `rows`, a mask bool (n,) or positions."""
+        """Cells of the instances at `rows`, a mask bool (n,) or positions."""
         return Cells(self.X[rows], self.S[rows], self.observed[rows], self.fold[rows])
 
     def take_llms(self, llm_index: NDArray[np.integer]) -> Cells:
-        """The LLMs at `llm_index`, and the instances that have a record of them."""
+        """Cells of the LLMs at `llm_index`, and of the instances that have a record of theirs."""
         S, observed = self.S[:, llm_index], self.observed[:, llm_index]
         return Cells(self.X, S, observed, self.fold).take(np.flatnonzero(observed.any(axis=1)))
 
@@ -77,56 +80,58 @@ def cell_loss(Z: AnyArray, cells: Cells) -> tuple[AnyArray, AnyArray]:
 
     Returns
     -------
-    loss float (n, m), its derivative by the logit float (n, m); both 0 where unobserved
+    loss : float (n, m)
+    derivative : float (n, m)
+        With respect to the logits; like the loss 0 where unobserved.
     """
-    small = np.exp(-np.abs(Z))  # no overflow, whatever the logit
+    small = np.exp(-np.abs(Z))  # cannot overflow
     loss = (np.maximum(Z, 0) + np.log1p(small) - cells.S * Z) * cells.observed
     residual = (np.where(Z >= 0, 1, small) / (1 + small) - cells.S) * cells.observed
     return loss, residual
 
 
 def sigmoid(Z: AnyArray) -> AnyArray:
-    """The logistic function, without overflow."""
+    """Logistic function, without overflow."""
     return 0.5 * (1 + np.tanh(0.5 * Z))
 
 
 def logit(p: AnyArray) -> AnyArray:
-    """Log odds of probabilities, held 1% away from 0 and 1."""
+    """Log odds of probabilities, clipped to [0.01, 0.99]."""
     p = np.clip(p, 0.01, 0.99)
     return np.log(p / (1 - p))
 
 
 def unpack(flat: AnyArray, shapes: Sequence[tuple[int, ...]], dtype: Any) -> list[AnyArray]:
-    """The parts of a flat parameter vector, in the number type of the data."""
+    """Split a flat parameter vector into arrays of these shapes and this dtype."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
     parts = np.split(flat.astype(dtype, copy=False), ends[:-1])
     return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def pack(parts: Sequence[AnyArray]) -> AnyArray:
-    """One flat f64 vector of all parts."""
+    """Concatenate arrays into one flat f64 vector."""
     return np.concatenate([np.ravel(part) for part in parts]).astype(np.float64)
 
 
 def minimise(objective: Objective, start: AnyArray, n_epochs: int, tolerance: float = 1e-6) -> AnyArray:
-    """Minimum of a smooth function by L-BFGS on one thread, f64 like `start`; `tolerance` is relative."""
+    """Minimise a smooth function by L-BFGS on one thread; `tolerance` is relative. Returns the minimiser, f64."""
     from scipy.optimize import minimize
 
-    with threadpool_limits(limits=1, user_api="blas"):  # the import above may have loaded a BLAS of its own
-        found = minimize(
+    with threadpool_limits(limits=1, user_api="blas"):  # the import above may have loaded another BLAS
+        result = minimize(
             objective,
             start,
             jac=True,
             method="L-BFGS-B",
             options={"maxiter": n_epochs, "ftol": tolerance, "gtol": 1e-4},
         )
-    return found.x
+    return result.x
 
 
 def relative_errors(predicted: AnyArray, cells: Cells) -> AnyArray:
-    """Squared error of each row after the row's mean error is taken off, f64 (n,).
+    """Squared error of each row f64 (n,) after its mean error is subtracted.
 
-    What moves all LLMs alike does not change the choice, so it does not count.
+    An error shared by all LLMs does not change the choice, so it does not count.
     """
     error = (predicted - cells.S) * cells.observed
     error = error - cells.observed * (error.sum(axis=1) / cells.observed.sum(axis=1))[:, None]
@@ -136,14 +141,15 @@ def relative_errors(predicted: AnyArray, cells: Cells) -> AnyArray:
 def cross_validate(
     candidates: Sequence[float], cells: Cells, held_out_errors: Callable[[Cells, Cells], AnyArray]
 ) -> float:
-    """The candidate that predicts unseen instances best, if it is clearly better than the first.
+    """Candidate with the smallest held-out error, if it is clearly better than the first candidate.
 
-    Clearly is `is_clear` of the gain on the same instances: text that says nothing leaves the LLMs' means alone.
+    The gain over the first must be significant on the same instances (`is_clear`), so uninformative text gets no
+    weight.
 
     Parameters
     ----------
     candidates : list of float
-        The first gives the text no weight; it also stands where there is nothing to validate on.
+        The first gives the text no weight; it is also returned if there is nothing to validate on.
     cells : Cells
     held_out_errors : callable (fit, held) -> float (n_candidates, n_held)
         Fits every candidate on the first cells and returns its error on each row of the second.
@@ -161,5 +167,5 @@ def cross_validate(
 
 
 def is_clear(gain: AnyArray) -> bool:
-    """Whether the mean gain f (n,) over n instances is beyond two of its standard errors."""
+    """Whether the mean of the gains f (n,) exceeds two of its standard errors."""
     return bool(gain.mean() > N_STANDARD_ERRORS * gain.std() / np.sqrt(len(gain)))

@@ -22,14 +22,14 @@ WEIGHT_DECAY, CLIP = 0.01, 1.0
 
 @dataclass(kw_only=True)
 class MLC(Router):
-    """Predicts every LLM's probability of success by a multi-label classifier on the prompt itself.
+    """Predicts every LLM's probability of success by a multi-label classifier on the prompt text.
 
-    The encoder in `encoder_path` (RouterEval: roberta-base) gets a head with one output for each LLM, and all of it
-    is trained on the binary cross-entropy of the observed cells: AdamW with decay 0.01, gradients clipped at 1, a step
-    that rises linearly for `n_warmup` steps and falls linearly to 0, RouterEval's settings. The head's last layer
-    starts at zero, so that the fit does not depend on the order of the LLMs. Nothing is downloaded. It runs on a GPU
-    if there is one. Not deterministic across machines: PyTorch's sums depend on the number of threads and the
-    device; the same seed on the same machine gives the same router. Needs the extra `text`.
+    The encoder in `encoder_path` (RouterEval: roberta-base) gets a head with one output per LLM, and the whole model is
+    trained on the binary cross-entropy of the observed cells, with RouterEval's settings: AdamW with weight decay 0.01,
+    gradients clipped at 1, and a learning rate that rises linearly for `n_warmup` steps and then falls linearly to 0.
+    The head's last layer starts at zero, so the fit does not depend on the order of the LLMs. Nothing is downloaded. A
+    GPU is used if there is one. The same seed gives the same router on one machine, but not across machines, because
+    PyTorch's sums depend on the number of threads and the device. Needs the extra `text`.
     Source: RouterEval, arXiv 2503.10657 (MLC).
     """
 
@@ -38,12 +38,12 @@ class MLC(Router):
     needs: ClassVar[str] = "prompts"
     optional_modules: ClassVar[Mapping[str, str]] = {"torch": "text", "transformers": "text"}
 
-    encoder_path: str | None = setting(None, help="folder of a Hugging Face encoder on disk")
+    encoder_path: str | None = setting(None, help="local folder of a Hugging Face encoder")
     n_epochs: int = setting(10, low=1, help="passes over the training prompts")
-    learning_rate: float = setting(5e-5, low=1e-8, high=1, help="largest step of AdamW")
-    batch_size: int = setting(10, low=1, help="prompts in a step")
-    max_length: int = setting(512, low=4, help="tokens of a prompt that are read")
-    n_warmup: int = setting(500, low=0, help="steps until the largest step")
+    learning_rate: float = setting(5e-5, low=1e-8, high=1, help="peak learning rate of AdamW")
+    batch_size: int = setting(10, low=1, help="prompts per step")
+    max_length: int = setting(512, low=4, help="maximum number of tokens read of a prompt")
+    n_warmup: int = setting(500, low=0, help="warm-up steps until the peak learning rate")
 
     def _fit(self, train: Dataset) -> None:
         torch, transformers = _libraries()
@@ -57,14 +57,14 @@ class MLC(Router):
             torch.nn.init.zeros_(head.weight)
             torch.nn.init.zeros_(head.bias)
             without_record = np.isnan(scores).all(axis=0)
-            start = np.where(without_record, log_odds(self.llm_mean_), 0)  # no gradient ever moves those
+            start = np.where(without_record, log_odds(self.llm_mean_), 0)  # these biases get no gradient
             head.bias.data += torch.from_numpy(start).to(head.bias)
             self._train(torch, transformers, texts, scores)
 
     def _train(self, torch: Any, transformers: Any, prompts: list[str], scores: NDArray[np.float32]) -> None:
         model = self._model.to("cuda" if torch.cuda.is_available() else "cpu").train()
         matrices = [p for p in model.parameters() if p.ndim > 1]
-        others = [p for p in model.parameters() if p.ndim <= 1]  # offsets and norms are not decayed
+        others = [p for p in model.parameters() if p.ndim <= 1]  # biases and layer norms are not decayed
         groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
         optimiser = torch.optim.AdamW(groups, lr=self.learning_rate)
         n_steps = self.n_epochs * -(-len(prompts) // self.batch_size)
@@ -98,7 +98,7 @@ class MLC(Router):
         return predicted
 
     def _logits(self, prompts: list[str]) -> Any:
-        """Log-odds of success, a tensor (b, m)."""
+        """Log-odds of success, torch.Tensor (b, m)."""
         limit = min(self.max_length, self._tokenizer.model_max_length)
         tokens = self._tokenizer(prompts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
         return self._model(**tokens.to(self._model.device)).logits
@@ -109,7 +109,7 @@ class MLC(Router):
         return Path(self.encoder_path)
 
     def _load(self, folder: Path, **options: Any) -> None:
-        """Set the model and the tokenizer, from this folder and nowhere else."""
+        """Load the model and the tokenizer from this folder, without network access."""
         _, transformers = _libraries()
         if not (folder / "config.json").is_file():
             raise RouterError(f"no Hugging Face encoder at {folder} (config.json is missing); save one there first")
@@ -123,13 +123,13 @@ class MLC(Router):
             raise RouterError(f"the encoder at {folder} cannot be read: {reason}; save it again") from None
 
     def write_files(self, folder: Path) -> None:
-        """Weights as safetensors, their configuration, and the tokenizer."""
+        """Write the weights (safetensors), their configuration and the tokenizer."""
         with quiet():
             self._model.save_pretrained(folder)
             self._tokenizer.save_pretrained(folder)
 
     def read_files(self, folder: Path) -> None:
-        """What `write_files` wrote."""
+        """Read what `write_files` wrote."""
         _libraries()
         with quiet():
             self._load(folder, use_safetensors=True)
@@ -149,6 +149,6 @@ def _libraries() -> tuple[Any, Any]:
         import transformers
     except ImportError:
         raise RouterError(
-            "mlc fine-tunes a transformer, and transformers is not here: pip install 'recroute[text]'"
+            "mlc fine-tunes a transformer and needs PyTorch and transformers: pip install 'recroute[text]'"
         ) from None
     return torch, transformers

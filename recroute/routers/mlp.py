@@ -1,4 +1,4 @@
-"""A network with one hidden layer from the prompt vector to the LLMs' scores: RouterEval's MLPR."""
+"""A network with one hidden layer on the prompt vector: RouterEval's MLPR."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from recroute.util.numeric import Index
 
 @dataclass(kw_only=True)
 class MLP(Linear):
-    """Predicts each LLM's probability of success by a network whose hidden layer all LLMs share.
+    """Predicts each LLM's probability of success by a network with one hidden layer shared by all LLMs.
 
-    The loss is the binary cross-entropy of the observed cells (`fit_network`). RouterEval trains 100 passes over
-    single instances at a step of 0.0001; `--set batch_size=1 --set learning_rate=0.0001` does so. The default makes
-    the same passes in batches of 16 with the step multiplied by the square root of 16: more than ten times faster,
-    and predicted scores move by about as much as with another seed. The optimiser is as in `linear`. The hidden layer
-    is fitted to all LLMs of the training data; RouterEval fits one network to each pool.
+    The loss is the binary cross-entropy of the observed cells (`fit_network`). RouterEval trains for 100 epochs with
+    batches of one instance and a step size of 0.0001; `--set batch_size=1 --set learning_rate=0.0001` reproduces this.
+    The default uses batches of 16 and a step size larger by the square root of 16. This is more than ten times faster
+    and changes predicted scores about as much as another seed does. The optimiser is that of `linear`. One network is
+    fitted to all LLMs of the training data; RouterEval fits one per pool.
     Source: RouterEval, arXiv 2503.10657 (MLPR).
     """
 
     name: ClassVar[str] = "mlp"
 
     n_hidden: int = setting(256, low=1, help="units of the hidden layer")
-    learning_rate: float = setting(0.0004, low=1e-6, high=1, help="step of Adam")
+    learning_rate: float = setting(0.0004, low=1e-6, high=1, help="step size of Adam")
     n_epochs: int = setting(100, low=1, help="passes over the training instances")
-    batch_size: int = setting(16, low=1, help="instances in a step")
+    batch_size: int = setting(16, low=1, help="instances per step")
 
     hidden_weight_: NDArray[np.float32] = fitted("width", "n_hidden")
     hidden_offset_: NDArray[np.float32] = fitted("n_hidden")

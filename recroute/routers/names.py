@@ -1,10 +1,10 @@
-"""Where each router is, by its name."""
+"""Import paths of the built-in routers, by registry name."""
 
 from __future__ import annotations
 
 from recroute.util.registry import Registry
 
-BUILT_IN = {  # in the order of tables: bounds and baselines first
+BUILT_IN = {  # in the order in which tables list them: bounds and baselines first
     "oracle": "recroute.routers.oracle:Oracle",
     "oracle_mix": "recroute.routers.oracle_mix:OracleMix",
     "random": "recroute.routers.random:Random",

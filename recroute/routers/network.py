@@ -1,4 +1,4 @@
-"""A feed-forward network from prompt vectors to the LLMs' scores, trained as RouterEval trains its two."""
+"""Feed-forward networks from prompt vectors to scores, trained as in RouterEval; used by `linear` and `mlp`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from scipy.linalg.blas import saxpy, sger
 Vectors = NDArray[np.float32]
 Layers = list[tuple[Vectors, Vectors]]  # weight (inputs, outputs) and offset (outputs,) of each layer
 DECAY, SQUARE_DECAY, EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants
-LLMS_AT_ONCE = 256  # no LLM depends on another, and the arrays of so many stay in the cache
-STEPS_AT_ONCE = 64  # moments are kept divided by their decay, which must not leave the range of float32
+LLMS_AT_ONCE = 256  # LLMs are independent, and the arrays of this many fit in the CPU cache
+STEPS_AT_ONCE = 64  # steps between rescalings of the moments, which keep them in the range of float32
 
 
 def fit_network(
@@ -30,9 +30,9 @@ def fit_network(
 ) -> Layers:
     """Minimise the binary cross-entropy of the observed cells with Adam.
 
-    With hidden layers every layer starts uniform within 1 / sqrt(inputs), as PyTorch's do. Without them the loss is
-    convex and the start is zero, so that no LLM depends on another. Every observed cell has the same weight, an
-    unobserved one none.
+    With hidden layers, parameters are initialised uniformly within 1 / sqrt(inputs), as in PyTorch. Without them the
+    loss is convex and parameters start at zero, so the LLMs are independent of each other. All observed cells have the
+    same weight.
 
     Parameters
     ----------
@@ -41,17 +41,18 @@ def fit_network(
     scores : f32 (n, m)
         In [0, 1], NaN where unobserved.
     means : f64 (m,)
-        What an LLM without a single record is predicted to score.
+        Predicted scores of LLMs without any record.
     hidden : sequence of int
-        Units of each hidden layer (rectified linear); none makes the m outputs logistic regressions.
+        Units of each hidden layer (rectified linear); empty for logistic regressions.
     learning_rate : float
     n_epochs, batch_size : int
     seed : int
-        Of the start and of the order of the instances.
+        Seed of the initialisation and of the order of the instances.
 
     Returns
     -------
-    weight f32 (inputs, outputs) and offset f32 (outputs,) of each layer
+    list of (weight f32 (inputs, outputs), offset f32 (outputs,))
+        One pair for each layer.
     """
     rng, order_rng = (np.random.default_rng([seed, stream]) for stream in (0, 1))
     sizes = [X.shape[1], *hidden, scores.shape[1]]
@@ -62,7 +63,7 @@ def fit_network(
         layers.append((weight, rng.uniform(-reach, reach, n_out).astype(np.float32)))
     without_record = np.isnan(scores).all(axis=0)
     layers[-1][0][:, without_record] = 0
-    layers[-1][1][without_record] = log_odds(means[without_record])  # no gradient ever moves these
+    layers[-1][1][without_record] = log_odds(means[without_record])  # these offsets get no gradient
     orders = [order_rng.permutation(len(X)) for _ in range(n_epochs)]
     if batch_size == 1 and not hidden:
         adam_batch_of_one(X, scores, *layers[0], learning_rate, np.concatenate(orders))
@@ -81,20 +82,20 @@ def predict(layers: Layers, X: Vectors) -> NDArray[np.float64]:
 
 
 def log_odds(means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-odds f64 (m,) of mean scores f64 (m,), finite also for 0 and 1."""
+    """Log-odds f64 (m,) of mean scores f64 (m,), clipped to [0.001, 0.999]."""
     p = means.clip(1e-3, 1 - 1e-3)
     return np.log(p / (1 - p))
 
 
 def log_odds_shares(predicted: Vectors) -> NDArray[np.float64]:
-    """Softmax f64 (b, m) of the log-odds of probabilities f32 (b, m), as RouterEval takes it of its outputs."""
+    """Softmax f64 (b, m) of the log-odds of probabilities f32 (b, m), RouterEval's distribution over LLMs."""
     p = predicted.astype(np.float64).clip(1e-7, 1 - 1e-7)
     odds = p / (1 - p)
     return odds / odds.sum(axis=1, keepdims=True)
 
 
 def _activations(layers: Layers, X: Vectors) -> list[Vectors]:
-    """The input, each hidden layer's output, and the log-odds (b, m)."""
+    """Input, output of each hidden layer, and log-odds (b, m)."""
     values = [X]
     for i, (weight, offset) in enumerate(layers):
         z = values[-1] @ weight + offset  # (b, inputs) x (inputs, outputs)
@@ -103,16 +104,16 @@ def _activations(layers: Layers, X: Vectors) -> list[Vectors]:
 
 
 def _gradients(layers: Layers, X: Vectors, scores: Vectors) -> list[Vectors]:
-    """Gradients of the loss by weight and offset of each layer, in the order of the layers."""
+    """Gradients of the loss with respect to weight and offset of each layer, in the order of the layers."""
     values = _activations(layers, X)
-    error = _sigmoid(values[-1]) - scores  # (b, m): the gradient by the log-odds, NaN where unobserved
+    error = _sigmoid(values[-1]) - scores  # (b, m): gradient with respect to the log-odds, NaN where unobserved
     error = np.nan_to_num(error, copy=False, nan=0.0) / np.float32(error.size)
-    found: list[Vectors] = []
+    gradients: list[Vectors] = []
     for i in range(len(layers) - 1, -1, -1):
-        found[:0] = [values[i].T @ error, error.sum(axis=0)]
+        gradients[:0] = [values[i].T @ error, error.sum(axis=0)]
         if i:
             error = (error @ layers[i][0].T) * (values[i] > 0)
-    return found
+    return gradients
 
 
 def _sigmoid(z: NDArray[Any]) -> NDArray[Any]:
@@ -122,11 +123,11 @@ def _sigmoid(z: NDArray[Any]) -> NDArray[Any]:
 def adam_batch_of_one(
     X: Vectors, scores: Vectors, weight: Vectors, offset: Vectors, learning_rate: float, order: NDArray[np.int64]
 ) -> None:
-    """Minimise the binary cross-entropy of the observed cells, changing the parameters in place.
+    """Minimise the binary cross-entropy of the observed cells by Adam with batches of one, in place.
 
-    The steps are those of Adam on batches of one instance, up to rounding. With x the prompt vector and e the LLMs'
-    errors the gradient is x e', its square x^2 (e^2)': both moments are updated by BLAS in one pass over memory each,
-    without the gradient ever being made, and the decay of both is one division in `STEPS_AT_ONCE`.
+    Equal to textbook Adam up to rounding. With prompt vector x and errors e of the LLMs, the gradient is x e' and its
+    square x^2 (e^2)'. Both are of rank one, so BLAS updates each moment in a single pass over memory without forming
+    the gradient. The decay is applied once every `STEPS_AT_ONCE` steps.
 
     Parameters
     ----------
@@ -170,7 +171,7 @@ def _steps(
 
 
 class _Adam:
-    """Adam (Kingma and Ba 2015), changing the parameters in place."""
+    """The optimiser Adam (Kingma and Ba 2015), updating the parameters in place."""
 
     def __init__(self, parameters: list[Vectors], learning_rate: float) -> None:
         self.parameters = parameters
@@ -180,7 +181,7 @@ class _Adam:
         self.n_steps = 0
 
     def step(self, gradients: list[Vectors]) -> None:
-        """One step down; the gradients are overwritten."""
+        """Update the parameters by one step; the gradients are overwritten."""
         self.n_steps += 1
         correction = np.sqrt(1 - SQUARE_DECAY**self.n_steps)
         rate = np.float32(self.learning_rate * correction / (1 - DECAY**self.n_steps))

@@ -1,4 +1,4 @@
-"""The best LLM of each instance, read off its observed scores: the upper bound."""
+"""The best LLM of each instance by its observed scores: the upper bound."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recroute.util.numeric import Index
 
 @dataclass(kw_only=True)
 class Oracle(Router):
-    """Predicts the observed score; unobserved cells get -inf and are chosen only if nothing was observed."""
+    """Predicts the observed scores; unobserved cells get -inf, so they are chosen only if nothing was observed."""
 
     name: ClassVar[str] = "oracle"
     kind: ClassVar[str] = "bound"
@@ -35,7 +35,7 @@ class Oracle(Router):
         return np.nan_to_num(observed, nan=-np.inf)
 
     def distribution(self, predicted: Scores) -> NDArray[np.float64]:
-        """Shares in proportion to the observed scores, uniform where all are 0, f64 (b, m) (RouterEval's)."""
+        """Probabilities f64 (b, m) proportional to the observed scores, uniform if all are 0, as in RouterEval."""
         positive = np.maximum(predicted, 0).astype(np.float64)
         total = positive.sum(axis=1, keepdims=True)
         uniform = np.full(predicted.shape, 1 / predicted.shape[1])

@@ -16,7 +16,7 @@ from recroute.util.numeric import Index
 
 @dataclass(kw_only=True)
 class OracleMix(Oracle):
-    """Draws one of the two for each instance; evaluation uses the closed form p * max + (1 - p) * mean.
+    """Chooses at random between the two for each instance; evaluation uses the closed form p * max + (1 - p) * mean.
 
     Source: RouterEval, arXiv 2503.10657, section on r_o(p).
     """
@@ -27,17 +27,17 @@ class OracleMix(Oracle):
 
     @property
     def label(self) -> str:
-        """Always names p: a row called oracle_mix alone would not say which."""
+        """Name with p, also if p is the default."""
         return f"{self.name}(p={self.p:g})"
 
     def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
         best = super()._score(prompts, llm_index)
         noise = uniform_noise(self.seed, prompts, [self.llm_ids_.ids[i] for i in llm_index])
-        coin = uniform_noise(self.seed, prompts, ["\0coin"])  # a column of its own, no LLM's
+        coin = uniform_noise(self.seed, prompts, ["\0coin"])  # "\0coin" cannot be the id of an LLM
         return np.where(coin < self.p, best, noise)
 
     def distribution(self, predicted: Scores) -> NDArray[np.float64]:
-        """p times the oracle's shares and 1 - p spread evenly, f64 (b, m); `predicted` are observed scores."""
+        """Mixture f64 (b, m) of the oracle's distribution and a uniform one; `predicted` are observed scores."""
         return self.p * super().distribution(predicted) + (1 - self.p) / predicted.shape[1]
 
     def expected_score(self, observed: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from recroute.util.numeric import Index
 
 @dataclass(kw_only=True)
 class Random(Router):
-    """Scores every pair of instance and LLM with a uniform number that depends on seed, instance and LLM alone.
+    """Predicts a uniform random number for each instance and LLM, a hash of seed, instance and LLM.
 
     So a prompt gets the same LLM alone or in a batch. Evaluation uses the closed form, the mean over the pool.
     """
@@ -42,7 +42,7 @@ class Random(Router):
 
 
 def uniform_noise(seed: int, prompts: Prompts, llms: Iterable[str]) -> Scores:
-    """Uniform numbers in [0, 1), f32 (b, m), a function of seed, prompt (its `keys`) and LLM id."""
+    """Uniform numbers in [0, 1), f32 (b, m), each a hash of the seed, the prompt (its `keys`) and the LLM id."""
     rows = np.array([_hash(b"%d/" % seed + key) for key in prompts.keys], dtype=np.uint64)
     columns = np.array([_hash(llm.encode("utf8", "surrogatepass")) for llm in llms], dtype=np.uint64)
     # splitmix64 of the combined hashes; uint64 arithmetic wraps around on purpose

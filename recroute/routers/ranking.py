@@ -1,4 +1,4 @@
-"""What a router answers."""
+"""`Ranking`: the result of `Router.rank`."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from recroute.data import IdMap
 from recroute.report.document import Document, Table
 from recroute.report.shown import Shown
 
-SHOWN = 3  # prompts and LLMs that `repr` has room for
-MOST_PROMPTS, MOST_LLMS = 10, 5  # of a table
+REPR_ROWS = 3  # prompts, and LLMs of each, in `repr`
+MAX_PROMPTS, MAX_LLMS = 10, 5  # rows and columns of the table
 
 
-def shown(score: float, form: str = ".3f") -> str:
-    """A predicted score for people: a score is in [0, 1], where a router's arithmetic need not stay.
+def format_score(score: float, form: str = ".3f") -> str:
+    """Predicted score as text, clipped to [0, 1]; a router's raw prediction may lie slightly outside.
 
-    >>> shown(1.02), shown(-0.01), shown(0.5)
+    >>> format_score(1.02), format_score(-0.01), format_score(0.5)
     ('1.000', '0.000', '0.500')
     """
-    return f"{within(score):{form}}"
+    return f"{clip_score(score):{form}}"
 
 
-def within(score: float) -> float:
-    """The nearest score in [0, 1]."""
+def clip_score(score: float) -> float:
+    """Score clipped to [0, 1]."""
     return min(max(score, 0.0), 1.0)
 
 
@@ -38,7 +38,7 @@ class Ranking(Shown):
     llm_index : int32 (b, k)
         Positions in `llm_ids`.
     predicted_score : f32 (b, k)
-        As the router orders by them: may lie outside of [0, 1]; what people are shown does not.
+        Raw values that the router sorts by; they may lie outside [0, 1] and are clipped for display.
     llm_ids : IdMap
         All LLMs of the router.
     """
@@ -49,31 +49,31 @@ class Ranking(Shown):
 
     @property
     def names(self) -> list[list[str]]:
-        """The LLMs' ids, b lists of k."""
+        """LLM ids, b lists of k."""
         return [[self.llm_ids.ids[i] for i in row] for row in self.llm_index]
 
     def row(self, i: int) -> list[tuple[str, float]]:
-        """The LLMs of instance `i` with their predicted scores, best first."""
+        """LLM ids and predicted scores of instance `i`, best first."""
         names = (self.llm_ids.ids[j] for j in self.llm_index[i])
         return list(zip(names, self.predicted_score[i].tolist(), strict=True))
 
     def __repr__(self) -> str:
         n, k = self.llm_index.shape
         lines = [f"Ranking(the best {k:,} of {len(self.llm_ids):,} LLMs for each of {n:,} instances"]
-        for i in range(min(n, SHOWN)):
-            best = ", ".join(f"{name} {shown(score)}" for name, score in self.row(i)[:SHOWN])
-            lines.append(f"  {i}: {best}{', ...' if k > SHOWN else ''}")
-        return "\n".join([*lines, *["  ..."] * (n > SHOWN)]) + ")"
+        for i in range(min(n, REPR_ROWS)):
+            best = ", ".join(f"{name} {format_score(score)}" for name, score in self.row(i)[:REPR_ROWS])
+            lines.append(f"  {i}: {best}{', ...' if k > REPR_ROWS else ''}")
+        return "\n".join([*lines, *["  ..."] * (n > REPR_ROWS)]) + ")"
 
     def document(self) -> Document:
-        """A row for each prompt, its LLMs by name with predicted scores; a long one is cut."""
+        """Table with a row for each prompt: its LLMs with their predicted scores; long rankings are truncated."""
         n, k = self.llm_index.shape
         rows = [
-            [str(i), *(f"{name} ({shown(score)})" for name, score in self.row(i)[:MOST_LLMS])]
-            for i in range(min(n, MOST_PROMPTS))
+            [str(i), *(f"{name} ({format_score(score)})" for name, score in self.row(i)[:MAX_LLMS])]
+            for i in range(min(n, MAX_PROMPTS))
         ]
         facts = f"the best {k:,} of {len(self.llm_ids):,} LLMs for each of {n:,} prompts, with their predicted scores"
-        if n > MOST_PROMPTS or k > MOST_LLMS:
-            facts += f"; here the first {len(rows)} prompts and {min(k, MOST_LLMS)} LLMs"
-        heads = ["prompt", *(f"{place}." for place in range(1, min(k, MOST_LLMS) + 1))]
+        if n > MAX_PROMPTS or k > MAX_LLMS:
+            facts += f"; the table shows the first {len(rows)} prompts and {min(k, MAX_LLMS)} LLMs"
+        heads = ["prompt", *(f"{place}." for place in range(1, min(k, MAX_LLMS) + 1))]
         return Document(title="Ranking", facts=facts, blocks=[Table(heads=heads, rows=rows)])

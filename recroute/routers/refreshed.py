@@ -1,4 +1,4 @@
-"""Any router, its predictions moved by what has been observed since it was fitted."""
+"""A router whose predictions are corrected by feedback observed since it was fitted."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from recroute.routers.base import Prompts, Router, Scores, fitted, setting
 from recroute.routers.core import Pool
 from recroute.routers.parts import Composite, fit_parts
 from recroute.routers.refresh.answers import Answers, predicted_cells
-from recroute.routers.refresh.basis import principal_directions, training_vectors
-from recroute.routers.refresh.posterior import Posterior, fit_posterior, variances
+from recroute.routers.refresh.posterior import Posterior, fit_posterior, principal_directions, variances
 from recroute.routers.refresh.sums import Sums
 from recroute.routers.registry import make_router
 from recroute.util.numeric import AnyArray, Array, Index, evenly
@@ -26,55 +25,55 @@ from recroute.util.numeric import AnyArray, Array, Index, evenly
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
 
-LEAST = 0.05  # a prediction nearer to 0 or 1 is not taken to be surer than that
+MIN_PROBABILITY = 0.05  # predictions are clipped to [0.05, 0.95] when their noise is computed
 
 
 @dataclass(kw_only=True)
 class Refreshed(Composite):
-    """`predicted[x,l] + common . f(x) + own[l] . f(x)`, for features f of a prompt: 1, and a few directions of text.
+    """Predicts `predicted[x,l] + common . f(x) + own[l] . f(x)`, with prompt features f: 1 and a few text directions.
 
-    `common` is by how much the predictions of all LLMs are off, `own` by how much more those of one LLM are: Bayesian
-    linear regression of observed less predicted scores, see `fit_posterior`. An answer's noise is `p (1 - p)` for a
-    predicted score p, as of a coin: among noisy answers a large residual is no news, among sure ones it is. A
-    preference is an observation of the difference of two LLMs' scores, and tells of their levels only.
+    `common` is the error shared by all LLMs, `own` the additional error of one LLM. Both come from Bayesian linear
+    regression of observed minus predicted scores, see `fit_posterior`. The noise variance of an answer is `p (1 - p)`
+    for a predicted score p, that of a Bernoulli variable, so a large residual counts more where the prediction was
+    confident. A preference observes the difference of two LLMs' scores and informs their levels only.
 
-    Which LLM answered was the choice of a router that saw the prompt: among the prompts that an LLM answered, its
-    residuals are as they would be had all LLMs answered (missing at random), so no weights are needed.
+    The LLM that answered was chosen by a router that saw the prompt. Given the prompt, its residuals do not depend on
+    that choice (missing at random), so no importance weights are needed.
 
-    The router inside stays as it was fitted. What is kept of the feedback are sums, a few numbers for each LLM; to
-    refresh twice is to refresh once with all of it. Fitted, it is the router inside, and nothing has been observed.
+    The inner router is not changed. Feedback is stored as sums, a few numbers per LLM, so refreshing twice equals
+    refreshing once with all feedback. After `fit`, before any feedback, it predicts like the inner router.
     """
 
     name: ClassVar[str] = "refreshed"
     kind: ClassVar[str] = "composite"
     learns_from_preferences: ClassVar[bool] = True
 
-    router: str = setting("auto", help="the router inside")
-    n_dims: int = setting(16, low=0, high=64, help="directions of the text in which its error may vary")
+    router: str = setting("auto", help="inner router")
+    n_dims: int = setting(16, low=0, high=64, help="text directions along which the inner router's error may vary")
 
     centre_: Array = fitted("n_read?")
     projection_: Array = fitted("n_read?", "n_dims?")
     weights_: Array = fitted("n_llms", "n_dims?+1")
     common_: Array = fitted("n_dims?+1")
     level_: Array = fitted("n_llms", low=0)
-    chosen_: Array = fitted("2", low=0)  # text and noise of the posterior
+    chosen_: Array = fitted("2", low=0)  # `text` and `noise` of the posterior
     decisions_: NDArray[np.uint64] = fitted("n_decisions?", kind="number")
     sums_: Sums = fitted(of=Sums)
 
     @classmethod
     def around(cls, router: Router, training: Prompts | None) -> Self:
-        """A fitted router, and nothing observed since; `training` are prompts it was fitted on."""
+        """Wrap a fitted router, without any feedback yet; `training` are prompts it was fitted on."""
         views = getattr(router, "views", "all")
-        found = cls(router=router.label, views=views, seed=router.seed)
-        found.llm_ids_, found.llm_mean_ = router.llm_ids_, router.llm_mean_
-        found.encoder_, found.background_ = router.encoder_, router.background_
+        outer = cls(router=router.label, views=views, seed=router.seed)
+        outer.llm_ids_, outer.llm_mean_ = router.llm_ids_, router.llm_mean_
+        outer.encoder_, outer.background_ = router.encoder_, router.background_
         if hasattr(router, "width_"):
-            found.width_ = router.width_
-        inside = copy(router)
-        inside.background_ = None  # the whole keeps it
-        found.parts_ = [inside]
-        found._start(training_vectors(router, training))
-        return found
+            outer.width_ = router.width_
+        inner = copy(router)
+        inner.background_ = None  # kept once, by the outer router
+        outer.parts_ = [inner]
+        outer._start(_training_vectors(router, training))
+        return outer
 
     def part_names(self) -> Sequence[str]:
         return [self.router]
@@ -103,9 +102,9 @@ class Refreshed(Composite):
         return self.decisions_
 
     def _refreshed(self, answers: Answers, training: Prompts | None) -> Self:
-        found, inside = copy(self), self.parts_[0]
-        predicted = predicted_cells(inside, answers.scored, answers.llm_index)
-        of_a, of_b = (predicted_cells(inside, answers.fought, llms) for llms in (answers.llm_a, answers.llm_b))
+        other, inner = copy(self), self.parts_[0]
+        predicted = predicted_cells(inner, answers.scored, answers.llm_index)
+        of_a, of_b = (predicted_cells(inner, answers.compared, llms) for llms in (answers.llm_a, answers.llm_b))
         sums = self.sums_.with_answers(
             self._features(answers.scored), answers.llm_index, answers.score - predicted, _noise(predicted)
         )
@@ -113,13 +112,13 @@ class Refreshed(Composite):
             answers.llm_a, answers.llm_b, answers.lead - (of_a - of_b), _noise(of_a) + _noise(of_b)
         )
         posterior = fit_posterior(sums)
-        found.sums_, found.weights_, found.common_ = sums, posterior.weights, posterior.common
-        found.level_, found.chosen_ = posterior.level, np.array([posterior.text, posterior.noise])
-        found.decisions_ = np.union1d(self.decisions_, answers.decisions)
-        return found
+        other.sums_, other.weights_, other.common_ = sums, posterior.weights, posterior.common
+        other.level_, other.chosen_ = posterior.level, np.array([posterior.text, posterior.noise])
+        other.decisions_ = np.union1d(self.decisions_, answers.decisions)
+        return other
 
     def _features(self, prompts: Prompts) -> Array:
-        """Features f64 (b, q) of prompts: 1, and where the router reads text its projection."""
+        """Prompt features f64 (b, q): 1 and, if the router reads text, the projected vector."""
         n = prompts.n
         if not len(self.centre_) or n == 0:
             return np.ones((n, 1 + self.projection_.shape[1]))
@@ -138,7 +137,7 @@ class Refreshed(Composite):
         *,
         reducible: bool = False,
     ) -> Scores:
-        """That of the fit, less the part of an LLM's own error that feedback has told.
+        """Standard deviation of the fit, reduced by what feedback has revealed of each LLM's own error.
 
         Parameters and errors are those of `Router.score_std`.
         """
@@ -149,33 +148,43 @@ class Refreshed(Composite):
         return np.asarray(np.sqrt(np.maximum(std**2 - before, 0) + after), dtype=np.float32)
 
     def _as_fitted(self) -> Self:
-        """What it was before any feedback; made once, because it keeps what it learns."""
+        """Copy of this router without feedback; cached, because it keeps its own learned score error."""
         part, background = self.parts_[0], self.background_
-        of_part, found = vars(self).get("_as_fitted_kept", (None, None))
-        if of_part is not part or found is None or found.background_ is not background:
-            found = copy(self)
-            found.weights_ = np.zeros_like(self.weights_)
-            self._as_fitted_kept = part, found
-        return found
+        of_part, plain = vars(self).get("_cached_as_fitted", (None, None))
+        if of_part is not part or plain is None or plain.background_ is not background:
+            plain = copy(self)
+            plain.weights_ = np.zeros_like(self.weights_)
+            self._cached_as_fitted = part, plain
+        return plain
 
     def correction_variance(self, prompts: Prompts, llm_index: NDArray[np.int64]) -> tuple[Array, Array]:
-        """Variance f64 (b, m) of an LLM's own error, before and after what has been observed."""
+        """Variance f64 (b, m) of each LLM's own error, before and after the feedback."""
         text, noise = self.chosen_.tolist()
         posterior = Posterior(self.common_, self.weights_, self.level_, text, noise, 0.0)
         return variances(self.sums_, posterior, self._features(prompts), llm_index)
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
-        """What is off with all LLMs is off with the new ones; of their own nothing was observed."""
+        """New LLMs get the common correction; their own error is unknown."""
         n = len(new.llm_ids)
         return {"weights_": np.tile(self.common_, (n, 1)), "level_": np.zeros(n)}
 
     def check_fitted(self, sizes: Mapping[str, int]) -> None:
         super().check_fitted(sizes)
         if len(self.centre_) not in (0, sizes.get("width", len(self.centre_))):
-            raise RouterError(f"{self.name} projects vectors of another width than those it reads")
+            raise RouterError(f"the projection of {self.name} does not fit the width of its vectors")
+
+
+def _training_vectors(router: Router, training: Prompts | None) -> NDArray[np.float32] | None:
+    """Vectors f32 (n, d) of training prompts; None if the router reads no text or they are not available."""
+    if training is None or router.encoder_ is None or router.reads not in ("text", "prompts"):
+        return None
+    try:
+        return training.encoded(router.encoder_)
+    except RouterError:  # the vectors were computed elsewhere, or there are no texts
+        return None
 
 
 def _noise(predicted: Array) -> Array:
-    """Variance of a score in [0, 1] of that mean, at most."""
-    p = predicted.clip(LEAST, 1 - LEAST)
+    """Variance p (1 - p), the largest that a score in [0, 1] with mean p can have."""
+    p = predicted.clip(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     return np.asarray(p * (1 - p))

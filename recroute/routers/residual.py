@@ -1,4 +1,4 @@
-"""What LLM means and instance difficulty leave of the scores, and factors of it put on the scale of scores."""
+"""Residual scores after removing LLM means and instance difficulty, and calibration of factors to their scale."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from recroute.util.numeric import Array
 def by_id(train: Dataset) -> NDArray[np.int64]:
     """Positions int (m,) of the LLMs in alphabetical order of their ids.
 
-    For models that start from random factors and draw cells at random: in this order their result does not depend
-    on the order in which the LLMs came.
+    Models with random initialisation or sampling use this order, so their result does not depend on the order of the
+    LLMs in the data.
     """
     return np.argsort(np.array(train.llm_ids.ids), kind="stable")
 
@@ -27,12 +27,12 @@ def residual_scores(train: Dataset) -> tuple[Array, Array, Array]:
 
     Returns
     -------
-    mean f64 (m,)
-        `llm_means`: comparable where LLMs were evaluated on different instances.
-    ease f64 (n,)
-        How much better than their means the LLMs do on the instance; 0 where none was observed.
-    residual f64 (n, m)
-        NaN where unobserved; what decides which LLM to choose, because the other two parts do not depend on both.
+    mean : f64 (m,)
+        `llm_means`, which are comparable between LLMs evaluated on different instances.
+    ease : f64 (n,)
+        Mean deviation of the observed scores from the LLMs' means; 0 if nothing was observed.
+    residual : f64 (n, m)
+        NaN where unobserved. Only this part determines which LLM is best on which instance.
     """
     mean = llm_means(train)
     deviation = train.interactions.dense() - mean
@@ -42,12 +42,12 @@ def residual_scores(train: Dataset) -> tuple[Array, Array, Array]:
 
 
 def calibrate(train: Dataset, instance_factors: Array, llm_factors: Array) -> tuple[Array, Array, Array]:
-    """Put factors of a ranking or a link function on the scale of scores.
+    """Bring factors of a ranking loss or a link function to the scale of scores.
 
-    The products `u . v` of such a model have an arbitrary scale, and what depends on the instance alone or on the
-    LLM alone is not theirs to tell. So they are centred both ways and get one common scale, the least-squares one of
-    the observed residuals on them; LLM means become the biases, and instance difficulty one more factor that all
-    LLMs load on with 1.
+    The products `u . v` of such a model have an arbitrary scale and do not determine effects of the instance alone or
+    the LLM alone. So both factors are centred and multiplied by one number, the least-squares coefficient of the
+    observed residuals on the products. LLM means become the biases, and instance difficulty becomes an additional
+    factor with loading 1 for all LLMs.
 
     Parameters
     ----------
@@ -57,7 +57,9 @@ def calibrate(train: Dataset, instance_factors: Array, llm_factors: Array) -> tu
 
     Returns
     -------
-    biases f64 (m,), instance factors f64 (n, 1 + k), LLM factors f64 (m, 1 + k)
+    biases : f64 (m,)
+    instance_factors : f64 (n, 1 + k)
+    llm_factors : f64 (m, 1 + k)
     """
     mean, ease, residual = residual_scores(train)
     U = instance_factors - instance_factors.mean(axis=0)
@@ -67,6 +69,6 @@ def calibrate(train: Dataset, instance_factors: Array, llm_factors: Array) -> tu
 
 
 def common_scale(residual: Array, instance_factors: Array, llm_factors: Array) -> float:
-    """The factor that brings `instance_factors @ llm_factors.T` closest to the observed residuals f64 (n, m)."""
+    """Least-squares coefficient of the observed residuals f64 (n, m) on `instance_factors @ llm_factors.T`."""
     product = np.where(np.isnan(residual), 0, instance_factors @ llm_factors.T)  # (n, k) x (k, m)
     return float((np.nan_to_num(residual) * product).sum() / max((product**2).sum(), 1e-12))

@@ -16,16 +16,16 @@ from recroute.util.numeric import Array, Index
 
 @dataclass(kw_only=True)
 class Ridge(TextRouter):
-    """Predicts `mean[l] + (x - mean x) . w[l]`, shrunk to the LLM's mean by a penalty chosen by leave-one-out.
+    """Predicts `mean[l] + (x - mean x) . w[l]`, shrunk towards the LLM's mean by a penalty chosen by leave-one-out.
 
-    An unobserved cell counts as the LLM's mean: it pulls the LLM towards it, as the penalty does.
+    An unobserved cell counts as the LLM's mean, which has the effect of additional shrinkage.
     """
 
     name: ClassVar[str] = "ridge"
     kind: ClassVar[str] = "shrinkage"
     takes_unseen_llms: ClassVar[bool] = True
 
-    views: str = setting("all", choices=VIEWS, help="of the text: the main vectors, TF-IDF, or all there is")
+    views: str = setting("all", choices=VIEWS, help="prompt vectors to read: the main ones, TF-IDF, or all")
     reg: float | None = setting(None, low=0, help="penalty; none: chosen by leave-one-out")
 
     weight_: Array = fitted("width", "n_llms")

@@ -1,4 +1,4 @@
-"""`als` for records that outgrow one machine: factors by Spark MLlib, served by an ordinary router."""
+"""`als` for records that do not fit on one machine: factors from Spark MLlib in an ordinary router."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pyspark.ml.recommendation import ALSModel
     from pyspark.sql import DataFrame, SparkSession
 
-RECORDS_PER_BLOCK = 2_000_000  # a task of MLlib holds a block of them, about 16 bytes each, and sorts it
+RECORDS_PER_BLOCK = 2_000_000  # each MLlib task holds and sorts one block, about 16 bytes per record
 MIN_BLOCKS = 10  # MLlib's default
-LEAST = 1e-6  # MLlib tells success from failure by the sign, so that a weight of 0 would be a failure
+MIN_WEIGHT = 1e-6  # MLlib takes a weight of 0 for a failure
 
 
 def fit_als_on_spark(
@@ -32,40 +32,40 @@ def fit_als_on_spark(
     encoder: Encoder | None = None,
     spark: SparkSession | None = None,
 ) -> ALS:
-    """Fit `als` on a dataset folder by Spark MLlib; the records never come to this machine.
+    """Fit `als` on a dataset folder with Spark MLlib, without loading the records onto this machine.
 
-    MLlib factorises all records of the training instances. The m x k LLM factors come here, and at most `n_sample`
-    instances with their prompts, records and factors: on these the encoder (unless it is given) and the bridge are
-    fitted, and what unseen LLMs need can be learned. The router is like any other: `save`, `rank`, `add_llms`.
+    MLlib factorises all records of the training instances. Only the m x k LLM factors and at most `n_sample` instances,
+    with their prompts, records and factors, are collected. The encoder (unless given) and the bridge are fitted on this
+    sample. The result is an ordinary router that can `save`, `rank` and `add_llms`.
 
-    MLlib gets the coding of `to_confidence`: a success has preference 1 and weight alpha, a failure preference 0 and
-    weight alpha, an unobserved cell preference 0 and weight 1. (Its own reading of scores would not do: without
-    `implicitPrefs` a 0 is a failure but an unobserved cell has no weight at all, with it a stored 0 is unobserved.) Two
-    things differ from `als` on one machine. MLlib multiplies the penalty by an instance's, or an LLM's, number of
-    successes; `factor_reg` is divided by the mean number of successes of an instance, so that the average instance has
-    the same penalty. And a graded score within 1 / (2 alpha) of one half has weight 1, not less than an unobserved
-    cell. The same seed gives the same factors up to rounding, because Spark sums in no fixed order.
+    Scores are coded as in `to_confidence`: a success has preference 1 and weight alpha, a failure preference 0 and
+    weight alpha, an unobserved cell preference 0 and weight 1. (MLlib cannot read the scores directly: without
+    `implicitPrefs` an unobserved cell has no weight at all, and with it a stored 0 counts as unobserved.) Two details
+    differ from `als` on one machine. MLlib multiplies the penalty of an instance or LLM by its number of successes;
+    `factor_reg` is divided by the mean number of successes per instance, so the average instance has the same penalty.
+    And a graded score within 1 / (2 alpha) of one half has weight 1, the weight of an unobserved cell. The same seed
+    gives the same factors up to rounding, because Spark does not sum in a fixed order.
 
     Parameters
     ----------
     path : str
-        Folder, or URL that Spark reads, of `records.parquet` and `instances.parquet` with a column `prompt`;
-        `llms.parquet` if there. Each may itself be a folder of Parquet files. Where instances have a `split`, those
-        of "train" are fitted on, else all.
+        Folder, or URL that Spark can read, with `records.parquet`, `instances.parquet` (with a column `prompt`) and
+        optionally `llms.parquet`. Each may itself be a folder of Parquet files. If instances have a `split`, those of
+        "train" are used, otherwise all.
     router : ALS, optional
-        Hyperparameters, all with the meaning they have on one machine.
+        Router whose hyperparameters are used; they mean the same as on one machine.
     n_sample : int
-        Instances that come to this machine, drawn by seed; `n_sample` x m scores have to fit in memory several times.
+        Number of instances to collect, drawn by seed; `n_sample` x m scores must fit in memory several times.
     encoder : Encoder, optional
-        Of the prompts. Default: TF-IDF fitted on the sample.
+        Prompt encoder (default: TF-IDF fitted on the sample).
     spark : SparkSession, optional
-        Default: the active one, or a new one with the settings of `spark-submit` or Spark's defaults.
+        Default: the active session, or a new one with the settings of `spark-submit` or Spark's defaults.
 
     Raises
     ------
     DataError
-        Without pyspark or Java; if a table or a column is missing, a score is outside [0, 1], or an id is not in its
-        table. Ids and pairs that occur twice are looked for in the sample only.
+        If pyspark or Java is not installed, a table or column is missing, a score is outside [0, 1], or an id is not
+        in its table. Duplicate ids and pairs are detected in the sample only.
     RouterError
         If no score is above one half.
 
@@ -91,22 +91,22 @@ def fit_als_on_spark(
 
 
 def _factorise(router: ALS, cells: DataFrame) -> ALSModel:
-    """MLlib's model of the instances and LLMs, without those that never succeeded.
+    """Fit MLlib's model to the instances and LLMs that have at least one success.
 
-    Their factors are zero, and leaving them out changes no other: MLlib would weigh their penalty by zero, and cannot
-    solve for them where the others' factors span less than all dimensions.
+    The factors of the others are zero, and omitting them changes no other factor. MLlib would give them a penalty of
+    zero, and could not solve for them if the other factors do not span all dimensions.
     """
     from pyspark.ml.recommendation import ALS as MLlib  # noqa: N811
     from pyspark.sql import functions as F  # noqa: N812
 
     signed = router.alpha * (2 * F.col("score") - 1)  # as in to_confidence
-    rating = F.signum(signed) * F.greatest(F.abs(signed) - 1, F.lit(LEAST))  # MLlib adds the 1
+    rating = F.signum(signed) * F.greatest(F.abs(signed) - 1, F.lit(MIN_WEIGHT))  # MLlib adds the 1
     coded = cells.select("instance", "llm", rating.cast("float").alias("rating")).filter("rating != 0")
     successes = coded.filter("rating > 0")
     instances, llms = successes.select("instance").distinct(), successes.select("llm").distinct()
     n_records, n_successes, n_instances, n_llms = (t.count() for t in (coded, successes, instances, llms))
     if n_successes == 0:
-        raise RouterError("als has nothing to learn from: no score of a training instance is above one half")
+        raise RouterError("als cannot be fitted: no score of a training instance is above 0.5; check the score column")
     n_blocks = max(MIN_BLOCKS, n_records // RECORDS_PER_BLOCK)
     return MLlib(
         rank=min(router.n_factors, n_instances, n_llms),
@@ -124,7 +124,7 @@ def _factorise(router: ALS, cells: DataFrame) -> ALSModel:
 
 
 def _rows(factors: DataFrame, numbers: Sequence[int], k: int) -> Array:
-    """Factors f64 (len(numbers), k), in that order; zero where there are none."""
+    """Factors f64 (len(numbers), k) of the rows with these numbers, in that order; zero if MLlib has none."""
     from pyspark.sql import functions as F  # noqa: N812
 
     wanted = pl.DataFrame({"id": numbers}, schema={"id": pl.Int32})

@@ -1,7 +1,8 @@
-"""A router on disk: `router.json` and arrays, no pickle, whole or not at all."""
+"""Saving and loading of routers: `router.json` and arrays, without pickle, written atomically."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,7 @@ from recroute.encoders import SentenceEncoder, main_encoder
 from recroute.encoders.registry import is_savable
 from recroute.encoders.storage import describe_encoder, encoder_state, restore_encoder, write_encoder_files
 from recroute.errors import RecrouteError, RouterError
-from recroute.routers.card import CARD
-from recroute.routers.description import FILE, FORMAT, MEND, Description
+from recroute.routers.description import FILE, FORMAT, REFIT, Description
 from recroute.routers.memory.background import PROMPTS, Background
 from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.names import ROUTERS
@@ -26,36 +26,37 @@ from recroute.util.npz import NpzError, read_npz
 from recroute.util.state import arrays_of, restore
 
 Arrays = dict[str, NDArray[Any]]
+CARD = "CARD.md"
 
 
 def save_router(router: RememberingRouter, path: str | Path, card: str | None = None) -> None:
-    """Write a fitted router as a folder; an older router of the same place is replaced whole, or not at all.
+    """Write a fitted router to a folder, replacing an older router there atomically.
 
-    Nothing is fitted here. The folder holds `router.json` (name, version, hyperparameters, encoder, LLM ids, SHA-256 of
-    each other file) and
+    Saving fits nothing. The folder holds `router.json` (name, version, hyperparameters, encoder, LLM ids, SHA-256 of
+    every other file) and
 
-    - `arrays.npz`, what the router was fitted to, and what its `write_files` adds;
-    - `encoder.npz` for a text encoder of ours, or in `encoder/` the files of a sentence encoder's model, whose SHA-256
-      are in the encoder's description;
-    - of a router that was fitted on scores `prompts.parquet`, `llms.parquet` and the evidence (`evidence-*.npy`;
-      router.json says where each array of it is), and `prior.npz` once it was learned (`Router.prior`);
-    - `CARD.md`, the `card`, which is for people: it has no hash, and `load_router` does not look at it.
+    - `arrays.npz` with the fitted arrays, and any files that the router's `write_files` adds;
+    - `encoder.npz` with a text encoder of recroute, or `encoder/` with the model files of a sentence encoder, whose
+      SHA-256 are in the encoder's description;
+    - for a router fitted on scores: `prompts.parquet`, `llms.parquet`, the training scores and vectors
+      (`evidence-*.npy`; `router.json` maps each array to its file), and `prior.npz` if it was learned (`Router.prior`);
+    - `CARD.md`, the `card`, for people: it has no hash, and `load_router` ignores it.
 
     Raises
     ------
     RouterError
-        If the router is not fitted, its arrays are not what its fields declare (of numbers that are not finite, for
-        one), its sentence encoder is not what it was then, or its encoder cannot be saved.
+        If the router is not fitted, its arrays are not as declared (for example not finite), the files of its sentence
+        encoder have changed since the fit, or its encoder cannot be saved.
     RecrouteError
-        If `path` is something else than a router's folder.
+        If `path` exists and is not a router's folder.
     """
     router.llm_index()  # raises if not fitted
-    encoder = _read_by(router)
+    encoder = _encoder_to_save(router)
     files: dict[str, Arrays] = {"arrays.npz": arrays_of(router)}
     try:
         _check_arrays(router, encoder, files["arrays.npz"])
     except (ArrayError, RecrouteError) as error:
-        raise RouterError(f"{router.label} cannot be saved: {error}; see that its data are sound") from None
+        raise RouterError(f"{router.label} cannot be saved: {error}; check its training data") from None
     description: dict[str, Any] = {
         "format": FORMAT,
         "recroute": __version__,
@@ -79,8 +80,31 @@ def save_router(router: RememberingRouter, path: str | Path, card: str | None = 
         write_json(folder / "router.json", description)
 
 
+def changed_card(folder: str | Path, change: str) -> str | None:
+    """Card of the router in `folder` with a note on top that its figures are from before `change`.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of the router before the change. Read it before the new router replaces it.
+    change : str
+        A clause, such as "LLM new-llm was added".
+
+    Returns
+    -------
+    str or None
+        None if the folder has no card.
+    """
+    file = Path(folder) / CARD
+    if not file.is_file():
+        return None
+    today = datetime.now(UTC).date()
+    line = f"> **Changed on {today}: {change}.** All figures below were measured before that, without this change."
+    return f"{line}\n\n{file.read_text(encoding='utf8')}"
+
+
 def read_router(path: Path) -> RememberingRouter:
-    """See `load_router`."""
+    """Read what `save_router` wrote; see `load_router` for the errors."""
     return read_folder(path, _read_router)
 
 
@@ -93,11 +117,11 @@ def _read_router(path: Path) -> RememberingRouter:
             raise RouterError(f"{path / FILE}: {error}") from None
         return _restored(router, path, description)
     except RecursionError:
-        raise RouterError(f"{path / FILE} names routers inside of routers too deeply; {MEND}") from None
+        raise RouterError(f"{path / FILE} nests routers too deeply; {REFIT}") from None
 
 
 def _restored(router: RememberingRouter, path: Path, description: Description) -> RememberingRouter:
-    """The router with what its folder holds; nothing of it is used before it was checked."""
+    """Router with the content of its folder, all of it checked before it is used."""
     arrays = _read_arrays(path, description)
     router.llm_ids_ = description.llm_ids
     router.encoder_ = restore_encoder(description.encoder, arrays["encoder.npz"], path)
@@ -108,43 +132,43 @@ def _restored(router: RememberingRouter, path: Path, description: Description) -
     try:
         restore(router, own, sizes)
     except (ArrayError, RecrouteError) as error:
-        raise RouterError(f"{path / 'arrays.npz'} is not of this router: {error}; {MEND}") from None
+        raise RouterError(f"{path / 'arrays.npz'} does not fit this router: {error}; {REFIT}") from None
     router.read_files(path)
     return router
 
 
 def _check_arrays(router: RememberingRouter, encoder: Encoder | None, arrays: Arrays) -> None:
-    """Raise ArrayError or RecrouteError unless a router can be made of these arrays again."""
-    found = type(router)(**router.hyperparameters())
-    found.llm_ids_, found.encoder_ = router.llm_ids_, encoder
+    """Raise ArrayError or RecrouteError unless a router can be restored from these arrays."""
+    restored = type(router)(**router.hyperparameters())
+    restored.llm_ids_, restored.encoder_ = router.llm_ids_, encoder
     background = router.background_
-    restore(found, arrays, {} if background is None else {"n_prompts": background.prompts.height})
+    restore(restored, arrays, {} if background is None else {"n_prompts": background.prompts.height})
 
 
 def _read_arrays(path: Path, description: Description) -> dict[str, Arrays]:
-    """The arrays of the router and of its encoder, once the hashes of all files but the evidence were compared."""
-    places = set(description.evidence.values())  # may be large, and is checked when it is first needed
+    """Arrays of the router and of its encoder, after the hashes of all files except the evidence were checked."""
+    evidence = set(description.evidence.values())  # may be large, so it is checked at first use
     for name, digest in description.sha256.items():
         file = path / name
-        if name not in places and not (file.is_file() and sha256(file) == digest):
-            raise RouterError(f"{file} is missing or damaged (its SHA-256 differs from {FILE}); {MEND}")
-    found: dict[str, Arrays] = {"encoder.npz": {}}
+        if name not in evidence and not (file.is_file() and sha256(file) == digest):
+            raise RouterError(f"{file} is missing or damaged (its SHA-256 differs from {FILE}); {REFIT}")
+    arrays: dict[str, Arrays] = {"encoder.npz": {}}
     for name in ("arrays.npz", "encoder.npz"):
-        if name not in description.sha256 or name in places:
+        if name not in description.sha256 or name in evidence:
             continue
         try:
-            found[name] = read_npz(path / name)
+            arrays[name] = read_npz(path / name)
         except NpzError as error:
-            raise RouterError(f"{path / name} cannot be read: {error}; {MEND}") from None
-    if "arrays.npz" not in found:
-        raise RouterError(f"{path / FILE} has no SHA-256 of arrays.npz; {MEND}")
-    return found
+            raise RouterError(f"{path / name} cannot be read: {error}; {REFIT}") from None
+    if "arrays.npz" not in arrays:
+        raise RouterError(f"{path / FILE} has no SHA-256 of arrays.npz; {REFIT}")
+    return arrays
 
 
-def _read_by(router: RememberingRouter) -> Encoder | None:
-    """The router's encoder; none where the router never asks it, and it has many megabytes or cannot be saved."""
+def _encoder_to_save(router: RememberingRouter) -> Encoder | None:
+    """The router's encoder; None if the router does not read vectors and the encoder is large or cannot be saved."""
     encoder = router.encoder_
     if encoder is None or router.needs == "text":
         return encoder
-    spared = isinstance(main_encoder(encoder), SentenceEncoder) or not is_savable(encoder)
-    return None if spared else encoder
+    omitted = isinstance(main_encoder(encoder), SentenceEncoder) or not is_savable(encoder)
+    return None if omitted else encoder

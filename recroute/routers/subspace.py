@@ -1,4 +1,4 @@
-"""The leading factors of a score matrix, in passes over it."""
+"""Leading factors of a large score matrix, by randomised subspace iteration."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ def leading_subspace(
     seed: int,
     start: Array | None = None,
 ) -> tuple[Array, Array]:
-    """Leading factors of a matrix that is made block by block, by randomised subspace iteration.
+    """Leading factors of a matrix that is computed block by block: `matrix = left @ right.T` approximately.
+
+    Source: Halko, Martinsson and Tropp, Finding structure with randomness, SIAM Review 2011.
 
     Parameters
     ----------
     residual : callable
-        Rows f32 (b, m) of the matrix.
+        Maps a slice of rows to the rows f32 (b, m) of the matrix.
     shape : (n, m)
     n_factors : int
         k, at most the smaller side.
@@ -31,13 +33,13 @@ def leading_subspace(
         Passes over the matrix; each multiplies with the matrix and its transpose.
     seed : int
     start : f64 (m, q), optional
-        Columns that are near the right factors; random ones fill them up.
+        Initial guess of right factors; random columns complete it.
 
     Returns
     -------
-    left f64 (n, k), right f64 (m, k) with orthonormal columns, the strongest first : the matrix is about left @ right.T
-
-    Source: Halko, Martinsson and Tropp, Finding structure with randomness, SIAM Review 2011.
+    left : f64 (n, k)
+    right : f64 (m, k)
+        Orthonormal columns, strongest first.
     """
     n, m = shape
     width = min(n_factors + 8, n, m)
@@ -58,13 +60,13 @@ def leading_subspace(
         for rows, product, back in pass_over(shape, work):
             left[rows] = product
             image += back
-    strength, axes = np.linalg.eigh(image @ basis)  # of (R V)'(R V): the strongest directions within the basis
+    strength, axes = np.linalg.eigh(image @ basis)  # (R V)'(R V) for residual R and basis V: its leading eigenvectors
     axes = axes[:, np.argsort(-strength)[:n_factors]]
     return left @ axes, basis @ axes
 
 
 def orthogonal(bias: Array, instance_factors: Array, llm_factors: Array) -> tuple[Array, Array, Array]:
-    """The same model with centred orthonormal instance factors, the strongest first.
+    """Rewrite a factor model with centred orthonormal instance factors, strongest first.
 
     Parameters
     ----------
@@ -74,7 +76,9 @@ def orthogonal(bias: Array, instance_factors: Array, llm_factors: Array) -> tupl
 
     Returns
     -------
-    mean f64 (m,), left f64 (n, k), right f64 (m, k)
+    mean : f64 (m,)
+    left : f64 (n, k)
+    right : f64 (m, k)
     """
     centre = instance_factors.mean(axis=0)
     left, R = np.linalg.qr(instance_factors - centre)
@@ -85,5 +89,5 @@ def orthogonal(bias: Array, instance_factors: Array, llm_factors: Array) -> tupl
 
 
 def signs(left: Array) -> Array:
-    """The sign of a singular vector is arbitrary: the largest entry is made positive, so that fits can be compared."""
+    """Signs (k,) that make the largest entry of each column positive, to fix the arbitrary sign of singular vectors."""
     return np.asarray(np.sign(left[np.abs(left).argmax(axis=0), np.arange(left.shape[1])] + 1e-300))

@@ -1,4 +1,4 @@
-"""LLM mean plus truncated SVD of the residual."""
+"""LLM means plus truncated SVD of the residual."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from recroute.util.numeric import Array
 
 @dataclass(kw_only=True)
 class SVD(FactorRouter):
-    """LLM means, and the truncated SVD of what they leave; unobserved cells are handled by `factorise`."""
+    """LLM means plus the truncated SVD of the centred scores; `factorise` imputes unobserved cells."""
 
     name: ClassVar[str] = "svd"
 
-    n_factors: int = setting(4, low=1, help="factors of the residual")
+    n_factors: int = setting(4, low=1, help="number of factors")
 
     def _factorise(self, train: Dataset) -> tuple[Array, Array, Array]:
         return factorise(train.interactions, self.n_factors, self.seed)

@@ -1,4 +1,4 @@
-"""The LLM that was best on train among prompts of the same task: the control that knows the task."""
+"""The LLM with the best training mean on the prompt's task: a control that is told the task."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class TaskBest(Router):
-    """Predicts the LLM's train mean in the instance's task (`task_means`).
+    """Predicts each LLM's training mean on the instance's task (`task_means`).
 
-    A router sees the text, this control the label; one that does not reach it has not learned to tell the
-    tasks apart. A task that train does not have falls back to the LLMs' means.
+    Other routers see the text, this control sees the task label; a router that scores lower has not learned to
+    distinguish the tasks. A task without training instances falls back to the LLMs' overall means.
     """
 
     name: ClassVar[str] = "task_best"
@@ -39,7 +39,7 @@ class TaskBest(Router):
         self.task_mean_ = means.astype(np.float32)
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
-        place = np.searchsorted(new.prior.task_names, self.task_names_)  # the prior knows every task of a record
+        place = np.searchsorted(new.prior.task_names, self.task_names_)  # the prior has every task with a record
         return {"task_mean_": new.posterior.task_mean[:, place].T}
 
     def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:

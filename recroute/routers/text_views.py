@@ -1,4 +1,4 @@
-"""Views of a prompt for the hierarchy: its predicted task, its text as it stands, and nearness to known prompts."""
+"""Feature views of a prompt for `hierarchy`: predicted task, prompt vector, and kernel similarity to known prompts."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from recroute.util.numeric import Array
 from recroute.util.state import array
 
 N_LANDMARKS = 300
-INVERSE_PENALTY = 10.0  # of the task classifier; on unit vectors anything from 3 to 30 does the same
+INVERSE_PENALTY = 10.0  # of the task classifier; on unit vectors any value from 3 to 30 gives the same results
 
 
 @dataclass(frozen=True, eq=False)
 class TextViews:
-    """How a vector becomes views, each centred and of mean squared length 1 on the training prompts.
+    """Maps prompt vectors to views, each centred and with mean squared length 1 on the training prompts.
 
     Parameters
     ----------
     centre : f64 (d,)
         Mean training vector.
     scale : f64 (4,)
-        Of the vector, and of the views "text", "near" and "task".
+        Scales of the vector and of the views "text", "near" and "task".
     task_weight, task_offset : f64 (d, t), f64 (t,)
-        Logistic regression of the task; t is 0 where there is only one.
+        Logistic regression of the task; t is 0 if there is only one task.
     task_centre : f64 (t,)
-        Share of each task in train.
+        Share of each task in the training data.
     landmarks : f64 (r, d)
-        Training vectors.
+        Training vectors that the kernel is evaluated at.
     near_map, near_centre : f64 (r, q), f64 (q,)
-        From kernel values to features, and their mean.
+        Map from kernel values to features (Nystroem), and the mean of these features.
     """
 
     centre: Array = array("width")
@@ -51,7 +51,7 @@ class TextViews:
         return np.asarray(share / share.sum(axis=1, keepdims=True).clip(min=1e-300))
 
     def __call__(self, X: NDArray[np.floating], task: Array | None = None) -> dict[str, Array]:
-        """Features of vectors float (b, d); `task` f64 (b, t) where the tasks are known, else they are predicted."""
+        """Features (b, ...) of vectors float (b, d), by view; tasks are predicted unless given one-hot, f64 (b, t)."""
         centred = np.asarray(X, dtype=np.float64) - self.centre
         kernel = _gauss(centred / self.scale[0], self.landmarks)
         views = {
@@ -65,7 +65,7 @@ class TextViews:
 
 
 def fit_text_views(X: NDArray[np.floating], tasks: NDArray[np.str_], seed: int) -> tuple[TextViews, Array]:
-    """Views of training vectors float (n, d) with their tasks str (n,), and the tasks as f64 (n, t)."""
+    """Fit the views to training vectors float (n, d) with tasks str (n,); also returns one-hot tasks f64 (n, t)."""
     centre = X.mean(axis=0, dtype=np.float64)
     centred = X - centre
     length = max(_length(centred), 1e-12)
@@ -76,7 +76,9 @@ def fit_text_views(X: NDArray[np.floating], tasks: NDArray[np.str_], seed: int) 
     landmarks = centred[chosen] / length
     value, vectors = np.linalg.eigh(_gauss(landmarks, landmarks))
     kept = value > 1e-8 * value[-1]
-    near_map = vectors[:, kept] / np.sqrt(value[kept])  # Nystroem: features whose inner products are the kernel
+    near_map = vectors[:, kept] / np.sqrt(
+        value[kept]
+    )  # Nystroem: inner products of the features approximate the kernel
     near = _gauss(centred / length, landmarks) @ near_map
     scale = [length, length, _length(near - near.mean(axis=0)), _length(one_hot - one_hot.mean(axis=0))]
     views = TextViews(
@@ -97,10 +99,10 @@ def _fit_tasks(centred: Array, code: NDArray[np.int64], n_tasks: int) -> tuple[A
         return np.zeros((centred.shape[1], 0)), np.zeros(0)
     from sklearn.linear_model import LogisticRegression
 
-    with warnings.catch_warnings():  # of few prompts in many tasks scikit-learn asks whether tasks are numbers
+    with warnings.catch_warnings():  # with few prompts per task scikit-learn suspects a regression target
         warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
         model = LogisticRegression(C=INVERSE_PENALTY, tol=1e-3, max_iter=1000).fit(centred, code)
-    if n_tasks == 2:  # scikit-learn then keeps the second class's log odds only
+    if n_tasks == 2:  # scikit-learn then stores the log odds of the second class only
         return np.column_stack([np.zeros(len(model.coef_.T)), model.coef_[0]]), np.array([0.0, model.intercept_[0]])
     return model.coef_.T.copy(), model.intercept_.copy()
 
@@ -110,6 +112,6 @@ def _length(features: Array) -> float:
 
 
 def _gauss(X: Array, landmarks: Array) -> Array:
-    """Gaussian kernel f64 (b, r) of vectors whose mean squared length is 1, of width 1."""
+    """Gaussian kernel of width 1, f64 (b, r), of vectors with mean squared length 1."""
     squared = (X**2).sum(axis=1)[:, None] + (landmarks**2).sum(axis=1) - 2 * X @ landmarks.T
     return np.asarray(np.exp(-squared.clip(min=0) / 2))

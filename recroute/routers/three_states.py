@@ -1,26 +1,26 @@
-"""Three states as implicit and lightfm want them: the one place where scores become confidences and preferences."""
+"""Coding of scores, failures and unobserved cells for implicit and lightfm, as confidences or preferences."""
 
 import numpy as np
 import scipy.sparse as sp
 
 from recroute.data import InteractionMatrix
 
-EQUAL = 1e-6  # scores that differ by less are the same, up to rounding of their mean
+TOLERANCE = 1e-6  # scores that differ by less count as equal, because their mean is rounded
 
 
 def to_confidence(interactions: InteractionMatrix, alpha: float) -> sp.csr_matrix:
-    """Signed confidences for implicit: instances are its users, LLMs its items.
+    """Signed confidences for implicit, with instances as users and LLMs as items.
 
-    implicit reads a positive value c as "preferred, with weight c", a negative one as "not preferred, with
-    weight -c", and an absent cell as "not preferred" with weight 1; a stored 0 it ignores. So a score s becomes
-    alpha * (2 s - 1): a success +alpha, a failure -alpha, a graded score the surplus of success over failure.
-    A score of exactly one half carries no preference either way and is left out, that is, a weak failure.
+    implicit reads a positive value c as "preferred, with weight c", a negative value as "not preferred, with weight
+    -c", and an absent cell as "not preferred, with weight 1"; it ignores a stored 0. So a score s becomes
+    alpha * (2 s - 1): a success +alpha, a failure -alpha, a graded score something between. A score of exactly one half
+    expresses no preference and is left out, which implicit reads as a weak failure.
 
     Parameters
     ----------
     interactions : InteractionMatrix (n, m)
     alpha : float
-        Weight of an observed answer against 1 for an unobserved cell.
+        Weight of an observed answer, relative to 1 for an unobserved cell.
 
     Returns
     -------
@@ -40,10 +40,10 @@ def to_confidence(interactions: InteractionMatrix, alpha: float) -> sp.csr_matri
 
 
 def to_outcomes(interactions: InteractionMatrix, alpha: float = 1.0) -> sp.csr_matrix:
-    """Each LLM twice, as its success and as its failure, for losses that know only "happened" and a weight.
+    """Two columns per LLM, success and failure, for losses that accept only weighted positive events.
 
-    A score s becomes `alpha * s` in the LLM's success column and `alpha * (1 - s)` in its failure column; a weight
-    of 0 is not stored. An unobserved cell is in neither: a negative sampled there pulls success and failure alike.
+    A score s becomes `alpha * s` in the LLM's success column and `alpha * (1 - s)` in its failure column; zeros are not
+    stored. An unobserved cell is in neither column, so a negative sampled there moves both alike.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ def to_outcomes(interactions: InteractionMatrix, alpha: float = 1.0) -> sp.csr_m
 
 
 def to_preferences(interactions: InteractionMatrix) -> sp.csr_matrix:
-    """What losses that rank want: LLMs that did better than the instance's mean over those that did worse.
+    """Preferences for pairwise ranking losses: LLMs above the instance's mean score over those below it.
 
-    Such a loss reads a stored positive as "preferred" and samples its opponents from the cells that are *not*
-    stored. So a score above the mean of its instance's observed scores is stored as 1, one below it is not stored,
-    and what must not be an opponent is stored as -1: unobserved cells, and scores equal to the mean. An instance
-    whose observed scores are all equal says nothing about which LLM is better and is -1 throughout.
+    Such a loss reads a stored positive as "preferred" and samples its opponents from the cells that are *not* stored.
+    So a score above the mean of the instance's observed scores is stored as 1, one below it is not stored, and cells
+    that must not be sampled are stored as -1: unobserved ones and scores equal to the mean. An instance whose observed
+    scores are all equal does not compare LLMs and is -1 throughout.
 
     Parameters
     ----------
@@ -97,5 +97,5 @@ def to_preferences(interactions: InteractionMatrix) -> sp.csr_matrix:
     n_observed = interactions.instance_counts
     mean = np.nansum(block, axis=1, dtype=np.float64) / np.maximum(n_observed, 1)
     surplus = np.nan_to_num(block - mean[:, None])
-    coded = np.where(surplus > EQUAL, 1, np.where(surplus < -EQUAL, 0, -1))
+    coded = np.where(surplus > TOLERANCE, 1, np.where(surplus < -TOLERANCE, 0, -1))
     return sp.csr_matrix(coded.astype(np.float32))

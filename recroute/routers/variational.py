@@ -1,4 +1,4 @@
-"""Low-rank model of scores with unobserved cells, fitted by variational Bayes."""
+"""Low-rank model of a score matrix with unobserved cells, fitted by variational Bayes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from recroute.util.numeric import Array, Floats
 Floating = NDArray[np.floating]
 
 MAX_ROUNDS = 20
-TOLERANCE = 1e-3  # relative change of the noise; two rounds in a row end the fit
+TOLERANCE = 1e-3  # relative change of the noise; two rounds in a row below it end the fit
 MIN_NOISE = 1e-6
 NO_GRAMS = np.zeros((1, 1), dtype=np.float32)
-SHARED_FROM = 0.75  # observed share from which a vector is found with the Gram matrix of all cells
+MIN_SHARED = 0.75  # observed share from which a vector is updated with the Gram matrix of all cells
 
 
 @dataclass(eq=False)
 class Vectors:
-    """One side of the model: Gaussian posteriors of the vectors of instances (n, 1 + k) or LLMs (m, 1 + k).
+    """Gaussian posteriors of the vectors of one side of the model, instances or LLMs.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Vectors:
     cov : f64 (p, p)
         Posterior covariance, averaged over the vectors.
     prior_mean, prior_cov : f64 (p,), f64 (p, p)
-        Learned from all vectors.
+        Prior shared by all vectors and learned from them.
     """
 
     mean: Array
@@ -50,11 +50,12 @@ class Vectors:
 def factorise_missing(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> tuple[Array, Array, Array]:
     """Factors of a matrix with unobserved cells: `score[i,l] = mean[l] + u[i] . v[l] + noise`.
 
-    The vectors u of instances and (mean, v) of LLMs have Gaussian priors that are learned from all of them, and each
-    gets its posterior given its own cells: an LLM seen on one task only is placed near the LLMs it resembles there,
-    and an instance with three records stays near the average one. Each pass over the matrix updates all instances,
-    then all LLMs. A vector with more than `SHARED_FROM` of its cells observed is found with the Gram matrix of all
-    cells, the unobserved ones taken as predicted, which later rounds correct; one with fewer gets its own.
+    The vectors u of instances and (mean, v) of LLMs have Gaussian priors, which are learned from all vectors. Each
+    vector gets its posterior given its own cells: an LLM evaluated on one task only is placed near the LLMs it
+    resembles there, and an instance with three records stays close to the average instance. Each pass over the matrix
+    updates all instances and then all LLMs. A vector with at least a share `MIN_SHARED` of its cells observed is
+    updated with the Gram matrix of all cells, using predictions for the unobserved ones, which later rounds correct. A
+    vector with fewer observed cells gets its own Gram matrix.
     Source: Ilin and Raiko, Practical approaches to principal component analysis in the presence of missing values,
     JMLR 2010; Lim and Teh, Variational Bayesian approach to movie rating prediction, KDD Cup 2007.
 
@@ -67,21 +68,24 @@ def factorise_missing(matrix: InteractionMatrix, n_factors: int, seed: int = 0) 
 
     Returns
     -------
-    mean f64 (m,), left f64 (n, k) with orthonormal columns, right f64 (m, k)
+    mean : f64 (m,)
+    left : f64 (n, k)
+        Orthonormal columns.
+    right : f64 (m, k)
     """
     k = min(n_factors, matrix.n_instances, matrix.n_llms)
     instances, llms, noise = _start(matrix, k, seed)
-    calm = 0
+    n_converged = 0  # rounds in a row with a change below TOLERANCE
     for _ in range(MAX_ROUNDS):
         before, noise = noise, _round(matrix, instances, llms, noise)
-        calm = calm + 1 if abs(noise - before) < TOLERANCE * before else 0
-        if calm == 2:
+        n_converged = n_converged + 1 if abs(noise - before) < TOLERANCE * before else 0
+        if n_converged == 2:
             break
     return orthogonal(llms.mean[:, 0], instances.mean, llms.mean[:, 1:])
 
 
 def _start(matrix: InteractionMatrix, k: int, seed: int) -> tuple[Vectors, Vectors, float]:
-    """Instance means, LLM deviations, and the leading factors of what they leave."""
+    """Initial values: instance means, LLM deviations, and the leading factors of the residual."""
     n, m = matrix.n_instances, matrix.n_llms
     counts, n_observed = matrix.instance_counts, matrix.n_observed
     row, total, squares = np.empty(n), np.zeros(m), 0.0
@@ -109,7 +113,7 @@ def _start(matrix: InteractionMatrix, k: int, seed: int) -> tuple[Vectors, Vecto
     left, right = leading_subspace(residual, matrix.shape, k, 2, seed)
     length = np.linalg.norm(left, axis=0) / np.sqrt(n)
     length = np.maximum(length, 1e-6 * max(length.max(initial=0), 1e-6))
-    scale = np.sqrt(n * m / n_observed)  # the unobserved cells, 0 above, have made the factors shorter
+    scale = np.sqrt(n * m / n_observed)  # corrects for the unobserved cells, which were 0 above
     noise = max((squares / n_observed - average**2) / 2, MIN_NOISE)
     instances = Vectors(left / length, np.zeros((k, k)), np.zeros(k), np.eye(k))
     z = np.column_stack([row.mean() + column, right * length * scale])
@@ -119,11 +123,11 @@ def _start(matrix: InteractionMatrix, k: int, seed: int) -> tuple[Vectors, Vecto
 
 
 def _round(matrix: InteractionMatrix, instances: Vectors, llms: Vectors, noise: float) -> float:
-    """One pass: posteriors of all instances, then of all LLMs, in place; returns the noise variance they leave."""
+    """Update the posteriors of all instances, then of all LLMs, in place; returns the new noise variance."""
     n, m = matrix.n_instances, matrix.n_llms
     k = instances.mean.shape[1]
     z = llms.mean.astype(np.float32)
-    few_llms = matrix.llm_counts < SHARED_FROM * n
+    few_llms = matrix.llm_counts < MIN_SHARED * n
     of_instances = _Update.of(llms.mean[:, 1:], llms.cov[1:, 1:], llms.cov[0, 1:], instances, noise)
 
     def work(rows: slice) -> tuple[slice, Array, Array, Floats, Floats, float]:
@@ -131,7 +135,7 @@ def _round(matrix: InteractionMatrix, instances: Vectors, llms: Vectors, noise: 
         counts, u = matrix.instance_counts[rows], instances.mean[rows]
         error = _error(scores, observed, u, z)
         squared = float(np.vdot(error, error))
-        few = counts < SHARED_FROM * m
+        few = counts < MIN_SHARED * m
         own = observed[few] @ of_instances.pairs if few.any() else NO_GRAMS  # (w, m) x (m, k(k+1)/2)
         u, cov = of_instances(u, counts, error @ z[:, 1:], few, own)
         loadings = _with_one(u)
@@ -157,15 +161,15 @@ def _round(matrix: InteractionMatrix, instances: Vectors, llms: Vectors, noise: 
     instances.learn_prior()
     llms.learn_prior()
     v = llms.mean[:, 1:]
-    doubt = np.sum(instances.cov * (v.T @ v) / m) + np.sum(llms.cov * (of_llms.y.T @ of_llms.y / n + cov))
-    return max(squared / matrix.n_observed + float(doubt), MIN_NOISE)
+    uncertainty = np.sum(instances.cov * (v.T @ v) / m) + np.sum(llms.cov * (of_llms.y.T @ of_llms.y / n + cov))
+    return max(squared / matrix.n_observed + float(uncertainty), MIN_NOISE)
 
 
 @dataclass(frozen=True, eq=False)
 class _Update:
-    """Moves vectors x of one side to their posterior means, given the other side's y f64 (q, p).
+    """Updates the vectors x of one side to their posterior means, given the vectors y f64 (q, p) of the other side.
 
-    `y_cov` f64 (p, p) and `cross` f64 (p,) are the mean posterior covariance of y, and of y with the bias beside it.
+    `y_cov` f64 (p, p) is the mean posterior covariance of y, `cross` f64 (p,) that of y with the bias.
     """
 
     y: Array
@@ -196,8 +200,8 @@ class _Update:
     ) -> tuple[Array, Array]:
         """New vectors f64 (b, p) and the sum of their covariances f64 (p, p).
 
-        `right` (b, p) is the sum of error times y over the observed cells, with the errors of the old vectors x;
-        `few` bool (b,) marks the vectors that have Gram matrices of their own, `gram` (w, p(p+1)/2).
+        `right` (b, p) is the sum of error times y over the observed cells, with the errors of the old vectors x. `few`
+        bool (b,) marks the w vectors that have their own Gram matrices `gram` (w, p(p+1)/2).
         """
         slope = (right - counts[:, None] * (x @ self.y_cov + self.cross)) / self.noise
         slope -= (x - self.prior_mean) @ self.precision
@@ -212,7 +216,7 @@ class _Update:
 
 
 def _error(scores: Floats, observed: Floats, u: Array, z: Floats) -> Floats:
-    """What the model leaves of the observed scores f32 (b, m); 0 where unobserved."""
+    """Observed minus predicted scores f32 (b, m); 0 where unobserved."""
     error = _with_one(u).astype(np.float32) @ z.T  # (b, 1 + k) x (1 + k, m)
     np.subtract(scores, error, out=error)
     error *= observed
@@ -224,13 +228,13 @@ def _with_one(u: Array) -> Array:
 
 
 def _pairs(y: Array) -> Floats:
-    """Products of each two entries, f32 (q, p(p+1)/2): a weighted sum of rows is a Gram matrix."""
+    """Upper triangles f32 (q, p(p+1)/2) of the outer products of the rows; their weighted sum is a Gram matrix."""
     first, second = np.triu_indices(y.shape[1])
     return (y[:, first] * y[:, second]).astype(np.float32)
 
 
 def _unpacked(pairs: Floating, p: int) -> Array:
-    """Symmetric matrices f64 (w, p, p) of their upper triangles (w, p(p+1)/2)."""
+    """Symmetric matrices f64 (w, p, p) from their upper triangles (w, p(p+1)/2)."""
     first, second = np.triu_indices(p)
     whole = np.empty((len(pairs), p, p))
     whole[:, first, second] = pairs

@@ -1,4 +1,4 @@
-"""Search for the best pipeline: spaces as TOML, an Optuna study that can be stopped and shared, an honest report."""
+"""Search for the best pipeline: TOML search spaces, resumable Optuna studies, and a report with test results."""
 
 from recroute.tuning.search import tune
 from recroute.tuning.space import Space, read_space

@@ -1,4 +1,4 @@
-"""What the finished trials of a study say: which pipeline to choose, and what made the difference."""
+"""Choice of a pipeline from the finished trials of a study, and importances of what was searched."""
 
 from __future__ import annotations
 
@@ -14,20 +14,33 @@ from recroute.errors import RouterError
 from recroute.routers import Router, make_router
 from recroute.tuning.trials import ERROR, FOLDS, LABEL, completed, rank
 
-MIN_TRIALS = 8  # completed trials needed to fit a forest for importances
+MIN_TRIALS = 8  # completed trials required to compute importances
 
 
 def choose(study: Study, default: str) -> tuple[Router, list[str]]:
-    """The best pipeline of a study by its first metric, and how it was chosen.
+    """Choose the best pipeline of a study by its first metric.
 
-    The best of many trials owes part of its lead to luck, so it replaces the default only if it is ahead by more than
-    one standard error of their difference over folds.
+    The best of many trials is ahead partly by chance, so it replaces the default only if it is ahead by more than one
+    standard error of the difference over folds.
     Source: Breiman et al., Classification and Regression Trees, 1984 (the one-standard-error rule).
+
+    Parameters
+    ----------
+    study : Study
+    default : str
+        Label of the pipeline that is kept unless another is clearly better.
+
+    Returns
+    -------
+    router : Router
+        The chosen pipeline, not fitted.
+    notes : list of str
+        How it was chosen.
 
     Raises
     ------
     RouterError
-        If no trial was completed; the message gives the reason of the first that failed.
+        If no trial was completed; the message is the error of the first failed trial.
     """
     trials = completed(study)
     if not trials:
@@ -44,12 +57,12 @@ def choose(study: Study, default: str) -> tuple[Router, list[str]]:
     if gain > error or len(study.directions) > 1:
         return make_router(label), [f"{value}, {against}"]
     return make_router(default), [
-        f"the default {default} stays: {value}, but {against}, which is within what folds vary by"
+        f"the default {default} is kept: {value}, but {against}, which is within one standard error over folds"
     ]
 
 
 def _lead(study: Study, one: FrozenTrial, other: FrozenTrial) -> tuple[float, float]:
-    """Mean lead over folds of one trial over another in the first metric, and its standard error."""
+    """Mean lead of one trial over another in the first metric, and its standard error over folds."""
     sign = 1 if study.directions[0] == StudyDirection.MAXIMIZE else -1
     pairs = zip(one.user_attrs[FOLDS], other.user_attrs[FOLDS], strict=True)
     ahead = [sign * (mine[0] - theirs[0]) for mine, theirs in pairs]
@@ -58,15 +71,15 @@ def _lead(study: Study, one: FrozenTrial, other: FrozenTrial) -> tuple[float, fl
 
 
 def best_of_each(study: Study) -> list[str]:
-    """Label of the best trial of every router searched, in the order of the routers' first trials."""
-    found: dict[str, list[FrozenTrial]] = {}
+    """Label of the best trial of each router, in the order of the routers' first trials."""
+    by_router: dict[str, list[FrozenTrial]] = {}
     for trial in completed(study):
-        found.setdefault(trial.params.get("router", ""), []).append(trial)
-    return [str(min(trials, key=partial(rank, study)).user_attrs[LABEL]) for trials in found.values()]
+        by_router.setdefault(trial.params.get("router", ""), []).append(trial)
+    return [str(min(trials, key=partial(rank, study)).user_attrs[LABEL]) for trials in by_router.values()]
 
 
 def front(study: Study) -> list[Router]:
-    """The Pareto front of a study with two metrics, sorted by the first; empty with one."""
+    """Pareto front of a study with two metrics, sorted by the first; empty with one metric."""
     if len(study.directions) < 2:
         return []
     labels = [str(trial.user_attrs[LABEL]) for trial in sorted(study.best_trials, key=partial(rank, study))]
@@ -74,7 +87,7 @@ def front(study: Study) -> list[Router]:
 
 
 def best_so_far(study: Study) -> str:
-    """One line on the best completed trial."""
+    """Status line with the best completed trial."""
     if not (trials := completed(study)):
         return "no trial finished yet"
     best = min(trials, key=partial(rank, study))
@@ -82,30 +95,32 @@ def best_so_far(study: Study) -> str:
 
 
 def importances(study: Study) -> dict[str, dict[str, float]]:
-    """Shares of the variance of the first metric over completed trials; within a router by functional ANOVA.
+    """Shares of the variance of the first metric over the completed trials.
 
-    Which router it is explains the variance between routers. Hyperparameters are judged over the trials of their
-    router, because they exist only there. Groups of fewer than `MIN_TRIALS` trials are left out.
+    The choice of router explains the variance between routers. The importances of hyperparameters are computed within
+    each router by functional ANOVA, because other routers do not have them. Groups with fewer than `MIN_TRIALS` trials
+    are left out.
     Source: Hutter et al., An efficient approach for assessing hyperparameter importance, ICML 2014.
 
     Returns
     -------
-    dict of str to dict of str to float: "all routers" or a router's name to shares, which sum to 1
+    dict of str to dict of str to float
+        "all routers" or a router's name to shares, which sum to 1.
     """
     trials = completed(study)
-    found = {}
+    shares = {}
     names = list(dict.fromkeys(trial.params.get("router", "") for trial in trials))
     if len(names) > 1 and len(trials) >= MIN_TRIALS:
         share = _between(trials)
-        found["all routers"] = {"which router": share, "its hyperparameters": 1 - share}
+        shares["all routers"] = {"which router": share, "its hyperparameters": 1 - share}
     for name in names:
         own = [trial for trial in trials if trial.params.get("router", "") == name]
         common = sorted(set.intersection(*(set(trial.params) for trial in own)) - {"router"})
         varying = [key for key in common if len({trial.params[key] for trial in own}) > 1]
         if len(own) >= MIN_TRIALS and varying:
             title = name or varying[0].split(".")[0]
-            found[title] = _anova(study, varying, title)
-    return found
+            shares[title] = _anova(study, varying, title)
+    return shares
 
 
 def _anova(study: Study, parameters: list[str], prefix: str) -> dict[str, float]:
@@ -118,7 +133,7 @@ def _anova(study: Study, parameters: list[str], prefix: str) -> dict[str, float]
 
 
 def _between(trials: list[FrozenTrial]) -> float:
-    """Share of the variance of the first metric that lies between routers, not within them (eta squared)."""
+    """Share of the variance of the first metric that lies between routers (eta squared)."""
     value = np.array([trial.values[0] for trial in trials])
     _, code = np.unique([trial.params["router"] for trial in trials], return_inverse=True)
     mean = np.bincount(code, value) / np.bincount(code)

@@ -1,4 +1,4 @@
-"""Trials in this process or in worker processes, which are started, watched and ended here."""
+"""Running trials in this process or in worker processes: starting, monitoring and stopping them."""
 
 from __future__ import annotations
 
@@ -32,21 +32,23 @@ from recroute.tuning.worker import Job, work
 from recroute.util import memo
 
 Progress = Callable[[int, int, str], None]
-MEMO_ROOM = 4  # folds: each trial needs all of them again, so what depends on prompts only is kept for each
+MEMO_ROOM = 4  # folds whose prompt-only results are cached, because every trial needs all folds again
 WATCH_SECONDS = 0.5
-GRACE_SECONDS, SIGNAL_SECONDS = 15.0, 1.0  # for workers to queue their trials again after an interrupt
-REFUSED, INTERRUPTED = 2, 130  # exit codes of a worker
+GRACE_SECONDS, SIGNAL_SECONDS = 15.0, 1.0  # given to workers to requeue their trials after an interrupt
+INPUT_ERROR, INTERRUPTED = 2, 130  # exit codes of a worker
 NO_MEMORY = ("MemoryError", "Cannot allocate memory", "failed to map segment")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def run_trials(study: Study, job: Job, progress: Progress | None) -> bool:
-    """Run trials until the study has all, an interrupt or the timeout; True if it has all.
+    """Run trials until the study is complete, an interrupt or the timeout; returns whether it is complete.
 
     Raises
     ------
     RouterError
-        If the worker processes ended before that, by a defect or for lack of memory.
+        If worker processes were killed or ran out of memory.
+    RuntimeError
+        If a worker process failed by a defect of recroute.
     """
     settings = job.settings
     if settings.timeout is not None:
@@ -72,7 +74,7 @@ def _reporter(job: Job, progress: Progress | None) -> Callable[[Study], None]:
 
 
 def _watch(study: Study, job: Job, report: Callable[[Study], None]) -> None:
-    """Start worker processes and wait for them; the trial of a dead one is run by another."""
+    """Start worker processes and wait for them; the trial of a dead worker is run by another one."""
     order = _order(study, job)
     with ExitStack() as files:
         errors = [files.enter_context(tempfile.TemporaryFile()) for _ in range(job.settings.n_jobs)]
@@ -80,9 +82,9 @@ def _watch(study: Study, job: Job, report: Callable[[Study], None]) -> None:
         try:
             for worker in workers:
                 assert worker.stdin is not None
-                with suppress(BrokenPipeError):  # it has died already: its exit code tells
+                with suppress(BrokenPipeError):  # the worker has died already; its exit code is checked below
                     worker.stdin.write(order)
-                    worker.stdin.flush()  # and stays open: its end tells a worker that we are gone
+                    worker.stdin.flush()  # stays open: a worker stops when it is closed
             while any(worker.poll() is None for worker in workers):
                 report(study)
                 time.sleep(WATCH_SECONDS)
@@ -91,22 +93,22 @@ def _watch(study: Study, job: Job, report: Callable[[Study], None]) -> None:
         report(study)
         requeue_lost(study)
         if n_finished(study) < job.settings.n_trials and time.time() < job.until:
-            _explain([worker.returncode for worker in workers], [_text(file) for file in errors])
+            _raise_failure([worker.returncode for worker in workers], [_text(file) for file in errors])
 
 
 def _order(study: Study, job: Job) -> bytes:
-    """What a worker process is told, as bytes."""
+    """Pickled arguments of a worker process."""
     try:
         return _pickled((_journal(study), study.study_name, job))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise DataError(
-            f"worker processes cannot be given this data set ({error}); define its classes at the top of a module, "
-            "or run with one job"
+            f"this data set cannot be sent to worker processes ({error}); define its classes at module level, or use "
+            "--jobs 1"
         ) from None
 
 
 class _Pickler(pickle.Pickler):
-    """A pickler that passes only the name of a user's encoder, which workers need not import: all is encoded."""
+    """Pickler that sends only the name of a user's encoder; workers do not need it, because all prompts are encoded."""
 
     def reducer_override(self, obj: Any) -> Any:
         is_encoder = isinstance(obj, Encoder) and not isinstance(obj, type)
@@ -120,23 +122,23 @@ def _pickled(order: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _explain(codes: list[int], errors: list[str]) -> None:
-    """Raise for workers that ended before all trials were run.
+def _raise_failure(codes: list[int], errors: list[str]) -> None:
+    """Raise an error for workers that ended before all trials were run.
 
     Raises
     ------
     RouterError
-        If they were refused something, were killed, or ran out of memory.
+        If the input was invalid, or workers were killed or ran out of memory.
     RuntimeError
         With the worker's traceback, if it is a defect.
     """
-    again = "finished trials are kept: run the same command again to resume"
+    resume = "finished trials are kept: run the same command again to resume"
     for code, error in zip(codes, errors, strict=True):
-        if code == REFUSED:
+        if code == INPUT_ERROR:
             raise RouterError(error.strip())
         if code < 0 or (code > 0 and any(sign in error for sign in NO_MEMORY)):
             raise RouterError(
-                f"the worker processes ended early (exit codes {codes}; -9 is often a lack of memory); {again}, "
+                f"the worker processes ended early (exit codes {codes}; -9 often means out of memory); {resume}, "
                 "perhaps with fewer --jobs"
             )
     for code, error in zip(codes, errors, strict=True):
@@ -145,47 +147,47 @@ def _explain(codes: list[int], errors: list[str]) -> None:
 
 
 def _text(file: IO[bytes]) -> str:
-    """What a process wrote to a file that we opened for it."""
+    """Text that a process wrote to a file opened for it."""
     file.seek(0)
     return file.read().decode("utf8", errors="replace")
 
 
 def _start(errors: Sequence[IO[bytes]]) -> list[subprocess.Popen[bytes]]:
-    """Worker processes that ignore interrupts until they are ready for one, see `_main`."""
+    """Start worker processes, which ignore interrupts until they are ready to handle them, see `_main`."""
     environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
     command = [sys.executable, "-m", "recroute.tuning.parallel"]
-    here = threading.current_thread() is threading.main_thread()  # no other may touch signals
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if here else None
+    is_main = threading.current_thread() is threading.main_thread()  # other threads must not set signal handlers
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if is_main else None
     try:
         return [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=file, env=environment) for file in errors]
     finally:
-        if here:
+        if is_main:
             signal.signal(signal.SIGINT, before)
 
 
 def _end(workers: list[subprocess.Popen[bytes]]) -> None:
-    """After an interrupt: let workers queue their trials again, then end them."""
+    """Stop the workers, after giving them time to requeue their trials."""
     until = time.time() + GRACE_SECONDS
     while (living := [worker for worker in workers if worker.poll() is None]) and time.time() < until:
         for worker in living:
-            worker.send_signal(signal.SIGINT)  # again, for those that were not ready yet
+            worker.send_signal(signal.SIGINT)  # repeated for workers that were not ready before
         time.sleep(SIGNAL_SECONDS)
     for worker in workers:
         worker.kill()
         worker.wait()
         if worker.stdin is not None:
-            with suppress(BrokenPipeError):  # of an order that it did not read to the end
+            with suppress(BrokenPipeError):  # it did not read all of its input
                 worker.stdin.close()
 
 
 def _journal(study: Study) -> str | None:
-    """The journal file of a study that is kept in one."""
+    """Journal file of a study; None if it is in another storage."""
     backend: Any = getattr(study._storage, "_backend", None)
     return getattr(backend, "_file_path", None)
 
 
 def _main() -> None:
-    """Entry point of a worker process, which reads its order from standard input."""
+    """Entry point of a worker process, which reads its arguments from standard input."""
     try:
         journal, name, job = _read_order()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -200,21 +202,21 @@ def _main() -> None:
         sys.exit(INTERRUPTED)
     except RecrouteError as error:
         print(error, file=sys.stderr)
-        sys.exit(REFUSED)
+        sys.exit(INPUT_ERROR)
 
 
 def _read_order() -> Any:
     try:
-        return pickle.load(sys.stdin.buffer)  # from our own parent, over a pipe
+        return pickle.load(sys.stdin.buffer)  # safe: the parent process writes it
     except (AttributeError, ImportError) as error:
         raise RouterError(
-            f"worker processes cannot import what the data set is made of ({error}); define it in a module that can be "
-            "imported, or run with one job"
+            f"worker processes cannot import the classes of the data set ({error}); define them in an importable "
+            "module, or use --jobs 1"
         ) from None
 
 
 def _stop_with_parent() -> None:
-    """Interrupt the work when the parent process is gone."""
+    """Interrupt the work when the parent process has ended."""
     while os.read(sys.stdin.fileno(), 1):
         pass
     _thread.interrupt_main()

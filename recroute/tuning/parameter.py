@@ -1,4 +1,4 @@
-"""One hyperparameter of a search space."""
+"""`Parameter`: the values to try for one hyperparameter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from recroute.errors import DataError, UnknownNameError
 from recroute.util.registry import split_outside
 
-LARGEST = 2.0**53  # up to here a float holds every whole number
+MAX_INTEGER = 2.0**53  # largest range in which a float represents every integer
 
 Value = str | int | float | bool | None
 
@@ -24,21 +24,21 @@ class Suggests(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """Values to try for one hyperparameter: a range, a list of choices, or a selection of parts.
+    """Values to try for one hyperparameter: a range, a list of choices, or subsets of parts.
 
     Parameters
     ----------
     low, high : int or float, optional
-        A closed range; whole numbers if both are.
+        Closed range; of integers if both are integers.
     log : bool
-        Whether the range is searched on a logarithmic scale.
+        Whether to search the range on a logarithmic scale.
     none : bool
-        Whether None is tried as well; the router then chooses the value on train.
+        Whether to try None as well, with which the router chooses the value on its training data.
     choices : tuple, optional
     parts : tuple of str, optional
-        Each is in or out; those that are in are joined by +, after `always`.
+        Parts to include or leave out; those included are joined by +, after `always`.
     always : str
-        Parts that are always in.
+        Parts that are always included.
     """
 
     low: int | float | None = None
@@ -51,12 +51,12 @@ class Parameter:
 
     @classmethod
     def read(cls, table: Any, where: str) -> Parameter:
-        """From a TOML table.
+        """Read a TOML table; `where` names it in messages.
 
         Raises
         ------
         DataError
-            Unless it is a table with exactly one of range, choices and parts.
+            If it is not a table with exactly one of range, choices and parts.
         UnknownNameError
             For an unknown key.
         """
@@ -69,9 +69,9 @@ class Parameter:
         given: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
         }
-        found = cls(**given)
-        found._check(where)
-        return found
+        parameter = cls(**given)
+        parameter._check(where)
+        return parameter
 
     def _check(self, where: str) -> None:
         kinds = [self.low is not None or self.high is not None, self.choices is not None, self.parts is not None]
@@ -79,7 +79,7 @@ class Parameter:
             raise DataError(f"{where} needs either low and high, or choices, or parts")
         for name, kind in (("log", bool), ("none", bool), ("always", str)):
             if not isinstance(value := getattr(self, name), kind):
-                raise DataError(f"{where}: {name} = {value!r} is not {'true or false' if kind is bool else 'text'}")
+                raise DataError(f"{where}: {name} = {value!r} is not {'true or false' if kind is bool else 'a string'}")
         if kinds[0]:
             self._check_range(where)
         _check_list(self.choices, (str, int, float), f"{where}: choices")
@@ -87,18 +87,18 @@ class Parameter:
 
     def _check_range(self, where: str) -> None:
         numbers = [x for x in (self.low, self.high) if isinstance(x, int | float) and not isinstance(x, bool)]
-        if len(numbers) < 2 or not numbers[0] < numbers[1] or max(map(abs, numbers)) > LARGEST:
-            raise DataError(f"{where}: low={self.low!r}, high={self.high!r} is not a range; low has to be below high")
+        if len(numbers) < 2 or not numbers[0] < numbers[1] or max(map(abs, numbers)) > MAX_INTEGER:
+            raise DataError(f"{where}: low={self.low!r}, high={self.high!r} is not a range; low must be below high")
         if self.log and numbers[0] <= 0:
-            raise DataError(f"{where}: log = true needs low above 0, and it is {self.low!r}")
+            raise DataError(f"{where}: low = {self.low!r} must be above 0 if log = true")
 
     @property
     def whole(self) -> bool:
-        """Whether the range holds whole numbers only."""
+        """Whether the range is one of integers."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     def suggest(self, trial: Suggests, key: str) -> Value:
-        """A value for the trial, under the name `key`."""
+        """Let the trial propose a value under the name `key`."""
         if self.parts is not None:
             chosen = [part for part in self.parts if trial.suggest_categorical(f"{key}: {part}", [False, True])]
             return " + ".join([self.always, *chosen] if self.always else chosen or [self.parts[0]])
@@ -110,14 +110,14 @@ class Parameter:
         assert self.high is not None
         if self.whole:
             return trial.suggest_int(key, int(self.low), int(self.high), log=self.log)
-        # four digits: so a label says all of it
+        # four significant digits, so that a label shows the exact value
         return float(f"{trial.suggest_float(key, self.low, self.high, log=self.log):.4g}")
 
     def encode(self, value: Value, key: str) -> dict[str, Any]:
-        """The trial's parameters that give `value`; empty if it is outside the range or choices."""
+        """Trial parameters that correspond to `value`; empty if it is not among the values to try."""
         if self.parts is not None:
-            inside = split_outside(str(value), "+")
-            return {f"{key}: {part}": part in inside for part in self.parts}
+            included = split_outside(str(value), "+")
+            return {f"{key}: {part}": part in included for part in self.parts}
         if self.choices is not None:
             return {key: value} if value in self.choices else {}
         if value is None:
@@ -129,7 +129,7 @@ class Parameter:
         return {key: value, **({f"{key} on train": False} if self.none else {})}
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields that are set, as in a TOML table."""
+        """Fields that are set, in the form of a TOML table."""
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
@@ -138,10 +138,10 @@ class Parameter:
 
 
 def _check_list(listed: Any, kinds: tuple[type, ...], where: str) -> None:
-    """Raise DataError unless it is None or a list of distinct values of these kinds."""
+    """Raise DataError unless `listed` is None or a list of distinct values of these types."""
     if listed is None:
         return
     if not isinstance(listed, tuple) or not listed or not all(isinstance(value, kinds) for value in listed):
-        raise DataError(f"{where} = {listed!r} is not a list of {'values' if len(kinds) > 1 else 'texts'}")
+        raise DataError(f"{where} = {listed!r} is not a list of {'values' if len(kinds) > 1 else 'strings'}")
     if len({(type(value), value) for value in listed}) < len(listed):
-        raise DataError(f"{where} = {list(listed)!r} names a value twice")
+        raise DataError(f"{where} = {list(listed)!r} contains a value twice")

@@ -1,4 +1,4 @@
-"""A search as Matplotlib figures."""
+"""Matplotlib figures of a search: history and importances."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from recroute.report.figure import MARKERS, colour, new_axes, plain, tidy
 
 
 def draw_history(trials: pl.DataFrame, *, maximize: bool, ax: Any = None) -> Any:
-    """Values by trial: a mark for each that was judged on all folds, by router, and the best so far.
+    """Plot the value of each trial that was judged on all folds, by router, and the best value so far.
 
-    Crosses at the bottom mark trials that were stopped early, which have no value.
+    Crosses at the bottom mark trials that were stopped early and have no value.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -25,7 +25,7 @@ def draw_history(trials: pl.DataFrame, *, maximize: bool, ax: Any = None) -> Any
         ax.plot(rows["number"], rows["value"], label=plain(str(router)) or "completed", **look)
     stopped = trials.filter(state="pruned")
     if stopped.height:
-        bottom = np.zeros(stopped.height)  # as a share of the height of the axes
+        bottom = np.zeros(stopped.height)  # in axes coordinates
         look = {"color": "0.6", "marker": "x", "ls": "", "ms": 5, "clip_on": False}
         ax.plot(stopped["number"], bottom, label="stopped early", transform=ax.get_xaxis_transform(), **look)
     if done.height:
@@ -43,7 +43,7 @@ def draw_history(trials: pl.DataFrame, *, maximize: bool, ax: Any = None) -> Any
 
 
 def draw_importances(importances: Mapping[str, Mapping[str, float]], *, ax: Any = None) -> Any:
-    """Shares of the variance between trials as bars, grouped by all routers and each router with enough trials."""
+    """Plot shares of the variance between trials as bars, for all routers and for each router with enough trials."""
     groups = list(importances)
     bars = [
         (i, group, name, share)

@@ -1,4 +1,4 @@
-"""Recovery of trials whose worker process has died: who runs a trial, heartbeats, and queueing it again."""
+"""Recovery of trials whose worker process has died: worker identity, heartbeats and requeueing."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from sqlalchemy.exc import SQLAlchemyError
 from recroute.tuning.trials import BEAT, ERROR, LOST, WORKER
 
 BEAT_SECONDS = 20.0
-DEAD_SECONDS = 300.0  # without a heartbeat of a worker on another host
-UNCLAIMED_SECONDS = 30.0  # between a trial's start and its worker's name on it
+DEAD_SECONDS = 300.0  # without a heartbeat, after which a worker on another host counts as dead
+UNCLAIMED_SECONDS = 30.0  # allowed between the start of a trial and the entry of its worker
 DIED, STOPPED = "its worker died", "its worker was stopped"
-MAX_DEATHS = 3  # of workers with the same parameters
+MAX_DEATHS = 3  # of workers running the same parameters
 
 
 def requeue_lost(study: Study) -> None:
-    """Queue the trials of dead workers again."""
+    """Requeue the trials of dead workers."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _is_ours(trial):  # from a call that was interrupted: we are between trials
+        if _is_ours(trial):  # left over from an interrupted call, because this worker is between trials
             requeue(study, trial, STOPPED)
         elif _is_dead(trial):
             requeue(study, trial, DIED)
 
 
 def requeue(study: Study, trial: FrozenTrial, why: str) -> None:
-    """End a trial that nobody will finish, and queue its parameters again.
+    """Fail a trial that no worker will finish, and queue its parameters again.
 
-    Parameters that worker after worker dies of are a finding, not an accident: they are not tried again.
+    Parameters with which `MAX_DEATHS` workers have died count as a failed trial and are not tried again.
     """
     params = _parameters(trial)
     if why == DIED and params and _deaths(study, params) >= MAX_DEATHS - 1:
-        message = f"{MAX_DEATHS} worker processes died while they ran it, often for lack of memory"
+        message = f"{MAX_DEATHS} worker processes died while running it, often because memory ran out"
         fail(study, trial._trial_id, {ERROR: message})
     elif fail(study, trial._trial_id, {LOST: why}) and params:
         study.enqueue_trial(params)
 
 
 def _deaths(study: Study, params: Mapping[str, Any]) -> int:
-    """How many workers have died while they ran these parameters."""
+    """Number of workers that have died while running these parameters."""
     lost = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
     return sum(t.user_attrs.get(LOST) == DIED and _parameters(t) == params for t in lost)
 
@@ -57,7 +57,7 @@ def _parameters(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def fail(study: Study, trial_id: int, attributes: Mapping[str, str]) -> bool:
-    """Mark a trial as failed; False if somebody else has ended it before."""
+    """Mark a trial as failed; returns False if it had already ended."""
     try:
         for key, value in attributes.items():
             study._storage.set_trial_user_attr(trial_id, key, value)
@@ -68,16 +68,16 @@ def fail(study: Study, trial_id: int, attributes: Mapping[str, str]) -> bool:
 
 @contextmanager
 def heartbeat(study: Study, trial: Trial) -> Iterator[None]:
-    """Heartbeats from a thread of its own, however long a fold takes."""
+    """Send heartbeats from a separate thread while the trial runs."""
     over = threading.Event()
 
     def beat() -> None:
         while not over.wait(BEAT_SECONDS):
             try:
                 study._storage.set_trial_user_attr(trial._trial_id, BEAT, time.time())
-            except UpdateFinishedTrialError:  # another worker has taken this one for dead
+            except UpdateFinishedTrialError:  # another worker considered this one dead
                 return
-            except (OptunaError, SQLAlchemyError):  # a busy database: the next beat may get through
+            except (OptunaError, SQLAlchemyError):  # the database is busy; the next heartbeat may succeed
                 continue
 
     thread = threading.Thread(target=beat, daemon=True)
@@ -106,7 +106,7 @@ def _is_dead(trial: FrozenTrial) -> bool:
 
 
 def this_worker() -> dict[str, Any]:
-    """Identity of this process: host, process id, and when it started."""
+    """Identity of this process: host, process id and start time."""
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
@@ -116,7 +116,7 @@ def this_worker() -> dict[str, Any]:
 
 
 def _process_started(pid: int) -> str | None:
-    """When a process of this host started, as the kernel counts; "" where it does not say, None if there is none."""
+    """Start time of a process on this host, in the kernel's units; "" if unknown, None if there is no such process."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf8", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""The whole search: study, trials, choice, and one look at test."""
+"""`tune`: open the study, run trials, choose a pipeline, and evaluate it once on test instances."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from recroute.tuning.worker import Job
 from recroute.util.arguments import checked
 from recroute.util.settings import takes_settings
 
-TUNED = "tuned"  # the choice in tables, unless it is the default
+TUNED = "tuned"  # name of the chosen pipeline in tables, unless it is the default
 
 
 @checked
@@ -37,9 +37,9 @@ TUNED = "tuned"  # the choice in tables, unless it is the default
 def tune(dataset: Dataset, out: str | Path, *, progress: Progress | None = None, **settings: Any) -> Tuned:
     """Search for the best pipeline: router, hyperparameters, encoder, bridge and calibration.
 
-    Every trial is cross-validated on the training and validation instances of a split, on the pools asked for. The
-    first trial is the default of the first router (`auto`, unless `routers` says otherwise), then come the defaults of
-    the others, then what Optuna's TPE sampler proposes. Called again with the same `out`, it resumes the study.
+    Every trial is cross-validated on the training and validation instances of a split, for the given pool sizes and
+    groups. The first trials are the routers with their defaults, in order (`auto` first, unless `routers` is given).
+    The others are proposed by Optuna's TPE sampler. Calling it again with the same `out` resumes the study.
 
     Parameters
     ----------
@@ -47,20 +47,22 @@ def tune(dataset: Dataset, out: str | Path, *, progress: Progress | None = None,
     out : str or Path
         Study folder, see `StudyFolder`.
     **settings
+        See `TuneSettings`.
     progress : callable, optional
-        Called with the trials done, the trials in all, and a line on the best so far.
+        Called with the number of finished trials, the total number, and a status line.
 
     Returns
     -------
-    Tuned. After a KeyboardInterrupt or at the timeout it holds the best so far, and test has not been read. With one
-    process the same seed gives the same trials, also if the study was stopped in between; several processes see each
-    other's results in the order they finish.
+    Tuned
+        After a KeyboardInterrupt or the timeout it holds the best pipeline so far, and test instances have not been
+        read. With one process the same seed gives the same trials, even if the study was interrupted and resumed.
+        Several processes see each other's results in the order in which they finish.
 
     Raises
     ------
     RecrouteError
-        For an unknown name, data that cannot be split, a study that was made for something else, or if no trial could
-        be finished.
+        For an unknown name, data that cannot be split, a study created with other data or settings, or if no trial
+        could be finished.
 
     Examples
     --------
@@ -70,15 +72,15 @@ def tune(dataset: Dataset, out: str | Path, *, progress: Progress | None = None,
 
 
 def search(settings: TuneSettings, dataset: Dataset, out: Path, progress: Progress | None = None) -> Tuned:
-    """As `tune`."""
+    """Implementation of `tune`."""
     dataset.require_scores("tune")
     folder = StudyFolder(out)
     parts = split_dataset(dataset, kind=settings.split, seed=settings.seed)
     space = read_space(settings.routers, settings.space, dataset)
     identity = identity_of(parts, space, settings)
-    folder.check(identity)  # before the work of making folds
+    folder.check(identity)  # before the folds are made, which takes time
     if dataset.encoder is not None and settings.encoder in ("auto", "precomputed"):
-        check_savable(dataset.encoder)  # the study's router is saved
+        check_savable(dataset.encoder)  # because the chosen router is saved
     dataset = settings.encoded(dataset)
     validation = Validation.of(_without_test(dataset, parts), settings)
     journal, name = out / JOURNAL, settings.study_name or out.name
@@ -95,13 +97,13 @@ def search(settings: TuneSettings, dataset: Dataset, out: Path, progress: Progre
 
 
 def _without_test(dataset: Dataset, parts: Split) -> Dataset:
-    """Training and validation instances, in the order of the data set."""
+    """Data set of the training and validation instances, in their original order."""
     ids = [*parts.train.instance_ids, *parts.valid.instance_ids]
     return dataset.take_instances(np.sort(dataset.instance_ids.to_index(ids)))
 
 
 def _conclude(study: Study, settings: TuneSettings, dataset: Dataset, default: str, complete: bool) -> Tuned:
-    """Choose, look at test if the study is `complete`, and fit the choice on train."""
+    """Choose a pipeline, evaluate it on test instances if the study is `complete`, and fit it on the training data."""
     best, notes = choose(study, default)
     others = [default, *best_of_each(study)]
     tested = _on_test(study, settings, dataset, best, others) if complete else None
@@ -123,10 +125,10 @@ def _conclude(study: Study, settings: TuneSettings, dataset: Dataset, default: s
 
 
 def _on_test(study: Study, settings: TuneSettings, dataset: Dataset, best: Router, others: Sequence[str]) -> Evaluation:
-    """The choice on test beside the others; the study keeps a record of how often test was read."""
+    """Evaluate the choice and the others on test instances; the study records every time test instances are read."""
     reads = dict(study.user_attrs.get(TEST_READS, {})) | {str(n_finished(study)): best.label}
     study.set_user_attr(TEST_READS, reads)
-    found = scale(
+    evaluation = scale(
         dataset,
         [best, *others],
         pool_sizes=settings.pool_sizes,
@@ -137,17 +139,17 @@ def _on_test(study: Study, settings: TuneSettings, dataset: Dataset, best: Route
         headroom=False,
         seeds=(settings.seed,),
     )
-    notes = [*found.notes, *_not_blind(study)]
+    notes = [*evaluation.notes, *_not_blind(study)]
     if best.label not in others[:1]:
         notes.append(f"{TUNED} is {best.label}")
-        found = found.renamed(best.label, TUNED)
-    return found.with_info(notes=notes, tuned=best.label)
+        evaluation = evaluation.renamed(best.label, TUNED)
+    return evaluation.with_info(notes=notes, tuned=best.label)
 
 
 def _not_blind(study: Study) -> list[str]:
-    """A note if test was read before the last trials were run."""
+    """Note for the report if test instances were read before the last trials were run."""
     reads = study.user_attrs.get(TEST_READS, {})
     if len(reads) < 2:
         return []
-    asked = ", ".join(f"{n} trials ({label})" for n, label in reads.items())
-    return [f"test has been read after {asked}: what was chosen after the first was not chosen blind"]
+    after = ", ".join(f"{n} trials ({label})" for n, label in reads.items())
+    return [f"test instances were read after {after}; choices made after the first of these were not blind"]

@@ -1,4 +1,4 @@
-"""Search space of a study: routers, their hyperparameters, encoder and calibration, read from TOML."""
+"""Search space of a study: routers with their hyperparameters, views and calibration, read from TOML."""
 
 from __future__ import annotations
 
@@ -12,56 +12,57 @@ from typing import Any
 from recroute.data import Dataset
 from recroute.errors import DataError, RouterError, UnknownNameError
 from recroute.routers import Router, make_router, router_names
-from recroute.routers.parts import Composite
 from recroute.routers.registry import router_class
 from recroute.tuning.parameter import Parameter, Suggests, Value
 from recroute.util.registry import read_toml
 
 EVERY, CALIBRATION = "every", "calibration"
-# Fast, and among the best of their kind on the real data sets; the defaults of the first are the first trial.
+# Fast routers, each among the best of its kind on real data sets. The first trial is the first router with its
+# defaults.
 ROUTERS = ("auto", "hierarchy", "knn", "ridge", "kmeans", "svd", "embedllm")
 Tables = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Space:
-    """The routers of a study, each with the values to try for its hyperparameters.
+    """Routers of a study, each with the values to try for its hyperparameters.
 
     Parameters
     ----------
     parameters : dict of str to dict of str to Parameter
-        By router label and hyperparameter. The label is the router's name with the hyperparameters that are fixed.
-        "calibration" is not a hyperparameter: it wraps the router in `calibrated` or `guarded`.
+        Values to try, by router label and hyperparameter. The label is the router's name with its fixed
+        hyperparameters. The key "calibration" is not a hyperparameter: it wraps the router in `calibrated` or
+        `guarded`.
     """
 
     parameters: Mapping[str, Mapping[str, Parameter]]
 
     def suggest(self, trial: Suggests) -> Router:
-        """The router that a trial stands for."""
+        """Build the router that a trial proposes."""
         labels = list(self.parameters)
         label = trial.suggest_categorical("router", labels) if len(labels) > 1 else labels[0]
         values = {name: one.suggest(trial, f"{label}.{name}") for name, one in self.parameters[label].items()}
         return build(label, values)
 
     def defaults(self) -> list[dict[str, Any]]:
-        """For each router in order, the trial parameters that give its defaults."""
-        found = []
+        """Trial parameters of each router's default hyperparameters, in order."""
+        defaults = []
         for label, parameters in self.parameters.items():
             router = make_router(label)
             values = {**router.hyperparameters(), CALIBRATION: "none"}
             params = {"router": label} if len(self.parameters) > 1 else {}
             for name, one in parameters.items():
                 params |= one.encode(values[name], f"{label}.{name}")
-            found.append(params)
-        return found
+            defaults.append(params)
+        return defaults
 
     def to_dict(self) -> Tables:
-        """As TOML tables."""
-        return {label: {k: p.to_dict() for k, p in found.items()} for label, found in self.parameters.items()}
+        """The space in the form of TOML tables."""
+        return {label: {k: p.to_dict() for k, p in own.items()} for label, own in self.parameters.items()}
 
 
 def build(label: str, values: Mapping[str, Value]) -> Router:
-    """The router called `label` with these hyperparameters, wrapped as `calibration` among them says."""
+    """Build the router `label` with these hyperparameters, wrapped according to the value of `calibration`."""
     given = dict(values)
     calibration = given.pop(CALIBRATION, "none")
     router = make_router(label, **given)
@@ -69,52 +70,52 @@ def build(label: str, values: Mapping[str, Value]) -> Router:
 
 
 def read_space(routers: Sequence[str] = (), path: str | Path | None = None, dataset: Dataset | None = None) -> Space:
-    """The search space of some routers.
+    """Read the search space of some routers.
 
     Parameters
     ----------
     routers : list of str
         Names, optionally with fixed hyperparameters: `svd(bridge=kernel)`. Default: `ROUTERS`.
     path : str or Path, optional
-        A TOML file with a table for each router, such as `[svd]`, or `[every]`, and in it a table for each
-        hyperparameter, as in the packaged files in `spaces/`. It overrides these; `false` keeps a hyperparameter at
-        its default.
+        TOML file that overrides the packaged spaces. It has a table for each router, such as `[svd]`, or `[every]`,
+        with an entry for each hyperparameter as in the files in `spaces/`; `false` keeps a hyperparameter at its
+        default.
     dataset : Dataset, optional
-        Encoders whose text or vectors it lacks are left out.
+        Views whose text or vectors it lacks are left out.
 
     Raises
     ------
     UnknownNameError
         For an unknown router, hyperparameter or key.
     DataError
-        If a file cannot be read, or a router has no space.
+        If the file cannot be read, or a router has no space.
     """
     own = _read_tables(path)
     for name in own:
         if name not in (EVERY, *router_names()):
             raise UnknownNameError("router", name, [EVERY, *router_names()], where=f" in {path}")
     views = _views(dataset)
-    found = {}
+    parameters = {}
     for label in dict.fromkeys(routers or ROUTERS):
         router = make_router(label)
-        found[router.label] = _of_router(router, own, str(path), views)
-    return Space(found)
+        parameters[router.label] = _of_router(router, own, str(path), views)
+    return Space(parameters)
 
 
 def _of_router(router: Router, own: Tables, path: str, views: tuple[str, ...]) -> dict[str, Parameter]:
-    """The hyperparameters of one router that are not fixed by its label."""
+    """Values to try for the hyperparameters of one router that its label does not fix."""
     free = [f.name for f in router.settings() if getattr(router, f.name) == f.default and f.name != "seed"]
-    every = {} if isinstance(router, Composite) else _packaged(EVERY) | own.get(EVERY, {})
+    every = {} if router.is_composite else _packaged(EVERY) | own.get(EVERY, {})
     if "views" not in router.hyperparameters():
         every.pop("views", None)
     specific = _packaged(router.name) | own.get(router.name, {})
     if not specific and not own.get(EVERY):
         raise DataError(
-            f"there is no search space for {router.name}: leave it out (baselines are in the report anyway), or add "
-            f"one with --space FILE and a table [{router.name}]"
+            f"{router.name} has no search space: leave it out (the report includes baselines anyway), or add one with "
+            f"--space FILE and a table [{router.name}]"
         )
     known = [f.name for f in router_class(router.name).settings()] + [CALIBRATION] * (CALIBRATION in every)
-    found = {}
+    parameters = {}
     for name, table in (every | specific).items():
         where = f"{router.name}.{name} in {path}" if name in own.get(router.name, {}) else f"{router.name}.{name}"
         if name not in known:
@@ -126,12 +127,12 @@ def _of_router(router: Router, own: Tables, path: str, views: tuple[str, ...]) -
         if name == "views":
             one = Parameter(choices=tuple(choice for choice in one.choices or () if choice in views))
         if one.choices is None or len(one.choices) > 1:
-            found[name] = one
-    return found
+            parameters[name] = one
+    return parameters
 
 
 def _check_values(router: Router, name: str, one: Parameter, where: str) -> None:
-    """Raise DataError unless the router accepts both ends of a range, and every choice."""
+    """Raise DataError unless the router accepts both ends of the range, or every choice."""
     values: list[Value] = list(one.choices or ()) or [one.low, one.high]
     if one.parts is not None:
         values = [" + ".join(filter(None, [one.always, *one.parts]))]
@@ -146,7 +147,7 @@ def _check_values(router: Router, name: str, one: Parameter, where: str) -> None
 
 
 def _views(dataset: Dataset | None) -> tuple[str, ...]:
-    """Views that differ on the data set."""
+    """Views that give different vectors on the data set."""
     if dataset is None or (dataset.prompts is not None and dataset.embeddings is not None):
         return ("embedding", "tfidf", "all")
     return ("embedding", "all") if dataset.prompts is not None else ("embedding",)
@@ -163,5 +164,7 @@ def _read_tables(path: str | Path | None) -> Tables:
     tables = read_toml(Path(path), DataError)
     for name, table in tables.items():
         if not isinstance(table, dict):
-            raise DataError(f"{name} = {table!r} in {path} is outside a router's table; put it under [{name}]")
+            raise DataError(
+                f"{name} = {table!r} in {path} is not in a router's table; put it below a line such as [svd]"
+            )
     return tables

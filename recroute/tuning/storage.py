@@ -1,4 +1,4 @@
-"""Where a study is kept: a journal file, or any database that Optuna knows."""
+"""Storage of a study: a journal file, or any database that Optuna supports."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 JOURNAL = "journal.log"
-JOURNAL_START = b'{"op_code":'  # of every line that Optuna writes
-DAMAGE = (LookupError, ValueError, TypeError, AttributeError, AssertionError)  # Optuna reads back without a check
+JOURNAL_START = b'{"op_code":'  # start of every line that Optuna writes
+DAMAGE = (LookupError, ValueError, TypeError, AttributeError, AssertionError)  # raised by Optuna on damaged content
 BUSY_SECONDS = 60  # that SQLite waits for another process to finish writing
 TRIES = 10
-RACE = ("already exists", "duplicate key", "no such table", 'relation "', "doesn't exist")  # tables are being made
-VERSIONS = "version_info"  # the table that identifies a database of Optuna's
+RACE = ("already exists", "duplicate key", "no such table", 'relation "', "doesn't exist")  # tables being created
+VERSIONS = "version_info"  # table that identifies an Optuna database
 FAILURES = (SQLAlchemyError, OptunaError)  # of a database in use: locked, read-only, full, gone
 
 
 class KernelLock:
-    """File lock that the kernel releases when its process dies; Optuna's own locks are files that stay.
+    """File lock that the kernel releases when its process dies; Optuna's own lock files would remain.
 
-    On acquiring it, a last line left half written by a process that died is cut off. An interrupt may leave it held
-    before Optuna can release it; this process then gets it again (Optuna keeps its own threads apart).
+    Acquiring the lock removes an incomplete last line left by a process that died. If an interrupt leaves the lock
+    held, the same process can acquire it again (Optuna synchronises its own threads).
     """
 
     def __init__(self, path: str) -> None:
@@ -73,7 +73,7 @@ def _cut_torn_line(path: str) -> None:
 
 
 def is_journal(path: Path) -> bool:
-    """Whether a file is a journal of Optuna's, perhaps one that was just begun; a pipe or a device is none."""
+    """Whether a path is a regular file with the start of an Optuna journal; an empty file counts as one."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -83,24 +83,24 @@ def is_journal(path: Path) -> bool:
 
 def _open_journal(path: Path) -> JournalStorage:
     make_folder(path.parent)
-    if os.path.lexists(path) and not is_journal(path):  # what reads it would cut off its last line
+    if os.path.lexists(path) and not is_journal(path):  # opening it would remove its last line
         raise DataError(f"{path} is not the journal of a study; name another --out")
     lock = KernelLock(str(path)) if fcntl else JournalFileOpenLock(str(path))
     try:
         return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type]
     except DAMAGE as error:
         raise DataError(
-            f"{path} is damaged ({type(error).__name__}: {error}); restore a copy of it, or name another --out"
+            f"{path} is damaged ({type(error).__name__}: {error}); restore it from a backup, or name another --out"
         ) from None
 
 
 def open_storage(url: str | None, journal: Path) -> BaseStorage:
-    """The storage at `url`, or the journal file, which is made if there is none.
+    """Open the storage at `url`, or else the journal file, which is created if missing.
 
     Raises
     ------
     DataError
-        If it cannot be opened, is damaged, or holds something else.
+        If it cannot be opened, is damaged, or is something else.
     """
     if url is None:
         return _open_journal(journal)
@@ -120,24 +120,26 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
             if not any(words in message for words in RACE):
                 break
             time.sleep(0.5)
-    raise DataError(f"--storage {without_password(url)} cannot be opened: {message}; repair it, or name another")
+    raise DataError(
+        f"--storage {without_password(url)} cannot be opened: {message}; repair it, or name another storage"
+    )
 
 
 def read_url(url: str) -> URL:
-    """The parts of a database URL; DataError if it is not one."""
+    """Parse a database URL; DataError if it is not one."""
     try:
         address = make_url(url)
         address.get_dialect()
     except (SQLAlchemyError, ValueError):
         raise DataError(
-            f"--storage {without_password(url)} cannot be opened: it is not the URL of a known kind of database; "
-            "write it like sqlite:///study.db or postgresql+psycopg://user@host/name"
+            f"--storage {without_password(url)} is not the URL of a supported database; write it like "
+            "sqlite:///study.db or postgresql+psycopg://user@host/name"
         ) from None
     return address
 
 
 def is_in_memory(address: URL) -> bool:
-    """Whether a database is invisible to other processes."""
+    """Whether a database lives in the memory of this process."""
     name = address.database or ":memory:"
     return address.get_backend_name() == "sqlite" and (":memory:" in name or address.query.get("mode") == "memory")
 
@@ -150,14 +152,14 @@ def _open_database(url: str, address: URL) -> BaseStorage:
     if tables and VERSIONS not in tables and address.get_backend_name() == "sqlite":
         listed = ", ".join(sorted(tables)[:3])
         raise DataError(
-            f"--storage {without_password(url)} is a database of something else (tables {listed}); name another file"
+            f"--storage {without_password(url)} is not an Optuna database (it has tables {listed}); name another file"
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return optuna.storages.RDBStorage(
-            url.replace("{", "{{").replace("}", "}}"),  # Optuna fills in templates
+            url.replace("{", "{{").replace("}", "}}"),  # Optuna would fill in braces
             engine_kwargs=options,
-            skip_table_creation=VERSIONS in tables,  # those of another version stay as they are
+            skip_table_creation=VERSIONS in tables,  # do not alter those of another version
         )
 
 
@@ -171,7 +173,7 @@ def _tables(address: URL, options: dict[str, Any]) -> list[str]:
 
 @contextmanager
 def storage_at(url: str | None, journal: Path) -> Iterator[BaseStorage]:
-    """`open_storage`, with the database's connections closed in the end.
+    """Open the storage, and close the database connections at the end.
 
     Raises
     ------
@@ -186,9 +188,9 @@ def storage_at(url: str | None, journal: Path) -> Iterator[BaseStorage]:
     except OSError as error:
         if url or error.filename is not None:
             raise
-        raise _failed(str(journal), error.strerror) from None  # what a full disk answers to writing
+        raise _failed(str(journal), error.strerror) from None  # such as a full disk
     finally:
-        database = getattr(storage, "_backend", storage)  # Optuna puts a cache around it
+        database = getattr(storage, "_backend", storage)  # Optuna wraps it in a cache
         if isinstance(database, optuna.storages.RDBStorage):
             database.remove_session()
             database.engine.dispose()
@@ -200,26 +202,27 @@ def _failed(place: str, reason: str | None) -> DataError:
 
 @contextmanager
 def damage_named(place: str) -> Iterator[None]:
-    """Raise DataError, which names the place, where what Optuna reads back is not what it wrote."""
+    """Convert the errors that Optuna raises on damaged content to a DataError that names the place."""
     try:
         yield
     except RecrouteError:
         raise
     except DAMAGE as error:
         raise DataError(
-            f"the study in {place} is damaged ({type(error).__name__}: {error}); restore a copy, or name another study"
+            f"the study in {place} is damaged ({type(error).__name__}: {error}); restore it from a backup, or name "
+            "another study"
         ) from None
 
 
 def without_password(url: str) -> str:
-    """The URL without its password."""
+    """URL without its password."""
     head, at, tail = url.rpartition("@")
     scheme, sep, user = head.partition("://")
     return f"{scheme}{sep}{user.split(':')[0]}{at}{tail}" if at else url
 
 
 def _first_line(error: BaseException) -> str:
-    """The database's own message, without what is wrapped around it."""
+    """First line of the database's own message, without that of the wrapping exceptions."""
     if isinstance(error, OptunaError) and error.__cause__ is not None:
         error = error.__cause__
     return str(getattr(error, "orig", None) or error).strip().split("\n")[0]

@@ -18,38 +18,39 @@ from recroute.errors import RecrouteError
 from recroute.tuning.space import Space
 from recroute.tuning.trials import completed
 
-TPE_DRAWS, MAX_DRAWS = 5, 20  # before draws are at random, and before a repeated pipeline is accepted
+TPE_DRAWS, MAX_DRAWS = 5, 20  # draws by TPE before random ones, and draws before a repeated pipeline is accepted
 INFORMATIVE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-# Measured on drawn pipelines, five folds, in random orders: .56 of the time of judging all on all folds on openllm1 (71
-# pipelines, 60 orders), and the best was never stopped; .39 on llmrouter (40 pipelines, 25 orders), where the best was
-# stopped in a quarter of the orders, for one that was at most .00015 behind. Optuna's WilcoxonPruner at .1 on values of
-# the pools was as fast on openllm1, but takes values that share their instances for independent.
-LEVEL = 1.3  # standard errors behind the best: one-sided p of .1
-MIN_COMPLETED = 4  # completed trials that say how much differences vary over folds
+# Measured on random pipelines with five folds, in random orders. On openllm1 (71 pipelines, 60 orders) early stopping
+# took .56 of the time of running all folds and never stopped the best pipeline. On llmrouter (40 pipelines, 25 orders)
+# it took .39 of the time and stopped the best in a quarter of the orders, in favour of one at most .00015 behind.
+# Optuna's WilcoxonPruner at .1 on the values of the pools was as fast on openllm1, but treats values from the same
+# instances as independent.
+STOP_LEVEL = 1.3  # standard errors behind the best: one-sided p of .1
+MIN_COMPLETED = 4  # completed trials required to estimate how differences vary over folds
 
 
 def new_pipeline_sampler(
     study: Study, space: Space, trials: list[FrozenTrial], seen: Collection[str], seed: tuple[int, ...]
 ) -> BaseSampler:
-    """A sampler fixed to the parameters of a pipeline whose label is not in `seen`.
+    """Sampler that proposes the parameters of a pipeline whose label is not in `seen`.
 
-    They are drawn in an in-memory copy of the study, so that rejected draws leave no trial behind. The first draws come
-    from TPE, later ones are at random; the last one is accepted as it is, because the space seems to have no other
-    pipeline.
+    The parameters are drawn in an in-memory copy of the study, so rejected draws leave no trials behind. The first
+    draws come from TPE, later ones are random. If all draws are repeats, the last one is accepted, because the space
+    has probably no other pipeline.
 
     Parameters
     ----------
     study : Study
     space : Space
     trials : list of FrozenTrial
-        What the sampler learns from.
+        Trials that the sampler learns from.
     seen : collection of str
-        Labels of the pipelines that are not wanted again.
+        Labels of the pipelines that were tried before.
     seed : tuple of int
         The same seed and trials give the same parameters.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # `group` and partial fixing, both years old
+        warnings.simplefilter("ignore", ExperimentalWarning)  # `group` and PartialFixedSampler
         copy = optuna.create_study(directions=study.directions)
         copy.add_trials(map(_bare, (trial for trial in trials if trial.state in INFORMATIVE)))
         params: dict[str, Any] = {}
@@ -66,12 +67,12 @@ def new_pipeline_sampler(
 
 
 def _tpe(seed: int) -> BaseSampler:
-    """Parzen estimators over all hyperparameters of a router together; running trials count as bad ones."""
+    """TPE with a joint density over all hyperparameters of a router, in which running trials count as bad ones."""
     return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
 
 def _label(space: Space, trial: Trial) -> str | None:
-    """Label of the pipeline that a trial draws; None if its hyperparameters do not go together."""
+    """Label of the pipeline that a trial proposes; None if its hyperparameters are incompatible."""
     try:
         return space.suggest(trial).label
     except RecrouteError:
@@ -79,7 +80,7 @@ def _label(space: Space, trial: Trial) -> str | None:
 
 
 def _bare(trial: FrozenTrial) -> FrozenTrial:
-    """What a sampler reads of a trial."""
+    """Copy of a trial with only what a sampler reads."""
     values = trial.values if trial.state != TrialState.RUNNING else None
     return create_trial(
         state=trial.state,
@@ -91,10 +92,11 @@ def _bare(trial: FrozenTrial) -> FrozenTrial:
 
 
 def should_stop(study: Study, number: int) -> bool:
-    """Whether a trial is unlikely to end above the best completed one, from the folds it has been judged on so far.
+    """Whether a trial is unlikely to beat the best completed one, judging by its folds so far.
 
-    Its lead over the best is averaged over those folds. How much such a lead varies from fold to fold is estimated from
-    the better half of the completed trials, so one fold is enough to stop what is far behind, and what is near goes on.
+    Its lead over the best trial is averaged over those folds. The variation of such leads between folds is estimated
+    from the better half of the completed trials, so a trial far behind is stopped after one fold and a close one
+    continues.
     """
     done = completed(study)
     if len(done) < MIN_COMPLETED:
@@ -109,7 +111,7 @@ def should_stop(study: Study, number: int) -> bool:
 
 def fold_deviation(table: NDArray[np.float64]) -> float:
     """Standard deviation over folds of the difference of two trials, from values f64 (trials, folds)."""
-    apart = table - table.mean(axis=0)  # a fold that is hard for all is no difference
+    apart = table - table.mean(axis=0)  # remove differences between folds that affect all trials
     apart -= apart.mean(axis=1, keepdims=True)
     t, f = table.shape
     variance = (apart**2).sum() / max((t - 1) * (f - 1), 1)
@@ -117,12 +119,12 @@ def fold_deviation(table: NDArray[np.float64]) -> float:
 
 
 def is_behind(lead: NDArray[np.float64], deviation: float, n_folds: int) -> bool:
-    """Whether a mean lead f64 (k,) on k of the folds is so low that the mean on all folds is unlikely to be above 0.
+    """Whether the lead on all folds is unlikely to be positive, given the leads f64 (k,) on k folds.
 
-    The mean of k folds estimates that of all `n_folds` with standard error deviation * sqrt(1/k - 1/n_folds).
+    The mean over k folds estimates that over all `n_folds` with standard error deviation * sqrt(1/k - 1/n_folds).
     """
     k = len(lead)
-    return bool(lead.mean() < -LEVEL * deviation * np.sqrt(max(1 / k - 1 / n_folds, 0)) and k < n_folds)
+    return bool(lead.mean() < -STOP_LEVEL * deviation * np.sqrt(max(1 / k - 1 / n_folds, 0)) and k < n_folds)
 
 
 def _folds(trial: FrozenTrial) -> list[float]:

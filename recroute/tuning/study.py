@@ -1,4 +1,4 @@
-"""An Optuna study: created once, resumed later, and refused before a trial runs if it is of another search."""
+"""Creating and resuming an Optuna study, with a check that its trials belong to the same search."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from recroute.tuning.space import Space
 from recroute.tuning.trials import ERROR, FOLDS, LABEL, SECONDS, WORKER
 
 IDENTITY, READY, TEST_READS = "identity", "ready", "test_reads"
-IDENTITY_SECONDS, READY_SECONDS = 2.0, 10.0  # that another process may take to name and fill a study it has created
+IDENTITY_SECONDS, READY_SECONDS = 2.0, 10.0  # allowed for another process to initialise a study it has just created
 OTHER = "name another study with --study"
 
 
@@ -35,9 +35,9 @@ def open_study(
     identity: Mapping[str, Any],
     place: str = "its storage",
 ) -> Study:
-    """Create a study, or resume the one that is there.
+    """Create a study, or resume an existing one of this name.
 
-    An empty study from `optuna create-study` is taken if its directions are right.
+    An empty study made by `optuna create-study` is accepted if its directions fit the metrics.
 
     Parameters
     ----------
@@ -46,15 +46,15 @@ def open_study(
     metrics : list of str
     space : Space
     identity : mapping
-        What the study is made for, see `identity_of`.
+        Data and settings of the study, see `identity_of`.
     place : str
-        Where it is kept, for messages.
+        Name of the storage in messages.
 
     Raises
     ------
     DataError
-        If the study that is there has other objectives, was made for other data, another split or another search, or
-        holds a trial that is not of this search; the message names all that differs.
+        If the existing study has other objectives, data, split or search space, or contains a trial of another search.
+        The message lists the differences.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -65,13 +65,13 @@ def open_study(
         _wait_for(study, IDENTITY, IDENTITY_SECONDS)
     if IDENTITY not in study.user_attrs:
         if study.get_trials(deepcopy=False):
-            raise DataError(f"the study {name} in {place} holds trials that recroute has not run; {OTHER}")
+            raise DataError(f"the study {name} in {place} contains trials that recroute did not run; {OTHER}")
         study.set_user_attr(IDENTITY, dict(identity))
     else:
         _wait_for(study, READY, READY_SECONDS)
     made_for = study.user_attrs[IDENTITY]
     if not is_identity(made_for) or not isinstance(study.user_attrs.get(TEST_READS, {}), Mapping):
-        raise DataError(f"the study {name} in {place} was not made by recroute tune; {OTHER}")
+        raise DataError(f"the study {name} in {place} was not created by recroute tune; {OTHER}")
     check_same(name, made_for, identity)
     _check_trials(study, space, place)
     if READY not in study.user_attrs:
@@ -80,14 +80,14 @@ def open_study(
 
 
 def _wait_for(study: Study, key: str, seconds: float) -> None:
-    """Wait for an attribute that the process which has just created the study will set, if it lives."""
+    """Wait up to `seconds` for an attribute that the process which is creating the study will set."""
     until = time.time() + seconds
     while key not in study.user_attrs and time.time() < until:
         time.sleep(0.1)
 
 
 def _enqueue_defaults(study: Study, space: Space) -> None:
-    """The first trials are the routers' defaults."""
+    """Queue the routers' defaults as the first trials."""
     present = [trial.system_attrs.get("fixed_params") for trial in study.get_trials(deepcopy=False)]
     for params in space.defaults():
         if params not in present:
@@ -96,31 +96,31 @@ def _enqueue_defaults(study: Study, space: Space) -> None:
 
 
 def directions_of(metrics: Sequence[str]) -> list[StudyDirection]:
-    """Optuna's direction for each metric."""
+    """Optuna direction of each metric."""
     low, high = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
     return [low if METRICS[metric].better == "lower" else high for metric in metrics]
 
 
 def _check_directions(study: Study, metrics: Sequence[str], place: str) -> None:
-    """Raise DataError if a study has other objectives than the metrics."""
+    """Raise DataError unless the study's objectives fit the metrics."""
     wanted = directions_of(metrics)
     if study.directions == wanted:
         return
     name, n = f"the study {study.study_name} in {place}", len(study.directions)
-    asked = f"{' and '.join(metrics)} {'needs' if len(metrics) == 1 else 'need'}"
+    requested = f"{' and '.join(metrics)} {'needs' if len(metrics) == 1 else 'need'}"
     if n != len(wanted):
         raise DataError(
-            f"{name} has {n} objective{'s' * (n != 1)}, and {asked} {len(wanted)}; {OTHER}, or give as "
+            f"{name} has {n} objective{'s' * (n != 1)}, but {requested} {len(wanted)}; {OTHER}, or give as "
             "many --metric as the study has objectives"
         )
-    are, need = (", ".join(one.name.lower() for one in found) for found in (study.directions, wanted))
+    are, need = (", ".join(one.name.lower() for one in directions) for directions in (study.directions, wanted))
     raise DataError(
-        f"{name} was created to {are}, and {asked} {need}; {OTHER}, which is then created with the right directions"
+        f"{name} was created to {are}, but {requested} {need}; {OTHER}, which is then created with the right directions"
     )
 
 
 def _check_trials(study: Study, space: Space, place: str) -> None:
-    """Raise DataError, which names the first, if a trial of a study is not of a search in this space."""
+    """Raise DataError for the first trial of the study that does not belong to a search in this space."""
     known = parameters_of(space)
     n_folds: set[int] = set()
     for trial in study.get_trials(deepcopy=False):
@@ -128,13 +128,13 @@ def _check_trials(study: Study, space: Space, place: str) -> None:
         n_folds |= {len(trial.user_attrs[FOLDS])} if not why and trial.state == TrialState.COMPLETE else set()
         if why or len(n_folds) > 1:
             raise DataError(
-                f"trial {trial.number} of the study {study.study_name} in {place} is not of this search: "
+                f"trial {trial.number} of the study {study.study_name} in {place} does not belong to this search: "
                 f"{why or 'it was judged on another number of folds'}; {OTHER}"
             )
 
 
 def parameters_of(space: Space) -> dict[str, BaseDistribution]:
-    """Distributions of all parameters that trials in a space may have, by name."""
+    """Distributions, by name, of all parameters that trials in a space may have."""
     recorder = _Recorder()
     if len(space.parameters) > 1:
         recorder.suggest_categorical("router", list(space.parameters))
@@ -145,7 +145,7 @@ def parameters_of(space: Space) -> dict[str, BaseDistribution]:
 
 
 class _Recorder:
-    """Stands in for a trial and records what it is asked for; its choice is the one that leads to more questions."""
+    """Stand-in for a trial that records the distributions; picks the last choice, which reveals further parameters."""
 
     def __init__(self) -> None:
         self.distributions: dict[str, BaseDistribution] = {}
@@ -164,12 +164,12 @@ class _Recorder:
 
 
 def _wrong_parameters(trial: FrozenTrial, known: Mapping[str, BaseDistribution]) -> str:
-    """What is wrong with the parameters of a trial, enqueued ones included; empty if nothing is."""
+    """Problem with the parameters of a trial, including enqueued ones; empty if there is none."""
     for name, value in {**trial.system_attrs.get("fixed_params", {}), **trial.params}.items():
         if name not in known:
-            return f"it has the parameter {name!r}, which nothing that is searched has"
+            return f"its parameter {name!r} is not in the search space"
         if trial.distributions.get(name, known[name]) != known[name] or not _contains(known[name], value):
-            return f"its parameter {name!r} ({value!r}) is not of what is searched"
+            return f"its parameter {name!r} ({value!r}) is outside the search space"
     return ""
 
 
@@ -181,29 +181,31 @@ def _contains(known: BaseDistribution, value: Any) -> bool:
 
 
 def _wrong_attributes(trial: FrozenTrial, space: Space, n_metrics: int) -> str:
-    """What is wrong with the attributes that recroute writes; empty if nothing is."""
+    """Problem with the attributes that recroute writes; empty if there is none."""
     kept = trial.user_attrs
     if not isinstance(kept.get(ERROR, ""), str) or not isinstance(kept.get(SECONDS, 0.0), int | float):
-        return "its error is no text, or its seconds no number"
+        return "its error is not a string, or its seconds are not a number"
     if trial.state == TrialState.RUNNING and (trial.params or WORKER in kept) and not _is_worker(kept.get(WORKER)):
-        return "no worker of recroute's runs it"
+        return "it is not run by a worker of recroute"
     if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
         return ""
     label = _label(trial, space)
     if label is None or kept.get(LABEL) != label:
-        return f"it says that its pipeline is {kept.get(LABEL)!r}, and its parameters stand for {label!r}"
+        return f"its pipeline is recorded as {kept.get(LABEL)!r}, but its parameters give {label!r}"
     reported = [[value] for _, value in sorted(trial.intermediate_values.items())]
     if trial.state == TrialState.PRUNED:
-        return "" if n_metrics == 1 and _is_table(reported, 1) else "it was stopped, and has no value of a fold"
+        return (
+            "" if n_metrics == 1 and _is_table(reported, 1) else "it was stopped early, but has no value for any fold"
+        )
     folds = kept.get(FOLDS)
     if not _is_table(folds, n_metrics) or not np.allclose(np.mean(folds, axis=0), trial.values):
-        return "it has no values by fold that give its value"
+        return "its value is not the mean of its values by fold"
     other = n_metrics == 1 and reported != [list(row) for row in folds]
-    return "it has reported other values than those by fold" if other else ""
+    return "the values it reported differ from its values by fold" if other else ""
 
 
 def _label(trial: FrozenTrial, space: Space) -> str | None:
-    """The pipeline that the parameters of a trial stand for; None if they are too few."""
+    """Label of the pipeline given by a trial's parameters; None if some are missing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -222,7 +224,7 @@ def _is_worker(worker: Any) -> bool:
 
 
 def _is_table(folds: Any, n_metrics: int) -> TypeGuard[list[Sequence[float]]]:
-    """Whether values by fold are rows of one number for each metric."""
+    """Whether `folds` is a list of rows with one number for each metric."""
     return (
         isinstance(folds, list)
         and len(folds) > 0

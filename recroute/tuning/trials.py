@@ -1,4 +1,4 @@
-"""Trials of a study: their attributes, their order, and the table of them."""
+"""Trials of a study: attributes, order and table."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import polars as pl
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-# Attributes that recroute writes beside what Optuna keeps.
+# Attributes that recroute adds to those of Optuna.
 WORKER, BEAT, ERROR, LOST = "worker", "beat", "error", "lost"
 LABEL, FOLDS, SECONDS = "label", "folds", "seconds"
 REPEAT = "repeat"  # state of a trial that repeats the pipeline, and so the result, of an earlier one
-STATES = {  # in order of place, with what a report calls them
+STATES = {  # in the order of the ranking, with their description in reports
     "complete": "judged on all folds",
     REPEAT: "repeated an earlier pipeline",
     "pruned": "stopped early",
@@ -35,14 +35,14 @@ COLUMNS: dict[str, Any] = {
 
 
 def is_finished(trial: FrozenTrial) -> bool:
-    """Whether a trial has ended and counts towards the number asked for; one that its worker lost does not."""
+    """Whether a trial has ended and counts towards the requested number; one whose worker died does not."""
     if trial.state == TrialState.FAIL:
         return ERROR in trial.user_attrs
     return bool(trial.state in (TrialState.COMPLETE, TrialState.PRUNED))
 
 
 def counts(trial: FrozenTrial) -> bool:
-    """Whether a trial counts, or will count, towards the number asked for."""
+    """Whether a trial counts, or will count, towards the requested number."""
     return is_finished(trial) or trial.state in (TrialState.RUNNING, TrialState.WAITING)
 
 
@@ -52,26 +52,26 @@ def n_finished(study: Study) -> int:
 
 
 def completed(study: Study) -> list[FrozenTrial]:
-    """Trials that were judged on all folds, by number; the first of each pipeline."""
-    found = dict[object, FrozenTrial]()
+    """Trials that were judged on all folds, by number; only the first of each pipeline."""
+    first = dict[object, FrozenTrial]()
     for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        found.setdefault(trial.user_attrs.get(LABEL, trial.number), trial)
-    return list(found.values())
+        first.setdefault(trial.user_attrs.get(LABEL, trial.number), trial)
+    return list(first.values())
 
 
 def rank(study: Study, trial: FrozenTrial) -> tuple[float, ...]:
-    """Sort key, best first: by the first metric, then by the second, then by number."""
+    """Sort key that puts the best trial first: first metric, second metric, number."""
     signs = [-1 if direction == StudyDirection.MAXIMIZE else 1 for direction in study.directions]
     values = trial.values if trial.state == TrialState.COMPLETE else [0.0] * len(signs)
     return (*(sign * value for sign, value in zip(signs, values, strict=True)), trial.number)
 
 
 def trial_table(study: Study) -> pl.DataFrame:
-    """One row for each finished trial, in order: what it tried and what came of it.
+    """Table with one row for each finished trial, in order.
 
-    `number` counts from 0; `optuna_number` is higher once a worker was stopped, because Optuna gives a trial that is
-    run again a new number. `value` is the mean over all folds; a trial that was not judged on all of them has none.
-    `place` ranks those that have a value; repeats come next, then trials stopped early, then failed ones.
+    `number` counts finished trials from 0. `optuna_number` may be higher, because Optuna gives a trial that is run
+    again a new number. `value` is the mean over all folds, null if the trial was not judged on all of them. `place`
+    ranks the trials: those with a value by value, then repeats, trials stopped early, and failed ones.
     """
     trials = [trial for trial in study.get_trials(deepcopy=False) if is_finished(trial)]
     n_folds = max((len(trial.user_attrs[FOLDS]) for trial in trials if FOLDS in trial.user_attrs), default=0)
@@ -90,7 +90,7 @@ def trial_table(study: Study) -> pl.DataFrame:
 
 
 def _row(trial: FrozenTrial, label: str, earlier: int | None, n_folds: int) -> dict[str, Any]:
-    """One trial; `earlier` is the number of one with the same pipeline and state."""
+    """Row of one trial; `earlier` is the number of an earlier trial with the same pipeline and state."""
     state = trial.state.name.lower() if earlier is None else REPEAT
     n_judged = len(trial.user_attrs.get(FOLDS, trial.intermediate_values))
     outcome = {

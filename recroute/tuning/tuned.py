@@ -1,4 +1,4 @@
-"""The result of a search."""
+"""`Tuned`: the result of a search."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from recroute.tuning.choice import MIN_TRIALS
 from recroute.tuning.picture import draw_history, draw_importances
 from recroute.tuning.trials import STATES
 
-BEST_TRIALS = 8  # in a terminal and a notebook
+BEST_TRIALS = 8  # rows of the table in a terminal and a notebook
 HISTORY = (
-    "Value of each trial on validation, the mean of all folds, and the best so far. Crosses at the bottom mark trials "
-    "that were stopped early, which have no such value."
+    "Validation value of each trial (mean over all folds) and the best value so far. Crosses at the bottom mark trials "
+    "that were stopped early and have no value."
 )
 IMPORTANCES = (
-    "Share of the variance between completed trials by what was searched. The sampler tries promising values more "
-    "often, so this describes the trials, not the whole space."
+    "Share of the variance between completed trials that each hyperparameter explains. The sampler tries promising "
+    "values more often, so this describes the trials, not the whole space."
 )
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Tuned(Shown):
-    """The result of a search: shows itself in a notebook and writes its page (`write_html`).
+    """Result of a search. Displays itself in a notebook; `write_html` writes a report.
 
     Parameters
     ----------
@@ -42,22 +42,22 @@ class Tuned(Shown):
     trials : polars.DataFrame
         One row for each trial, see `recroute.tuning.trials.trial_table`.
     notes : list of str
-        How the choice was made, and what was left out.
+        How the choice was made, and warnings.
     front : list of Router
-        With two metrics, the Pareto front; `best` is its first.
+        With two metrics, the Pareto front, of which `best` is the first; otherwise empty.
     evaluation : Evaluation, optional
-        The chosen pipeline on test, beside the default, the best of every router searched, and the baselines; None
-        if the study was stopped before its end, because test is read once.
+        Test results of the chosen pipeline, the default, the best pipeline of every router searched, and the baselines.
+        None if the study is not complete, because test instances are read only once.
     router : Router
-        The chosen pipeline, fitted on train.
+        The chosen pipeline, fitted on the training instances.
     complete : bool
         Whether the study has all its trials.
     card : str
-        What a person should know of `router`, see `router_card`.
+        Markdown card of `router`, see `router_card`.
     importances : dict of str to dict of str to float
-        What the differences between trials come from, see `recroute.tuning.choice.importances`.
+        Shares of the variance between trials, see `recroute.tuning.choice.importances`.
     maximize : bool
-        Whether more of the (first) metric is better.
+        Whether higher values of the (first) metric are better.
     """
 
     name: str
@@ -77,35 +77,35 @@ class Tuned(Shown):
         return f"Tuned({self.best.label}, chosen in {self.trials.height:,} trials{end})"
 
     def plot(self, *, ax: Any = None) -> Any:
-        """The value of each trial and the best so far, as Matplotlib axes: those given, or those of a new figure."""
+        """Plot the value of each trial and the best so far; returns the Matplotlib axes (default: of a new figure)."""
         return draw_history(self.trials, maximize=self.maximize, ax=ax)
 
     def plot_importances(self, *, ax: Any = None) -> Any:
-        """What the differences between trials come from, as Matplotlib axes: those given, or those of a new figure.
+        """Plot the importances of what was searched; returns the Matplotlib axes (default: of a new figure).
 
-        Raises DataError if no router has enough completed trials to tell.
+        Raises DataError if no router has enough completed trials.
         """
         if not self.importances:
-            raise DataError(f"no router has {MIN_TRIALS} trials that were judged on all folds; ask for more trials")
+            raise DataError(f"no router has {MIN_TRIALS} trials judged on all folds; run more trials")
         return draw_importances(self.importances, ax=ax)
 
     def document(self) -> Document:
         tested = Document(title="") if self.evaluation is None else self.evaluation.document()
         return Document(
             title=f"Study {self.name}",
-            facts=f"{self._counted()}; {self.trials['seconds'].sum():,.0f} seconds of computing. Test instances had no "
-            "part in it.",
+            facts=f"{self._counted()}; {self.trials['seconds'].sum():,.0f} seconds of computing time. The search did "
+            "not use test instances.",
             verdict=[f"chosen: {self.best.label}", *self.notes, *tested.verdict],
             notes=tested.notes,
             blocks=[Section(title="Search", blocks=self._search()), Section(title="On test", blocks=tested.blocks)],
             simulated=tested.simulated,
             unfinished=""
             if self.complete
-            else "NOT FINISHED: test has not been read. Run the same command again to resume.",
+            else "NOT FINISHED: there are no test results yet. Run the same command again to resume.",
         )
 
     def _counted(self) -> str:
-        """How many trials there were, and what came of them."""
+        """Number of trials, by outcome."""
         counts = dict(self.trials["state"].value_counts().iter_rows())
         kinds = [f"{counts[state]} {words}" for state, words in STATES.items() if state in counts]
         return f"{self.trials.height} trials: {', '.join(kinds)}"

@@ -1,4 +1,4 @@
-"""Cross-validation of trials: folds with vectors and pools, made once for all trials."""
+"""Cross-validation of trials on folds whose vectors and pools are prepared once for all trials."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from recroute.tuning.settings import TuneSettings
 
 @dataclass(frozen=True)
 class Validation:
-    """Folds of the training and validation instances; test instances are in none.
+    """Cross-validation folds of the training and validation instances, without test instances.
 
     Parameters
     ----------
     folds : tuple of Split
-        Fitted on `train` and judged on `test`, with vectors.
+        With vectors; routers are fitted on `train` and judged on `test` of each.
     pools : tuple of tuple of Pool
-        Of each fold.
+        Pools of each fold.
     metrics : tuple of str
         Names in `METRICS`.
     """
@@ -38,7 +38,7 @@ class Validation:
 
     @classmethod
     def of(cls, data: Dataset, settings: TuneSettings) -> Validation:
-        """Folds of `data`; each fits its encoder and chooses its pools on the instances that it trains on."""
+        """Split `data` into folds; each fits its encoder and chooses its pools on its training instances."""
         folds = [
             with_vectors(fold.parts, settings.encoder) for fold in make_folds(data, settings.n_folds, settings.seed)
         ]
@@ -48,12 +48,12 @@ class Validation:
         return cls(tuple(folds), pools, tuple(settings.metrics))
 
     def values(self, router: Router, fold: int) -> tuple[float, ...]:
-        """Each metric of a router on one fold: the mean over its pools.
+        """Value of each metric for a router on one fold, averaged over the fold's pools.
 
         Raises
         ------
         DataError
-            If a metric has no value there.
+            If a metric is undefined on all pools.
         """
         parts, rows = self.folds[fold], []
         reference = reference_scores(parts.test, None)
@@ -61,20 +61,20 @@ class Validation:
             (outcome,) = pool_outcomes([router], parts, pool.llm_index, reference).values()
             rows.append([float(METRICS[metric](outcome)[0]) for metric in self.metrics])
         table = np.array(rows)  # (pools, metrics)
-        table[~np.isfinite(table)] = np.nan  # a ratio to nothing is no value
+        table[~np.isfinite(table)] = np.nan  # such as a ratio to 0
         for metric, column in zip(self.metrics, table.T, strict=True):
             if np.isnan(column).all():
-                raise DataError(f"{metric} has no value for {router.label}; choose another --metric")
+                raise DataError(f"{metric} is undefined for {router.label}; choose another --metric")
         return tuple(np.nanmean(table, axis=0).tolist())
 
 
 def _pools(fold: Split, settings: TuneSettings, sizes: list[int]) -> tuple[Pool, ...]:
-    """Pools of a fold in which at least one LLM was evaluated on an instance it is judged on."""
+    """Pools of a fold with at least one LLM that was evaluated on a test instance of the fold."""
     pools = [
         replace(pool, size=len(pool.llm_index))
         for pool in make_pools(fold.train, settings.groups, sizes, settings.seed)
         if fold.test.take_llms(pool.llm_index).interactions.n_observed
     ]
     if not pools:
-        raise DataError(f"no LLM of any pool was evaluated on the instances of {fold.name}; take fewer folds")
+        raise DataError(f"no LLM of any pool was evaluated on the instances of {fold.name}; use fewer --folds")
     return tuple(pools)

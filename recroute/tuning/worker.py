@@ -1,4 +1,4 @@
-"""A worker: runs trials one after the other until a study has enough, beside workers that may die at any moment."""
+"""A worker, which runs trials one after the other until the study is complete, next to other workers that may die."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 class OutOfTimeError(Exception):
-    """The time limit is reached while a trial runs."""
+    """Raised when the time limit is reached during a trial."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs beside the study.
+    """Arguments of a worker besides the study.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Job:
     validation : Validation
     settings : TuneSettings
     until : float
-        Time limit, as of `time.time`.
+        Time limit, in the units of `time.time`.
     """
 
     space: Space
@@ -49,15 +49,15 @@ class Job:
 
 
 def work(study: Study, job: Job, after_trial: Callable[[Study], None] | None = None) -> None:
-    """Run trials until `settings.n_trials` are finished, by this worker or another.
+    """Run trials until `settings.n_trials` are finished, by this worker or others.
 
-    A trial whose worker has died is run again with the same parameters. So a study always gets its number of trials,
-    and each is counted once.
+    A trial whose worker has died is run again with the same parameters, so every study gets its full number of trials
+    and counts each of them once.
 
     Raises
     ------
     KeyboardInterrupt
-        After the running trial has been queued again.
+        After the running trial has been requeued.
     """
     while True:
         requeue_lost(study)
@@ -65,7 +65,7 @@ def work(study: Study, job: Job, after_trial: Callable[[Study], None] | None = N
         if sum(map(is_finished, trials)) >= wanted or time.time() >= job.until:
             return
         if sum(is_finished(t) or t.state == TrialState.RUNNING for t in trials) >= wanted:
-            time.sleep(WAIT_SECONDS)  # another worker has the last ones; it may still die
+            time.sleep(WAIT_SECONDS)  # other workers run the last trials, but may still die
             continue
         if not _run_next(study, job):
             return
@@ -74,7 +74,7 @@ def work(study: Study, job: Job, after_trial: Callable[[Study], None] | None = N
 
 
 def _run_next(study: Study, job: Job) -> bool:
-    """Run one trial; False if the time is over."""
+    """Run one trial; returns False if the time limit is reached."""
     trial = _ask(study, job)
     try:
         if (router := _claim(study, trial, job)) is not None:
@@ -84,7 +84,7 @@ def _run_next(study: Study, job: Job) -> bool:
         requeue(study, study.get_trials(deepcopy=False)[trial.number], STOPPED)
         return False
     except BaseException as error:
-        if isinstance(error, Exception):  # a defect would be one again
+        if isinstance(error, Exception):  # a defect would occur again
             fail(study, trial._trial_id, {LOST: repr(error)})
         else:
             requeue(study, study.get_trials(deepcopy=False)[trial.number], STOPPED)
@@ -93,17 +93,17 @@ def _run_next(study: Study, job: Job) -> bool:
 
 
 def _ask(study: Study, job: Job) -> Trial:
-    """The next trial, with our name on it."""
-    study.sampler = RandomSampler(seed=job.settings.seed)  # `_claim` has another one draw the parameters
+    """Next trial, marked with the identity of this worker."""
+    study.sampler = RandomSampler(seed=job.settings.seed)  # unused: `_claim` sets the sampler for the parameters
     trial = study.ask()
     trial.set_user_attr(WORKER, this_worker())
     return trial
 
 
 def _claim(study: Study, trial: Trial, job: Job) -> Router | None:
-    """The router of a trial; None if other workers have begun the last trials meanwhile.
+    """Router of a trial; None if other workers have started the last trials in the meantime.
 
-    Each draw has a seed of its own, so a study that was stopped goes on as if it had not been.
+    The seed of a draw depends on its place in the study, so a resumed study continues as if it had not been stopped.
     """
     trials = study.get_trials(deepcopy=False)
     place = sum(map(counts, trials[: trial.number]))
@@ -115,7 +115,7 @@ def _claim(study: Study, trial: Trial, job: Job) -> Router | None:
     study.sampler = new_pipeline_sampler(study, job.space, others, seen, (job.settings.seed, place))
     try:
         router = job.space.suggest(trial)
-    except RecrouteError as error:  # hyperparameters that do not go together
+    except RecrouteError as error:  # incompatible hyperparameters
         fail(study, trial._trial_id, {ERROR: str(error)})
         return None
     trial.set_user_attr(LABEL, router.label)
@@ -123,7 +123,7 @@ def _claim(study: Study, trial: Trial, job: Job) -> Router | None:
 
 
 def _run(study: Study, trial: Trial, router: Router, job: Job) -> None:
-    """Judge the trial's router fold by fold and tell the study; results of an earlier trial of it are used again."""
+    """Judge the trial's router fold by fold and report to the study; an identical pipeline's results are reused."""
     start = time.perf_counter()
     earlier = _earlier(study, trial.number, router.label)
     if earlier is not None and earlier.state == TrialState.FAIL:
@@ -141,7 +141,7 @@ def _run(study: Study, trial: Trial, router: Router, job: Job) -> None:
                     trial.set_user_attr(SECONDS, time.perf_counter() - start)
                     study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
                     return
-    except RecrouteError as error:  # these hyperparameters do not go with these data: a finding, not an accident
+    except RecrouteError as error:  # these hyperparameters do not suit these data
         fail(study, trial._trial_id, {ERROR: str(error)})
         return
     except MemoryError as error:
@@ -153,7 +153,7 @@ def _run(study: Study, trial: Trial, router: Router, job: Job) -> None:
 
 
 def _judge(validation: Validation, router: Router, fold: int) -> tuple[float, ...]:
-    """The values of a router on one fold; where memory is short, caches are emptied first."""
+    """Values of a router on one fold; if memory runs out, caches are emptied and it is tried once more."""
     try:
         return validation.values(router, fold)
     except MemoryError:
@@ -162,7 +162,7 @@ def _judge(validation: Validation, router: Router, fold: int) -> tuple[float, ..
 
 
 def _earlier(study: Study, number: int, label: str) -> FrozenTrial | None:
-    """A finished trial of the same pipeline, if there is one; preferably one judged on all folds."""
+    """A finished trial of the same pipeline, preferably one judged on all folds; None if there is none."""
     ended = [
         t
         for t in study.get_trials(deepcopy=False, states=ENDED)
@@ -172,7 +172,7 @@ def _earlier(study: Study, number: int, label: str) -> FrozenTrial | None:
 
 
 def _known(earlier: FrozenTrial | None, fold: int) -> tuple[float, ...] | None:
-    """The values of an earlier trial on one fold; None if it was not judged on it."""
+    """Values of an earlier trial on one fold; None if it was not judged on that fold."""
     if earlier is None:
         return None
     if FOLDS in earlier.user_attrs:

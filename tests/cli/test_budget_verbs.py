@@ -106,10 +106,10 @@ def test_a_column_that_a_person_names_is_the_cost(folder: Path, tmp_path: Path) 
 def test_mistakes_are_one_line(folder: Path, router: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fit = ["fit", folder, "--router", "knn", "--out", tmp_path / "x"]
     line = refused(capsys, *fit, "--budget", "0.5")
-    assert "a budget of 0.5 USD per 1,000 prompts is below the cheapest choice; the least that can be had is" in line
+    assert "a budget of 0.5 USD per 1,000 prompts is below the cheapest choice; set at least" in line
     assert not (tmp_path / "x").exists()
-    assert "give one of them" in refused(capsys, *fit, "--budget", "5", "--quality", "0.9")
-    assert "the least that can be had" in refused(capsys, "route", router, "a prompt", "--budget", "0.5")
+    assert "give only one of them" in refused(capsys, *fit, "--budget", "5", "--quality", "0.9")
+    assert "set at least" in refused(capsys, "route", router, "a prompt", "--budget", "0.5")
     assert "column 'speed' is missing" in refused(capsys, "frontier", folder, "--cost", "speed")
 
 

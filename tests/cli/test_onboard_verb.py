@@ -153,7 +153,7 @@ def test_samples_of_lm_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 BAD = {
-    "instance_id,score\nnone-such,1\n": "no training prompts of the router: 'none-such'",
+    "instance_id,score\nnone-such,1\n": "not training prompts of the router: 'none-such'",
     "instance_id,score\n{0},1\n{0},0\n": "occur twice",
     "instance_id,score\n{0},1.5\n": "outside",
     "instance_id,score\n{0},good\n": "not a number",
@@ -184,7 +184,7 @@ def test_bad_usage_is_one_line(router: Path, tmp_path: Path, capsys: pytest.Capt
     known = load_router(router).llm_ids_.ids[0]
     for arguments, part in (
         ((*new, "--budget", 500), "500 anchors cannot be chosen from the 120"),
-        (("--llm", known, "--budget", 4), "known to the router already"),
+        (("--llm", known, "--budget", 4), "the router already has"),
         ((*new, "--budget", 4, "--strategy", "activ"), "did you mean 'active'"),
         ((*new,), "--budget"),
         (("--budget", 4), "--llm"),

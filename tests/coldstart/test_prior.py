@@ -124,7 +124,7 @@ def test_save_and_load(prior: LLMPrior, unseen: np.ndarray, tmp_path: Path) -> N
     again = LLMPrior.load(tmp_path / "prior.npz")
     np.testing.assert_array_equal(again.posterior(unseen[:, :2]).mean, prior.posterior(unseen[:, :2]).mean)
     (tmp_path / "other.npz").write_bytes(b"no archive")
-    with pytest.raises(DataError, match="holds no prior"):
+    with pytest.raises(DataError, match="is not a valid prior"):
         LLMPrior.load(tmp_path / "other.npz")
 
 

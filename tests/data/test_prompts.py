@@ -96,7 +96,7 @@ def test_a_router_that_weighs_no_cost_says_so(name: str, planted: Dataset) -> No
     scores, costs = router.score_parts(["a", "b"], ranking)
     np.testing.assert_array_equal(scores, ranking.predicted_score)
     assert (costs, router.expected(), router.predicted_cost("a"), router.cost_limit()) == (None, None, None, np.inf)
-    with pytest.raises(RouterError, match="knows no budget"):
+    with pytest.raises(RouterError, match="has no cost curve"):
         router.with_target(budget=1)
 
 

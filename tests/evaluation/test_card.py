@@ -13,7 +13,7 @@ from recroute.data.sources import simulate
 from recroute.errors import RouterError, UnknownNameError
 from recroute.evaluation import evaluate, evaluate_fitted, prepare_split, router_card
 from recroute.routers import load_router, make_router
-from recroute.routers.card import CARD, changed_card
+from recroute.routers.storage import CARD, changed_card
 from recroute.splits import Split
 
 
@@ -110,7 +110,7 @@ def test_without_a_score_on_test_the_card_says_so(parts: Split) -> None:
 
 
 def test_test_is_not_read_where_it_may_not_be(parts: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recroute.evaluation.card.measured", lambda *parts: pytest.fail("test was read"))
+    monkeypatch.setattr("recroute.evaluation.card.measured", lambda *parts: pytest.fail("test instances were read"))
     card = router_card(make_router("svd").fit(parts.train), parts, judge=False, notes=["the best of 3 trials"])
     assert "Not measured: test has not been read." in card
     assert "- the best of 3 trials" in card

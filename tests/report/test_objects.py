@@ -11,7 +11,7 @@ from recroute.data import Dataset
 from recroute.data.description import MOST_TASKS
 from recroute.report.document import Document, Number, Table
 from recroute.report.html import notebook
-from recroute.routers.ranking import MOST_LLMS, MOST_PROMPTS
+from recroute.routers.ranking import MAX_LLMS, MAX_PROMPTS
 from recroute.testing import planted_dataset
 
 EVIL = "<script>alert('x')</script>$&"
@@ -115,7 +115,7 @@ def test_a_split_shows_its_parts(split: rr.Split) -> None:
 def test_a_router_shows_its_settings_and_whether_it_is_fitted(router: rr.Router) -> None:
     shown = Shown(router)
     assert "fitted on 12 LLMs" in shown.text
-    assert ["n_factors", "2", "4", "factors of the residual"] in shown.rows
+    assert ["n_factors", "2", "4", "number of factors"] in shown.rows
     assert "not fitted" in Shown(rr.make_router("knn")).text
 
 
@@ -127,8 +127,8 @@ def test_every_setting_of_every_router_says_what_it_is(name: str) -> None:
 def test_a_ranking_shows_names_and_scores(router: rr.Router, split: rr.Split) -> None:
     ranking = router.rank(split.test, k=7)
     shown = Shown(ranking)
-    assert len(shown.rows) == 1 + MOST_PROMPTS
-    assert len(shown.rows[0]) == 1 + MOST_LLMS
+    assert len(shown.rows) == 1 + MAX_PROMPTS
+    assert len(shown.rows[0]) == 1 + MAX_LLMS
     assert shown.rows[1][1] == f"{ranking.names[0][0]} ({ranking.predicted_score[0, 0]:.3f})"
     assert "the best 7 of 12 LLMs for each of 16 prompts" in shown.text
     first = repr(ranking).splitlines()

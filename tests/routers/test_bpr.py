@@ -4,7 +4,7 @@ from threadpoolctl import threadpool_limits
 
 from recroute.data import InteractionMatrix
 from recroute.routers import make_router
-from recroute.routers.bpr import descend
+from recroute.routers.bpr import run_sgd
 from recroute.routers.three_states import to_preferences
 from recroute.testing import planted_dataset
 
@@ -27,7 +27,7 @@ def test_on_complete_0_1_data_the_steps_are_those_of_implicits_own_fit() -> None
         dense[dense.all(axis=1)] = 0  # without opponents such an instance makes no step
         model.fit(sp.csr_matrix(dense), show_progress=False)
     seed = int(np.random.default_rng(0).integers(0, 2**31, size=1)[0])  # as implicit seeds its one thread
-    descend(to_preferences(cells), U, V, 5, 0.1, 0.01, seed)
+    run_sgd(to_preferences(cells), U, V, 5, 0.1, 0.01, seed)
     np.testing.assert_array_equal(U, model.user_factors)
     np.testing.assert_array_equal(V, model.item_factors)
 
@@ -37,7 +37,7 @@ def test_an_unobserved_llm_is_never_an_opponent() -> None:
     cells = InteractionMatrix.from_dense([[0.0, 1.0, 1.0]] * 5 + [[1.0, 0.0, NAN]] * 50)
     U, V = np.zeros((55, 2), dtype=np.float32), np.zeros((3, 2), dtype=np.float32)
     U[:, -1] = 1
-    descend(to_preferences(cells), U, V, 50, 0.1, 0.0, 0)
+    run_sgd(to_preferences(cells), U, V, 50, 0.1, 0.0, 0)
     assert V[2, -1] > 0  # its bias only ever rose, against LLM 0 on the first instances
 
 

@@ -89,11 +89,11 @@ def test_another_target_is_what_a_new_fit_finds_also_when_saved(fitted: Budgeted
 
 
 def test_what_cannot_be_met_says_what_can(fitted: Budgeted) -> None:
-    with pytest.raises(RouterError, match=r"the least that can be had is (0\.9|1)\d*"):
+    with pytest.raises(RouterError, match=r"set at least (0\.9|1)\d*"):
         fitted.with_target(budget=0.5)
-    with pytest.raises(RouterError, match=r"the most is (0\.9|1)\d*"):
+    with pytest.raises(RouterError, match=r"set at most (0\.9|1)\d*"):
         fitted.with_target(quality=1.5)
-    with pytest.raises(RouterError, match="budget and quality are given; give one of them"):
+    with pytest.raises(RouterError, match="budget and quality are given; give only one of them"):
         fitted.with_target(budget=5, quality=0.9)
 
 
@@ -102,7 +102,7 @@ def test_a_router_behind_the_best_single_llm_keeps_what_it_reaches_unless_more_i
     behind.curve_ = replace(fitted.curve_, best_single=1.0)
     assert behind.curve_.most < 1
     assert behind.with_target().expected()["score"] == pytest.approx(fitted.curve_.quality.max())
-    with pytest.raises(RouterError, match="a quality of 1 of the best single LLM's is more than the router reaches"):
+    with pytest.raises(RouterError, match="a quality of 1 of the best single LLM is more than the router reaches"):
         behind.with_target(quality=1)
 
 

@@ -13,8 +13,7 @@ from recroute.data.sources.simulated import simulate, simulate_chances
 from recroute.errors import RecrouteError
 from recroute.routers import Router, load_router, make_router
 from recroute.routers.memory.evidence import Evidence
-from recroute.routers.memory.explain import explain
-from recroute.routers.memory.explanation import Explanation
+from recroute.routers.memory.explain import Explanation, explain
 from recroute.routers.memory.score_error import evidence_of
 from recroute.splits import split_dataset
 from recroute.testing import drawn_preferences, planted_dataset

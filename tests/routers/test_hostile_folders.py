@@ -64,10 +64,10 @@ def with_nan(array: Any) -> Any:
         ("svd", lambda arrays: arrays.update(more=np.zeros(2)), "array more does not belong there"),
         ("guarded", put("best_", lambda a: a + 99), r"best_\[0\] is 10\d, not between 0 and 5"),
         ("guarded", put("part0.vectors_", lambda a: a[:, :-1]), r"part0.vectors_ is .*width = 29"),
-        ("auto", put("weight_", lambda a: 0 * a), "none of the routers in auto has a weight"),
+        ("auto", put("weight_", lambda a: 0 * a), "all weights of auto are 0"),
         ("auto", put("part_names_", lambda a: a[:1]), "n_parts = 3"),
         ("refreshed_auto", put("sums.gram", lambda a: a[:, :-1]), "array sums.gram is"),
-        ("budgeted", put("curve", lambda a: a[:, ::-1]), "not in the order of its trade-offs"),
+        ("budgeted", put("curve", lambda a: a[:, ::-1]), "not in ascending order"),
         ("knn", put("scores.values", lambda a: a[::-1]), "codes of its scores do not fit"),
         ("sparse", put("scores.indices", lambda a: a + 7), "cells of its scores do not fit"),
         ("task_best", put("task_names_", lambda a: np.full(len(a), "x")), "holds a value twice"),
@@ -89,7 +89,7 @@ def test_an_array_that_is_not_what_was_declared(
         ("encoder.npz", put("0.components", with_nan), "components.* is nan"),
         ("prior.npz", put("noise", lambda a: 0 * a), r"noise\[0\] is 0"),
         ("prior.npz", put("task", lambda a: a + 50), "task.*not between 0 and"),
-        ("prior.npz", put("instance_ids", lambda a: a[::-1]), "about other prompts"),
+        ("prior.npz", put("instance_ids", lambda a: a[::-1]), "list different prompts"),
     ],
 )
 def test_a_file_beside_the_arrays(folder: Callable[[str], Path], file: str, edit: Change, match: str) -> None:
@@ -101,8 +101,8 @@ def test_a_file_beside_the_arrays(folder: Callable[[str], Path], file: str, edit
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda table: table[::-1], "about other LLMs"),
-        (lambda table: table[:0], "about no LLM"),
+        (lambda table: table[::-1], "lists other LLMs"),
+        (lambda table: table[:0], "has no rows"),
         (lambda table: table.drop("llm_id"), "column 'llm_id' is missing"),
         (lambda table: table.with_columns(price_in=pl.lit(-1.0)), "price_in"),
         (lambda table: table.with_columns(family=pl.lit(3)), "family"),
@@ -128,7 +128,7 @@ def test_a_prior_that_is_learned_from_a_folder(folder: Callable[[str], Path]) ->
 @pytest.mark.parametrize(
     ("key", "value", "match"),
     [
-        ("format", "1", "format is '1', not a whole number"),
+        ("format", "1", "format is '1', not a positive whole number"),
         ("format", 0, "format is 0"),
         ("name", ["svd"], "name is list, not the name of a router"),
         ("name", "x.toml", "not the name of a router"),
@@ -144,10 +144,10 @@ def test_a_prior_that_is_learned_from_a_folder(folder: Callable[[str], Path]) ->
         ("llm_ids", ["a", "a", "b", "c", "d", "e"], "'a' occurs twice"),
         ("llm_ids", ["a", 1], "not a list of LLM ids"),
         ("llm_ids", ["\ud800"], "not a list of LLM ids"),
-        ("llm_ids", [f"llm-{i}" for i in range(5)], "of 6 LLMs, and there are 5"),
-        ("sha256", {"../x": "0" * 64}, "names of files in this folder"),
+        ("llm_ids", [f"llm-{i}" for i in range(5)], "of 6 LLMs, but the router has 5"),
+        ("sha256", {"../x": "0" * 64}, "a mapping of files in this folder"),
         ("sha256", {}, "no SHA-256 of arrays.npz"),
-        ("evidence", {"codes": "arrays.npz:nothing"}, "in no array of it"),
+        ("evidence", {"codes": "arrays.npz:nothing"}, "no array holds the evidence"),
     ],
 )
 def test_an_entry_of_the_description(folder: Callable[[str], Path], key: str, value: Any, match: str) -> None:
@@ -171,7 +171,7 @@ def test_routers_inside_of_routers_without_end(folder: Callable[[str], Path]) ->
     description = json.loads((path / "router.json").read_text("utf8"))
     description["hyperparameters"]["router"] = "guarded(router=" * 5000 + "knn" + ")" * 5000
     (path / "router.json").write_text(json.dumps(description), "utf8")
-    refused(path, "routers within routers")
+    refused(path, "nests routers")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")

@@ -80,7 +80,7 @@ def test_known_ids_and_rows_that_do_not_fit_are_refused(families: Dataset) -> No
     router = make_router("lightfm", n_epochs=1).fit(families)
     with pytest.raises(RecrouteError, match="are 1 x 1; give a row for each of the 300 training prompts"):
         router.add_llms(InteractionMatrix.from_dense([[1.0]]), pl.DataFrame({"llm_id": ["new"]}))
-    with pytest.raises(RecrouteError, match="'llm-3' is known to the router already"):
+    with pytest.raises(RecrouteError, match="the router already has llm 'llm-3'"):
         router.add_llms(None, pl.DataFrame({"llm_id": ["llm-3"]}))
     with pytest.raises(RecrouteError, match="not fitted"):
         make_router("lightfm").add_llms(None, pl.DataFrame({"llm_id": ["new"]}))

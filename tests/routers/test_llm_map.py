@@ -124,11 +124,11 @@ def test_a_saved_router_has_the_same_map(tmp_path: Path, data: Dataset) -> None:
 def test_what_has_no_map_is_said(data: Dataset) -> None:
     with pytest.raises(RouterError, match="not fitted"):
         rr.llm_map(rr.make_router("svd"))
-    with pytest.raises(RouterError, match="knn holds no factors"):
+    with pytest.raises(RouterError, match="knn has no LLM factors"):
         rr.llm_map(rr.make_router("knn").fit(data))
-    with pytest.raises(RouterError, match="name the data set"):
+    with pytest.raises(RouterError, match="pass a data set"):
         rr.llm_map(rr.make_router("embedllm").fit(data))
-    with pytest.raises(RouterError, match="there is no map"):
+    with pytest.raises(RouterError, match="nothing to map"):
         rr.llm_map(rr.make_router("irt", reg=1.0).fit(data), data)
 
 

@@ -9,8 +9,8 @@ import pytest
 import recroute as rr
 from recroute.data import IdMap
 from recroute.errors import RecrouteError
-from recroute.routers.llm_map import MOST_LABELS
-from recroute.routers.llm_map_picture import MOST_FAMILIES
+from recroute.routers.llm_map import MAX_LABELS
+from recroute.routers.llm_map_picture import MAX_FAMILIES
 
 
 def map_of(names: list[str], families: list[str] | None, n: int = 40) -> rr.LLMMap:
@@ -39,7 +39,7 @@ def test_the_six_largest_families_have_colours_and_a_legend() -> None:
     ax = map_of([f"llm-{i}" for i in range(110)], families).plot()
     shown = [text.get_text() for text in ax.get_legend().get_texts()]
     assert shown[0] == "large"
-    assert len(shown) == MOST_FAMILIES + 1
+    assert len(shown) == MAX_FAMILIES + 1
     assert shown[-1] == "other families"
     assert sum(len(line.get_xdata()) for line in ax.lines[2:]) == 110
 
@@ -52,7 +52,7 @@ def test_without_families_the_mean_score_is_the_colour() -> None:
 
 def test_axes_say_how_much_they_tell_and_which_tasks_are_at_their_ends() -> None:
     ax = map_of(["a", "b", "c"], None).plot()
-    assert ax.get_xlabel().startswith("factor 1: 80% of how LLMs differ")
+    assert ax.get_xlabel().startswith("factor 1: 80% of the LLMs' differences")
     assert re.search(r"← law +\(tasks explain 100% of it\) +mathematics →", ax.get_xlabel())
 
 
@@ -60,7 +60,7 @@ def test_names_do_not_overlap_and_stay_inside() -> None:
     ax = map_of([f"a-rather-long-name-of-an-llm-{i}" for i in range(60)], None).plot()
     ax.figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in ax.texts]
-    assert 4 <= len(boxes) <= MOST_LABELS
+    assert 4 <= len(boxes) <= MAX_LABELS
     assert not any(boxes[i].overlaps(boxes[j]) for i in range(len(boxes)) for j in range(i))
     frame = ax.get_window_extent()
     assert all(frame.x0 - 1 <= box.x0 and box.x1 <= frame.x1 + 1 for box in boxes)
@@ -81,9 +81,9 @@ def test_a_dollar_sign_is_no_formula() -> None:
 
 def test_what_cannot_be_drawn_is_said() -> None:
     found = map_of(["a", "b", "c"], None)
-    with pytest.raises(RecrouteError, match="has 2 factors; 1 and 3"):
+    with pytest.raises(RecrouteError, match="axes 1 and 3 do not fit"):
         found.plot(axes=(1, 3))
-    with pytest.raises(RecrouteError, match="no family is known"):
+    with pytest.raises(RecrouteError, match="families of these LLMs are unknown"):
         found.plot(colour="family")
     with pytest.raises(RecrouteError, match="mean_score"):
         found.plot(colour="means")

@@ -139,7 +139,7 @@ def test_vectors_say_what_prompts_say_and_those_of_another_encoder_are_refused(
     np.testing.assert_allclose(
         router.refresh(Feedback(bare)).score(test), router.refresh(Feedback(table)).score(test), atol=1e-5
     )
-    with pytest.raises(RecrouteError, match="of encoder 'other'"):
+    with pytest.raises(RecrouteError, match="from encoder 'other'"):
         router.refresh(Feedback(bare.with_columns(encoder=pl.lit("other"))))
     with pytest.raises(RecrouteError, match="neither prompt nor vector"):
         router.refresh(Feedback(table.drop("prompt")))
@@ -188,7 +188,7 @@ def test_routers_that_read_nothing_or_the_task(make: Make, later: Dataset, test:
 
 @pytest.mark.parametrize("name", ["random", "oracle"])
 def test_routers_without_predictions_have_nothing_to_refresh(name: str, make: Make, later: Dataset) -> None:
-    with pytest.raises(RecrouteError, match="nothing to refresh"):
+    with pytest.raises(RecrouteError, match="cannot be refreshed"):
         make(name).refresh(Feedback(answers(make("svd"), later)))
 
 

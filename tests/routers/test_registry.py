@@ -53,10 +53,10 @@ def test_the_next_version_of_a_class_takes_the_place_of_the_first() -> None:
 @pytest.mark.parametrize(
     ("cls", "message"),
     [
-        (type("Twin", (Worst,), {"name": "svd"}), "Twin.name is 'svd', which another router is called"),
+        (type("Twin", (Worst,), {"name": "svd"}), "Twin.name is 'svd', the name of another router"),
         (type("Bad", (Worst,), {"name": "my router"}), "Bad.name is 'my router'; give it a name such as"),
         (rr.Router, "Router.name is None"),
-        (dict, "is no router; derive it from recroute.Router"),
+        (dict, "is not a router class; derive it from recroute.Router"),
     ],
 )
 def test_what_cannot_be_registered_is_refused(cls: type, message: str) -> None:
@@ -77,7 +77,7 @@ def test_a_router_that_is_not_registered_is_unknown() -> None:
         (b"router = ", "is not valid TOML"),
         (b'router = "svd"\nreg = ' + b"9" * 5000, "is not valid TOML"),
         (b"reg = " + b"[" * 5000, "is nested too deeply"),
-        (b"router = 5", "names no router"),
+        (b"router = 5", "does not name a router"),
         (b'router = "svd"\nreg = [1]', r"svd: reg=\[1\] is not float"),
         (b'router = "svd"\nreg = true', "svd: reg=True is not float"),
         (b'router = "svd"\nreg = nan', "svd: reg=nan is not float"),
@@ -98,7 +98,7 @@ def test_a_saved_configuration_that_is_wrong_is_refused_in_one_line(
 
 
 def test_routers_within_routers_without_an_end_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecrouteError, match="routers within routers more than 20 deep"):
+    with pytest.raises(RecrouteError, match="nests routers more than 20 levels deep"):
         rr.make_router("guarded(router=" * 30 + "knn" + ")" * 30)
     file = tmp_path / "best.toml"
     file.write_text(f'router = "guarded(router={file})"', "utf8")

@@ -160,7 +160,7 @@ def test_a_configuration_file_names_router_and_hyperparameters(tmp_path: Path) -
     path.write_text('router = "svd"\nn_factors = 2\n', "utf8")
     assert make_router(str(path)).label == make_router("svd", n_factors=2).label
     path.write_text("n_factors = 2\n", "utf8")
-    with pytest.raises(RecrouteError, match="names no router"):
+    with pytest.raises(RecrouteError, match="does not name a router"):
         make_router(str(path))
 
 

@@ -88,7 +88,7 @@ def test_what_older_folders_lack_follows_from_the_rest(router: Declared, tmp_pat
     router.save(tmp_path / "router")
     loaded = load_router(tmp_path / "router")
     np.testing.assert_array_equal(vars(loaded)["later_"], router.llm_mean_ + 1)
-    with pytest.raises(RecrouteError, match="saved without helper_ and takes no LLM"):
+    with pytest.raises(RecrouteError, match="saved without helper_, which adding LLMs needs"):
         loaded.add_llms(None, NEW)
 
 
@@ -122,7 +122,7 @@ def test_an_array_that_does_not_say_whether_it_is_of_the_llms_takes_none(planted
             super()._fit(train)
             self.more_ = np.zeros(train.n_llms)
 
-    with pytest.raises(RecrouteError, match=r"silent does not say whether more_ .* fitted\(\"n_llms\""):
+    with pytest.raises(RecrouteError, match=r"silent does not declare whether more_ .* fitted\(\"n_llms\""):
         Silent().fit(planted).add_llms(None, NEW)
 
 

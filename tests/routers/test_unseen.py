@@ -124,7 +124,7 @@ def test_an_llm_that_is_surely_better_is_the_best_single_one(known: Dataset) -> 
 
 
 def test_the_index_grows_with_the_llms(world: Dataset, known: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recroute.routers.factors.INDEX_FROM", 1)
+    monkeypatch.setattr("recroute.routers.factors.MIN_INDEXED", 1)
     router = make_router("svd").fit(known)
     router.rank(world, 2)  # builds the index
     grown = router.add_llms(*all_scores(world))
@@ -169,7 +169,7 @@ def test_a_folder_of_an_older_version_still_scores_and_says_what_it_lacks(known:
     assert {path.name for path in (tmp_path / "router").iterdir()} == {"router.json", "arrays.npz", "encoder.npz"}
     loaded = load_router(tmp_path / "router")
     np.testing.assert_array_equal(loaded.score(known), router.score(known))
-    with pytest.raises(RecrouteError, match="saved without its training prompts"):
+    with pytest.raises(RecrouteError, match="does not keep its training prompts"):
         loaded.add_llms(None, pl.DataFrame({"llm_id": ["new"]}))
 
 
@@ -186,7 +186,7 @@ def test_a_grown_router_is_saved_and_grows_on(world: Dataset, known: Dataset, tm
 
 def test_a_part_that_cannot_stops_the_whole(known: Dataset, tmp_path: Path) -> None:
     router: Router = make_router("guarded", router="linear").fit(known)
-    with pytest.raises(RecrouteError, match="linear has to be fitted for every LLM"):
+    with pytest.raises(RecrouteError, match="linear cannot take unseen LLMs"):
         router.add_llms(None, pl.DataFrame({"llm_id": ["new"]}))
     router.save(tmp_path / "router")
     assert not (tmp_path / "router" / "prior.npz").exists()
@@ -245,5 +245,5 @@ def test_scores_that_do_not_fit_are_refused(known: Dataset) -> None:
         router.add_llms(None, pl.DataFrame({"name": ["new"]}))
     with pytest.raises(RecrouteError, match="no rows"):
         router.add_llms(None, new[:0])
-    with pytest.raises(RecrouteError, match="nothing names the LLMs"):
+    with pytest.raises(RecrouteError, match="the ids of the LLMs are missing"):
         router.add_llms(None)

@@ -72,7 +72,7 @@ def test_a_budget_goes_to_routers_that_weigh_cost(make_client: MakeClient, tmp_p
     assert refused.status_code == 422
     assert "below the cheapest choice" in refused.json()["error"]
     plain = make_client().post("/route", json={"prompt": PROMPT, "budget": 1})
-    assert "knows no budget" in plain.json()["error"]
+    assert "has no cost curve" in plain.json()["error"]
 
 
 def test_a_score_becomes_a_record(make_client: MakeClient, router_dir: Path, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_lead_within_a_standard_error_is_none(sign: int) -> None:
     folds = {"knn": [(0.5,), (0.5,)], "svd": [(0.5 + sign * 0.3,), (0.5 - sign * 0.2,)]}  # 0.05 +- 0.25
     router, notes = choose(study_of([direction], folds), "knn")
     assert router.label == "knn"
-    assert "by 0.0500, standard error 0.2500, which is within what folds vary by" in notes[0]
+    assert "by 0.0500, standard error 0.2500, which is within one standard error over folds" in notes[0]
 
 
 def test_of_two_metrics_the_lead_is_in_the_first() -> None:

@@ -18,7 +18,7 @@ from recroute.data import Dataset, write_dataset
 from recroute.errors import RouterError
 from recroute.routers import Router
 from recroute.tuning import read_space
-from recroute.tuning.parallel import _explain
+from recroute.tuning.parallel import _raise_failure
 from recroute.tuning.recovery import DIED, MAX_DEATHS, STOPPED, requeue
 from recroute.tuning.settings import TuneSettings
 from recroute.tuning.space import Space
@@ -82,14 +82,14 @@ def test_parameters_that_worker_after_worker_dies_of_are_given_up(tmp_path: Path
         assert space.suggest(trial).label == "knn"
         requeue(study, study.trials[trial.number], why)
     assert [trial.user_attrs.get(LOST) for trial in study.trials] == [STOPPED, *[DIED] * (MAX_DEATHS - 1), None]
-    assert "died while they ran it" in study.trials[-1].user_attrs[ERROR]
+    assert "died while running it" in study.trials[-1].user_attrs[ERROR]
     assert is_finished(study.trials[-1])
 
 
 @pytest.mark.parametrize(
     ("codes", "errors", "kind", "message"),
     [
-        ([-9, -9], ["", ""], RouterError, r"exit codes \[-9, -9\]; -9 is often a lack of memory.*run the same command"),
+        ([-9, -9], ["", ""], RouterError, r"exit codes \[-9, -9\]; -9 often means out of memory.*run the same command"),
         ([0, 1], ["", "Traceback\nMemoryError"], RouterError, "fewer --jobs"),
         ([2, 0], ["--storage x failed: it is locked\n", ""], RouterError, "^--storage x failed: it is locked$"),
         ([130, 1], ["", "Traceback\nZeroDivisionError: boom"], RuntimeError, "ZeroDivisionError: boom"),
@@ -99,7 +99,7 @@ def test_why_workers_ended_early_is_said(
     codes: list[int], errors: list[str], kind: type[Exception], message: str
 ) -> None:
     with pytest.raises(kind, match=message):
-        _explain(codes, errors)
+        _raise_failure(codes, errors)
 
 
 def workers_of(folder: Path) -> set[int]:

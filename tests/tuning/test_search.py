@@ -69,7 +69,7 @@ def test_a_study_leaves_all_that_is_promised(tmp_path: Path, noisy: Dataset) -> 
     assert len(line.get_xdata()) == (found.trials["state"] == "complete").sum()
     assert max(line.get_xdata()) <= 12  # the trial's place, whatever its number
     if not found.importances:
-        with pytest.raises(DataError, match="ask for more trials"):
+        with pytest.raises(DataError, match="run more trials"):
             found.plot_importances()
     router = rr.load_router(study / "router")
     prompts = ["multiply the integers 3 and 4"]
@@ -99,11 +99,11 @@ def test_going_on_needs_the_same_data_and_options(tmp_path: Path, noisy: Dataset
     again = rr.tune(noisy, tmp_path / "study", n_trials=5, **SMALL)
     assert again.trials.height == 5
     assert again.evaluation is not None
-    assert any("test has been read after 3 trials" in note for note in again.evaluation.notes)
+    assert any("test instances were read after 3 trials" in note for note in again.evaluation.notes)
     for other, message in (
-        ({"seed": 1}, "seed was 0 and is 1"),
-        ({"pool_sizes": [4]}, r"pool_sizes was \[3\] and is \[4\]"),
-        ({"routers": ["knn"]}, "it searched ridge, which is not asked for; name another"),
+        ({"seed": 1}, "seed was 0 and is now 1"),
+        ({"pool_sizes": [4]}, r"pool_sizes was \[3\] and is now \[4\]"),
+        ({"routers": ["knn"]}, "it searched ridge, which this run does not; name another"),
         ({"routers": ["knn", "ridge", "svd"]}, "it did not search svd; name another"),
         ({"routers": ["knn(views=all)", "ridge"]}, r"it searched knn, .* it did not search knn\(views=all\)"),
         ({"metrics": ["regret"]}, "metrics was"),
@@ -147,17 +147,17 @@ def test_at_the_timeout_the_best_so_far_is_written_and_test_is_not_read(tmp_path
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"metrics": ["oracle"]}, "oracle is not better high or low"),
+        ({"metrics": ["oracle"]}, "oracle has no better direction"),
         ({"metrics": ["score"]}, "unknown metric 'score'"),
         ({"metrics": ["brier", "brier"]}, "two different ones"),
-        ({"metrics": ["mean_cost"]}, "mean_cost has no value"),
+        ({"metrics": ["mean_cost"]}, "mean_cost is undefined"),
         ({"groups": ["strong"]}, "unknown group 'strong'"),
         ({"pool_sizes": []}, "give at least one"),
         ({"n_folds": 1}, "folds=1 has to be at least 2"),
-        ({"routers": ["oracle"]}, "no search space for oracle"),
+        ({"routers": ["oracle"]}, "oracle has no search space"),
         ({"storage": "sqlite:////nowhere/at/all.db"}, "cannot be opened"),
         ({"storage": "postgresql://me:secret@127.0.0.1:1/x"}, r"--storage postgresql://me@127\.0\.0\.1:1/x"),
-        ({"storage": "nonsense"}, "--storage nonsense cannot be opened"),
+        ({"storage": "nonsense"}, "--storage nonsense is not the URL"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_in_one_line(
@@ -194,7 +194,7 @@ def test_an_interrupt_keeps_what_was_finished(tmp_path: Path, noisy: Dataset, jo
     timer.cancel()
     assert child.returncode == 130, err
     assert "Traceback" not in err
-    assert "NOT FINISHED: test has not been read. Run the same command again to resume." in " ".join(out.split())
+    assert "NOT FINISHED: there are no test results yet. Run the same command again to resume." in " ".join(out.split())
     assert pl.read_csv(tmp_path / "study" / "trials.csv").height >= 3
     assert (tmp_path / "study" / "best.toml").is_file()
     assert not (tmp_path / "study" / "run").exists()
@@ -213,5 +213,5 @@ def test_a_written_pipeline_is_the_one_that_is_read(tmp_path: Path, label: str) 
 def test_a_ratio_to_nothing_is_no_value(noisy: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     validation = Validation.of(noisy, TuneSettings(pool_sizes=[3], groups=["nested"], n_folds=2))
     monkeypatch.setitem(METRICS, "mean_score", lambda *_: np.array([np.inf]))
-    with pytest.raises(DataError, match="mean_score has no value for knn; choose another --metric"):
+    with pytest.raises(DataError, match="mean_score is undefined for knn; choose another --metric"):
         validation.values(make_router("knn"), 0)

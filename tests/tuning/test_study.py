@@ -31,10 +31,10 @@ def url(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("directions", "metrics", "message"),
     [
-        (["minimize"], ["mean_score"], "created to minimize, and mean_score needs maximize"),
-        (["maximize"], ["brier"], "created to maximize, and brier needs minimize"),
-        (["maximize", "minimize"], ["mean_score"], "has 2 objectives, and mean_score needs 1"),
-        (["maximize"], ["mean_score", "brier"], "has 1 objective, and mean_score and brier need 2"),
+        (["minimize"], ["mean_score"], "created to minimize, but mean_score needs maximize"),
+        (["maximize"], ["brier"], "created to maximize, but brier needs minimize"),
+        (["maximize", "minimize"], ["mean_score"], "has 2 objectives, but mean_score needs 1"),
+        (["maximize"], ["mean_score", "brier"], "has 1 objective, but mean_score and brier need 2"),
         (["minimize", "maximize"], ["mean_score", "brier"], "need maximize, minimize"),
     ],
 )
@@ -120,23 +120,23 @@ RANGE = {"params": {"knn.n_neighbors": 7}, "distributions": {"knn.n_neighbors": 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (add_other(value=0.9), "its pipeline is None"),
-        (add_other(value=0.9, **X), "the parameter 'x'"),
-        (add_other(state=TrialState.FAIL, **X), "the parameter 'x'"),
-        (add_other(state=TrialState.RUNNING, **X), "the parameter 'x'"),
-        (add_other(value=0.9, **RANGE), "parameter 'knn.n_neighbors' .* is not of what is searched"),
+        (add_other(value=0.9), "its pipeline is recorded as None"),
+        (add_other(value=0.9, **X), "its parameter 'x'"),
+        (add_other(state=TrialState.FAIL, **X), "its parameter 'x'"),
+        (add_other(state=TrialState.RUNNING, **X), "its parameter 'x'"),
+        (add_other(value=0.9, **RANGE), "parameter 'knn.n_neighbors' .* is outside the search space"),
         (lambda study: study.enqueue_trial({"router": "oracle"}), "parameter 'router' .'oracle'."),
-        (lambda study: study.ask().set_user_attr(WORKER, "me"), "no worker of recroute's"),
-        (add(**{LABEL: "-"}), "its pipeline is None, and its parameters stand for 'knn'"),
-        (add(**{LABEL: "ridge"}), "its pipeline is 'ridge', and its parameters stand for 'knn'"),
-        (add(**{FOLDS: "-"}), "no values by fold"),
-        (add(**{FOLDS: [[0.5], [0.5]]}), "no values by fold"),
-        (add(**{FOLDS: [["a"]] * 3}), "no values by fold"),
-        (add(reported={0: 0.1, 1: 0.2, 2: 0.3}), "has reported other values"),
-        (add(seconds="long"), "its seconds no number"),
-        (lambda study: study.set_user_attr(IDENTITY, "mine"), "not made by recroute tune"),
-        (lambda study: study.set_user_attr(IDENTITY, {"space": [1]}), "not made by recroute tune"),
-        (lambda study: study.set_user_attr(TEST_READS, 3), "not made by recroute tune"),
+        (lambda study: study.ask().set_user_attr(WORKER, "me"), "not run by a worker of recroute"),
+        (add(**{LABEL: "-"}), "its pipeline is recorded as None, but its parameters give 'knn'"),
+        (add(**{LABEL: "ridge"}), "its pipeline is recorded as 'ridge', but its parameters give 'knn'"),
+        (add(**{FOLDS: "-"}), "not the mean of its values by fold"),
+        (add(**{FOLDS: [[0.5], [0.5]]}), "not the mean of its values by fold"),
+        (add(**{FOLDS: [["a"]] * 3}), "not the mean of its values by fold"),
+        (add(reported={0: 0.1, 1: 0.2, 2: 0.3}), "reported differ from its values by fold"),
+        (add(seconds="long"), "its seconds are not a number"),
+        (lambda study: study.set_user_attr(IDENTITY, "mine"), "not created by recroute tune"),
+        (lambda study: study.set_user_attr(IDENTITY, {"space": [1]}), "not created by recroute tune"),
+        (lambda study: study.set_user_attr(TEST_READS, 3), "not created by recroute tune"),
     ],
 )
 def test_a_trial_of_somebody_else_is_refused(
@@ -169,7 +169,7 @@ def test_trials_of_somebody_else_in_a_study_without_a_name_on_it(space: Space, m
     storage = optuna.storages.InMemoryStorage()
     study = optuna.create_study(storage=storage, study_name="s", direction="maximize")
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
-    with pytest.raises(DataError, match=r"the study s in that\.db holds trials that recroute has not run"):
+    with pytest.raises(DataError, match=r"the study s in that\.db contains trials that recroute did not run"):
         open_study(storage, "s", ["mean_score"], space, KNOWN, "that.db")
     assert study.user_attrs == {}
 

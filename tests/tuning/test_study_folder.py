@@ -55,7 +55,7 @@ def test_values_that_were_judged_another_way_are_not_mixed(tmp_path: Path) -> No
     assert "unobserved_choice" not in whole
     before = {key: value for key, value in known.items() if key != "unobserved_choice"}
     check_same("s", known, known)
-    with pytest.raises(DataError, match="unobserved_choice was left out and is judged by the next"):
+    with pytest.raises(DataError, match="unobserved_choice was left out and is now judged by the next"):
         check_same("s", before, known)
 
 
@@ -70,7 +70,7 @@ def test_values_that_were_judged_another_way_are_not_mixed(tmp_path: Path) -> No
         (b"[1]", "is not the configuration of a study"),
         (b'{"model_type": "bert"}', "is not the configuration of a study"),
         (b'{"split_sha256": "x", "space": [1]}', "is not the configuration of a study"),
-        (b'{"split_sha256": "x", "space": {}}', "made for something else"),
+        (b'{"split_sha256": "x", "space": {}}', "created with other data or options"),
     ],
 )
 def test_a_configuration_that_is_none_is_refused(study: Path, content: bytes, message: str) -> None:
@@ -116,7 +116,7 @@ def test_a_damaged_journal_is_refused(study: Path, change: Callable[[bytes], byt
     path = study / "journal.log"
     damaged = change(path.read_bytes())
     path.write_bytes(damaged)
-    with pytest.raises(DataError, match=r"journal\.log is damaged .*restore a copy"):
+    with pytest.raises(DataError, match=r"journal\.log is damaged .*restore it from a backup"):
         open_storage(None, path)
     assert path.read_bytes() == damaged
 

@@ -97,7 +97,7 @@ def test_a_database_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("create table users (name)")
     connection.close()
-    with pytest.raises(DataError, match=r"app\.db is a database of something else \(tables users\); name another"):
+    with pytest.raises(DataError, match=r"app\.db is not an Optuna database \(it has tables users\); name another"):
         open_storage(f"sqlite:///{path}", NOWHERE)
     assert tables(path) == ["users"]
 
@@ -152,7 +152,7 @@ def test_a_database_that_may_only_be_read(database: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("nonsense", "is not the URL of a known kind of database; write it like sqlite:///study.db"),
+        ("nonsense", "is not the URL of a supported database; write it like sqlite:///study.db"),
         ("", "is not the URL"),
         ("sqlite:/study.db", "is not the URL"),
         ("postgres://me:secret@host/x", "is not the URL"),
@@ -199,7 +199,7 @@ def test_brackets_in_a_file_name_are_part_of_it(tmp_path: Path) -> None:
 def test_what_is_in_the_memory_of_one_process_cannot_be_shared(
     tmp_path: Path, noisy: Dataset, small: dict[str, Any], url: str
 ) -> None:
-    with pytest.raises(DataError, match="in the memory of one process and cannot be shared by 2; use --jobs 1"):
+    with pytest.raises(DataError, match="in memory and cannot be shared by 2 processes; use --jobs 1"):
         rr.tune(noisy, tmp_path / "study", n_trials=2, n_jobs=2, storage=url, **small)
     assert not (tmp_path / "study").exists()
 

@@ -46,7 +46,7 @@ def test_an_unfinished_one_says_so_and_shows_no_test(tuned: rr.Tuned, tmp_path: 
     stopped = dataclasses.replace(tuned, evaluation=None, complete=False)
     stopped.write_html(tmp_path / "study.html")
     for shown in (stopped._repr_html_(), in_terminal(stopped), (tmp_path / "study.html").read_text("utf8")):
-        assert "NOT FINISHED: test has not been read" in shown
+        assert "NOT FINISHED: there are no test results yet" in shown
         assert "best_single" not in shown
     assert repr(stopped).endswith("6 trials, not finished)")
 

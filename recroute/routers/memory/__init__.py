@@ -1,1 +1,1 @@
-"""What a router remembers of its training data: to take in unseen LLMs, and to explain its choices."""
+"""Training data kept by a router, used to add unseen LLMs, to explain choices and to estimate prediction errors."""

@@ -1,4 +1,4 @@
-"""What a router keeps of its training data, to explain its choices and to take in LLMs later."""
+"""Training data kept by a router: prompts, LLM table, scores, vectors and the prior of unseen LLMs."""
 
 from __future__ import annotations
 
@@ -32,18 +32,19 @@ COLUMNS = ("instance_id", "prompt", "task")
 
 @dataclass(eq=False)
 class Background:
-    """Training prompts, what LLMs scored on them, and what that says about unseen ones.
+    """Training prompts, the LLMs' scores on them, and the prior of unseen LLMs learned from these.
 
     Parameters
     ----------
     prompts : polars.DataFrame
-        The n training prompts that have a record: `instance_id, task` and, where there are texts, `prompt`.
+        The n training prompts that have a record: `instance_id, task` and, if there are texts, `prompt`.
     llms : polars.DataFrame
-        The LLMs that the router was fitted on and still has: `llm_id` and what is known of them beside their scores.
+        The LLMs of the fit that the router still has: `llm_id` and metadata.
     kept : Evidence or EvidenceFiles, optional
-        Of these LLMs, and behind them of those added since. None in folders of older versions.
+        Scores of these LLMs, followed by those of LLMs added later, and prompt vectors. None in folders of older
+        versions.
     known_prior : LLMPrior, optional
-        Once it was learned.
+        The prior, if it was learned already.
     """
 
     prompts: pl.DataFrame
@@ -53,7 +54,7 @@ class Background:
 
     @classmethod
     def of(cls, train: Dataset, *, with_vectors: bool) -> Background:
-        """Of training data that carry the vectors the router reads, if it reads any."""
+        """Keep these training data; `with_vectors` says whether the router reads their vectors."""
         train = train.evaluated()
         prompts, llms = (
             table.select([name for name in names if name in table.columns])
@@ -62,15 +63,15 @@ class Background:
         return cls(prompts, llms, Evidence(train.interactions, train.embeddings if with_vectors else None))
 
     def prior(self) -> LLMPrior:
-        """Learned when it is first needed, from the scores of the LLMs that the router was fitted on and still has.
+        """Prior of unseen LLMs, learned at first use from the LLMs of the fit that the router still has.
 
-        Raises DataError if there are too few LLMs to learn from, RouterError if there are no scores.
+        Raises DataError if there are too few LLMs to learn from, RouterError if the router keeps no scores.
         """
         if self.known_prior is None:
             if (evidence := self.evidence) is None:
                 raise RouterError(
-                    "this router was saved by an older version without a prior for unseen LLMs, and without the scores "
-                    "it is learned from; fit it again"
+                    "this router was saved by an older version without the scores from which a prior of unseen LLMs is "
+                    "learned; fit it again"
                 )
             scores = evidence.scores.take_llms(np.arange(self.llms.height))
             self.known_prior = LLMPrior.learn(Dataset("the training data", scores, self.prompts, self.llms))
@@ -78,13 +79,13 @@ class Background:
 
     @property
     def evidence(self) -> Evidence | None:
-        """Read when it is first needed."""
+        """Scores and vectors, read from the router's folder at first use."""
         return self.kept.evidence if isinstance(self.kept, EvidenceFiles) else self.kept
 
     def sample(self, rows: Index, llm_ids: IdMap, encoder: Encoder | None) -> Prompts:
-        """The training prompts at these positions, with what is kept of their scores and of their vectors.
+        """Training prompts at these positions, with the scores and vectors that are kept.
 
-        `llm_ids` are the LLMs of the scores, `encoder` made the vectors.
+        `llm_ids` are the LLMs of the scores, `encoder` is the encoder of the vectors.
         """
         table, evidence = self.prompts[rows], self.evidence
         kept = None if evidence is None else evidence.vectors
@@ -101,23 +102,23 @@ class Background:
 
     @cached_property
     def tasks(self) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
-        """Names of the prompts' tasks, str (t,) in alphabetical order, and each prompt's place among them, int (n,)."""
+        """Task names str (t,) in alphabetical order, and the position of each prompt's task among them, int (n,)."""
         names, code = np.unique(self.prompts["task"].to_numpy().astype(np.str_), return_inverse=True)
         return names, code
 
     def grown(self, scores: NDArray[np.float32]) -> Background:
-        """With more LLMs, whose scores f32 (n, j) are NaN where they were not run."""
+        """Append LLMs with scores f32 (n, j), NaN where they were not run."""
         return self if self.evidence is None else replace(self, kept=self.evidence.grown(scores))
 
     def take_llms(self, kept: Index) -> Background:
-        """With the LLMs at these positions only."""
+        """Keep the LLMs at these positions only."""
         llms = self.llms[kept[kept < self.llms.height]]
         return replace(self, llms=llms, kept=None if self.evidence is None else self.evidence.take_llms(kept))
 
     def write(self, folder: Path, held: Mapping[str, NDArray[Any]]) -> dict[str, str]:
-        """Write all into a folder, the prior if it was learned; where each array of the evidence is, by name.
+        """Write everything to the router's folder; returns the file of each array of the evidence.
 
-        Arrays that the router holds itself are not written twice.
+        Arrays that equal one of the router's own (`held`) are not written again.
         """
         write_parquet(folder / PROMPTS, self.prompts)
         write_parquet(folder / KNOWN, self.llms)
@@ -127,22 +128,22 @@ class Background:
 
     @classmethod
     def read(cls, folder: Path, description: Description, held: Arrays, sizes: dict[str, int]) -> Self:
-        """What `write` wrote.
+        """Read what `write` wrote.
 
         Parameters
         ----------
         folder : Path
         description : Description
-            The hashes of the files it names were checked, but for the evidence's.
+            Names the files; all of their hashes were checked, except those of the evidence.
         held : mapping of str to array
             The router's own arrays.
         sizes : dict of str to int
-            The router's dimensions; the number of prompts is added.
+            Known dimensions; the number of prompts is added.
 
         Raises
         ------
         RouterError
-            If the files are damaged, or not about the same prompts or LLMs.
+            If a file is damaged, or the files disagree about the prompts or LLMs.
         """
         files, ids, kept = description.sha256, list(description.llm_ids), None
         if description.evidence:
@@ -156,29 +157,26 @@ class Background:
             raise RouterError(f"{str(error).partition(';')[0]}; fit the router again") from None
         sizes["n_prompts"] = prompts.height
         if prior is not None and prior.instance_ids.tolist() != prompts["instance_id"].to_list():
-            raise RouterError(f"{folder / PRIOR} is about other prompts than {PROMPTS}; fit the router again")
+            raise RouterError(f"{folder / PRIOR} and {PROMPTS} list different prompts; fit the router again")
         return cls(prompts, llms, kept, prior)
 
 
 def _read_llms(file: Path, llm_ids: list[str]) -> pl.DataFrame:
-    """The table of LLMs that the router was fitted on, the first of its own; DataError if it is something else."""
+    """Table of the LLMs of the fit, which come first among the router's LLMs; DataError if it does not match these."""
     table = check_columns(read_table(file), LLMS, str(file))
     require_columns(table, ("llm_id",), str(file))
     if table.is_empty():
-        raise DataError(f"{file} is about no LLM")
+        raise DataError(f"{file} has no rows")
     if table["llm_id"].to_list() != llm_ids[: table.height]:
-        raise DataError(f"{file} is about other LLMs than the router")
+        raise DataError(f"{file} lists other LLMs than the router")
     return table.select([name for name in LLMS if name in table.columns])
 
 
 def read_prompts(file: Path, n: int | None) -> pl.DataFrame:
-    """The table of training prompts, of which there have to be n, if that is known.
-
-    Raises DataError if it is damaged or not such a table; what it announces is compared before it is read.
-    """
+    """Table of training prompts; DataError if it is damaged, lacks a column or does not have n rows (if n is given)."""
     table = check_columns(read_table(file), INSTANCES, str(file))
     if table.is_empty() or table.height != (n or table.height):
-        raise DataError(f"{file} has {table.height} prompts, and the router was fitted on {n or 'some'}")
+        raise DataError(f"{file} has {table.height} prompts, but the router was fitted on {n or 'at least one'}")
     require_columns(table, ("task",), str(file))
     IdMap(tuple(table["instance_id"].to_list()), kind="instance")
     return table.select([name for name in COLUMNS if name in table.columns])

@@ -1,4 +1,4 @@
-"""How much wider intervals have to be than the model says: measured on known LLMs that the model has not seen."""
+"""Calibration of the intervals of unseen LLMs, by cross-validation over the known LLMs."""
 
 from __future__ import annotations
 
@@ -14,28 +14,37 @@ from recroute.data.llm_table import family_groups
 from recroute.routers.memory.mixture import NORMAL, Mixture
 from recroute.util.numeric import Array, Floats
 
-Ratios = dict[tuple[str, int, str], list[Array]]  # by strategy, number of answers, and "all" or "task"
+Ratios = dict[tuple[str, int, str], list[Array]]  # key: strategy, number of answers, "all" or "task"
 
 N_FOLDS = 4
-MAX_UNSEEN = 40  # LLMs of a fold that are asked
+MAX_UNSEEN = 40  # held-out LLMs per fold
 MAX_INSTANCES = 3000
 MIN_LLMS, MAX_LLMS = 4, 1000
-NEAR = {0: (0,), 4: (2, 4, 8), 16: (8, 16, 32), 64: (32, 64, 128)}  # answers of a scale: those it is measured at
-LEVEL = 0.9
+POOLED = {0: (0,), 4: (2, 4, 8), 16: (8, 16, 32), 64: (32, 64, 128)}  # numbers of answers pooled for each scale
+COVERAGE = 0.9
 STRATEGIES = ("active", "random")
 
 
 def interval_scales(train: Dataset, learn: Callable[[Dataset], Mixture], seed: int) -> tuple[Array, Array]:
-    """Cross-validated factors for the intervals' widths, of priors as `learn` gives them: they are as the model says.
+    """Factors by which the model's intervals must be widened to cover 90% of the true mean scores.
 
-    The known LLMs are dealt into folds, whole families where families are known. Those of a fold are asked as unseen
-    ones under a prior of the others, by strategy "active" and at random; the scale at so many answers makes nine in ten
-    of their true mean scores fall inside (the conformal quantile: a little more where LLMs are few), under whichever of
-    the two strategies needs more.
+    The known LLMs are split into folds, by family if families are known. Those of a fold are treated as unseen under a
+    prior learned from the others, with prompts chosen by strategy "active" and at random. The factor for a number of
+    answers is the conformal quantile (slightly larger with few LLMs) of the strategy that needs the wider interval.
+
+    Parameters
+    ----------
+    train : Dataset
+    learn : callable
+        Learns an uncalibrated prior from a data set.
+    seed : int
 
     Returns
     -------
-    answers f64 (c,), scale f64 (c, 2): of the mean score, and of a task's
+    answers : f64 (c,)
+        Numbers of answers.
+    scale : f64 (c, 2)
+        Factors for the overall mean score and for the mean score on a task.
     """
     rng = np.random.default_rng([seed, 7])
     if train.n_instances > MAX_INSTANCES:
@@ -54,7 +63,7 @@ def interval_scales(train: Dataset, learn: Callable[[Dataset], Mixture], seed: i
     def scale(near: tuple[int, ...], of: str) -> float:
         return max(_conformal([r for k in near for r in ratios.get((s, k, of), [])]) for s in STRATEGIES)
 
-    measured = {k: near for k, near in NEAR.items() if any((STRATEGIES[0], n, "all") in ratios for n in near)}
+    measured = {k: near for k, near in POOLED.items() if any((STRATEGIES[0], n, "all") in ratios for n in near)}
     if not measured:
         return np.zeros(1), np.ones((1, 2))
     scales = [[scale(near, "all"), scale(near, "task")] for near in measured.values()]
@@ -62,23 +71,24 @@ def interval_scales(train: Dataset, learn: Callable[[Dataset], Mixture], seed: i
 
 
 def ask(prior: Mixture, answers: Floats, k: int, llms: pl.DataFrame | None = None) -> NDArray[np.int64]:
-    """The prompts that strategy "active" asks of many LLMs when it hears every answer before it asks on.
+    """Prompts that strategy "active" chooses for many LLMs, one at a time, after each answer is known.
 
-    The same choices as `select_anchors(prior, 1, scores=...)` k times over for each LLM, in matrix products.
+    Gives the same choices as k calls of `select_anchors(prior, 1, scores=...)` for each LLM, by matrix products.
 
     Parameters
     ----------
     prior : Mixture
     answers : f32 (n, j)
-        What j LLMs would score, NaN where they cannot be asked.
+        Scores of j LLMs, NaN where there is no answer.
     k : int
-        At most the number of answers of every LLM.
+        Number of prompts; at most the number of answers of every LLM.
     llms : polars.DataFrame, optional
-        j rows: what is known of the LLMs beside their scores.
+        j rows of LLM metadata.
 
     Returns
     -------
     int64 (k, j)
+        Positions of the prompts, in the order in which they are chosen.
     """
     n_unseen = answers.shape[1]
     vectors, expected = prior.vectors.astype(np.float32), prior.expected
@@ -86,9 +96,9 @@ def ask(prior: Mixture, answers: Floats, k: int, llms: pl.DataFrame | None = Non
     right, wrong = np.log(expected), np.log1p(-expected)
     mean_score = vectors @ loadings.mean(axis=0)  # (m,)
     log_posterior = prior.log_weights(llms, n_unseen)
-    closed = np.isnan(answers)
+    excluded = np.isnan(answers)
     asked = np.empty((k, n_unseen), dtype=np.int64)
-    everyone = np.arange(n_unseen)
+    every_llm = np.arange(n_unseen)
     for step in range(k):
         weights = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True)).astype(np.float32)
         weights /= weights.sum(axis=1, keepdims=True)
@@ -96,17 +106,17 @@ def ask(prior: Mixture, answers: Floats, k: int, llms: pl.DataFrame | None = Non
         reached = loadings @ (deviation @ vectors).T  # (n, k) x (k, j)
         p = expected @ weights.T  # (n, m) x (m, j)
         gain = reached**2 / (p * (1 - p))
-        gain[closed] = -np.inf
+        gain[excluded] = -np.inf
         chosen = gain.argmax(axis=0)
-        closed[chosen, everyone] = True
+        excluded[chosen, every_llm] = True
         asked[step] = chosen
-        score = answers[chosen, everyone][:, None]
+        score = answers[chosen, every_llm][:, None]
         log_posterior = log_posterior + score * right[chosen] + (1 - score) * wrong[chosen]
     return asked
 
 
 def _folds(train: Dataset, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """LLMs of each fold: whole families, or where fewer are known than folds LLMs one by one."""
+    """LLMs of each fold: whole families, or single LLMs if there are fewer families than folds."""
     group, named = family_groups(train.llms)
     if len(np.unique(group[named])) < N_FOLDS:
         group, named = np.arange(train.n_llms), np.ones(train.n_llms, dtype=bool)
@@ -123,10 +133,10 @@ def _folds(train: Dataset, rng: np.random.Generator) -> list[NDArray[np.int64]]:
 
 
 def _measure(prior: Mixture, unseen: Dataset, rng: np.random.Generator, ratios: Ratios) -> None:
-    """Add each unseen LLM's error over its standard deviation, f64 (j,), at each number of answers."""
+    """Append to `ratios` the held-out LLMs' errors divided by their standard deviations, for each number of answers."""
     answers = unseen.interactions.dense()
     there = ~np.isnan(answers)
-    numbers = sorted({k for near in NEAR.values() for k in near})
+    numbers = sorted({k for near in POOLED.values() for k in near})
     most = int(min(there.sum(axis=0).min() // 2, max(numbers)))
     at_random = np.argsort(np.where(there, rng.random(there.shape), 2), axis=0)[:most]
     both = zip(STRATEGIES, (ask(prior, answers, most, unseen.llms), at_random), strict=True)
@@ -135,20 +145,20 @@ def _measure(prior: Mixture, unseen: Dataset, rng: np.random.Generator, ratios: 
             continue
         scores = np.full_like(answers, np.nan)
         np.put_along_axis(scores, asked[:k], np.take_along_axis(answers, asked[:k], 0), 0)
-        found = prior.posterior(scores, unseen.llms)
+        posterior = prior.posterior(scores, unseen.llms)
         rest = there & np.isnan(scores)
-        error = np.where(rest, found.columns - np.nan_to_num(answers), 0)
+        error = np.where(rest, posterior.columns - np.nan_to_num(answers), 0)
         for t in range(-1, len(prior.task_names)):
             rows = np.flatnonzero((prior.task == t) | (t == -1))
             count = rest[rows].sum(axis=0)
             seen = count > 0
-            deviation = prior.deviation(rest[rows], found.covariance, rows)[seen] * len(rows) / count[seen]
+            deviation = prior.deviation(rest[rows], posterior.covariance, rows)[seen] * len(rows) / count[seen]
             ratio = np.abs(error[rows].sum(axis=0)[seen] / count[seen]) / deviation
             ratios.setdefault((strategy, k, "all" if t == -1 else "task"), []).append(ratio)
 
 
 def _conformal(ratios: list[Array]) -> float:
-    """The 90% quantile of the ratios over that of a normal variable."""
+    """90% conformal quantile of the ratios, relative to the 90% quantile of a normal variable."""
     values = np.sort(np.concatenate(ratios))
-    rank = min(int(np.ceil(LEVEL * (len(values) + 1))), len(values))
+    rank = min(int(np.ceil(COVERAGE * (len(values) + 1))), len(values))
     return float(values[rank - 1] / NORMAL)

@@ -1,4 +1,4 @@
-"""The exact scores and vectors of a router's training prompts, kept to explain its choices."""
+"""Scores and vectors of a router's training prompts, in memory or memory-mapped from its folder."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from recroute.util.npz import NpzError, map_npy
 from recroute.util.state import array, arrays_of, made, rules_of, several
 
 Arrays = Mapping[str, NDArray[Any]]
-HELD = "arrays.npz:"  # before the name of an array that the router has itself
-WORTH_SHARING = 1000  # cells
+HELD = "arrays.npz:"  # prefix of the name of an array that is stored with the router's own
+MIN_SHARED_SIZE = 1000  # cells of an array that is worth sharing
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What the LLMs of a router scored on its training prompts.
+    """Scores of the router's LLMs on its training prompts, and the prompts' vectors.
 
     Parameters
     ----------
     scores : InteractionMatrix (n, m)
-        Observed scores, a row for each training prompt that has a record, a column for each LLM of the router.
+        Observed scores: a row for each training prompt that has a record, a column for each LLM of the router.
     vectors : f32 (n, d), optional
-        Of the prompts, in the space the router reads; None where it reads no text.
+        Vectors of the prompts as the router reads them; None if it reads no vectors.
     """
 
     scores: InteractionMatrix = several(InteractionMatrix, prefix="")
@@ -42,20 +42,20 @@ class Evidence:
 
     @cached_property
     def neighbors(self) -> Neighbors:
-        """Search among the prompts' vectors, which have to be there."""
+        """Nearest-neighbour index of the prompt vectors, which must not be None."""
         assert self.vectors is not None
         return Neighbors(self.vectors)
 
     def grown(self, scores: NDArray[np.float32]) -> Evidence:
-        """With more LLMs, whose scores f32 (n, j) are NaN where they were not run."""
+        """Append LLMs with scores f32 (n, j), NaN where they were not run."""
         return Evidence(self.scores.with_llms(InteractionMatrix.from_dense(scores)), self.vectors)
 
     def take_llms(self, kept: NDArray[np.int64]) -> Evidence:
-        """With the LLMs at these positions only."""
+        """Keep the LLMs at these positions only."""
         return Evidence(self.scores.take_llms(kept), self.vectors)
 
     def write(self, folder: Path, held: Arrays) -> dict[str, str]:
-        """Write a file for each array that is not one of the router's own, `held`; where each of them is, by name."""
+        """Write one file per array, but none for an array equal to one in `held`; returns the file of each array."""
         places = {}
         for name, values in arrays_of(self).items():
             if (same := _same(values, held)) is not None:
@@ -67,18 +67,18 @@ class Evidence:
 
 
 class EvidenceFiles:
-    """Evidence in a router's folder, mapped and not read before it is needed.
+    """Evidence in a router's folder, memory-mapped at load and read at first use.
 
-    The mapping keeps what it is where the folder is replaced meanwhile. Hashes are checked at first use.
+    The mapping stays valid if the folder is replaced in the meantime. Hashes are checked at first use.
 
     Parameters
     ----------
     folder : Path
-    places : mapping
-        What `Evidence.write` gave.
-    digests : mapping
+    places : mapping of str to str
+        File of each array, as `Evidence.write` returned it.
+    digests : mapping of str to str
         SHA-256 of each file.
-    held : mapping
+    held : mapping of str to array
         The router's own arrays.
 
     Raises
@@ -94,7 +94,7 @@ class EvidenceFiles:
         for name, place in places.items():
             if place.startswith(HELD):
                 if (own := held.get(place.removeprefix(HELD))) is None:
-                    raise _damaged(folder, f"the evidence {name} is in no array of it")
+                    raise _damaged(folder, f"no array holds the evidence {name}")
                 self._arrays[name] = own
                 continue
             file = folder / place
@@ -107,9 +107,9 @@ class EvidenceFiles:
             self._unchecked.append((file, content, digests[place]))
 
     def check_shapes(self, sizes: dict[str, int]) -> None:
-        """Raise RouterError unless the arrays are those of the folder's prompts and LLMs, without reading them.
+        """Raise RouterError unless the arrays have the shapes that the router's prompts and LLMs imply; reads no data.
 
-        `sizes` are the dimensions that are known; the number of prompts is added.
+        `sizes` are the known dimensions; the number of prompts is added.
         """
         names = {"n_rows": "n_prompts", "width": "width"}
         own = {name: sizes[theirs] for name, theirs in names.items() if theirs in sizes}
@@ -120,28 +120,30 @@ class EvidenceFiles:
         self._n_llms = sizes["n_llms"]
         sizes |= {theirs: own[name] for name, theirs in names.items() if name in own}
         if own.get("n_columns", 0) > self._n_llms:
-            raise _damaged(self._folder, f"evidence of {own['n_columns']} LLMs, and there are {self._n_llms}")
+            raise _damaged(self._folder, f"evidence of {own['n_columns']} LLMs, but the router has {self._n_llms}")
 
     @cached_property
     def evidence(self) -> Evidence:
+        """The checked arrays; RouterError if a file is damaged."""
         for file, content, digest in self._unchecked:
             if hashlib.sha256(content).hexdigest() != digest:
                 raise _damaged(file, "its SHA-256 differs from router.json")
         try:
             check_arrays(self._arrays, rules_of(Evidence, self._arrays), {})
-            found: Evidence = made(Evidence, self._arrays)
+            evidence: Evidence = made(Evidence, self._arrays)
         except (ArrayError, DataError) as error:
             raise _damaged(self._folder, f"evidence: {error}") from None
-        if (n_new := self._n_llms - found.scores.n_llms) < 0:
-            raise _damaged(self._folder, f"evidence of {found.scores.n_llms} LLMs, and there are {self._n_llms}")
-        if n_new:  # older versions kept nothing of LLMs that lightfm had placed by their metadata
-            found = found.grown(np.full((found.scores.n_instances, n_new), np.nan, dtype=np.float32))
-        return found
+        scores = evidence.scores
+        if (n_new := self._n_llms - scores.n_llms) < 0:
+            raise _damaged(self._folder, f"evidence of {scores.n_llms} LLMs, but the router has {self._n_llms}")
+        if n_new:  # older versions stored no evidence of LLMs that lightfm had placed by their metadata
+            evidence = evidence.grown(np.full((scores.n_instances, n_new), np.nan, dtype=np.float32))
+        return evidence
 
 
 def _same(values: NDArray[Any], held: Arrays) -> str | None:
-    """Name of the array among `held` that is the same, if that saves something."""
-    if values.size < WORTH_SHARING:
+    """Name of an equal array among `held`; None if there is none or the array is small."""
+    if values.size < MIN_SHARED_SIZE:
         return None
     for name, other in held.items():
         if other.dtype == values.dtype and other.shape == values.shape and np.array_equal(other, values):

@@ -1,8 +1,8 @@
-"""Why a router chooses what it chooses: the nearest known prompts, the predicted task, and intervals."""
+"""Explanations of a router's choices: intervals of its predictions, the predicted task, nearest training prompts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,17 +11,78 @@ from numpy.typing import NDArray
 
 from recroute.data import Prompts
 from recroute.data.prompts import Instances
+from recroute.report.document import Block, Document, Medium, Number, Table, Words, cut
+from recroute.report.shown import Shown
 from recroute.routers.core import Pool
 from recroute.routers.memory.evidence import Evidence
-from recroute.routers.memory.explanation import Explanation
 from recroute.routers.memory.mixture import NORMAL
 from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.memory.score_error import N_NEAR, evidence_of, nearest, score_error
-from recroute.routers.text_views import TextViews
 from recroute.util.arguments import as_whole_number
 
-SNIPPET = 200  # characters of a known prompt
-VOTE_WIDTH, VOTE_PRIOR = 0.1, 0.05  # in mean distances to the ten nearest; of each task
+SNIPPET_LENGTH = 200  # characters of a training prompt
+MAX_TITLE, MAX_PROMPT = 60, 40  # characters of a prompt in a title and in a table
+VOTE_WIDTH = 0.1  # of the kernel, in mean distances to the ten nearest prompts
+VOTE_PRIOR = 0.05  # votes of each task in advance
+
+
+@dataclass(frozen=True)
+class Explanation(Shown):
+    """Explanation of the choice for one prompt; `to_dict` is ready for JSON.
+
+    Parameters
+    ----------
+    llms : list of dict
+        The k best LLMs, best first: `llm_id`, `predicted_score` (within [0, 1]), and `ci_low, ci_high`, a 90% interval
+        of the LLM's expected score.
+    task : dict, optional
+        The most likely task: `name, probability`. None if the router reads no text or knows only one task.
+    neighbors : list of dict
+        The nearest training prompts, nearest first: `instance_id`, `prompt` (its beginning, or None), `task`,
+        `similarity` (cosine) and `scores` of the k LLMs, None where they were not run. Empty if the router reads no
+        text.
+    """
+
+    llms: list[dict[str, Any]]
+    task: dict[str, Any] | None
+    neighbors: list[dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def document(self, prompt: str = "") -> Document:
+        """Predicted scores with intervals, the predicted task, and the LLMs' scores on the nearest training prompts."""
+        llms = [
+            [str(rank), llm["llm_id"], Number(llm["predicted_score"], llm["ci_low"], llm["ci_high"])]
+            for rank, llm in enumerate(self.llms, 1)
+        ]
+        heads = ["", "LLM", "predicted score, 90% interval"]
+        blocks: list[Block] = [Table(title=cut(prompt, MAX_TITLE), heads=heads, rows=llms)]
+        if self.task is not None:
+            task = f"predicted task: {self.task['name']} (probability {self.task['probability']:.2f})"
+            blocks.append(Words(text=task, on=Medium.ALL))
+        if self.neighbors:
+            blocks.append(self._nearest())
+        else:
+            reason = "the router reads no text, so there are no nearest training prompts"
+            blocks.append(Words(text=reason, on=Medium.ALL))
+        return Document(title="Explanation", blocks=blocks)
+
+    def _nearest(self) -> Table:
+        rows = [
+            [
+                cut(near["prompt"] or near["instance_id"], MAX_PROMPT),
+                near["task"],
+                Number(near["similarity"]),
+                *map(Number, near["scores"].values()),
+            ]
+            for near in self.neighbors
+        ]
+        return Table(
+            title="nearest training prompts, with the scores of LLMs 1, 2, ...",
+            heads=["prompt", "task", "similarity", *(str(rank) for rank in range(1, len(self.llms) + 1))],
+            rows=rows,
+        )
 
 
 def explain(
@@ -31,7 +92,7 @@ def explain(
     llms: Pool | None = None,
     n_neighbors: int = 5,
 ) -> list[Explanation]:
-    """The router's k best LLMs for each prompt, and what speaks for them.
+    """Explain the router's k best LLMs for each prompt.
 
     Parameters
     ----------
@@ -41,7 +102,12 @@ def explain(
     k, llms
         As in `Router.rank`.
     n_neighbors : int
-        Known prompts to name, nearest first by cosine of the router's own vectors.
+        Training prompts to list, nearest first by cosine of the vectors that the router reads.
+
+    Returns
+    -------
+    list of Explanation
+        One for each prompt.
 
     Raises
     ------
@@ -56,8 +122,8 @@ def explain(
     pool = np.unique(ranking.llm_index).astype(np.int64)
     place = np.searchsorted(pool, ranking.llm_index)
     predicted = router.predicted_score(known, pool)
-    found = nearest(router, evidence, known, max(N_NEAR, n_neighbors))
-    of_error = None if found is None else (found[0][:, :N_NEAR], found[1][:, :N_NEAR])
+    neighborhood = nearest(router, evidence, known, max(N_NEAR, n_neighbors))
+    of_error = None if neighborhood is None else (neighborhood[0][:, :N_NEAR], neighborhood[1][:, :N_NEAR])
     variance = score_error(router).variance(predicted, of_error, pool, reducible=False)
     score = np.take_along_axis(predicted.astype(np.float64), place, axis=1).clip(0, 1)
     std = np.take_along_axis(np.sqrt(variance), place, axis=1)
@@ -65,8 +131,8 @@ def explain(
     names = ranking.names
     tasks: list[dict[str, Any] | None] = [None] * b
     neighbors: list[list[dict[str, Any]]] = [[] for _ in range(b)]
-    if found is not None and (background := router.background_) is not None:
-        near, similarity = found
+    if neighborhood is not None and (background := router.background_) is not None:
+        near, similarity = neighborhood
         tasks = _tasks(router, known, background.tasks, near, similarity)
         for i in range(b):
             rows, best = near[i, :n_neighbors], ranking.llm_index[i]
@@ -74,8 +140,8 @@ def explain(
     explanations = []
     for i in range(b):
         cells = zip(names[i], score[i].tolist(), low[i].tolist(), high[i].tolist(), strict=True)
-        shown = [dict(zip(("llm_id", "predicted_score", "ci_low", "ci_high"), cell, strict=True)) for cell in cells]
-        explanations.append(Explanation(shown, tasks[i], neighbors[i]))
+        best_llms = [dict(zip(("llm_id", "predicted_score", "ci_low", "ci_high"), cell, strict=True)) for cell in cells]
+        explanations.append(Explanation(best_llms, tasks[i], neighbors[i]))
     return explanations
 
 
@@ -86,30 +152,18 @@ def _tasks(
     near: NDArray[np.int64],
     similarity: NDArray[np.float32],
 ) -> list[dict[str, Any] | None]:
-    """The most likely task of each prompt: by the router's own classifier, or by the votes of near known prompts."""
+    """Most likely task of each prompt, by the router's own classifier or by the votes of near training prompts."""
     names, code = tasks
     if len(names) < 2:
         return [None] * len(near)
-    if (own := next(_classifiers(router), None)) is not None:
-        part, views = own
-        shares = views.task_shares(part.vectors(known))
-    else:
+    if (shares := router.task_shares(known)) is None:
         shares = _votes(code[near], 1 - similarity, len(names))
     best = shares.argmax(axis=1)
     return [{"name": str(names[t]), "probability": float(shares[i, t])} for i, t in enumerate(best)]
 
 
-def _classifiers(router: RememberingRouter) -> Iterator[tuple[RememberingRouter, TextViews]]:
-    """The parts of a router that predict the task, with what they do it by."""
-    views = getattr(router, "views_", None)
-    if isinstance(views, TextViews) and len(views.task_offset):
-        yield router, views
-    for part in getattr(router, "parts_", ()):
-        yield from _classifiers(part)
-
-
 def _votes(code: NDArray[np.int64], distance: NDArray[np.float32], n_tasks: int) -> NDArray[np.float64]:
-    """Share of each task f64 (b, t) among near prompts, weighed by their distance beyond the nearest one's."""
+    """Share of each task f64 (b, t) among near prompts, weighted by their distance beyond that of the nearest one."""
     width = VOTE_WIDTH * max(float(distance[:, :10].mean()), 1e-6)
     weight = np.exp((distance[:, :1] - distance) / width)
     shares = np.full((len(code), n_tasks), VOTE_PRIOR)
@@ -125,19 +179,19 @@ def _neighbors(
     names: list[str],
     llm_index: NDArray[np.int32],
 ) -> list[dict[str, Any]]:
-    """The known prompts at rows `near`, and what these LLMs scored on them."""
+    """Training prompts at rows `near`, with the scores of these LLMs."""
     scores = evidence.scores.take_instances(near).take_llms(llm_index).dense().astype(np.float64)
-    found = []
+    neighbors = []
     for at, near_by, cells in zip(near.tolist(), similarity.tolist(), scores, strict=False):
         row = table.row(at, named=True)
         prompt = row.get("prompt")
-        found.append(
+        neighbors.append(
             {
                 "instance_id": row["instance_id"],
-                "prompt": None if prompt is None else prompt[:SNIPPET],
+                "prompt": None if prompt is None else prompt[:SNIPPET_LENGTH],
                 "task": row["task"],
                 "similarity": near_by,
                 "scores": {name: None if np.isnan(s) else float(s) for name, s in zip(names, cells, strict=True)},
             }
         )
-    return found
+    return neighbors

@@ -1,4 +1,4 @@
-"""What family, size and price say of an unseen LLM before it has answered anything."""
+"""Prior weights of the known LLMs for an unseen one, from its family, size and prices."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from recroute.util.state import array
 
 BANDWIDTHS = (np.inf, 2.0, 1.0, 0.5, 0.25)  # standard deviations of a logarithm
 BOOSTS = (0.0, 1.0, 2.0, 3.0, 4.0)
-MAX_LLMS = 500  # to choose by these
+MAX_LLMS = 500  # LLMs used to choose bandwidth and boost
 
 
 @dataclass(frozen=True, eq=False)
 class Metadata:
-    """How much each of m known LLMs counts for an unseen one.
+    """Kernel weights of m known LLMs for an unseen one.
 
-    `log_weight = -mean(((a - b) / bandwidth)**2) / 2 + boost * (same family)`, the mean over those of size and prices,
-    as logarithms in standard deviations, that are known of both; where none is, the LLM counts as much as the average
-    of the others.
+    `log_weight = -mean(((a - b) / bandwidth)**2) / 2 + boost * (same family)`, where a and b are logarithms of size and
+    prices in standard deviations, and the mean is over the numbers known of both LLMs. If none is known, the LLM gets
+    the average weight of the others.
 
     Parameters
     ----------
     families : str (m,)
         "" where unknown.
     numbers : f64 (m, 3)
-        Base-10 logarithms of parameters and prices over their standard deviations, NaN where unknown.
+        Base-10 logarithms of parameters and prices, divided by their standard deviations; NaN where unknown.
     deviations : f64 (3,)
-        Those standard deviations.
+        These standard deviations.
     bandwidth, boost : float
-        Chosen on the known LLMs, see `choose`.
+        Chosen on the known LLMs, see `learn`.
     """
 
     families: NDArray[np.str_] = array("n_known", kind="text")
@@ -45,10 +45,10 @@ class Metadata:
 
     @classmethod
     def learn(cls, llms: pl.DataFrame, mean_score: Array, seed: int = 0) -> Metadata:
-        """Metadata of the known LLMs, and how far to trust them.
+        """Choose bandwidth and boost on the known LLMs.
 
-        The bandwidth is the one under which the LLMs' mean scores f64 (m,) are best predicted from LLMs of other
-        families, the boost from all other LLMs: of two as good the one that trusts the metadata less.
+        The bandwidth is the one that best predicts the LLMs' mean scores f64 (m,) from LLMs of other families, the
+        boost the one that does so from all other LLMs. Ties go to the value that relies less on the metadata.
         """
         logs = logarithms(llms)
         known = np.isfinite(logs)
@@ -57,25 +57,25 @@ class Metadata:
         deviations = np.sqrt(np.nansum((logs - center) ** 2, axis=0) / count)
         deviations = np.where(deviations > 0, deviations, 1)
         group, named = family_groups(llms)
-        found = cls(_families(llms), logs / deviations, deviations)
+        unweighted = cls(_families(llms), logs / deviations, deviations)
         part = np.random.default_rng([seed, 11]).permutation(llms.height)[:MAX_LLMS]
         llms, group, mean_score = llms[part], group[part], mean_score[part]
 
         def error(bandwidth: float, boost: float, others: NDArray[np.bool_]) -> float:
-            of_part = cls(found.families[part], found.numbers[part], deviations, bandwidth, boost)
+            of_part = cls(unweighted.families[part], unweighted.numbers[part], deviations, bandwidth, boost)
             weights = np.where(others, np.exp(of_part.log_weights(llms)), 0) + 1e-300
             weights /= weights.sum(axis=1, keepdims=True)
             return round(float(((weights @ mean_score - mean_score) ** 2).mean()), 6)
 
         other_family = group[:, None] != group[None, :]
         if not (other_family.any() and (known.any() or named.any())):
-            return found
+            return unweighted
         bandwidth = min(BANDWIDTHS, key=lambda b: error(b, 0.0, other_family))
         boost = min(BOOSTS, key=lambda b: error(bandwidth, b, ~np.eye(len(part), dtype=bool)))
-        return cls(found.families, found.numbers, deviations, bandwidth, boost)
+        return cls(unweighted.families, unweighted.numbers, deviations, bandwidth, boost)
 
     def log_weights(self, llms: pl.DataFrame) -> Array:
-        """Logarithms of the weights f64 (j, m) of the known LLMs for each of j unseen ones."""
+        """Log weights f64 (j, m) of the known LLMs for each of j unseen LLMs."""
         numbers = logarithms(llms) / self.deviations
         away = ((numbers[:, None] - self.numbers[None]) / self.bandwidth) ** 2  # (j, m, 3)
         known = np.isfinite(away)

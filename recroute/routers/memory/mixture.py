@@ -1,4 +1,4 @@
-"""The model of unseen LLMs: a mixture of Gaussians around the known ones."""
+"""Model of unseen LLMs: a mixture of Gaussians centred at the known LLMs."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from recroute.routers.memory.posterior import MIN_NOISE, Posterior, expected_sco
 from recroute.util.numeric import Array, Floats
 from recroute.util.state import array, several
 
-NORMAL = 1.6449  # a normal variable is within this many standard deviations nine times in ten
+NORMAL = 1.6449  # half width of a 90% normal interval, in standard deviations
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Mixture:
-    """An unseen LLM is like one of the known ones, up to a Gaussian deviation.
+    """Prior of unseen LLMs: each is like one of the known LLMs, up to a Gaussian deviation.
 
     LLM l has a vector z[l], and its scores on the n training prompts are `loadings @ z[l] + noise`. The prior of an
-    unseen LLM's vector is the mixture of Gaussians around the m known LLMs' vectors, of covariance `spread * cov` and
-    of equal weights or, where family, size or price are known, those that `Metadata` gives: a kernel density estimate.
+    unseen LLM's vector is a kernel density estimate: a mixture of Gaussians centred at the m known LLMs' vectors, with
+    covariance `spread * cov` and weights from `Metadata`, or equal weights if family, size and price are unknown.
 
     Parameters
     ----------
     metadata : Metadata
-        What is known of the known LLMs beside their scores, for the weights.
+        Metadata of the known LLMs, from which the mixture weights are computed.
     instance_ids : str (n,)
     task : int64 (n,)
         Position of each prompt's task in `task_names`.
     task_names : str (t,)
     llm_ids : str (m,)
     loadings : f64 (n, 1 + k)
-        The constant 1, and the prompts' factors.
+        The constant 1 and the prompts' factors.
     vectors : f64 (m, 1 + k)
-        Of the known LLMs: the mean score, and the factors.
+        Mean score and factors of each known LLM.
     noise : f64 (n,)
         Variance of a score around its expectation.
     spread : float
-        How far an unseen LLM is from the nearest known ones, as a share of the known LLMs' covariance.
+        Variance of an unseen LLM around its nearest known LLMs, as a share of the known LLMs' covariance.
     answers, scale : f64 (c,), f64 (c, 2)
-        With so many answers the intervals of the mean score, and of a task's, have to be so much wider than the model
-        says, see `interval_scales`.
+        Numbers of answers, and the calibration factors of the intervals of the overall mean score and of a task's mean
+        score at these numbers, see `interval_scales`.
     """
 
     metadata: Metadata = several(Metadata)
@@ -70,7 +70,7 @@ class Mixture:
         """Covariance f64 (1 + k, 1 + k) of the known LLMs' vectors."""
         k = self.vectors.shape[1]
         cov: Array = np.cov(self.vectors, rowvar=False)
-        cov += 1e-6 * max(np.trace(cov) / k, 1e-6) * np.eye(k)  # LLMs that are all alike have no spread
+        cov += 1e-6 * max(np.trace(cov) / k, 1e-6) * np.eye(k)  # keeps it invertible if all LLMs are alike
         return cov
 
     @cached_property
@@ -79,9 +79,9 @@ class Mixture:
         return expected_scores(self.loadings, self.vectors)
 
     def log_weights(self, llms: pl.DataFrame | None, n_unseen: int) -> Array:
-        """Logarithms of the known LLMs' prior weights f64 (n_unseen, m); equal ones without a table.
+        """Log prior weights f64 (n_unseen, m) of the known LLMs; equal weights without a table.
 
-        Raises DataError if the table has not a row for each unseen LLM.
+        Raises DataError unless the table has one row for each unseen LLM.
         """
         if llms is None:
             return np.zeros((n_unseen, len(self.vectors)))
@@ -90,14 +90,14 @@ class Mixture:
         return self.metadata.log_weights(llms)
 
     def posterior(self, scores: Floats, llms: pl.DataFrame | None = None) -> Posterior:
-        """What is expected of unseen LLMs.
+        """Posterior of unseen LLMs given some of their scores.
 
         Parameters
         ----------
         scores : f32 (n, j)
             Scores of j LLMs on the training prompts, NaN where not run; a column may be all NaN.
         llms : polars.DataFrame, optional
-            j rows: what is known of the LLMs beside their scores.
+            j rows of LLM metadata.
 
         Raises
         ------
@@ -150,7 +150,7 @@ class Mixture:
     def deviation(self, open_cells: NDArray[np.bool_], covariance: Array, rows: NDArray[np.int64]) -> Array:
         """Standard deviation f64 (j,) of the mean score over the prompts at `rows` (a,).
 
-        `open_cells` bool (a, j) are the cells that are not known; `covariance` f64 (j, 1 + k, 1 + k) of the vectors.
+        `open_cells` bool (a, j) marks unknown scores; `covariance` f64 (j, 1 + k, 1 + k) is that of the LLM vectors.
         """
         share = open_cells.astype(np.float64) / len(rows)
         u = share.T @ self.loadings[rows]  # (j, 1 + k)

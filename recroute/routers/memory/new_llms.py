@@ -1,4 +1,4 @@
-"""Unseen LLMs on their way into a router."""
+"""Unseen LLMs that are being added to a router: their scores, metadata and posterior."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from recroute.util.numeric import Array, Floats
 
 @dataclass(frozen=True, eq=False)
 class NewLLMs:
-    """What a router needs of j unseen LLMs to score them like its own.
+    """Everything a router needs to derive its parameters for j unseen LLMs.
 
     Parameters
     ----------
     table : polars.DataFrame
-        j rows: `llm_id` and what is known beside the scores.
+        j rows: `llm_id` and metadata.
     scores : f32 (n, j)
-        On the training prompts, NaN where not run.
+        Scores on the training prompts, NaN where not run.
     prior : LLMPrior
     posterior : Posterior
     known : int (q,)
-        Positions in the router of the LLMs that the prior was learned from; those added since are not among them.
+        Positions in the router of the LLMs that the prior was learned from; LLMs added later are not among them.
     rows : int (q,)
         Positions of the same LLMs in the prior.
     costs : f32 (k, j), optional
-        Of answers to k prompts, NaN where unknown.
+        Costs of the answers to k prompts, NaN where unknown.
     """
 
     table: pl.DataFrame
@@ -71,16 +71,15 @@ class NewLLMs:
 
     @cached_property
     def deviation(self) -> Array:
-        """Standard deviation f64 (j,) of the mean score over the training prompts, as the 90% interval has it."""
+        """Standard deviation f64 (j,) of the mean score over the training prompts, from the calibrated 90% interval."""
         half = np.diff(self.posterior.interval, axis=1)[:, 0] / 2
         return np.asarray(half / NORMAL)
 
     def parameters(self, of_known: NDArray[np.floating]) -> Array:
-        """A router's parameters for the new LLMs, f64 (j, p).
+        """Predict a router's parameters for the new LLMs, f64 (j, p), from those of its known LLMs, float (m, p).
 
-        They are the linear function of an LLM's vector that fits the parameters of the router's LLMs, float (m, p),
-        best: ridge regression whose penalty is chosen by leave-one-out. Vectors are scaled so that their lengths are
-        differences in scores.
+        Ridge regression of the parameters on the LLMs' vectors, with a penalty chosen by leave-one-out. The vectors are
+        scaled so that distances between them are differences in scores.
         """
         scale = np.sqrt((self.prior.loadings**2).sum(axis=0))
         with threadpool_limits(1):
@@ -91,10 +90,10 @@ class NewLLMs:
 def read_scores(
     interactions: InteractionMatrix | Dataset | None, llm_table: pl.DataFrame | None, instance_ids: Sequence[str]
 ) -> tuple[Floats, pl.DataFrame]:
-    """Scores f32 (n, j) on the training prompts and the table of the j LLMs, from what `Router.add_llms` takes."""
+    """Scores f32 (n, j) on the training prompts and table of the j LLMs, from the arguments of `Router.add_llms`."""
     if llm_table is None:
         if not isinstance(interactions, Dataset):
-            raise DataError("nothing names the LLMs; give a table of LLMs with the column llm_id")
+            raise DataError("the ids of the LLMs are missing; give a table of LLMs with a column llm_id")
         llm_table = interactions.llms
     check_kind(interactions, (InteractionMatrix, Dataset, NoneType), "interactions")
     table = check_table(llm_table)
@@ -116,14 +115,14 @@ def read_scores(
 
 
 def read_costs(interactions: InteractionMatrix | Dataset | None, table: pl.DataFrame) -> Floats | None:
-    """Costs f32 (k, j) of the answers that came with the j LLMs of the table; None where there are none."""
+    """Costs f32 (k, j) of the answers of the j LLMs in the table; None if there are none."""
     if isinstance(interactions, Dataset):
         interactions = interactions.take_llms(interactions.llm_ids.to_index(table["llm_id"].to_list())).interactions
     return None if interactions is None else interactions.dense_costs()
 
 
 def check_table(llm_table: pl.DataFrame) -> pl.DataFrame:
-    """The table of unseen LLMs, checked."""
+    """Validate the table of unseen LLMs; DataError if it is invalid or empty."""
     table = check_columns(llm_table, LLMS, "the table of LLMs")
     if table.is_empty():
         raise DataError("the table of LLMs has no rows; give one for each LLM to add")
@@ -134,9 +133,9 @@ def _training_rows(data: Dataset, instance_ids: Sequence[str]) -> NDArray[np.int
     position = {name: i for i, name in enumerate(instance_ids)}
     unknown = [name for name in data.instance_ids if name not in position]
     if unknown:
-        shown = ", ".join(repr(name) for name in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        examples = ", ".join(repr(name) for name in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         raise DataError(
-            f"{len(unknown)} of {data.n_instances} instances of {data.name} are no training prompts of the router: "
-            f"{shown}; leave them out, or use the ids the router was fitted with"
+            f"{len(unknown)} of {data.n_instances} instances of {data.name} are not training prompts of the router: "
+            f"{examples}; remove them, or use the ids the router was fitted with"
         )
     return np.array([position[name] for name in data.instance_ids], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What is known of unseen LLMs after some of their scores."""
+"""Posterior of unseen LLMs given some of their scores, and empirical-Bayes shrinkage of prompt loadings."""
 
 from __future__ import annotations
 
@@ -10,36 +10,38 @@ from numpy.typing import NDArray
 from recroute.routers.factorisation import fold_in
 from recroute.util.numeric import Array, Floats
 
-# No LLM is that sure to solve or to fail a prompt: keeps one odd answer from ruling out every known LLM but one.
-SURE = 0.1
+# Expected scores are clipped to [0.1, 0.9], so that a single unexpected answer cannot rule out a known LLM.
+MIN_EXPECTED = 0.1
 N_ROUNDS = 5  # of expectation maximisation
 MIN_NOISE = 0.02
 
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """What is expected of j unseen LLMs on the n training prompts.
+    """Expected scores of j unseen LLMs on the n training prompts.
 
     Parameters
     ----------
     n_answers : int (j,)
-        How many scores each was given.
+        Number of observed scores of each LLM.
     resemblance : f32 (j, m)
-        Weight of each known LLM, summing to 1: which ones it answers like.
+        Posterior weight of each known LLM; rows sum to 1.
     vectors : f64 (j, 1 + k)
-        `prior.loadings @ vectors.T` are the predicted scores.
+        Posterior means; `prior.loadings @ vectors.T` are the predicted scores.
     covariance : f64 (j, 1 + k, 1 + k)
+        Posterior covariances of the vectors.
     columns : f32 (n, j)
-        Expected scores in [0, 1]; the observed ones where observed.
+        Observed scores and, where unobserved, expected ones in [0, 1].
     variance : f32 (n, j)
-        Of `columns`: of a single score, its noise included; 0 where observed.
+        Predictive variance of a single score, including its noise; 0 where observed.
     mean : f64 (j,)
         Expected mean score over all training prompts.
     interval : f64 (j, 2)
-        90% interval of it.
+        90% interval of the mean score.
     task_mean : f64 (j, t)
-        The same for each task, in the order of `prior.task_names`.
+        Expected mean score on each task, in the order of `prior.task_names`.
     task_interval : f64 (j, t, 2)
+        90% intervals of these.
     """
 
     n_answers: NDArray[np.int64]
@@ -55,16 +57,15 @@ class Posterior:
 
 
 def expected_scores(loadings: Array, vectors: Array) -> Floats:
-    """Predicted scores f32 (n, m) of LLM vectors f64 (m, 1 + k), at most as sure as an LLM is allowed to be."""
-    return np.clip(loadings @ vectors.T, SURE, 1 - SURE).astype(np.float32)
+    """Expected scores f32 (n, m) for loadings f64 (n, 1 + k) and LLM vectors f64 (m, 1 + k), clipped to [0.1, 0.9]."""
+    return np.clip(loadings @ vectors.T, MIN_EXPECTED, 1 - MIN_EXPECTED).astype(np.float32)
 
 
 def resemblances(scores: Floats, expected: Floats, log_weights: Array) -> Floats:
-    """How much each unseen LLM answers like each known one.
+    """Posterior probability that each unseen LLM answers like each known one.
 
-    `weight[l] ~ prior[l] * prod_i p[i,l]**s[i] * (1 - p[i,l])**(1 - s[i])` over the observed scores s: the posterior
-    probability that its answers come from known LLM l, each prompt a coin with the probability p that l is expected
-    to score there.
+    `weight[l] ~ prior[l] * prod_i p[i,l]**s[i] * (1 - p[i,l])**(1 - s[i])` over the observed scores s, a product of
+    Bernoulli likelihoods in which p is the expected score of known LLM l.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def resemblances(scores: Floats, expected: Floats, log_weights: Array) -> Floats
         NaN where unobserved.
     expected : f32 (n, m)
     log_weights : f64 (j, m)
-        Logarithms of the prior weights.
+        Log prior weights.
 
     Returns
     -------
@@ -89,10 +90,10 @@ def resemblances(scores: Floats, expected: Floats, log_weights: Array) -> Floats
 def locate(
     scores: Floats, weights: Floats, loadings: Array, vectors: Array, local_cov: Array, noise: Array
 ) -> tuple[Array, Array]:
-    """Vectors of unseen LLMs and their covariances.
+    """Posterior means and covariances of the vectors of unseen LLMs.
 
-    An unseen LLM is a known one plus a deviation d ~ N(0, local_cov), drawn by `weights`. Its scores' update of d is
-    the Gaussian one, the same gain for every known LLM, so the mixture's mean is updated as a whole.
+    An unseen LLM is a known one, drawn with probability `weights`, plus a deviation d ~ N(0, local_cov). The Gaussian
+    update of d has the same gain for every known LLM, so the mean of the mixture is updated as a whole.
 
     Parameters
     ----------
@@ -105,7 +106,8 @@ def locate(
 
     Returns
     -------
-    mean f64 (j, k), covariance f64 (j, k, k)
+    mean : f64 (j, k)
+    covariance : f64 (j, k, k)
     """
     m, k = vectors.shape
     mean = weights @ vectors  # (j, m) x (m, k)
@@ -114,29 +116,33 @@ def locate(
     sd = np.sqrt(noise)[:, None]
     surprise = (scores - loadings @ mean.T) / sd
     deviation, local = fold_in(surprise, ~np.isnan(scores), loadings / sd, np.zeros(k), local_cov, 1.0)
-    kept = local @ np.linalg.inv(local_cov)  # (j, k, k) the share of a deviation that the scores leave open
-    return mean + deviation, kept @ between @ kept.transpose(0, 2, 1) + local
+    unresolved = local @ np.linalg.inv(local_cov)  # (j, k, k): share of a deviation that the scores do not determine
+    return mean + deviation, unresolved @ between @ unresolved.transpose(0, 2, 1) + local
 
 
 def shrink_loadings(block: NDArray[np.floating], loadings: Array, vectors: Array) -> tuple[Array, Array]:
-    """Posterior of each prompt's loadings, and the variance of its scores around what they predict.
+    """Empirical-Bayes shrinkage of prompt loadings estimated from few LLMs.
 
-    From few LLMs a prompt's loadings are mostly chance, and the prompts that seem to tell most are those of the most
-    chance. So prompts have a Gaussian prior, learned from all of them: `loadings[i] ~ N(center, cov)`, and each keeps
-    what its own scores support. With hundreds of LLMs nothing changes. Source: empirical Bayes by expectation
-    maximisation (Dempster, Laird and Rubin 1977), here with the LLMs' vectors held.
+    Loadings estimated from few LLMs are mostly noise, and the prompts that seem most informative are the noisiest. So
+    the loadings get a Gaussian prior learned from all prompts, `loadings[i] ~ N(center, cov)`. With hundreds of LLMs it
+    has no effect.
+    Source: expectation maximisation (Dempster, Laird and Rubin 1977), here with fixed LLM vectors.
 
     Parameters
     ----------
     block : float (n, m)
         NaN where unobserved.
     loadings : f64 (n, 1 + k)
-        The start.
+        Initial values.
     vectors : f64 (m, 1 + k)
 
     Returns
     -------
-    loadings f64 (n, 1 + k), noise f64 (n,): it includes what the loadings leave open for a typical LLM
+    loadings : f64 (n, 1 + k)
+        Posterior means.
+    noise : f64 (n,)
+        Variance of a prompt's scores around the prediction, including the uncertainty of its loadings for a typical
+        LLM.
     """
     observed = ~np.isnan(block)
     n_llms, k = vectors.shape
@@ -152,14 +158,16 @@ def shrink_loadings(block: NDArray[np.floating], loadings: Array, vectors: Array
         noise = np.full(len(scores), (squares.sum() + count @ open_variance) / count.sum())
         center = loadings.mean(axis=0)
         away = loadings - center
-        cov = away.T @ away / len(away) + open_cov.mean(axis=0) + 1e-12 * np.eye(k)  # prompts may be all alike
+        cov = (
+            away.T @ away / len(away) + open_cov.mean(axis=0) + 1e-12 * np.eye(k)
+        )  # invertible if all prompts are alike
     own = squares.sum(axis=1) + count * open_variance
     noise = (own + noise) / (count + 1)
     return loadings, np.maximum(noise + open_variance, MIN_NOISE)
 
 
 def _residual(scores: Array, observed: NDArray[np.bool_], loadings: Array, vectors: Array) -> Array:
-    """Mean square f64 (n,) of what the loadings leave of each prompt's scores; the mean where there are none."""
+    """Mean squared residual f64 (n,) of each prompt's scores; the overall mean for prompts without scores."""
     squares = np.where(observed, scores - loadings @ vectors.T, 0) ** 2
     count = observed.sum(axis=1)
     return np.where(count > 0, squares.sum(axis=1) / np.maximum(count, 1), squares.sum() / observed.sum())

@@ -1,4 +1,4 @@
-"""What the known LLMs say about LLMs that nobody has evaluated yet."""
+"""`LLMPrior`: the prior of unseen LLMs, learned from the known ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SPREAD = 0.1
 
 @dataclass(frozen=True, repr=False, eq=False)
 class LLMPrior(Mixture):
-    """What the known LLMs' scores say of unseen ones: the model of `Mixture`, learned from them and kept in a file."""
+    """Prior of unseen LLMs: the model of `Mixture`, learned from the scores of known LLMs, with a file format."""
 
     def __repr__(self) -> str:
         (n, width), m = self.loadings.shape, len(self.llm_ids)
@@ -45,18 +45,17 @@ class LLMPrior(Mixture):
         n_factors : int, optional
             Default: a third of the number of LLMs, at most 24.
         calibrated : bool
-            Whether to measure on the known LLMs how wide intervals have to be; without, they are as the model says.
+            Whether to calibrate the intervals by cross-validation over the known LLMs (`interval_scales`).
         seed : int
 
         Raises
         ------
         DataError
-            If there are fewer than 4 LLMs with records.
+            If fewer than 4 LLMs have records.
         """
         if (n_llms := np.count_nonzero(train.interactions.llm_counts)) < MIN_LLMS:
             raise DataError(
-                f"{train.name} has {n_llms} LLMs with records; a prior for unseen ones is learned from at least "
-                f"{MIN_LLMS}"
+                f"{train.name} has {n_llms} LLMs with records; a prior of unseen LLMs needs at least {MIN_LLMS}"
             )
         scales = np.zeros(1), np.ones((1, 2))
         if calibrated:
@@ -84,17 +83,17 @@ class LLMPrior(Mixture):
         )
 
     def save(self, path: str | Path) -> None:
-        """Write as one `.npz` file, whole or not at all."""
+        """Write one `.npz` file, atomically."""
         with new_file(Path(path)) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays_of(self))  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | Path) -> LLMPrior:
-        """Read what `save` wrote; DataError if it is something else."""
+        """Read what `save` wrote; DataError if the file is damaged or something else."""
         try:
             content = read_npz(Path(path))
             check_arrays(content, rules_of(cls), {})
         except (NpzError, ArrayError) as error:
-            raise DataError(f"{path} holds no prior of recroute: {error}; learn it again") from None
-        found: LLMPrior = made(cls, content)
-        return found
+            raise DataError(f"{path} is not a valid prior: {error}; learn it again") from None
+        prior: LLMPrior = made(cls, content)
+        return prior

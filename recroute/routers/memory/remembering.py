@@ -1,4 +1,4 @@
-"""What a router keeps beside its fit, in memory and on disk: the floor between `RouterCore` and `Router`."""
+"""`RememberingRouter`: the layer between `RouterCore` and `Router` that keeps training data, in memory and on disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recroute.encoders import encoder_width
 from recroute.errors import RouterError
 from recroute.routers.core import RouterCore
 from recroute.routers.memory.background import Background
-from recroute.util.numeric import AnyArray, evenly
+from recroute.util.numeric import AnyArray, Array, evenly
 from recroute.util.state import fitted
 
 if TYPE_CHECKING:
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True, eq=False)
 class RememberingRouter(RouterCore):
-    """A router that keeps its training data, can grow from them, and knows which arrays make a folder of it.
+    """A router that keeps its training data and defines how its arrays are saved and extended by unseen LLMs.
 
-    What is done with that, from explanations to unseen LLMs, stands beside this file in functions that take such a
-    router; `Router` has them as methods.
+    The features built on it (explanations, unseen LLMs, score errors) are functions in this package; `Router` offers
+    them as methods.
 
     Class attributes
     ----------------
     takes_unseen_llms : bool
-        The fitted arrays with a dimension `n_llms` then grow with the LLMs; a router that knows better than a linear
-        function of what is known of an LLM fills in `_llm_entries`.
+        Whether LLMs can be added without refitting. Fitted arrays with a dimension `n_llms` are then extended by a
+        linear prediction from the LLM's vector, unless the router overrides `_llm_entries`.
     """
 
     takes_unseen_llms: ClassVar[bool] = False
@@ -47,25 +47,25 @@ class RememberingRouter(RouterCore):
         self.background_ = Background.of(train, with_vectors=self.needs == "text") if has_scores else None
 
     def remembered(self) -> Background:
-        """What the router keeps of its training data; RouterError if it is not fitted or keeps none."""
+        """Training data that the router keeps; RouterError if it is not fitted or keeps none."""
         self.llm_index()  # raises if not fitted
         if self.background_ is None:
             raise RouterError(
-                f"this {self.name} router was saved without its training prompts (by an older version, or fitted on "
-                "too few LLMs or on preferences alone) and can take no unseen LLM; fit it again, on scores"
+                f"this {self.name} router does not keep its training prompts (it was saved by an older version or "
+                "fitted on preferences alone) and cannot take unseen LLMs; fit it again, on scores"
             )
         return self.background_
 
     @property
     def training_prompts(self) -> pl.DataFrame:
-        """The prompts an unseen LLM can be run on: `instance_id, task` and, where there are texts, `prompt`.
+        """Training prompts that have a record: `instance_id, task` and, if there are texts, `prompt`.
 
-        Those the router was fitted on that have a record. Raises RouterError if the router does not keep them.
+        These are the prompts to run an unseen LLM on. Raises RouterError if the router does not keep them.
         """
         return self.remembered().prompts
 
     def training_sample(self) -> Prompts:
-        """At most 2,000 training prompts, evenly spread, with their vectors where these are kept.
+        """At most 2,000 evenly spaced training prompts, with their vectors if these are kept.
 
         Raises RouterError if the router does not keep them.
         """
@@ -74,26 +74,29 @@ class RememberingRouter(RouterCore):
 
     @property
     def prior(self) -> LLMPrior:
-        """What the known LLMs' scores say about unseen ones: learned when it is first asked for, and saved with it.
+        """Prior of unseen LLMs, learned at first use and saved with the router afterwards.
 
         Raises DataError if the router was fitted on too few LLMs, RouterError if it does not keep its training prompts.
         """
         return self.remembered().prior()
 
     def decisions_taken_in(self) -> NDArray[np.uint64]:
-        """Numbers of the decisions that earlier refreshes took in, uint64 (k,); see `Feedback.decisions`."""
+        """Hashes uint64 (k,) of the decisions used by earlier refreshes; see `Feedback.decisions`."""
         return np.zeros(0, dtype=np.uint64)
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
-        """Entries of unseen LLMs in the fitted arrays, by name; each as the array, with them in place of its LLMs.
+        """Entries of unseen LLMs in the fitted arrays, by name; each has the array's shape with j LLMs instead of m.
 
-        An array that is not named here gets the linear function of an LLM's vector that fits the known LLMs' entries
-        best (`NewLLMs.parameters`).
+        Arrays not named here are extended by a linear prediction from the LLMs' vectors (`NewLLMs.parameters`).
         """
         return {}
 
+    def task_shares(self, prompts: Prompts) -> Array | None:
+        """Probability f64 (b, t) of each training task, in alphabetical order; None without a task classifier."""
+        return None
+
     def known_sizes(self) -> dict[str, int]:
-        """Dimensions of the fitted arrays that are known before these are read."""
+        """Dimensions that are known before the fitted arrays are read."""
         sizes = {"n_llms": len(self.llm_ids_)}
         if self.needs == "text":
             width = 0 if self.encoder_ is None else encoder_width(self.encoder_)
@@ -101,18 +104,18 @@ class RememberingRouter(RouterCore):
         return sizes
 
     def check_fitted(self, sizes: Mapping[str, int]) -> None:
-        """Called once a folder's arrays are set; raises RouterError for what shapes and ranges cannot say.
+        """Check restored arrays beyond their shapes and ranges; raises RouterError.
 
-        `sizes` are the dimensions of the arrays, `n_prompts` among them where it is known.
+        `sizes` are the dimensions of the arrays, including `n_prompts` if it is known.
         """
         if self.needs != "text" or not (width := sizes.get("width")):
             return
         if hasattr(self, "width_") and int(self.width_[0]) != width:
-            raise RouterError(f"{self.name} reads vectors {int(self.width_[0])} wide, and its arrays are {width} wide")
+            raise RouterError(f"{self.name} reads vectors {int(self.width_[0])} wide, but its arrays are {width} wide")
         self.width_ = np.array([width])
 
     def write_files(self, folder: Path) -> None:
-        """Write into the router's folder what arrays cannot hold; nothing by default. `save` adds the hashes."""
+        """Hook for state that arrays cannot hold: write it to the router's folder. `save` adds the hashes."""
 
     def read_files(self, folder: Path) -> None:
-        """Read what `write_files` wrote, after `load` has checked the hashes and set the arrays."""
+        """Hook that reads what `write_files` wrote, after `load` has checked the hashes and set the arrays."""

@@ -1,1 +1,1 @@
-"""What has been observed since a router was fitted, and by how much its predictions are off."""
+"""Correction of a fitted router by later feedback: sums of residuals, their posterior, and a summary of the change."""

@@ -1,4 +1,4 @@
-"""What a refresh saw and what it changes."""
+"""Summary of a refresh: feedback received, predictions before and after, choices that changed."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ from recroute.report.document import Document, Number, Table
 from recroute.report.shown import Shown
 from recroute.routers.base import Router
 from recroute.routers.memory.mixture import NORMAL
-from recroute.routers.ranking import within
+from recroute.routers.ranking import clip_score
 from recroute.routers.refresh.answers import Answers, predicted_cells
 from recroute.util.numeric import Array, evenly, ratio
 
-MOST_LLMS = 20  # of the table
+MAX_ROWS = 20  # LLMs in the table
 
 
 @dataclass(frozen=True, eq=False)
 class Change(Shown):
-    """Feedback beside what a router predicted for it.
+    """Observed feedback compared with the router's predictions before and after the refresh.
 
     Parameters
     ----------
     n_records, n_preferences : int
+        Scores and preferences used.
     llms : polars.DataFrame
-        A row for each LLM that has feedback, most answers first: `llm_id, n_answers, n_battles, predicted` (mean over
-        its answers, before), `observed, ci_low, ci_high` (mean score, 90% interval), `refreshed` (mean predicted now).
-        Null for an LLM that has battles only.
+        A row for each LLM that has feedback, most answers first: `llm_id, n_answers, n_battles, predicted` (mean before
+        the refresh), `observed, ci_low, ci_high` (mean score with 90% interval) and `refreshed` (mean prediction after
+        it). Scores are null for an LLM that has preferences only.
     moved : float
-        Share of the feedback's prompts, at most 2,000 of answers and 2,000 of battles, whose first choice changes.
+        Share of the feedback's prompts whose first choice changes, of at most 2,000 with scores and 2,000 with
+        preferences.
     """
 
     n_records: int
@@ -47,7 +49,7 @@ class Change(Shown):
         return {**counts, "choices_changed": self.moved, "llms": self.llms.to_dicts()}
 
     def document(self) -> Document:
-        """How much was taken in, and for the LLMs with most answers what was predicted, observed, and is predicted."""
+        """Amount of feedback, and a table of predicted and observed scores of the LLMs with most answers."""
         rows = [
             [
                 row["llm_id"],
@@ -57,7 +59,7 @@ class Change(Shown):
                 Number(row["observed"], row["ci_low"], row["ci_high"]),
                 _score(row["refreshed"]),
             ]
-            for row in self.llms.head(MOST_LLMS).iter_rows(named=True)
+            for row in self.llms.head(MAX_ROWS).iter_rows(named=True)
         ]
         more = self.llms.height - len(rows)
         return Document(
@@ -66,7 +68,7 @@ class Change(Shown):
                 f"taken in: {self.n_records:,} scores and {self.n_preferences:,} preferences of "
                 f"{self.llms.height:,} LLMs; {self.moved:.1%} of the prompts now go to another LLM"
             ],
-            notes=[f"{more:,} LLMs with fewer answers are not in the table"] if more else [],
+            notes=[f"{more:,} LLMs with fewer answers are omitted"] if more else [],
             blocks=[
                 Table(
                     title="mean score of the answers",
@@ -78,13 +80,13 @@ class Change(Shown):
 
 
 def _score(value: float | None) -> Number:
-    return Number(None if value is None else within(value))
+    return Number(None if value is None else clip_score(value))
 
 
 def refresh_with_change(router: Router, feedback: Feedback) -> tuple[Router, Change | None]:
-    """The router refreshed, and what that changed: None if all of the feedback was taken in before.
+    """Refresh a router and summarise the change; the summary is None if all feedback had been used before.
 
-    Raises as `Router.refresh`.
+    Errors are those of `Router.refresh`.
     """
     after = router.refresh(feedback)
     new = feedback.without(router.decisions_taken_in())
@@ -92,7 +94,7 @@ def refresh_with_change(router: Router, feedback: Feedback) -> tuple[Router, Cha
 
 
 def compare(before: Router, after: Router, answers: Answers) -> Change:
-    """What a refresh of `before` with these answers to `after` changed."""
+    """Summarise the refresh from `before` to `after` with these answers."""
     index = answers.llm_index
     predicted, refreshed = (predicted_cells(router, answers.scored, index) for router in (before, after))
     battles = np.bincount(np.concatenate([answers.llm_a, answers.llm_b]), minlength=len(before.llm_ids_))
@@ -116,7 +118,7 @@ def compare(before: Router, after: Router, answers: Answers) -> Change:
         "refreshed": mean(refreshed),
     }
     moved = []
-    for prompts in (answers.scored, answers.fought):
+    for prompts in (answers.scored, answers.compared):
         some = prompts.take(evenly(prompts.n))
         if some.n:
             first, then = (router.rank(some).llm_index[:, 0] for router in (before, after))
@@ -126,7 +128,7 @@ def compare(before: Router, after: Router, answers: Answers) -> Change:
 
 
 def wilson(mean: Array, n: NDArray[np.integer]) -> tuple[Array, Array]:
-    """90% interval of the mean of n values in [0, 1]: Wilson's, which is for 0 and 1 and wider than others need.
+    """Wilson's 90% interval of the mean of n values in [0, 1]; exact for 0/1 values, conservative for graded ones.
 
     Source: Wilson, Probable inference, the law of succession, and statistical inference, JASA 1927.
 

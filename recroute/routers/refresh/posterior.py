@@ -1,4 +1,4 @@
-"""By how much an LLM's predicted scores are off: Bayesian linear regression, the prior chosen by likelihood."""
+"""Errors of each LLM's predicted scores: Bayesian linear regression with a prior chosen by marginal likelihood."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from recroute.routers.refresh.sums import Sums
 from recroute.util.numeric import Array
 
 # Prior variances, in units of the noise.
-TEXT = (0.0, 0.001, 0.01, 0.1, 1.0)  # of what all LLMs' scores change with the text
-OWN_TEXT = 0.1  # of that variance, what one LLM's scores change with the text beside the others'
-LEVEL = 0.03  # of the level of an LLM that has changed, by some 0.2; of another it is 0
-COMMON_LEVEL = 0.003  # what all scores change alike, about a twentieth: more, where only one LLM answers, is its own
-CAUTION = 6.0  # log odds from which on it is believed that an LLM has changed
-PRIOR_ANSWERS = 10.0  # the noise is expected to be that of the predicted scores, as if so many answers had said so
-N_TRIED = 4
+TEXT = (0.0, 0.001, 0.01, 0.1, 1.0)  # candidates for the text-dependent error shared by all LLMs
+OWN_TEXT = 0.1  # text-dependent error of a single LLM, as a share of the shared variance
+LEVEL = 0.03  # level of an LLM that has changed, which corresponds to about 0.2; 0 for the others
+COMMON_LEVEL = 0.003  # level shared by all LLMs, about 0.05; a larger shift of the only LLM that answers is its own
+CAUTION = 6.0  # log odds required to believe that an LLM has changed
+PRIOR_ANSWERS = 10.0  # weight of the expected noise, in answers
+N_TRIED = 4  # LLMs tried by each of two criteria
 
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """Mean of `w[l] = common + own[l]`: the prediction for features x of a prompt is off by `x . w[l]`.
+    """Posterior mean of `w[l] = common + own[l]`, where `x . w[l]` is the error of LLM l's predictions at features x.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ class Posterior:
     level : f64 (m,)
         Prior variance of each LLM's own level, in units of the noise.
     text : float
-        Prior variance of what all scores change with the text.
+        Prior variance of the text-dependent error shared by all LLMs, in units of the noise.
     noise : float
-        Variance of an observation, in units of the one that was expected.
+        Variance of an observation, relative to its expected variance.
     log_likelihood : float
         Log marginal likelihood, up to a constant.
     """
@@ -49,12 +49,12 @@ class Posterior:
 
 
 def fit_posterior(sums: Sums) -> Posterior:
-    """The posterior under prior variances of the highest marginal likelihood (empirical Bayes).
+    """Posterior under the prior variances with the highest marginal likelihood (empirical Bayes).
 
-    Levels change one LLM at a time: one after the other is taken to have changed, the most likely one first, as
-    long as it gains `CAUTION`. So with little feedback, or with feedback that agrees with the predictions, no LLM's
-    level moves against another's. Caution also because predictions are too high just where they are chosen for being
-    high, which is no reason to turn to an LLM whose predictions have not been tried.
+    LLMs are accepted as changed one at a time, most likely first, as long as the log likelihood rises by `CAUTION`. So
+    with little feedback, or feedback that agrees with the predictions, the LLMs' levels stay equal. Caution is needed
+    because the predictions of chosen LLMs are too high on average (they were chosen for being high), which is no
+    evidence for LLMs whose predictions have not been tested.
     Source: Bishop, Pattern Recognition and Machine Learning, section 3.5 (marginal likelihood of a linear model).
     """
     seen = np.flatnonzero((sums.count > 0) | np.isin(np.arange(len(sums.count)), sums.pairs))
@@ -62,22 +62,22 @@ def fit_posterior(sums: Sums) -> Posterior:
     texts = TEXT if sums.moment.shape[1] > 1 else (0.0,)
     with threadpool_limits(limits=1, user_api="blas"):
         best = _best(solve(of_seen, np.zeros(len(seen)), text) for text in texts)
-        while (found := _one_more(of_seen, best)) is not None:
-            best = found
+        while (better := _one_more(of_seen, best)) is not None:
+            best = better
         best = _best(solve(of_seen, best.level, text) for text in texts)
     weights, level = np.tile(best.common, (len(sums.count), 1)), np.zeros(len(sums.count))
     weights[seen], level[seen] = best.weights, best.level
     return replace(best, weights=weights, level=level)
 
 
-def _best(found: Iterable[Posterior]) -> Posterior:
-    return max(found, key=lambda each: each.log_likelihood)  # the first among equals
+def _best(posteriors: Iterable[Posterior]) -> Posterior:
+    return max(posteriors, key=lambda each: each.log_likelihood)  # ties go to the first
 
 
 def _one_more(sums: Sums, now: Posterior) -> Posterior | None:
-    """The posterior if one LLM more has changed; None if that is not believed.
+    """Posterior with one more changed LLM; None if the evidence is too weak.
 
-    Tried are the LLMs whose residuals are largest, and those of most observations: they pull the common level along.
+    Candidates are the LLMs with the largest residuals and those with most observations, which affect the common level.
     """
     weight = sums.gram[:, 0, 0] + _battles(sums)[0].diagonal() if len(sums.pairs) else sums.gram[:, 0, 0]
     lead = sums.moment[:, 0] - (sums.gram[:, 0] * now.weights).sum(axis=1) + _lead(sums, now)
@@ -103,10 +103,10 @@ def _variances(level: Array, text: float, n_features: int) -> tuple[Array, Array
 
 
 def solve(sums: Sums, level: Array, text: float) -> Posterior:
-    """The posterior under given prior variances, those of the levels f64 (m,), and their marginal likelihood.
+    """Posterior and marginal likelihood for given prior variances: `level` f64 (m,) of each LLM, and `text`.
 
-    The LLMs are independent of each other given the common weights, but for battles, which tie the levels of two
-    (Woodbury's identity); so the work grows with m q^3, and with the cube of the LLMs that battled.
+    Given the common weights the LLMs are independent, except for battles, which couple the levels of two LLMs
+    (Woodbury's identity). The cost grows with m q^3 and with the cube of the number of LLMs in battles.
     """
     G, h = sums.gram, sums.moment
     m, q = h.shape
@@ -126,7 +126,7 @@ def solve(sums: Sums, level: Array, text: float) -> Posterior:
         S = np.eye(m) + coupling * E[:, 0]
         Z = Z - E[:, :, None] * np.linalg.solve(S, coupling @ Z[:, 0])[:, None, :]
         log_determinant += np.linalg.slogdet(S)[1]
-    rest = (np.swapaxes(dG, 1, 2) @ Z).sum(axis=0)  # (q, q + 1), what the LLMs' own weights explain
+    rest = (np.swapaxes(dG, 1, 2) @ Z).sum(axis=0)  # (q, q + 1): explained by the LLMs' own weights
     P, r = G.sum(axis=0) - rest[:, :q], h.sum(axis=0) - rest[:, q]
     B = np.eye(q) + c[:, None] * P * c
     mean = c * np.linalg.solve(B, c * r)
@@ -139,7 +139,7 @@ def solve(sums: Sums, level: Array, text: float) -> Posterior:
 
 
 def _battles(sums: Sums) -> tuple[Array, Array]:
-    """Graph Laplacian f64 (m, m) of the battles' weights, and each LLM's weighted residual lead f64 (m,)."""
+    """Graph Laplacian f64 (m, m) of the battle weights, and each LLM's weighted residual lead f64 (m,)."""
     m = len(sums.count)
     a, b = sums.pairs.T
     _, weight, moment, _ = sums.pair_sums.T
@@ -153,21 +153,41 @@ def _battles(sums: Sums) -> tuple[Array, Array]:
 
 
 def _lead(sums: Sums, now: Posterior) -> Array:
-    """What the battles' leads f64 (m,) are off by under a posterior."""
+    """Residual of each LLM's leads f64 (m,) in battles under a posterior."""
     if not len(sums.pairs):
         return np.zeros(len(sums.count))
     laplacian, lead = _battles(sums)
     return lead - laplacian @ now.weights[:, 0]
 
 
+def principal_directions(vectors: NDArray[np.float32] | None, n_dims: int) -> tuple[Array, Array]:
+    """Centre f64 (d,) and projection f64 (d, k) of training vectors f32 (n, d) to their leading principal components.
+
+    The projected training vectors have mean squared length 1. Without vectors, or if all are equal, d and k are 0.
+    """
+    from scipy.linalg import eigh
+
+    empty = np.zeros(0), np.zeros((0, 0))
+    if vectors is None or n_dims == 0 or len(vectors) < 2:
+        return empty
+    centre = vectors.mean(axis=0, dtype=np.float64)
+    centred = vectors - centre
+    d = len(centre)
+    with threadpool_limits(limits=1, user_api="blas"):
+        moments = centred.T @ centred / len(centred)  # (d, n) x (n, d)
+        value, direction = eigh(moments, subset_by_index=[max(0, d - n_dims), d - 1])
+    kept = np.flatnonzero(value > max(1e-9 * value[-1], 1e-12))[::-1]
+    if len(kept) == 0:
+        return empty
+    projection = direction[:, kept] / np.sqrt(value[kept].sum())
+    largest = projection[np.abs(projection).argmax(axis=0), np.arange(len(kept))]
+    return centre, projection * np.sign(largest)  # an eigenvector's sign is arbitrary
+
+
 def variances(sums: Sums, posterior: Posterior, features: Array, llm_index: NDArray[np.int64]) -> tuple[Array, Array]:
-    """Prior and posterior variance f64 (b, m) of what predictions of LLMs int (m,) are off by, beside what all are.
+    """Prior and posterior variance f64 (b, m) of the LLMs' own errors at features f64 (b, q), for LLMs int (m,).
 
-    Parameters
-    ----------
-    features : f64 (b, q)
-
-    Battles are left out of it, which makes it a little too large.
+    Battles are ignored, so the posterior variance is slightly too large.
     """
     d = np.sqrt(_variances(posterior.level, posterior.text, features.shape[1])[0])[llm_index]  # (m, q)
     prior = features**2 @ d.T**2

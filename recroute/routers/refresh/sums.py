@@ -1,4 +1,4 @@
-"""All that a router keeps of feedback: sums for each LLM, so that one refresh or many give the same."""
+"""Sufficient statistics of feedback: sums per LLM, so one refresh or several give the same result."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """Sufficient statistics of weighted least squares, for m LLMs and q features of a prompt, of which the first is 1.
+    """Sufficient statistics of weighted least squares for m LLMs and q prompt features, the first of which is 1.
 
     Parameters
     ----------
     gram : f64 (m, q, q)
-        Of the features of the prompts that the LLM answered.
+        Gram matrix of the features of the prompts that each LLM answered.
     moment : f64 (m, q)
-        Of the features with the residuals: what was observed less what had been predicted.
+        Products of features and residuals (observed minus predicted scores).
     square : f64 (m,)
-        Of the residuals.
+        Sum of squared residuals.
     count : int64 (m,)
-        Answers.
+        Number of answers.
     pairs : int32 (p, 2)
-        Two LLMs, the lower position first, that met in battles; each two once.
+        Pairs of LLMs with battles, lower position first, each pair once.
     pair_sums : f64 (p, 4)
-        Of their battles: number, weight, and the residuals' moment and square.
+        Number of battles of each pair, sum of weights, weighted sum of residuals, weighted sum of squared residuals.
     """
 
     gram: Array = array("n_llms", "n_dims?+1", "n_dims?+1")
@@ -44,7 +44,7 @@ class Sums:
 
     @classmethod
     def empty(cls, n_llms: int, n_features: int) -> Sums:
-        """Of nothing."""
+        """Sums of no feedback."""
         q = n_features
         gram, moment, square = np.zeros((n_llms, q, q)), np.zeros((n_llms, q)), np.zeros(n_llms)
         return cls(gram, moment, square, np.zeros(n_llms, np.int64), np.zeros((0, 2), np.int32), np.zeros((0, 4)))
@@ -54,7 +54,7 @@ class Sums:
         return int(self.count.sum() + self.pair_sums[:, 0].sum())
 
     def with_answers(self, features: Array, llm_index: NDArray[np.int64], residual: Array, variance: Array) -> Sums:
-        """With n answers more: features f64 (n, q), LLMs int (n,), residuals f64 (n,) and their noise f64 (n,)."""
+        """Add n answers: features f64 (n, q), LLMs int (n,), residuals f64 (n,) and their noise variances f64 (n,)."""
         gram, moment, square = self.gram.copy(), self.moment.copy(), self.square.copy()
         for llm in np.unique(llm_index):
             of_llm = llm_index == llm
@@ -69,7 +69,7 @@ class Sums:
     def with_battles(
         self, llm_a: NDArray[np.int64], llm_b: NDArray[np.int64], residual: Array, variance: Array
     ) -> Sums:
-        """With battles more: the two LLMs int (n,) each, residuals f64 (n,) of a's lead, and their noise f64 (n,)."""
+        """Add n battles: LLMs int (n,) each, residuals f64 (n,) of a's lead, and their noise variances f64 (n,)."""
         low, high = np.minimum(llm_a, llm_b), np.maximum(llm_a, llm_b)
         signed, weight = np.where(llm_a < llm_b, residual, -residual), 1 / variance
         new = np.column_stack([np.ones(len(low)), weight, weight * signed, weight * residual**2])
@@ -83,13 +83,13 @@ class Sums:
         return replace(self, pairs=kinds, pair_sums=total)
 
     def grown(self, new: NewLLMs) -> Sums:
-        """With new LLMs, of which nothing was observed."""
+        """Append new LLMs without feedback."""
         more = Sums.empty(len(new.llm_ids), self.moment.shape[1])
         of_llms = {name: np.concatenate([getattr(self, name), getattr(more, name)]) for name in OF_LLMS}
         return replace(self, **of_llms)
 
     def take_llms(self, kept: NDArray[np.int64]) -> Sums:
-        """Of the LLMs at these positions only, in their order; battles with another are left out."""
+        """Keep the LLMs at these positions, in this order, and the battles between them."""
         position = np.full(len(self.count), -1)
         position[kept] = np.arange(len(kept))
         pairs = position[self.pairs]
