@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recroute.data.sources._lm_eval_prompts import LETTER, prompt_of, question_texts
-from recroute.data.sources._lm_eval_samples import Key
 from recroute.data.sources._pickle import clean_text
+from recroute.data.sources._scores import Key
 from recroute.errors import DataError
 
 WORD = re.compile(r"\w+")

@@ -11,6 +11,8 @@ from typing import Any
 
 from recroute.data.reading import parse_json, regular_file
 from recroute.data.sources._json import json_lines, json_object
+from recroute.data.sources._llms import Run as LoggedRun
+from recroute.data.sources._scores import UNBOUNDED
 from recroute.errors import DataError
 
 DATE = r"\d{4}-\d{2}-\d{2}T[\d.:-]+"
@@ -18,8 +20,6 @@ NAME = re.compile(rf"samples_(?P<task>.+?)_(?P<date>{DATE})\.jsonl")
 DATED = re.compile(rf".+_(?P<date>{DATE})\.json")
 WHERE = "<model>/samples_<task>_<date>.jsonl"
 PEEK = 1 << 16  # bytes; a sample names its doc_id well before
-LOWER_IS_BETTER = {"brier_score", "ter", "wer", "cer", "ece", "mae", "mse", "rmse"}
-UNBOUNDED = {"perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "loss", "nll"}
 NOT_MEANS = UNBOUNDED | {"mcc", "bleu", "chrf", "ter", "bypass"}
 
 
@@ -93,7 +93,7 @@ def _is_number(value: object) -> bool:
 
 
 @dataclass(eq=False)
-class Run:
+class Run(LoggedRun):
     """One file of samples: an LLM on a task.
 
     Parameters
@@ -102,21 +102,22 @@ class Run:
         That of the run's own date.
     early : mapping, optional
         Model arguments as the name of a file of early versions has them.
-    who, llm : str
-        Which LLM the files say it is, and its id; given by `name_llms`.
     """
 
-    file: Path
-    task: str
-    date: str = ""
     results: Results | None = None
     early: dict[str, str] | None = None
-    who: str = ""
-    llm: str = ""
 
     @property
-    def folder(self) -> Path:
-        return self.file.parent
+    def told_in(self) -> Path:
+        return self.file if self.results is None else self.results.file
+
+    def higher_is_better(self, metric: str) -> bool | None:
+        return None if self.results is None else self.results.higher_is_better(self.task, metric)
+
+    def published(self, metric: str, filter_name: str) -> float | None:
+        if self.results is None or not self.results.is_mean(self.task, metric):
+            return None
+        return self.results.means(self.task, metric).get(filter_name)
 
     def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Place and object of each row, of JSON lines or of one JSON array."""
@@ -143,7 +144,8 @@ def find_runs(path: Path) -> list[Run]:
     read: dict[Path, Results] = {}
     for file in files:
         if found := NAME.fullmatch(file.name):
-            runs.append(Run(file, found["task"], found["date"], _results_of(file, found["date"], found["task"], read)))
+            results = _results_of(file, found["date"], found["task"], read)
+            runs.append(Run(file, found["task"], found["date"], results=results))
         elif _holds_samples(file) and not file.name.startswith("samples_"):
             runs.append(_early_run(file))
         elif file.name.startswith("samples_") or file == path:

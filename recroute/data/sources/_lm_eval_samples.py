@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
 from recroute.data.sources._lm_eval_runs import Run
+from recroute.data.sources._scores import NEAR, Key, Sample, mean_of
 from recroute.errors import DataError
 
 ROW_KEYS = {"doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"} | {
@@ -17,24 +18,6 @@ ROW_KEYS = {"doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "
     "prompt_hash",
     "target_hash",
 }
-NEAR = 5e-4  # results files round their means at most this coarsely
-Key = tuple[str | None, str]  # doc_id and doc_hash
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What is kept of one row: NaN is a metric without a value, and a metric that is no number is left out.
-
-    Parameters
-    ----------
-    filter : str, optional
-        None where the row does not say, as in files of early versions.
-    """
-
-    where: str
-    key: Key
-    filter: str | None
-    metrics: Mapping[str, float]
 
 
 def metrics_of(row: Mapping[str, Any]) -> dict[str, float]:
@@ -147,20 +130,7 @@ def _fits(run: Run, samples: Sequence[Sample], name: str) -> bool:
     compared = [
         (mean, published)
         for metric in samples[0].metrics
-        if (published := published_mean(run, metric, name)) is not None
+        if (published := run.published(metric, name)) is not None
         and (mean := mean_of(sample.metrics.get(metric, math.nan) for sample in samples)) is not None
     ]
     return bool(compared) and all(abs(mean - published) <= NEAR for mean, published in compared)
-
-
-def published_mean(run: Run, metric: str, name: str) -> float | None:
-    """The mean that the run's results file gives; None where it gives none, or something else than a mean."""
-    if run.results is None or not run.results.is_mean(run.task, metric):
-        return None
-    return run.results.means(run.task, metric).get(name)
-
-
-def mean_of(scores: Iterable[float]) -> float | None:
-    """Mean of what is not NaN; None where there is nothing."""
-    known = [score for score in scores if not math.isnan(score)]
-    return math.fsum(known) / len(known) if known else None

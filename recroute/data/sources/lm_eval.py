@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
-
-import polars as pl
+from typing import ClassVar
 
 from recroute.data.content import Content
+from recroute.data.sources._llms import by_hand, name_llms, newest_runs
 from recroute.data.sources._lm_eval_documents import Documents
-from recroute.data.sources._lm_eval_llms import name_llms, newest_runs
+from recroute.data.sources._lm_eval_llms import refuse_nameless, who_ran
 from recroute.data.sources._lm_eval_runs import WHERE, Run, find_runs
-from recroute.data.sources._lm_eval_samples import Sample, metrics_of, one_row_each
-from recroute.data.sources._lm_eval_scores import check_mean, choose_scores, scores_of
+from recroute.data.sources._lm_eval_samples import metrics_of, one_row_each
 from recroute.data.sources._pickle import clean_text
-from recroute.data.sources._tabular import LongTable, long_content
+from recroute.data.sources._scores import Sample, Taken, check_mean, choose_scores
 from recroute.data.sources.source import Source
-
-SCHEMA = {
-    "instance_id": pl.String,
-    "prompt": pl.String,
-    "task": pl.String,
-    "llm_id": pl.String,
-    "score": pl.Float64,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,24 +60,21 @@ class LmEval(Source):
     def read(self, path: Path) -> Content:
         notes: list[str] = []
         runs = find_runs(path)
-        name_llms(runs, self.llm_id, self.name_by, path, notes)
+        named_by_hand = by_hand(self.llm_id, self.name_by)
+        seen = [(run, who_ran(run, by_hand=named_by_hand)) for run in runs]
+        llms = name_llms(seen, self.llm_id, self.name_by, path, notes)
+        if not named_by_hand:
+            refuse_nameless(llms, path)
         runs = newest_runs(runs, notes)
-        taken = _Taken(notes)
+        taken = Taken(notes)
         for task in dict.fromkeys(run.task for run in runs):
             self._task([run for run in runs if run.task == task], taken)
-        table = pl.DataFrame(taken.rows, schema=SCHEMA, orient="row")
-        content = long_content([LongTable(path, table.lazy())])
-        content.notes[:0] = notes + taken.unobserved()
-        content.scaling = "choose another metric with --metric"
-        content.card = {"score": "; ".join(f"{score}: {', '.join(of)}" for score, of in taken.meaning.items())}
-        if n_nan := {llm: n for llm, n in taken.n_nan.items() if n}:
-            content.card = {**content.card, "nan_scores": n_nan}
-        return content
+        return taken.content(path)
 
-    def _task(self, runs: list[Run], taken: _Taken) -> None:
+    def _task(self, runs: list[Run], taken: Taken) -> None:
         """The rows of one task, of all its LLMs."""
-        task, notes = runs[0].task, taken.notes
-        documents = Documents(task)
+        notes = taken.notes
+        documents = Documents(runs[0].task)
         samples = [one_row_each(run, _samples(run, at, documents), notes) for at, run in enumerate(runs)]
         choices = choose_scores(runs, samples, self.metric, self.filter, notes)
         samples = [
@@ -100,40 +85,8 @@ class LmEval(Source):
         places = documents.instances([[sample.key for sample in rows] for rows in samples])
         for run, rows, choice, instances in zip(runs, samples, choices, places, strict=True):
             check_mean(run, rows, choice, self.check_means, notes)
-            scores = scores_of(run, rows, choice)
-            taken.take(run, instances, scores, str(choice), one_kind=len(set(choices)) == 1)
+            taken.take(run, rows, instances, choice, one_kind=len(set(choices)) == 1)
         notes += documents.notes()
-
-
-@dataclass
-class _Taken:
-    """What is gathered task by task."""
-
-    notes: list[str]
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
-    meaning: dict[str, list[str]] = field(default_factory=dict)
-    n_nan: Counter[str] = field(default_factory=Counter)
-
-    def take(
-        self, run: Run, instances: list[tuple[str, str | None]], scores: list[float], meaning: str, *, one_kind: bool
-    ) -> None:
-        self.rows += [
-            (instance, prompt, run.task, run.llm, None if math.isnan(score) else score)
-            for (instance, prompt), score in zip(instances, scores, strict=True)
-        ]
-        self.n_nan[run.llm] += sum(map(math.isnan, scores))
-        tasks = self.meaning.setdefault(meaning, [])
-        what = run.task if one_kind else f"{run.task} ({run.llm})"
-        if what not in tasks:
-            tasks.append(what)
-
-    def unobserved(self) -> list[str]:
-        """How many scores of which LLM are NaN or missing."""
-        return [
-            f"{n:,} score{'' if n == 1 else 's'} of {llm} {'is' if n == 1 else 'are'} NaN: left unobserved"
-            for llm, n in self.n_nan.items()
-            if n
-        ]
 
 
 def _samples(run: Run, run_index: int, documents: Documents) -> list[Sample]:

@@ -21,6 +21,7 @@ BUILT_IN = {
     "llmrouter": "recroute.data.sources.llmrouter:LLMRouter",
     "llmrouterbench": "recroute.data.sources.llmrouterbench:LLMRouterBench",
     "lm-eval": "recroute.data.sources.lm_eval:LmEval",
+    "inspect-ai": "recroute.data.sources.inspect_ai:InspectAi",
     "table": "recroute.data.sources.table:Table",
 }
 REGISTRY = Registry("layout", "recroute.sources", BUILT_IN)
@@ -86,8 +87,8 @@ def import_dataset(
     Parameters
     ----------
     layout : str
-        "routereval", "routerbench", "embedllm", "llmrouter", "llmrouterbench", "lm-eval", "table", or what
-        another package registers under the entry point group `recroute.sources`.
+        One of `layout_names()`, such as "routereval", "lm-eval" or "table"; other packages register theirs under the
+        entry point group `recroute.sources`.
     source : str or Path
         File or folder in that layout.
     destination : str or Path

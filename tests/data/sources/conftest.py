@@ -1,4 +1,4 @@
-"""Logs of lm-evaluation-harness, written in small."""
+"""What an import makes of a source, and logs of lm-evaluation-harness, written in small."""
 
 import hashlib
 import json
@@ -15,15 +15,43 @@ from recroute.data.sources import import_dataset
 DATE = "2025-03-01T10-00-00.000001"
 
 
-class Logs:
+class Imports:
+    """A source, and what an import makes of it."""
+
+    def __init__(self, layout: str, root: Path) -> None:
+        self.layout, self.root = layout, root
+        self.root.mkdir(parents=True)
+        self.notes: tuple[str, ...] = ()
+        self.data: Dataset
+
+    def imported(self, path: Path | None = None, **settings: Any) -> Dataset:
+        done = import_dataset(self.layout, path or self.root, self.root.parent / "imported", **settings)
+        self.notes = done.notes
+        self.data = read_dataset(done.path)
+        return self.data
+
+    def scores(self, path: Path | None = None, **settings: Any) -> dict[str, list[float]]:
+        """Scores of each LLM after an import, in the order of the instances; NaN is unobserved."""
+        data = self.imported(path, **settings)
+        dense = data.interactions.dense().astype(float).round(6)
+        return {llm: dense[:, column].tolist() for column, llm in enumerate(data.llm_ids.ids)}
+
+    def means(self, path: Path | None = None, **settings: Any) -> dict[str, float]:
+        return {llm: round(float(np.nanmean(of)), 6) for llm, of in self.scores(path, **settings).items()}
+
+    def prompts(self) -> list[str]:
+        """Of the last import."""
+        assert self.data.prompts is not None
+        return list(self.data.prompts)
+
+
+class Logs(Imports):
     """An output folder of the harness, and what an import makes of it."""
 
     date = DATE
 
     def __init__(self, root: Path) -> None:
-        self.root = root / "out"
-        self.root.mkdir()
-        self.notes: tuple[str, ...] = ()
+        super().__init__("lm-eval", root / "out")
 
     def row(self, doc_id: int, score: Any, metric: str = "acc", **more: Any) -> dict[str, Any]:
         """A row as the harness logs it; what is None in `more` is left out."""
@@ -64,21 +92,12 @@ class Logs:
         file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf8")
         return file
 
-    def imported(self, path: Path | None = None, **settings: Any) -> Dataset:
-        done = import_dataset("lm-eval", path or self.root, self.root.parent / "imported", **settings)
-        self.notes = done.notes
-        return read_dataset(done.path)
-
-    def scores(self, path: Path | None = None, **settings: Any) -> dict[str, list[float]]:
-        """Scores of each LLM after an import, in the order of the instances; NaN is unobserved."""
-        data = self.imported(path, **settings)
-        dense = data.interactions.dense().astype(float).round(6)
-        return {llm: dense[:, column].tolist() for column, llm in enumerate(data.llm_ids.ids)}
-
-    def means(self, path: Path | None = None, **settings: Any) -> dict[str, float]:
-        return {llm: round(float(np.nanmean(of)), 6) for llm, of in self.scores(path, **settings).items()}
-
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Logs:
     return Logs(tmp_path)
+
+
+@pytest.fixture
+def importing() -> type[Imports]:
+    return Imports

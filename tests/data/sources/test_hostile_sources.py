@@ -20,6 +20,7 @@ FILES = {
     "llmrouter": "r_train.jsonl",
     "lm-eval": "samples_t_2025-01-01T00-00-00.0.jsonl",
     "llmrouterbench": "d/s/m/d-s-m-20250101_000000.json",
+    "inspect-ai": "log.json",
 }
 
 

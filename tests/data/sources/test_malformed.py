@@ -1,8 +1,9 @@
 """Whatever lies in a file: a data set or one clear line, never a traceback, never half a folder.
 
-12,500 inputs in all: texts made of what the layouts are made of, and sound files with damage.
+13,750 inputs in all: texts made of what the layouts are made of, and sound files with damage.
 """
 
+import copy
 import io
 import json
 import pickle
@@ -17,6 +18,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from written import LAYOUTS
 
 from recroute.data import read_dataset
 from recroute.data.sources import import_dataset
@@ -55,11 +57,17 @@ def folder() -> Iterator[Path]:
 
 def survives(folder: Path, layout: str, name: str, content: bytes, **options: Any) -> None:
     """Import `content` as the file `name`: a data set that can be read, or one line and nothing beside the file."""
+    files_survive(folder, layout, {name: content}, **options)
+
+
+def files_survive(folder: Path, layout: str, files: dict[str, bytes], **options: Any) -> None:
+    """Import files by their names: a data set that can be read, or one line and nothing beside the files."""
     place = folder / "place"
     shutil.rmtree(place, ignore_errors=True)
-    file = place / "source" / name
-    file.parent.mkdir(parents=True)
-    file.write_bytes(content)
+    for name, content in files.items():
+        file = place / "source" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
     source = file if layout in ("table", "routerbench") else place / "source"
     try:
         import_dataset(layout, source, place / "imported", **options)
@@ -192,3 +200,42 @@ def test_damaged_pickle(folder: Path, content: bytes) -> None:
 def test_pickle_of_anything(folder: Path, content: Any, name: str) -> None:
     layout = "routerbench" if name == "r.pkl" else "routereval"
     survives(folder, layout, name, pickle.dumps(content))
+
+
+# -- logs of harnesses
+
+
+def places_in(value: Any) -> list[tuple[Any, Any]]:
+    """Every container in a JSON value with every key of it."""
+    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    return [(value, key) for key in keys] + [place for key in keys for place in places_in(value[key])]
+
+
+@st.composite
+def changed(draw: st.DrawFn, sound: Any) -> Any:
+    """A sound JSON value with some of its parts replaced, or left out."""
+    found = copy.deepcopy(sound)
+    for _ in range(draw(st.integers(1, 3))):
+        if places := places_in(found):
+            container, key = draw(st.sampled_from(places))
+            if draw(st.booleans()):
+                container[key] = draw(VALUES)
+            else:
+                del container[key]
+    return found
+
+
+@MANY
+@given(data=st.data(), layout=st.sampled_from(list(LAYOUTS)))
+def test_logs_of_harnesses(folder: Path, data: st.DataObject, layout: str) -> None:
+    """A sound log with parts of its JSON changed, or bytes of a file."""
+    place = folder / "sound"
+    shutil.rmtree(place, ignore_errors=True)
+    LAYOUTS[layout](place)
+    files = {str(file.relative_to(place)): file.read_bytes() for file in sorted(place.rglob("*")) if file.is_file()}
+    name = data.draw(st.sampled_from(list(files)))
+    if name.endswith(".json") and data.draw(st.booleans()):
+        files[name] = json.dumps(data.draw(changed(json.loads(files[name])))).encode()
+    else:
+        files[name] = data.draw(damaged(files[name]))
+    files_survive(folder, layout, files)

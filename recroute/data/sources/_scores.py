@@ -1,19 +1,56 @@
-"""What is the score of a run of lm-evaluation-harness: metric and filter, and which way they go."""
+"""What is the score of a run that a harness logged: metric and filter, and which way they go."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from recroute.data.sources._lm_eval_runs import LOWER_IS_BETTER, UNBOUNDED, Run
-from recroute.data.sources._lm_eval_samples import NEAR, Sample, mean_of, published_mean
+import polars as pl
+
+from recroute.data.content import Content
+from recroute.data.sources._llms import Run
+from recroute.data.sources._tabular import LongTable, long_content
 from recroute.errors import DataError
 
-# Normalised for the length of the answer first; flexible extraction judges the answer, not its format.
-METRICS = ("acc_norm", "acc", "exact_match", "pass@1", "prompt_level_strict_acc", "em", "f1")
-FILTERS = ("none", "flexible-extract", "strict-match")
+SCHEMA = {
+    "instance_id": pl.String,
+    "prompt": pl.String,
+    "task": pl.String,
+    "llm_id": pl.String,
+    "score": pl.Float64,
+    "cost": pl.Float64,
+}
+
+NEAR = 5e-4  # harnesses round the means they publish at most this coarsely
+LOWER_IS_BETTER = {"brier_score", "ter", "wer", "cer", "ece", "mae", "mse", "rmse"}
+UNBOUNDED = {"perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "loss", "nll"}
+
+FILTERS = ("none", "flexible-extract", "strict-match")  # flexible extraction judges the answer, not its format
+Key = tuple[str | None, str]  # by what an instance is known in its run: its id, and a hash or the text of its question
+Instance = tuple[str, str | None]  # id and prompt
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What is kept of one row: NaN is a metric without a value, and a metric that is no number is left out.
+
+    Parameters
+    ----------
+    filter : str, optional
+        None where the row does not say, as in files of early versions of lm-evaluation-harness.
+    cost : float, USD
+        NaN where unknown.
+    """
+
+    where: str
+    key: Key
+    filter: str | None
+    metrics: Mapping[str, float]
+    cost: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -49,7 +86,7 @@ def choose_scores(
     def rank(option: tuple[str, str]) -> tuple[object, ...]:
         name, after = option
         scale = (option in outside, name in UNBOUNDED, lower[name])
-        places = (_place(FILTERS, after), after, _place(METRICS, name), name)
+        places = (_place(FILTERS, after), after, _place(runs[0].usual, name), name)
         return (*scale[:2], -shared[option], -by_metric[name], scale[2], *places)
 
     choices = [Choice(*(best := min(there, key=rank)), lower=lower[best[0]]) for there in options]
@@ -115,13 +152,13 @@ def _say_choice(
 
 
 def _lower_is_better(runs: Sequence[Run], metric: str) -> bool:
-    """What the results files say; where none does, what is known of the metric's name."""
+    """What the files say; where none does, what is known of the metric's name."""
     said: dict[bool, Run] = {}
     for run in runs:
-        if run.results is not None and (higher := run.results.higher_is_better(run.task, metric)) is not None:
+        if (higher := run.higher_is_better(metric)) is not None:
             said.setdefault(higher, run)
     if len(said) > 1:
-        files = " and ".join(str(run.results.file) for run in said.values() if run.results is not None)
+        files = " and ".join(str(run.told_in) for run in said.values())
         raise DataError(f"{files} disagree on whether more {metric} is better in {runs[0].task}; mend one of them")
     return not next(iter(said)) if said else metric in LOWER_IS_BETTER | UNBOUNDED
 
@@ -141,19 +178,19 @@ def scores_of(run: Run, samples: Sequence[Sample], choice: Choice) -> list[float
 
 
 def check_mean(run: Run, samples: Sequence[Sample], choice: Choice, strict: bool, notes: list[str]) -> None:
-    """Compare the samples' mean with that of the results file of the same run.
+    """Compare the samples' mean with the one that was published of the same run.
 
     Raises
     ------
     DataError
         Where they differ and `strict`; otherwise a note says so.
     """
-    published = published_mean(run, choice.metric, choice.filter)
+    published = run.published(choice.metric, choice.filter)
     mean = mean_of(sample.metrics[choice.metric] for sample in samples)
-    if published is None or mean is None or abs(mean - published) <= NEAR or run.results is None:
+    if published is None or mean is None or abs(mean - published) <= NEAR:
         return
     said = (
-        f"{run.llm}, {run.task}: {len(samples)} samples have mean {choice.metric} {mean:.4f}, {run.results.file.name} "
+        f"{run.llm}, {run.task}: {len(samples)} samples have mean {choice.metric} {mean:.4f}, {run.told_in.name} "
         f"says {published:.4f}"
     )
     if strict:
@@ -162,3 +199,51 @@ def check_mean(run: Run, samples: Sequence[Sample], choice: Choice, strict: bool
             "--set check_means=false"
         )
     notes.append(said)
+
+
+def mean_of(scores: Iterable[float]) -> float | None:
+    """Mean of what is not NaN; None where there is nothing."""
+    known = [score for score in scores if not math.isnan(score)]
+    return math.fsum(known) / len(known) if known else None
+
+
+@dataclass
+class Taken:
+    """Rows of a long table, gathered task by task, and what their scores mean."""
+
+    notes: list[str]
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    meaning: dict[str, list[str]] = field(default_factory=dict)
+    n_nan: Counter[str] = field(default_factory=Counter)
+
+    def take(
+        self, run: Run, samples: Sequence[Sample], instances: Sequence[Instance], choice: Choice, *, one_kind: bool
+    ) -> None:
+        """The scores of one run. Raises DataError for a metric that cannot be turned round."""
+        scores = scores_of(run, samples, choice)
+        self.rows += [
+            (instance, prompt, run.task, run.llm, None if math.isnan(score) else score, sample.cost)
+            for sample, (instance, prompt), score in zip(samples, instances, scores, strict=True)
+        ]
+        self.n_nan[run.llm] += sum(map(math.isnan, scores))
+        tasks = self.meaning.setdefault(str(choice), [])
+        what = run.task if one_kind else f"{run.task} ({run.llm})"
+        if what not in tasks:
+            tasks.append(what)
+
+    def content(self, path: Path) -> Content:
+        """What was taken, as a data set that says so."""
+        table = pl.DataFrame(self.rows, schema=SCHEMA, orient="row").with_columns(pl.col("cost").fill_nan(None))
+        if table["cost"].null_count() == table.height:
+            table = table.drop("cost")
+        content = long_content([LongTable(path, table.lazy())])
+        content.notes[:0] = self.notes + [
+            f"{n:,} score{'' if n == 1 else 's'} of {llm} {'is' if n == 1 else 'are'} NaN: left unobserved"
+            for llm, n in self.n_nan.items()
+            if n
+        ]
+        content.scaling = "choose another metric with --metric"
+        content.card = {"score": "; ".join(f"{score}: {', '.join(of)}" for score, of in self.meaning.items())}
+        if n_nan := {llm: n for llm, n in self.n_nan.items() if n}:
+            content.card = {**content.card, "nan_scores": n_nan}
+        return content

@@ -1,0 +1,107 @@
+"""Logs of harnesses, written in small: each writer takes scores and gives a folder as the harness leaves it."""
+
+import json
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+
+def question(task: str, number: int) -> str:
+    return f"Passage {number} of {task}.\nWhat follows?"
+
+
+def mean(values: Sequence[Any]) -> float:
+    known = [value for value in values if value == value]
+    return sum(known) / len(known) if known else 0.0
+
+
+def write_zstd_zip(path: Path, members: Mapping[str, bytes]) -> None:
+    """A zip archive compressed with Zstandard, which Python before 3.14 does not write."""
+    body, directory = b"", b""
+    for name, content in members.items():
+        packed = pa.compress(content, codec="zstd", asbytes=True)
+        facts = (93, 0, 33, zlib.crc32(content), len(packed), len(content), len(name.encode()))
+        directory += struct.pack("<IHHHHHHIIIHHHHHII", 0x02014B50, 63, 63, 0, *facts, 0, 0, 0, 0, 0, len(body))
+        directory += name.encode()
+        body += struct.pack("<IHHHHHIIIHH", 0x04034B50, 63, 0, *facts, 0) + name.encode() + packed
+    n = len(members)
+    path.write_bytes(body + directory + struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, n, n, len(directory), len(body), 0))
+
+
+# -- inspect-ai
+
+
+def inspect_sample(number: int, score: Any, text: str, scorer: str = "match", **more: Any) -> dict[str, Any]:
+    """A sample as inspect-ai logs it."""
+    return {
+        "id": number,
+        "epoch": 1,
+        "input": text,
+        "target": "x",
+        "messages": [
+            {"role": "system", "content": "You are an assistant."},
+            {"role": "user", "content": f"Answer briefly.\n\n{text}", "source": "input"},
+            {"role": "assistant", "content": [{"type": "text", "text": "A"}]},
+        ],
+        "scores": {scorer: {"value": score, "answer": "A"}},
+        "metadata": {},
+        "events": [],
+        **more,
+    }
+
+
+def inspect_log(llm: str, samples: Sequence[Mapping[str, Any]], task: str = "sums", **more: Any) -> dict[str, Any]:
+    """A log as inspect-ai writes it; the means of its results are those of numbers."""
+    spec = {
+        "created": "2025-01-01T00:00:00+00:00",
+        "task": task,
+        "model": llm,
+        "config": {"epochs": 1},
+        **more.pop("eval", {}),
+    }
+    means: dict[str, dict[str, Any]] = {}
+    for scorer in dict.fromkeys(name for sample in samples for name in sample.get("scores") or {}):
+        values = [sample["scores"][scorer]["value"] for sample in samples if scorer in (sample.get("scores") or {})]
+        numbers = [{"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}.get(value, value) if isinstance(value, str) else value
+                   for value in values]  # fmt: skip
+        if all(isinstance(value, int | float) for value in numbers):
+            means[scorer] = {"accuracy": {"name": "accuracy", "value": mean(numbers)}}
+    results = {"scores": [{"name": name, "scorer": name, "metrics": of} for name, of in means.items()]}
+    return {"version": 2, "status": "success", "eval": spec, "results": results, "samples": list(samples), **more}
+
+
+def write_inspect(path: Path, log: Mapping[str, Any]) -> Path:
+    """A log as `.json`, or as `.eval`: deflated, or compressed with Zstandard where the name has "zstd" in it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".json":
+        path.write_text(json.dumps(log, indent=2), "utf8")
+        return path
+    header = {key: value for key, value in log.items() if key != "samples"}
+    members = {
+        f"samples/{sample['id']}_epoch_{sample['epoch']}.json": json.dumps(sample).encode() for sample in log["samples"]
+    }
+    members |= {"summaries.json": b"[]", "header.json": json.dumps(header).encode()}
+    if "zstd" in path.name:
+        write_zstd_zip(path, members)
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+    return path
+
+
+# -- of every layout one sound folder of three LLMs, for what may be done to it
+
+
+def sound_inspect(root: Path) -> None:
+    for llm, name in (("lab/a", "a.json"), ("lab/b", "b.eval"), ("lab/c", "c_zstd.eval")):
+        rows = [inspect_sample(i, score, question("sums", i)) for i, score in enumerate("CIP")]
+        write_inspect(root / name, inspect_log(llm, rows))
+
+
+LAYOUTS: dict[str, Callable[[Path], None]] = {"inspect-ai": sound_inspect}
