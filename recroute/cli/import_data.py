@@ -9,12 +9,13 @@ from recroute.cli.options import OUTPUTS, QUIET, Option, settings, verb
 from recroute.cli.places import check_places
 from recroute.cli.screen import console, progress_bar
 from recroute.data.sources import import_dataset, layout_names
+from recroute.data.sources.source import BUILT_IN
 from recroute.util.files import write_json
 
 LAYOUT = Option(
     "layout",
     str,
-    help="routereval, routerbench, embedllm, llmrouter, llmrouterbench, lm-eval, inspect-ai, table, or one of a package.",
+    help=f"{', '.join(BUILT_IN)}, or another package's layout.",
     is_argument=True,
     complete=lambda incomplete: layout_names(),
 )
