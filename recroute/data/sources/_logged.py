@@ -244,6 +244,9 @@ def _metric_names(rows: Sequence[Row]) -> list[str]:
 
 def _mean_row(key: Key, rows: Sequence[Row], names: Sequence[str]) -> Sample:
     """Several answers to one question as one; NaN where none has a score."""
+    if len(rows) == 1:
+        only = rows[0]
+        return Sample(only.where, key, "none", {name: only.metrics.get(name, math.nan) for name in names}, only.cost)
     metrics = {}
     for name in names:
         mean = mean_of(row.metrics.get(name, math.nan) for row in rows)
@@ -261,3 +264,13 @@ def text_of(value: Any) -> str | None:
     if isinstance(value, list):
         return "\n".join(text for part in value if (text := text_of(part)) is not None) or None
     return None
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """A JSON object, empty where it is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """A JSON array, empty where it is none."""
+    return value if isinstance(value, list) else []

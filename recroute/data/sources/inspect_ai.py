@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from recroute.data.reading import parse_json, regular_file
 from recroute.data.sources._llms import LOGISTICS, Who, normal
-from recroute.data.sources._logged import LoggedRun, LoggedSource, Row, text_of
+from recroute.data.sources._logged import LoggedRun, LoggedSource, Row, as_dict, as_list, text_of
 from recroute.data.sources._pickle import clean_text
 from recroute.data.sources._zip import Archive, open_zip
 from recroute.errors import DataError
@@ -65,8 +65,8 @@ class Log(LoggedRun):
         for entry in self._scores():
             names = (entry.get("name"), f"{entry.get('scorer')}/{entry.get('name')}")
             if metric in names and entry.get("reducer") in (None, "mean") and not self.n_invalid:
-                means = _dict(entry.get("metrics"))
-                value = next((_dict(means[key]).get("value") for key in ("mean", "accuracy") if key in means), None)
+                means = as_dict(entry.get("metrics"))
+                value = next((as_dict(means[key]).get("value") for key in ("mean", "accuracy") if key in means), None)
                 return None if (number := _number(value)) is None or math.isnan(number) else number
         return None
 
@@ -99,7 +99,7 @@ class Log(LoggedRun):
         number, epoch = sample.get("id"), sample.get("epoch", 1)
         if not isinstance(number, int | str) or isinstance(number, bool) or number == "":
             raise DataError(f"id {number!r} of {where} is not a name; nothing says which question it is"[:300])
-        usage = _dict(_dict(sample.get("model_usage")).get(str(_dict(self.header.get("eval")).get("model"))))
+        usage = as_dict(as_dict(sample.get("model_usage")).get(str(as_dict(self.header.get("eval")).get("model"))))
         cost = _number(usage.get("total_cost"))
         return Row(
             where,
@@ -113,13 +113,13 @@ class Log(LoggedRun):
 
     def _metrics(self, sample: dict[str, Any]) -> Iterator[tuple[str, float]]:
         """Scores by scorer, those of a scorer with several by `scorer/name`."""
-        scores = _dict(sample.get("scores"))
+        scores = as_dict(sample.get("scores"))
         if "score" in sample:
             scores = {UNNAMED: sample["score"], **scores}
         for scorer, score in scores.items():
             if scorer == UNNAMED:
                 scorer = next((str(entry.get("name")) for entry in self._scores()), "score")
-            value = _dict(score).get("value")
+            value = as_dict(score).get("value")
             parts = {f"{scorer}/{key}": part for key, part in value.items()} if isinstance(value, dict) else {}
             for name, part in parts.items() or [(scorer, value)]:
                 if (number := _number(part)) is not None:
@@ -127,11 +127,10 @@ class Log(LoggedRun):
 
     def _scores(self) -> list[dict[str, Any]]:
         """What the log says of each scorer."""
-        results = _dict(self.header.get("results"))
+        results = as_dict(self.header.get("results"))
         if isinstance(old := results.get("scorer"), dict):
             return [{"metrics": results.get("metrics"), "scorer": old.get("name"), **old}]
-        found = results.get("scores")
-        return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+        return [entry for entry in as_list(results.get("scores")) if isinstance(entry, dict)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,12 +198,12 @@ class InspectAi(LoggedSource[Log]):
                 f"{file} is a log of version {header.get('version')!r}; versions {' and '.join(map(str, VERSIONS))} "
                 "are known: write it again with `inspect log convert`"[:300]
             )
-        spec = _dict(header.get("eval"))
+        spec = as_dict(header.get("eval"))
         if not isinstance(spec.get("task"), str) or not spec["task"]:
             raise DataError(f"{file} does not say of which task it is a log; get it again")
         if samples is not None and not isinstance(samples, list):
             raise DataError(f"samples of {file} is {type(samples).__name__}, not a list; get it again")
-        arguments = _known(_dict(spec.get("task_args_passed", spec.get("task_args"))), set())
+        arguments = _known(as_dict(spec.get("task_args_passed", spec.get("task_args"))), set())
         if spec.get("task_version") not in (None, 0, 1):
             arguments["version"] = clean_text(str(spec["task_version"]))
         task, date = clean_text(spec["task"]), _date(spec.get("created"))
@@ -214,15 +213,15 @@ class InspectAi(LoggedSource[Log]):
     def _who(self, file: Path, spec: dict[str, Any]) -> Who:
         name = spec.get("model")
         if not isinstance(name, str) or name in NO_MODEL:  # an agent whose models have roles
-            roles = [_dict(config).get("model") for config in _dict(spec.get("model_roles")).values()]
+            roles = [as_dict(config).get("model") for config in as_dict(spec.get("model_roles")).values()]
             names = sorted({role for role in roles if isinstance(role, str) and role not in NO_MODEL})
             if not names and not self.by_hand:
                 raise DataError(f"{file} names no model; name the LLM with --set llm_id=NAME")
             name = " + ".join(names)
-        known = _known(_dict(spec.get("model_args")), set())
-        known |= _known(_dict(spec.get("model_generate_config")), SENDING)
+        known = _known(as_dict(spec.get("model_args")), set())
+        known |= _known(as_dict(spec.get("model_generate_config")), SENDING)
         if isinstance(solver := spec.get("solver"), str) and solver:
-            said = _known(_dict(spec.get("solver_args_passed", spec.get("solver_args"))), set())
+            said = _known(as_dict(spec.get("solver_args_passed", spec.get("solver_args"))), set())
             known["solver"] = clean_text(solver) + "".join(f" {key}={value}" for key, value in said.items())
         return Who(clean_text(name), known, complete=True)
 
@@ -246,19 +245,17 @@ def _known(arguments: Mapping[str, Any], left_out: set[str]) -> dict[str, str]:
 def _prompt(sample: dict[str, Any]) -> str | None:
     """What the LLM was asked: the message that holds the input; else input and choices."""
     asked = text_of(_resolved(sample.get("input"), sample))
-    messages = sample.get("messages")
-    for message in messages if isinstance(messages, list) and isinstance(sample.get("input"), str) else []:
-        said = text_of(_resolved(_dict(message).get("content"), sample))
-        if _dict(message).get("role") == "user" and asked and said and asked.strip() in said:
+    for message in as_list(sample.get("messages")) if isinstance(sample.get("input"), str) else []:
+        said = text_of(_resolved(as_dict(message).get("content"), sample))
+        if as_dict(message).get("role") == "user" and asked and said and asked.strip() in said:
             return said
-    choices = sample.get("choices")
-    return "\n".join(filter(None, [asked, text_of(choices) if isinstance(choices, list) else None])) or None
+    return "\n".join(filter(None, [asked, text_of(as_list(sample.get("choices")))])) or None
 
 
 def _resolved(value: Any, sample: dict[str, Any]) -> Any:
     """A text that stands among the sample's attachments, in its place."""
     if isinstance(value, str) and value.startswith("attachment://"):
-        return _dict(sample.get("attachments")).get(value.removeprefix("attachment://"), value)
+        return as_dict(sample.get("attachments")).get(value.removeprefix("attachment://"), value)
     return value
 
 
@@ -280,7 +277,3 @@ def _date(value: Any) -> str:
         return datetime.fromisoformat(str(value)).astimezone(UTC).isoformat()
     except (ValueError, OverflowError):
         return clean_text(str(value or ""))
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -21,6 +21,7 @@ BUILT_IN = {
     "llmrouter": "recroute.data.sources.llmrouter:LLMRouter",
     "llmrouterbench": "recroute.data.sources.llmrouterbench:LLMRouterBench",
     "lm-eval": "recroute.data.sources.lm_eval:LmEval",
+    "helm": "recroute.data.sources.helm:Helm",
     "inspect-ai": "recroute.data.sources.inspect_ai:InspectAi",
     "table": "recroute.data.sources.table:Table",
 }

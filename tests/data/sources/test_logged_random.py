@@ -1,5 +1,6 @@
 """Any board of scores that a harness can log comes back score by score."""
 
+import json
 import math
 import shutil
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from written import inspect_log, inspect_sample, question, write_inspect
+from written import helm_stat, inspect_log, inspect_sample, question, write_helm, write_inspect
 
 from recroute.data import read_dataset
 from recroute.data.sources import import_dataset
@@ -52,7 +53,9 @@ def boards(draw: st.DrawFn) -> Board:
         for task in tasks:
             asked = draw(st.lists(st.integers(0, n_questions - 1), min_size=1, unique=True))
             values = st.lists(EIGHTHS | st.just(math.nan), min_size=n_repeats, max_size=n_repeats)
-            answers[llm, task] = Answers({number: draw(values) for number in asked}, draw(st.integers(0, 2)))
+            scores = {number: draw(values) for number in asked}
+            scores[asked[0]][0] = draw(EIGHTHS)  # a run without any score has no LLM
+            answers[llm, task] = Answers(scores, draw(st.integers(0, 2)))
     return Board(answers, draw(st.booleans()))
 
 
@@ -70,7 +73,24 @@ def inspect_ai(root: Path, board: Board) -> None:
         write_inspect(root / ("log.json", "log.eval", "zstd.eval")[answers.form].replace(".", f"{at}."), log)
 
 
-WRITERS: dict[str, Callable[[Path, Board], None]] = {"inspect-ai": inspect_ai}
+def helm(root: Path, board: Board) -> None:
+    """Several trials as a run with several entries for an instance; a metric of HELM's own names."""
+    metric = "wer_score" if board.lower else "f1_score"
+    for at, ((llm, task), answers) in enumerate(board.answers.items()):
+        texts = {f"id{number}": question(task, number) for number in answers.scores}
+        scores = {f"id{number}": {metric: answers.mean(number), "exact_match": math.nan} for number in answers.scores}
+        name = f"{task}:n=3,model={llm.replace('/', '_')}" + (",stop=hash" if answers.form else "")
+        folder = write_helm(root / f"run{at}", llm, scores, texts, name=name)
+        entries = [
+            {"instance_id": f"id{number}", "train_trial_index": trial, "stats": [helm_stat(metric, score)]}
+            for number, repeats in answers.scores.items()
+            for trial, score in enumerate(repeats)
+            if not math.isnan(score)
+        ]
+        (folder / "per_instance_stats.json").write_text(json.dumps(entries), "utf8")
+
+
+WRITERS: dict[str, Callable[[Path, Board], None]] = {"inspect-ai": inspect_ai, "helm": helm}
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +117,7 @@ def test_a_random_board_comes_back(place: Path, layout: str, board: Board) -> No
     data = read_dataset(place / "data")
     assert data.prompts is not None
     i, j = data.interactions.coordinates()
-    asked = [prompt[prompt.index("Passage") :] for prompt in data.prompts]  # behind instructions
+    asked = [prompt[prompt.index("Passage") :].removesuffix("\nA:") for prompt in data.prompts]  # without instructions
     found = {
         (data.llm_ids.ids[column], asked[row]): float(score)
         for row, column, score in zip(i, j, data.interactions.scores.data, strict=True)

@@ -95,6 +95,53 @@ def write_inspect(path: Path, log: Mapping[str, Any]) -> Path:
     return path
 
 
+# -- HELM
+
+
+def helm_stat(name: str, value: float, **more: Any) -> dict[str, Any]:
+    return {"name": {"name": name, "split": "test", **more}, "count": 1, "sum": value, "mean": value}
+
+
+def write_helm(
+    folder: Path, llm: str, scores: Mapping[str, Mapping[str, float]], texts: Mapping[str, str], **spec: Any
+) -> Path:
+    """A run: by instance the value of each metric, and what it asks; NaN is not written, as HELM does.
+
+    `spec` has the run's `name`, what `scenario` has as arguments, and more of the adapter.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    name, arguments = spec.pop("name", f"sums:model={llm.replace('/', '_')}"), spec.pop("scenario", {})
+    adapter = {"method": "generation", "model": llm, "model_deployment": llm, **spec}
+    write_json = {
+        "run_spec.json": {"name": name, "scenario_spec": {"class_name": "Sums", "args": arguments}}
+        | {"adapter_spec": adapter},
+        "scenario_state.json": {"adapter_spec": adapter, "request_states": [
+            {
+                "instance": {"input": {"text": text}, "references": [], "split": "test", "id": number},
+                "train_trial_index": 0,
+                "request": {"model": llm, "prompt": f"Q: Example?\nA: x\n\nQ: {text}\nA:"},
+            }
+            for number, text in texts.items()
+        ]},
+        "per_instance_stats.json": [
+            {
+                "instance_id": number,
+                "train_trial_index": 0,
+                "stats": [helm_stat("num_prompt_tokens", 12.0)]
+                + [helm_stat(metric, value) for metric, value in values.items() if value == value],
+            }
+            for number, values in scores.items()
+        ],
+        "stats.json": [
+            helm_stat(metric, mean([values[metric] for values in scores.values() if metric in values]))
+            for metric in dict.fromkeys(metric for values in scores.values() for metric in values)
+        ],
+    }  # fmt: skip
+    for file, content in write_json.items():
+        (folder / file).write_text(json.dumps(content, indent=2), "utf8")
+    return folder
+
+
 # -- of every layout one sound folder of three LLMs, for what may be done to it
 
 
@@ -104,4 +151,11 @@ def sound_inspect(root: Path) -> None:
         write_inspect(root / name, inspect_log(llm, rows))
 
 
-LAYOUTS: dict[str, Callable[[Path], None]] = {"inspect-ai": sound_inspect}
+def sound_helm(root: Path) -> None:
+    texts = {f"id{i}": question("sums", i) for i in range(3)}
+    for llm in ("lab/a", "lab/b"):
+        scores = {number: {"exact_match": float(number == "id1"), "f1_score": 0.5} for number in texts}
+        write_helm(root / f"sums:model={llm.replace('/', '_')}", llm, scores, texts)
+
+
+LAYOUTS: dict[str, Callable[[Path], None]] = {"inspect-ai": sound_inspect, "helm": sound_helm}
