@@ -169,7 +169,9 @@ OUTPUTS = {
 }
 QUIET = Option("quiet", bool, False, flag="--quiet", help="Print neither progress nor tables.", panel=OUTPUT)
 
-DATASET = Option("dataset", Path, help="A dataset folder, or a records file (parquet, csv, jsonl).", is_argument=True)
+DATASET = Option(
+    "dataset", Path, help="A dataset folder, or a table of scores (CSV, JSON lines, Parquet, Arrow).", is_argument=True
+)
 ROUTER_DIR = Option("router_dir", Path, help="Folder of a fitted router.", is_argument=True)
 
 

@@ -9,9 +9,10 @@ import polars as pl
 
 from recroute.data import Dataset, Records
 from recroute.data.folder import read_records
-from recroute.data.schema import require_columns, text_column
+from recroute.data.schema import number_column, require_columns, text_column
 from recroute.data.sources import import_dataset
 from recroute.data.sources._lm_eval_runs import NAME
+from recroute.data.tables import read_table
 from recroute.errors import DataError
 
 
@@ -58,7 +59,8 @@ def read_results(path: str | Path, llm_id: str, prompts: pl.DataFrame) -> tuple[
 
 
 def _table(path: Path, llm_id: str) -> tuple[pl.DataFrame, list[str]]:
-    table = read_records(path)
+    notes: list[str] = []
+    table = read_table(path, notes, ("instance_id", "score", "llm_id"))
     require_columns(table, ("instance_id", "score"), path.name)
     if "llm_id" in table.columns:
         table = text_column(table, "llm_id", path.name).filter(pl.col("llm_id") == llm_id)
@@ -69,14 +71,11 @@ def _table(path: Path, llm_id: str) -> tuple[pl.DataFrame, list[str]]:
     table = text_column(table, "instance_id", path.name).select(
         "instance_id", "score", *({"cost"} & set(table.columns))
     )
-    blank = pl.col("score").is_null()
-    if table.schema["score"] == pl.String:
-        blank = blank | (pl.col("score").str.strip_chars() == "")
-    scored = table.filter(~blank)
+    scored = number_column(table, "score", path.name).filter(pl.col("score").is_not_null())
     if scored.is_empty():
         raise DataError(f"{path.name} holds no score; fill in the column score with numbers from 0 to 1")
     n_blank = table.height - scored.height
-    return scored, [f"{n_blank} rows without a score were left out"] if n_blank else []
+    return scored, notes + [f"{n_blank} rows without a score were left out"] * (n_blank > 0)
 
 
 def _samples(path: Path, llm_id: str, known: set[str]) -> tuple[pl.DataFrame, list[str]]:

@@ -103,8 +103,8 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
         that occurs twice, what `check_columns` and `as_vectors` refuse, and where neither a score nor a
         preference is left.
     """
-    instance_ids = _checked_ids(content.instances, "instance")
-    llm_ids = _checked_ids(content.llms, "llm")
+    instance_ids = checked_ids(content.instances, "instance")
+    llm_ids = checked_ids(content.llms, "llm")
     check_columns(content.instances, INSTANCES, "the table of instances")
     check_columns(content.llms, LLMS, "the table of LLMs")
     vectors = content.embeddings
@@ -114,7 +114,9 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
     with new_folder(path, marker="records.parquet") as folder:
         dense = is_dense(content.n_rows, (len(instance_ids), len(llm_ids)))
         shared = _Shared(len(instance_ids), len(llm_ids))
-        stream = shared.counted(_checked(content, instance_ids, llm_ids, progress, distinct=content.distinct or dense))
+        stream = shared.counted(
+            checked_blocks(content, instance_ids, llm_ids, progress, distinct=content.distinct or dense)
+        )
         n_records = _write_records(stream, folder / "records.parquet", instance_ids, llm_ids)
         content.notes += shared.notes()
         preferences = content.preferences
@@ -170,7 +172,8 @@ class _Shared:
         ]
 
 
-def _checked_ids(table: pl.DataFrame, kind: str) -> IdMap:
+def checked_ids(table: pl.DataFrame, kind: str) -> IdMap:
+    """The ids of a table of instances or LLMs; DataError for one that is missing, empty or there twice."""
     ids = table[f"{kind}_id"].to_list()
     for row, value in enumerate(ids):
         if not value:
@@ -178,8 +181,8 @@ def _checked_ids(table: pl.DataFrame, kind: str) -> IdMap:
     return IdMap(tuple(ids), kind=kind)
 
 
-def _checked(
-    content: Content, instances: IdMap, llms: IdMap, progress: Progress | None, *, distinct: bool
+def checked_blocks(
+    content: Content, instances: IdMap, llms: IdMap, progress: Progress | None = None, *, distinct: bool
 ) -> Iterator[Block]:
     """The blocks without their unobserved rows, each score and cost checked, no pair twice."""
     keys: list[NDArray[np.int64]] = []

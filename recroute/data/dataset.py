@@ -16,7 +16,7 @@ from recroute.data.encoding import Encoder, check_encoder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.preferences import Preferences, pair_table
-from recroute.data.records import Records, score_matrix, side_table, side_tables
+from recroute.data.records import Records, id_table, score_matrix, side_table, side_tables, with_task
 from recroute.data.schema import INSTANCES, LLMS, check_columns
 from recroute.data.task_means import compute_task_means
 from recroute.data.vectors import as_vectors
@@ -126,6 +126,48 @@ class Dataset(Shown):
             matrix = score_matrix(records, instances, llms)
         found = cls(name=name, interactions=matrix, instances=instances, llms=llms, card=dict(card or {}))
         return found if battles is None else found.with_preferences(battles)
+
+    @classmethod
+    def from_matrix(
+        cls,
+        matrix: Any,
+        llm_ids: Any,
+        instance_ids: Any,
+        *,
+        name: str = "matrix",
+        instances: Any = None,
+        llms: Any = None,
+        card: Mapping[str, Any] | None = None,
+    ) -> Dataset:
+        """Build from a matrix of scores, instances in rows and LLMs in columns.
+
+        Parameters
+        ----------
+        matrix : (n, m)
+            An array, NaN where nothing was observed; or scipy's csr, csc or coo, in which a stored 0 is a failure and
+            what is absent was not observed. Beware of `csr_matrix(array)`: it drops zeros.
+        llm_ids, instance_ids : list of str or int
+            Names of the columns and of the rows; whole numbers become text.
+        name : str
+        instances, llms : frame, optional
+            What is known of each, as in `from_records`, in any order.
+        card : mapping, optional
+
+        Raises
+        ------
+        DataError
+            If the ids do not fit the matrix, or a score is not in [0, 1].
+
+        Examples
+        --------
+        >>> data = Dataset.from_matrix([[1, 0], [float("nan"), 0.5]], ["llama", "qwen"], [7, 8])
+        >>> data.interactions.n_observed, data.instance_ids.ids
+        (3, ('7', '8'))
+        """
+        scores = InteractionMatrix.from_matrix(matrix)
+        rows = id_table(instance_ids, "instance_id", scores.n_instances, instances)
+        columns = id_table(llm_ids, "llm_id", scores.n_llms, llms)
+        return cls(name=name, interactions=scores, instances=with_task(rows), llms=columns, card=dict(card or {}))
 
     @property
     def n_instances(self) -> int:

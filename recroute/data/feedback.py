@@ -13,8 +13,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data.folder import read_records
+from recroute.data.json_tables import read_json_lines
 from recroute.data.preferences import PAIR_COLUMNS, pair_table
-from recroute.data.reading import read_json_lines, regular_file
+from recroute.data.reading import regular_file
 from recroute.data.records import Records
 from recroute.data.schema import ID_COLUMNS, as_table, text_column
 from recroute.errors import DataError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,21 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data.cells import row_blocks
-from recroute.data.content import Block, Content, write_content
+from recroute.data.content import Block, Content, checked_blocks, checked_ids, write_content
 from recroute.data.costs import cost_column
 from recroute.data.dataset import Dataset
 from recroute.data.encoding import Precomputed, given_vectors
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.parquet_matrix import NotPlainError, TwiceError, distinct_ids, read_matrix
-from recroute.data.reading import SUFFIXES, is_there, read_json, read_table, reading
+from recroute.data.reading import is_there, read_json, reading
 from recroute.data.records import Records, with_task
-from recroute.data.schema import INSTANCES, LLMS, POOLS, PREFERENCES, Schema, check_columns
+from recroute.data.schema import INSTANCES, LLMS, POOLS, PREFERENCES, Schema, as_table, check_columns
+from recroute.data.sources._entities import LongTable
+from recroute.data.sources.source import usable
+from recroute.data.sources.table import OURS, is_long, table_content
 from recroute.data.stored_matrix import stored_matrix
+from recroute.data.tables import SUFFIXES, read_table
 from recroute.errors import DataError
 from recroute.util.arguments import checked
 from recroute.util.folders import read_folder
@@ -30,15 +35,17 @@ from recroute.util.npz import read_npz
 
 
 @checked
-def read_dataset(path: str | Path, *, cost: str | None = None) -> Dataset:
-    """Read a dataset folder, or a single file of records.
+def read_dataset(path: Any, *, cost: str | None = None) -> Dataset:
+    """Read a dataset folder, or a single table: a file, or a frame in memory.
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or frame
         A folder with `records.parquet` (and, if there, `instances.parquet`, `llms.parquet`, `embeddings.npz`,
-        `pools.parquet`, `card.json`), or a records file: .parquet, .csv or .jsonl. With `preferences.parquet`
-        beside it `records.parquet` may be empty or missing.
+        `pools.parquet`, `card.json`). With `preferences.parquet` beside it `records.parquet` may be empty or missing.
+        Or a table as the layout `table` takes it, long (`instance_id, llm_id, score`) or wide (a column for each LLM),
+        in a file (CSV, JSON lines, Parquet, Arrow) or a frame of polars, pandas or pyarrow. What had to be guessed of
+        it stands in the card, under `notes`.
     cost : str, optional
         What counts as the cost of an answer, if not the column `cost`: other columns or `prices`, see `cost_column`.
         The card's `cost_unit` then says what it is in.
@@ -47,14 +54,21 @@ def read_dataset(path: str | Path, *, cost: str | None = None) -> Dataset:
     ------
     DataError
         If a file is missing, damaged or empty, or its content is not what `Records` and `Dataset` ask for.
+
+    Examples
+    --------
+    >>> read_dataset(pl.DataFrame({"instance_id": [7, 8], "llama": [1, 0], "qwen": [0.5, None]}))
+    Dataset('frame': 2 instances x 2 LLMs, 3 records, density 0.750, no embeddings)
     """
-    return read_folder(Path(path), lambda place: _read_dataset(place, cost))
+    if isinstance(path, str | PathLike):
+        return read_folder(Path(path), lambda place: _read_dataset(place, cost))
+    return _of_table(as_table(path, "the frame"), Path("frame"), cost, [])
 
 
 def _read_dataset(path: Path, cost: str | None) -> Dataset:
     if path.is_file():
-        table, more = _with_cost(read_table(path), cost, path.name, None, None)
-        return Dataset.from_records(Records(table, path.name), name=path.stem, card=more)
+        notes: list[str] = []
+        return _of_table(read_table(path, notes, OURS), path, cost, notes)
     if not path.is_dir():
         what = f"no data set at {path}" if not path.exists() else f"{path} is neither a folder nor a regular file"
         raise DataError(f"{what}; name a dataset folder or a records file ({', '.join(SUFFIXES)})")
@@ -68,6 +82,43 @@ def _read_dataset(path: Path, cost: str | None) -> Dataset:
         dataset = dataset.with_embeddings(vectors, Precomputed(source))
     pools = _read_side_table(path / "pools.parquet", POOLS)
     return dataset if pools is None else replace(dataset, pools=pools)
+
+
+def _of_table(table: pl.DataFrame, path: Path, cost: str | None, notes: list[str]) -> Dataset:
+    """The data set in a table; ids of a long one in alphabetical order, as those of `Dataset.from_records`."""
+    if table.is_empty():
+        raise DataError(f"{path.name} has no rows; one row per evaluated answer, or per instance, is needed")
+    table, more = _with_cost(table, cost, path.name, None, None)
+    content = usable(table_content(LongTable(path, table.lazy())))
+    content.scaling = "scale the scores or fix that record"
+    if is_long(table.columns):
+        content = _in_order(content)
+    instance_ids, llm_ids = checked_ids(content.instances, "instance"), checked_ids(content.llms, "llm")
+    blocks = list(checked_blocks(content, instance_ids, llm_ids, distinct=content.distinct))
+    shape = (len(instance_ids), len(llm_ids))
+    matrix = InteractionMatrix.from_coordinates(
+        np.concatenate([block.instance_index for block in blocks]),
+        np.concatenate([block.llm_index for block in blocks]),
+        np.concatenate([block.score for block in blocks]),
+        shape,
+        np.concatenate([block.cost for block in blocks]) if blocks[0].cost is not None else None,
+    )
+    if not matrix.n_observed:
+        raise DataError(f"{path.name} holds no score; fill in the column of scores")
+    guessed = [*notes, *content.notes]
+    card = {**more, **({"notes": guessed} if guessed else {})}
+    return Dataset(path.stem, matrix, content.instances, content.llms, card=card)
+
+
+def _in_order(content: Content) -> Content:
+    """The content with ids in alphabetical order."""
+    instances, llms = (
+        table.with_row_index("_row").sort(f"{kind}_id")
+        for table, kind in ((content.instances, "instance"), (content.llms, "llm"))
+    )
+    row, column = (np.argsort(table["_row"].to_numpy()) for table in (instances, llms))
+    blocks = (replace(b, instance_index=row[b.instance_index], llm_index=column[b.llm_index]) for b in content.blocks)
+    return replace(content, instances=instances.drop("_row"), llms=llms.drop("_row"), blocks=blocks)
 
 
 def _read_records_folder(
@@ -179,6 +230,8 @@ def _read_embeddings(path: Path, instance_ids: IdMap) -> tuple[NDArray[np.float3
             raise DataError(f"{path} has no array {name!r} ({there}); write the file again")
     ids, vectors = arrays["instance_id"], arrays["embedding"]
     source = str(arrays["encoder"]) if "encoder" in arrays else "unnamed"
+    if ids.dtype.kind in "iu":
+        ids = ids.astype(np.str_)
     if ids.dtype.kind != "U" or ids.ndim != 1:
         raise DataError(f"instance_id is {ids.dtype} {ids.shape} in {path}, not a list of texts; write the file again")
     if vectors.ndim != 2 or len(ids) != len(vectors):

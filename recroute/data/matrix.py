@@ -29,6 +29,7 @@ from recroute.util.numeric import Positions, ratio
 
 __all__ = ["DENSE_FROM", "InteractionMatrix"]
 
+STORES_ZEROS = ("csr", "csc", "coo")  # formats of scipy in which a 0 may be stored, and is kept
 DENSE_FROM = 1 / 8  # of the cells observed: from here on a byte a cell is less than eight for each observed one
 
 
@@ -111,6 +112,28 @@ class InteractionMatrix:
             return cls(cells)
         rows, columns = np.nonzero(~np.isnan(dense))
         return cls(SparseCells(*csr_from_coordinates(rows, columns, [dense[rows, columns]], shape)))
+
+    @classmethod
+    def from_matrix(cls, matrix: Any) -> InteractionMatrix:
+        """Build from scipy's csr, csc or coo (n, m), or from an array as `from_dense` takes it.
+
+        A stored 0 is a failure, what is absent or NaN is unobserved. Other sparse formats cannot tell the two apart.
+
+        >>> InteractionMatrix.from_matrix(sp.coo_array(([1.0, 0.0], ([0, 1], [0, 0])), shape=(2, 2))).n_observed
+        2
+        """
+        if not sp.issparse(matrix):
+            masked = np.ma.isMA(matrix)
+            return cls.from_dense(_numbers(matrix.astype(np.float64).filled(np.nan) if masked else matrix))
+        if matrix.format not in STORES_ZEROS or matrix.ndim != 2:
+            raise DataError(
+                f"a sparse matrix of {matrix.ndim} dimensions in the format {matrix.format} cannot tell a score of 0 "
+                f"from a cell that was not observed; give {', '.join(STORES_ZEROS)} (n, m) with its zeros stored"
+            )
+        cells = matrix.tocoo()
+        scores = _numbers(cells.data)
+        seen = ~np.isnan(scores)
+        return cls.from_coordinates(cells.row[seen], cells.col[seen], scores[seen], matrix.shape)
 
     @classmethod
     def from_csr(cls, scores: sp.csr_matrix, costs: sp.csr_matrix | None = None) -> InteractionMatrix:
@@ -256,6 +279,17 @@ class InteractionMatrix:
         return cls.from_csr(
             sp.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(int(n), int(m)))
         )
+
+
+def _numbers(values: Any) -> NDArray[np.float32]:
+    """Scores as f32; DataError for what is no real number."""
+    try:
+        found = np.asarray(values)
+        if found.dtype.kind not in "fiub":
+            found = np.array(found.tolist(), dtype=np.float64)  # objects: None is NaN
+        return found.astype(np.float32)
+    except (TypeError, ValueError):
+        raise DataError("a matrix of scores holds something else than real numbers; give f32 (n, m)") from None
 
 
 def _check_costs(costs: NDArray[np.floating]) -> None:

@@ -10,11 +10,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data.ids import IdMap
+from recroute.data.numbers import is_text
 from recroute.data.schema import (
     PREFERENCES,
     as_table,
     check_columns,
-    is_text,
     number_column,
     refuse_first,
     require_columns,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +15,8 @@ import pyarrow.parquet as pq
 
 from recroute.errors import DataError, RecrouteError
 
-SUFFIXES = (".parquet", ".csv", ".jsonl")
 # How far a Parquet file may swell in memory: ids that repeat shrink a thousandfold, and small files may hold anything.
 SWELL, SMALL = 1000, 1 << 28
-LONGEST_FIELD = 2**31 - 1  # characters of a field of a CSV file
 DAMAGE = (
     OSError,
     ValueError,
@@ -88,28 +84,18 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise DataError(f"{path} cannot be read as {what}: {reason[:300]}; write the file again") from None
 
 
+def refuse_twice(names: Collection[str], path: Path) -> None:
+    """Raise DataError if a column stands twice, where readers would take one of them or make up a name."""
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if twice:
+        raise DataError(f"column {twice[0]!r} stands twice in {path.name}; keep one of them, or rename one")
+
+
 def is_there(path: Path) -> bool:
     """Whether a file of a folder is there, to be read; DataError where something stands there that is no file."""
     if not path.exists() and not path.is_symlink():
         return False
     return bool(regular_file(path))
-
-
-def read_table(path: Path) -> pl.DataFrame:
-    """The table in a .parquet, .csv or .jsonl file as it is, unchecked. Columns of a CSV file are text.
-
-    Raises
-    ------
-    DataError
-        If it is none of these, damaged, empty, holds a column twice or announces more than its size allows for.
-    """
-    if path.suffix not in READERS:
-        raise DataError(f"{path.name} ends in {path.suffix or 'nothing'!r}; records are {', '.join(SUFFIXES)}")
-    regular_file(path)
-    with reading(path, path.suffix[1:]):
-        if path.stat().st_size == 0:
-            raise DataError(f"{path} is an empty file; records need a header and at least one row")
-        return READERS[path.suffix](path)
 
 
 @contextmanager
@@ -125,93 +111,5 @@ def parquet_file(path: Path, dictionary: tuple[str, ...] = ()) -> Iterator[pq.Pa
             )
         plain = {told.schema.column(i).path for i in range(told.num_columns)}  # what is nested has other paths
         with pq.ParquetFile(path, metadata=told, read_dictionary=[n for n in dictionary if n in plain]) as file:
-            _refuse_twice(file.schema_arrow.names, path)
+            refuse_twice(file.schema_arrow.names, path)
             yield file
-
-
-def read_json_lines(content: bytes, source: str) -> pl.DataFrame:
-    """The table in JSON lines; DataError with the first line that is none."""
-    try:
-        return pl.read_ndjson(io.BytesIO(content), infer_schema_length=None)
-    except DAMAGE as error:
-        raise DataError(f"{source}, {_first_bad(content, str(error))}; fix or remove that line") from None
-
-
-def _read_parquet(path: Path) -> pl.DataFrame:
-    with parquet_file(path) as file:
-        table = file.read()
-    table.validate(full=True)  # text that is UTF-8, which polars takes for granted
-    for field in table.schema:  # as are names, and what is said of a column
-        str(field)
-        for told in (field.metadata or {}).items():
-            b"".join(told).decode("utf8")
-    found = pl.from_arrow(table.replace_schema_metadata(None))
-    assert isinstance(found, pl.DataFrame)
-    return found
-
-
-def _read_csv(path: Path) -> pl.DataFrame:
-    content = path.read_bytes()
-    _refuse_utf16(content, path)
-    try:  # text columns stay text: ids such as 007 are names, not numbers
-        header = pl.read_csv(io.BytesIO(content), infer_schema=False, has_header=False, n_rows=1)
-        _refuse_twice([str(name) for name in header.row(0)], path)
-        return pl.read_csv(io.BytesIO(content), infer_schema=False)
-    except pl.exceptions.PolarsError:
-        refuse_extra_fields(path)
-        raise
-
-
-def refuse_extra_fields(path: Path, separator: str = ",") -> None:
-    """Raise DataError with the first row of a CSV file that has more fields than its header, if there is one."""
-    csv.field_size_limit(LONGEST_FIELD)
-    with path.open(encoding="utf8", errors="replace", newline="") as lines, suppress(csv.Error):
-        rows = csv.reader(lines, delimiter=separator)
-        width, line = len(next(rows, ())), rows.line_num + 1
-        for row in rows:
-            if len(row) > width:
-                raise DataError(
-                    f"{path}, line {line} has {len(row)} fields, but the header has {width}; name the missing columns "
-                    f"in the header, or put a text that holds {separator!r} in double quotes"
-                )
-            line = rows.line_num + 1
-
-
-def _read_jsonl(path: Path) -> pl.DataFrame:
-    return read_json_lines(path.read_bytes(), path.name)
-
-
-READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
-    ".parquet": _read_parquet,
-    ".csv": _read_csv,
-    ".jsonl": _read_jsonl,
-}
-
-
-def _refuse_twice(names: list[str], path: Path) -> None:
-    twice = [name for name, n in Counter(names).items() if n > 1]
-    if twice:
-        raise DataError(f"column {twice[0]!r} occurs twice in {path}; keep one of them")
-
-
-def _refuse_utf16(content: bytes, path: Path) -> None:
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(f"{path} is UTF-16; save it as UTF-8")
-
-
-def _first_bad(content: bytes, reason: str) -> str:
-    for number, line in enumerate(content.split(b"\n"), 1):
-        try:
-            if line.strip() and not isinstance(json.loads(line, parse_constant=_refuse_constant), dict):
-                return f"line {number} is not a JSON object"
-        except UnicodeDecodeError:
-            return f"line {number} is not UTF-8"
-        except RecursionError:
-            return f"line {number} is nested too deeply"
-        except ValueError as error:
-            return f"line {number} is not valid JSON: {error}"
-    return f"its lines do not fit together: {reason.strip().splitlines()[0]}"
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number there")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import polars as pl
 
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
-from recroute.data.schema import INSTANCES, LLMS, RECORDS, check_columns
+from recroute.data.schema import ID, INSTANCES, LLMS, RECORDS, check_columns
 from recroute.errors import DataError
 from recroute.util.numeric import Index, Positions
 
@@ -63,6 +64,25 @@ def side_table(frame: Any, id_column: str) -> pl.DataFrame | None:
         return None
     source = f"the table of {id_column.removesuffix('_id')}s"
     return check_columns(frame, SCHEMAS[id_column], source)
+
+
+def id_table(ids: Any, id_column: str, n: int, known: Any = None) -> pl.DataFrame:
+    """A row for each of `n` ids in their order, with what a table says of them; DataError if it lacks one."""
+    kind = id_column.removesuffix("_id")
+    given = list(ids) if isinstance(ids, Iterable) and not isinstance(ids, str | bytes) else [ids]
+    table = check_columns({id_column: given}, {id_column: ID}, f"the {kind} ids")
+    if table.height != n:
+        raise DataError(
+            f"{table.height} {kind} ids for {n} {kind}s of a matrix, whose rows are instances, columns LLMs"
+        )
+    names = IdMap(tuple(table[id_column].to_list()), kind)
+    if known is None:
+        return table
+    known = check_columns(known, SCHEMAS[id_column], f"the table of {kind}s")
+    told = IdMap(tuple(known[id_column].to_list()), kind)
+    if missing := [name for name in names if name not in told]:
+        raise DataError(f"the table of {kind}s lacks {kind} {missing[0]!r}; add it there")
+    return known[told.to_index(names)]
 
 
 def side_tables(

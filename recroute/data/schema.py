@@ -8,10 +8,12 @@ from typing import Any
 
 import polars as pl
 
+from recroute.data.numbers import as_numbers, is_text, kind_name
 from recroute.errors import DataError
 
 LARGEST = 1e15  # of costs, prices, sizes and vectors: sums and squares of such numbers stay within 32 bits
 ID_COLUMNS = ("instance_id", "llm_id")
+LABELS = (*ID_COLUMNS, "llm_a", "llm_b", "task", "benchmark", "group")  # of which whole numbers are taken as text
 NAMES = {"instance_id": "instance", "llm_id": "llm"}  # of ids, for messages
 
 
@@ -120,7 +122,7 @@ def _checked(table: pl.DataFrame, name: str, column: Column, source: str) -> pl.
         return text_column(table, name, source, may_be_null=column.may_be_null)
     kind = table.schema[name]
     if not (column.parsed or kind.is_numeric() or kind == pl.Null):
-        raise DataError(f"{name} is {_kind(kind)} in {source}, not a number; fix that column")
+        raise DataError(f"{name} is {kind_name(kind)} in {source}, not a number; fix that column")
     table = number_column(table, name, source)
     value = table[name]
     if not column.may_be_null and value.null_count():
@@ -135,16 +137,33 @@ def _checked(table: pl.DataFrame, name: str, column: Column, source: str) -> pl.
 
 
 def as_table(frame: Any, source: str) -> pl.DataFrame:
-    """A table from polars, pandas, pyarrow or a dict of columns; DataError for anything else."""
-    if isinstance(frame, pl.DataFrame):
-        return frame
+    """A table from polars, pandas, pyarrow or a dict of columns; DataError for anything else.
+
+    The index of a pandas frame comes along where it has a name, as after `set_index`, or holds text; one without a
+    name is called as in the file that pandas would write, "Unnamed: 0".
+    """
+    if isinstance(frame, pl.DataFrame | pl.LazyFrame):
+        return frame.lazy().collect()
     if isinstance(frame, str | bytes) or not hasattr(frame, "__len__"):
         raise DataError(f"{source} is {type(frame).__name__}, not a table; give a frame or a dict of columns")
     try:
-        return pl.DataFrame(frame)
+        table = pl.DataFrame(frame)
+        return table if not hasattr(frame, "set_index") else _with_index(table, frame.index)
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(f"{source} cannot be read as a table: {reason[0]}; give a frame or a dict of columns") from None
+
+
+def _with_index(table: pl.DataFrame, index: Any) -> pl.DataFrame:
+    """The table of a pandas frame, its index (perhaps of several levels) before the other columns."""
+    levels = [(name, pl.Series(index.get_level_values(at).to_list())) for at, name in enumerate(index.names)]
+    kept = {
+        f"Unnamed: {at}" if name is None else str(name): values
+        for at, (name, values) in enumerate(levels)
+        if name is not None or values.dtype == pl.String
+    }
+    new = [values.alias(name) for name, values in kept.items() if name not in table.columns]
+    return table.select(*new, pl.all()) if new else table
 
 
 def require_columns(table: pl.DataFrame, columns: tuple[str, ...], source: str) -> None:
@@ -167,10 +186,15 @@ def listed(columns: Sequence[str], most: int = 12) -> str:
 
 
 def text_column(table: pl.DataFrame, column: str, source: str, *, may_be_null: bool = False) -> pl.DataFrame:
-    """The table with `column` as text; DataError for anything else, a missing value, and an id that is empty."""
+    """The table with `column` as text, ids that are whole numbers too.
+
+    Raises DataError for anything else, a missing value, and an id that is empty.
+    """
     values, kind = table[column], table.schema[column]
-    if not is_text(kind) and values.null_count() < len(values):
-        raise DataError(f"{column} is {_kind(kind)} in {source}, not text; write it as text")
+    if column in LABELS:
+        values = table.select(label_text(table.lazy(), column, source)).to_series()
+    elif not is_text(kind) and values.null_count() < len(values):
+        raise DataError(f"{column} is {kind_name(kind)} in {source}, not text; write it as text")
     values = values.cast(pl.String) if kind != pl.String else values
     if not may_be_null and values.null_count():
         refuse_first(values.is_null(), lambda row: f"{column} is missing in {source}, row {row}; fill it in")
@@ -180,35 +204,33 @@ def text_column(table: pl.DataFrame, column: str, source: str, *, may_be_null: b
 
 
 def number_column(table: pl.DataFrame, column: str, source: str, kind: type[pl.DataType] = pl.Float64) -> pl.DataFrame:
-    """The table with `column` as numbers of that kind; text that is none raises DataError."""
-    values, given = table[column], table.schema[column]
-    if given == pl.String:
-        number = values.str.strip_chars().cast(pl.Float64, strict=False)
-        refuse_first(
-            values.is_not_null() & number.is_null(),
-            lambda row: f"{column} {values[row]!r} in {source}, row {row} is not a number; fix that row",
-        )
-    elif given.is_numeric() or given in (pl.Boolean, pl.Null):
-        number = values.cast(pl.Float64)
-    else:
-        raise DataError(f"{column} is {_kind(given)} in {source}, not a number; give it as a float")
-    return table.with_columns(number.cast(kind))
+    """The table with `column` as numbers of that kind, see `as_numbers`."""
+    return table.with_columns(as_numbers(table[column], source).cast(kind))
 
 
-def is_text(dtype: pl.DataType) -> bool:
-    """Whether a column of this type holds text."""
-    return dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum)
+def label_text(frame: pl.LazyFrame, column: str, source: str) -> pl.Expr:
+    """A column of ids or names as text; whole numbers are written without a point, as pandas keeps them in floats.
+
+    Raises DataError for numbers that are not whole, and for what is neither text nor a number.
+    """
+    kind, values = frame.collect_schema()[column], pl.col(column)
+    if is_text(kind) or kind.is_integer() or kind == pl.Null:
+        return values.cast(pl.String)
+    if not kind.is_numeric():
+        raise DataError(f"{column} is {kind_name(kind)} in {source}, not text; write it as text")
+    numbers = values.cast(pl.Float64).fill_nan(None)
+    whole = numbers.cast(pl.Int64, strict=False)
+    odd = numbers.is_not_null() & (whole.cast(pl.Float64) != numbers).fill_null(True)
+    bad = frame.select(values.filter(odd).first()).collect(engine="streaming").item()
+    if bad is not None:
+        raise DataError(f"{column} {bad} in {source} is neither text nor a whole number; write {column} as text")
+    return whole.cast(pl.String)
 
 
 def refuse_first(bad: pl.Series, message: Callable[[int], str]) -> None:
     """Raise DataError with `message(row)` for the first row that is marked."""
     if bad.any():
         raise DataError(message(int(bad.arg_max() or 0)))
-
-
-def _kind(dtype: pl.DataType) -> str:
-    """A type for messages, without the fields of a nested one."""
-    return str(dtype.base_type()) if dtype.is_nested() else str(dtype)
 
 
 def _where(table: pl.DataFrame, bad: pl.Series, source: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recroute.data.reading import DAMAGE, is_there, read_json, read_table, reading
+from recroute.data.reading import DAMAGE, is_there, read_json, reading
+from recroute.data.tables import read_table
 from recroute.errors import DataError
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.learning import LearningCurve

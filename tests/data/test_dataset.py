@@ -37,8 +37,8 @@ def test_pandas_and_dicts_are_accepted() -> None:
 def test_a_table_without_ids_is_refused() -> None:
     with pytest.raises(DataError, match="column 'instance_id' is missing in the table of instances"):
         Dataset.from_records(ROW, instances=pl.DataFrame({"prompt": ["one", "two"]}))
-    with pytest.raises(DataError, match="llm_id is Int64 in the table of llms, not text"):
-        Dataset.from_records(ROW, llms=pl.DataFrame({"llm_id": [1, 2]}))
+    with pytest.raises(DataError, match="llm_id is Boolean in the table of llms, not text"):
+        Dataset.from_records(ROW, llms=pl.DataFrame({"llm_id": [True, False]}))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_table_without_ids_is_refused() -> None:
         (changed(score=[1.0, None, 0.5]), "score is missing for instance 'q1', llm 'a'"),
         (changed(score=["1", "x", "0"]), "score 'x' in records, row 1 is not a number"),
         (changed(llm_id=["a", "a", "a"]), "instance 'q1' and llm 'a' occur twice .*row 1"),
-        (changed(llm_id=[1, 2, 3]), "llm_id is Int64 in records, not text"),
+        (changed(llm_id=[1.5, 2, 3]), "llm_id 1.5 in records is neither text nor a whole number"),
         (changed(instance_id=["q1", None, "q2"]), "instance_id is missing in records, row 1"),
         (changed(cost=[0.1, -1.0, 0.2]), r"cost -1 for instance 'q1', llm 'a' \(records, row 1\)"),
     ],

@@ -80,7 +80,7 @@ def test_a_split_divides_the_battles() -> None:
         ({"outcome": [1.0, None, 0.0]}, r"outcome None in preferences, row 1 is not one of"),
         ({"llm_b": ["y", "y", "z"]}, r"llm 'z' meets itself in preferences, row 2"),
         ({"llm_b": ["y", None, "x"]}, r"llm_b is missing in preferences, row 1"),
-        ({"instance_id": [1, 2, 3]}, r"instance_id is Int64 in preferences, not text"),
+        ({"instance_id": [1.5, 2, 3]}, r"instance_id 1.5 in preferences is neither text nor a whole number"),
     ],
 )
 def test_what_is_no_battle_is_refused(change: dict[str, list[str]], message: str) -> None:

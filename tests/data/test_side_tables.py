@@ -63,7 +63,7 @@ def test_a_missing_number_of_pandas_is_unknown() -> None:
         ({"prompt": ["one", None]}, "prompt is missing in the .*instances"),
         ({"prompt": [1, 2]}, "prompt is Int64 in the .*instances"),
         ({"task": [None, "t"]}, "task is missing in the .*instances"),
-        ({"benchmark": [1.5, 2.5]}, "benchmark is Float64"),
+        ({"benchmark": [1.5, 2.5]}, "benchmark 1.5 in .* is neither text nor a whole number"),
     ],
 )
 def test_texts_of_instances_are_texts(columns: dict[str, list[object]], message: str) -> None:

@@ -16,9 +16,10 @@ from recroute.data.ids import IdMap
 from recroute.data.means import leaderboard
 from recroute.data.preferences import PAIR_COLUMNS, Preferences, pair_table
 from recroute.data.schema import listed, refuse_first
+from recroute.data.sources._entities import INSTANCE_COLUMNS
 from recroute.data.sources._pickle import clean_text
-from recroute.data.sources._tabular import INSTANCE_COLUMNS, reading
 from recroute.data.sources.routerbench import turns
+from recroute.data.tables import reading_table
 from recroute.errors import DataError
 
 ID_COLUMNS = ("instance_id", "question_id", "id")  # the first that is there
@@ -43,7 +44,7 @@ def pair_content(frame: pl.LazyFrame, path: Path) -> Content:
     names = frame.collect_schema().names()
     wanted = [*ID_COLUMNS, *INSTANCE_COLUMNS, CONVERSATION, "model_a", "model_b", "winner", *ONE_HOT, *PAIR_COLUMNS]
     plain = [name for name in dict.fromkeys(wanted) if name in names and name not in ("prompt", CONVERSATION)]
-    with reading(path):
+    with reading_table(path):
         table = frame.select(name for name in dict.fromkeys(wanted) if name in names).collect(engine="streaming")
         table = table.with_columns(pl.col(plain).cast(pl.String))
     ours = {"model_a": "llm_a", "model_b": "llm_b", "winner": "outcome"}

@@ -9,10 +9,13 @@ from typing import ClassVar
 import polars as pl
 
 from recroute.data.content import Content
-from recroute.data.sources._tabular import LongTable, long_content, open_table, reading, rename
+from recroute.data.sources._entities import LongTable
+from recroute.data.sources._tabular import long_content, rename, with_missing_noted
 from recroute.data.sources.source import Source
+from recroute.data.tables import open_table, reading_table
 from recroute.errors import DataError
 
+COLUMNS = ("prompt_id", "prompt", "model_id", "model_name", "category", "category_id", "label")
 PARTS = {"train": "train", "val": "valid", "test": "test"}
 
 
@@ -38,11 +41,14 @@ class EmbedLLM(Source):
             raise DataError(f"{path} has none of train.csv, val.csv, test.csv; name EmbedLLM's folder")
         folder = path if path.is_dir() else path.parent
         names = _model_names(folder / "model_order.csv")
-        return long_content([_table(file, PARTS.get(part), names) for part, file in files.items()])
+        notes: list[str] = []
+        content = long_content([_table(file, PARTS.get(part), names, notes) for part, file in files.items()])
+        content.notes[:0] = notes
+        return with_missing_noted(content)
 
 
-def _table(file: Path, part: str | None, names: dict[str, str]) -> LongTable:
-    frame = open_table(file)
+def _table(file: Path, part: str | None, names: dict[str, str], notes: list[str]) -> LongTable:
+    frame = open_table(file, notes, COLUMNS)
     there = frame.collect_schema().names()
     columns = {"instance_id": "prompt_id", "score": "label"}
     columns["llm_id"] = "model_name" if "model_name" in there else "model_id"
@@ -64,6 +70,6 @@ def _model_names(file: Path) -> dict[str, str]:
     frame = open_table(file)
     if not {"model_id", "model_name"} <= set(frame.collect_schema().names()):
         raise DataError(f"{file} has no columns model_id and model_name; fix or remove it")
-    with reading(file):
+    with reading_table(file):
         table = frame.select("model_id", "model_name").drop_nulls().collect()
     return dict(table.iter_rows())

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import polars as pl
 
 from recroute.data.content import Content
+from recroute.data.sources._entities import LongTable
 from recroute.data.sources._json import json_lines, json_object, number, prompt_text, text
-from recroute.data.sources._tabular import LongTable, long_content
+from recroute.data.sources._tabular import long_content, with_missing_noted
 from recroute.data.sources.source import SPLIT_NAMES, Source
 from recroute.errors import DataError
 
@@ -68,7 +69,7 @@ class LLMRouter(Source):
             records = _with_costs(records, llms)
         if records["split"].null_count():
             records = records.drop("split")
-        content = long_content([LongTable(path, records.lazy())])
+        content = with_missing_noted(long_content([LongTable(path, records.lazy())]))
         if by_text:
             content.notes.append("embedding_id does not tell the queries apart: they were told apart by their text")
         if llms is not None:

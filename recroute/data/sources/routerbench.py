@@ -11,11 +11,14 @@ from typing import ClassVar
 import polars as pl
 
 from recroute.data.content import Content
+from recroute.data.sources._entities import LongTable
 from recroute.data.sources._pickle import as_frame, clean_text, load_pickle
-from recroute.data.sources._tabular import LongTable, open_table, rename, wide_content
+from recroute.data.sources._tabular import rename, wide_content
 from recroute.data.sources.source import Source
+from recroute.data.tables import open_table
 from recroute.errors import DataError
 
+COLUMNS = ("sample_id", "prompt", "eval_name")
 MARKS = ("|total_cost", "|model_response")
 
 
@@ -36,7 +39,8 @@ class RouterBench(Source):
         if path.is_dir():
             raise DataError(f"{path} is a folder; name the file in it, such as routerbench_0shot.pkl")
         pickled = path.suffix in (".pkl", ".pickle")
-        frame = as_frame(load_pickle(path), str(path)).lazy() if pickled else open_table(path)
+        notes: list[str] = []
+        frame = as_frame(load_pickle(path), str(path)).lazy() if pickled else open_table(path, notes, COLUMNS)
         frame = rename(frame, {"instance_id": "sample_id", "task": "eval_name"}, path.name)
         names = frame.collect_schema().names()
         llms = [name for name in names if any(name + mark in names for mark in MARKS)]
@@ -45,6 +49,7 @@ class RouterBench(Source):
         costs = [llm + MARKS[0] for llm in llms if llm + MARKS[0] in names]
         side = ["instance_id", "task", *(["prompt"] if "prompt" in names else [])]
         content = wide_content(LongTable(path, frame.select(*side, *llms, *costs)), llms)
+        content.notes[:0] = notes
         if "prompt" in names:
             texts = [None if text is None else turns(text) for text in content.instances["prompt"]]
             content.instances = content.instances.with_columns(pl.Series("prompt", texts, dtype=pl.String))

@@ -116,9 +116,9 @@ def import_dataset(
     try:
         content = importer.read(source)
         content.card = {"name": destination.name, "layout": layout, **importer.card, **content.card}
-        usable = _usable(content)
-        usable.notes += _repeated_prompts(usable.instances)
-        n_records = write_content(usable, destination, progress)
+        content = usable(content)
+        content.notes += _repeated_prompts(content.instances)
+        n_records = write_content(content, destination, progress)
     except RecursionError:
         raise DataError(f"{source} is nested too deeply to be data of the {layout} layout; fix it") from None
     except MemoryError:
@@ -128,7 +128,7 @@ def import_dataset(
     return Imported(destination, *shape, n_records, tuple(content.notes), n_battles)
 
 
-def _usable(content: Content) -> Content:
+def usable(content: Content) -> Content:
     """The content with a task for every instance, no missing prompts, and a split only where it can be used."""
     table = content.instances
     if "task" not in table.columns or table["task"].null_count() == table.height:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset, Encoder, IdMap, Prompts
 from recroute.data.prompts import by_encoder
-from recroute.data.reading import read_table
 from recroute.data.schema import INSTANCES, LLMS, check_columns, require_columns
+from recroute.data.tables import read_table
 from recroute.errors import DataError, RouterError
 from recroute.routers.description import Description
 from recroute.routers.memory.evidence import Evidence, EvidenceFiles
