@@ -22,7 +22,12 @@ LAYOUT = Option(
 SOURCE = Option("source", Path, help="File or folder in that layout.", is_argument=True)
 DESTINATION = Option("destination", Path, help="The new dataset folder.", is_argument=True)
 OF_LAYOUTS = (  # by the names of the layouts' settings
-    Option("columns", str | None, None, help="table: their names for ours, instance_id=qid,llm_id=model."),
+    Option(
+        "columns",
+        str | None,
+        None,
+        help=r"table: their names for ours, instance_id=qid,llm_id=model; a comma in a name is \,: 'score=acc\,none'.",
+    ),
     Option("scale", str | None, None, help="table: percent or minmax, to bring scores to 0..1."),
     Option("metric", str | None, None, help="of logs (lm-eval, helm, inspect-ai): which metric is the score."),
     Option("filter", str | None, None, help="lm-eval: which filter's rows to take."),

@@ -16,7 +16,7 @@ from recroute.data.ids import IdMap
 from recroute.data.means import leaderboard
 from recroute.data.preferences import PAIR_COLUMNS, Preferences, pair_table
 from recroute.data.schema import listed, refuse_first
-from recroute.data.sources._entities import INSTANCE_COLUMNS
+from recroute.data.sources._entities import INSTANCE_COLUMNS, LongTable, instance_table
 from recroute.data.sources._pickle import clean_text
 from recroute.data.sources.routerbench import turns
 from recroute.data.tables import reading_table
@@ -58,12 +58,13 @@ def pair_content(frame: pl.LazyFrame, path: Path) -> Content:
         raise DataError(f"{path.name} has no rows; one row per battle is needed")
     given, share = _outcomes(table, path.name)
     prompts = _prompts(table, path.name)
-    ids = _ids(table, prompts, path.name)
+    notes: list[str] = []
+    ids, instances = _instances(table, _ids(table, prompts, path.name), prompts, path, notes)
     battles = table.select("llm_a", "llm_b").with_columns(ids, share)
     battles = pair_table(battles, path.name)
-    notes = _notes(battles, given)
+    notes += _notes(battles, given)
     return Content(
-        instances=_instances(table, ids, prompts, notes),
+        instances=instances,
         llms=pl.concat([battles["llm_a"], battles["llm_b"].rename("llm_a")]).unique().sort().to_frame("llm_id"),
         blocks=(),
         n_rows=0,
@@ -147,22 +148,14 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf8", "surrogatepass")).hexdigest()[:16]
 
 
-def _instances(table: pl.DataFrame, ids: pl.Series, prompts: pl.Series | None, notes: list[str]) -> pl.DataFrame:
-    """A row for each instance, with what its first battle says of it."""
-    kept = [name for name in INSTANCE_COLUMNS if name in table.columns and name != "prompt"]
-    rows = pl.DataFrame([ids, *(table[name] for name in kept), *([] if prompts is None else [prompts])])
-    found = (
-        rows.group_by("instance_id").agg(pl.all().first(), pl.all().n_unique().name.prefix("_n ")).sort("instance_id")
-    )
-    for name in [*kept, *([] if prompts is None else ["prompt"])]:
-        several = found.filter(pl.col(f"_n {name}") > 1)["instance_id"].to_list()
-        if several:
-            notes.append(
-                f"instance {several[0]!r}"
-                + (f" and {len(several) - 1:,} more" if len(several) > 1 else "")
-                + f" came with more than one {name}; that of the first battle stands"
-            )
-    return found.drop(pl.selectors.starts_with("_n "))
+def _instances(
+    table: pl.DataFrame, ids: pl.Series, prompts: pl.Series | None, path: Path, notes: list[str]
+) -> tuple[pl.Series, pl.DataFrame]:
+    """The instance of each battle, and a row for each instance."""
+    kept = [table[name] for name in INSTANCE_COLUMNS if name in table.columns and name != "prompt"]
+    rows = pl.DataFrame([ids, *kept, *([] if prompts is None else [prompts])])
+    (told,), instances = instance_table([LongTable(path, rows.lazy())], notes)
+    return told.frame.collect()["instance_id"], instances.sort("instance_id")
 
 
 def _notes(battles: pl.DataFrame, given: pl.Series) -> list[str]:

@@ -110,12 +110,17 @@ def test_other_names_and_our_own_words(tmp_path: Path) -> None:
     assert battles(data) == [("a", "x", "y", 1.0), ("b", "y", "x", 0.25)]
 
 
-def test_what_an_instance_is_called_twice_is_told(tmp_path: Path) -> None:
+def test_one_id_with_two_prompts_is_refused_or_two_instances_of_two_tasks(tmp_path: Path) -> None:
     table = pl.DataFrame(ARENA | {"prompt": ["a", "b", "c", "d"], "task": ["t"] * 4})
-    table.write_csv(tmp_path / "t.csv")
-    done = import_dataset("table", tmp_path / "t.csv", tmp_path / "d", pairs=True)
-    assert done.notes[-1] == "instance 'q2' came with more than one prompt; that of the first battle stands"
-    assert read_dataset(tmp_path / "d").prompts == ["a", "b", "d"]
+    with pytest.raises(DataError, match=r"instance_id 'q2' came with two prompts in t.csv: 'b' and 'c'"):
+        imported(table, tmp_path)
+    data = imported(table.with_columns(task=pl.Series(["t", "t", "u", "t"])), tmp_path)
+    assert dict(zip(data.instance_ids, data.prompts or [], strict=True)) == {
+        "t.q1": "a",
+        "t.q2": "b",
+        "u.q2": "c",
+        "t.q3": "d",
+    }
 
 
 @pytest.mark.parametrize(
