@@ -23,13 +23,14 @@ from recroute.cli.options import (
     complete_router,
     encode_prompts,
     numbers,
+    read_data,
     texts,
     verb,
     whole_numbers,
 )
 from recroute.cli.places import check_places
 from recroute.cli.screen import Screen, console, progress_bar
-from recroute.data import Dataset, read_dataset
+from recroute.data import Dataset
 from recroute.experiment.provenance import file_digests
 from recroute.experiment.result import RESULT, Result
 from recroute.routers import Router, make_router
@@ -97,7 +98,7 @@ class Asked:
     def read(self, change: Callable[[Dataset], Dataset] | None = None) -> Dataset:
         """The same with the vectors that it was read with."""
         _ = self.digests
-        found = read_dataset(cast(Path, self.source), cost=getattr(self.chosen, "cost", None))
+        found = read_data(cast(Path, self.source), getattr(self.chosen, "cost", None), self.screen)
         return (found if change is None else change(found)).take_covered(self.chosen.min_coverage)
 
     def encoded(self, data: Dataset) -> Dataset:

@@ -17,12 +17,13 @@ from recroute.cli.options import (
     SPLIT,
     Option,
     encode_prompts,
+    read_data,
     settings,
     verb,
 )
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
-from recroute.data import Dataset, read_dataset
+from recroute.data import Dataset
 from recroute.evaluation import prepare_split, router_card
 from recroute.routers import Router, make_router
 from recroute.routers.memory.grow import check_takes_unseen
@@ -59,7 +60,7 @@ def fit(chosen: Any) -> None:
     screen = console(chosen.quiet, json_path)
     router = make_router(chosen.router, **{"seed": seed, **settings(chosen.given or [])})
     router = with_budget(router, chosen.budget, chosen.quality)
-    data = read_dataset(chosen.dataset, cost=chosen.cost)
+    data = read_data(chosen.dataset, chosen.cost, screen)
     # A saved router has to read raw prompts: precomputed vectors could not be made for them.
     encoder = chosen.encoder or ("tfidf" if data.prompts else "auto")
     parts = prepare_split(encode_prompts(data, encoder, screen), split=chosen.split, seed=seed, encoder=encoder)

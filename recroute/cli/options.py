@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from recroute.cli.screen import progress_bar
-from recroute.data import Dataset, Precomputed
+from recroute.cli.screen import Screen, progress_bar
+from recroute.data import Dataset, Precomputed, read_dataset
 from recroute.encoders import SentenceEncoder, encode_dataset
 from recroute.encoders.choose import agreement
 from recroute.errors import RecrouteError
@@ -173,6 +173,14 @@ DATASET = Option(
     "dataset", Path, help="A dataset folder, or a table of scores (CSV, JSON lines, Parquet, Arrow).", is_argument=True
 )
 ROUTER_DIR = Option("router_dir", Path, help="Folder of a fitted router.", is_argument=True)
+
+
+def read_data(path: Path, cost: str | None, screen: Screen) -> Dataset:
+    """The data set at a place; what had to be guessed of a table is noted."""
+    data = read_dataset(path, cost=cost)
+    if path.is_file():
+        screen.note(*data.card.get("notes", ()))
+    return data
 
 
 def encode_prompts(data: Dataset, encoder: str, screen: Console) -> Dataset:

@@ -98,6 +98,8 @@ def _facts(dataset: Dataset, whole: Mapping[str, Any]) -> dict[str, str]:
     if whole["oracle"] is not None:
         levels = ("best_single", "oracle", "random")
         there["mean score"] = ", ".join(f"{name.replace('_', ' ')} {whole[name]:.3f}" for name in levels)
+    notes = dataset.card.get("notes", ())
+    there["notes"] = notes if isinstance(notes, str) else "; ".join(map(str, notes))
     return {name: value for name, value in there.items() if value}
 
 

@@ -22,7 +22,7 @@ from recroute.data.matrix import InteractionMatrix
 from recroute.data.parquet_matrix import NotPlainError, TwiceError, distinct_ids, read_matrix
 from recroute.data.reading import is_there, read_json, reading
 from recroute.data.records import Records, with_task
-from recroute.data.schema import INSTANCES, LLMS, POOLS, PREFERENCES, Schema, as_table, check_columns
+from recroute.data.schema import INSTANCES, LLMS, POOLS, PREFERENCES, Schema, as_table, check_columns, require_columns
 from recroute.data.sources._entities import LongTable
 from recroute.data.sources.source import usable
 from recroute.data.sources.table import OURS, is_long, table_content
@@ -88,6 +88,8 @@ def _of_table(table: pl.DataFrame, path: Path, cost: str | None, notes: list[str
     """The data set in a table; ids of a long one in alphabetical order, as those of `Dataset.from_records`."""
     if table.is_empty():
         raise DataError(f"{path.name} has no rows; one row per evaluated answer, or per instance, is needed")
+    if is_long(table.columns):
+        require_columns(table, ("instance_id", "llm_id", "score"), path.name)
     table, more = _with_cost(table, cost, path.name, None, None)
     content = usable(table_content(LongTable(path, table.lazy())))
     content.scaling = "scale the scores or fix that record"

@@ -188,10 +188,10 @@ def test_llms_of_a_log_are_named_by_the_option(tmp_path: Path, capsys: pytest.Ca
     [
         ({"instance_id": ["a"], "llm_id": ["x"]}, "column 'score' is missing"),
         ({"instance_id": ["a"], "llm_id": ["x"], "score": [1.7]}, "score 1.7 for instance 'a', llm 'x'"),
-        ({"instance_id": ["a"], "llm_id": ["x"], "score": [float("nan")]}, "score nan"),
+        ({"instance_id": ["a"], "llm_id": ["x"], "score": [float("nan")]}, "bad.parquet holds no score"),
         ({"instance_id": ["a"], "llm_id": ["x"], "score": [float("inf")]}, "score inf"),
         ({"instance_id": ["a", "a"], "llm_id": ["x", "x"], "score": [1.0, 0.0]}, "occur twice"),
-        ({"instance_id": [7], "llm_id": ["x"], "score": [1.0]}, "instance_id is Int64"),
+        ({"instance_id": [7.5], "llm_id": ["x"], "score": [1.0]}, "instance_id 7.5 in bad.parquet is neither text"),
     ],
 )
 def test_bad_records_are_one_line(
@@ -248,10 +248,10 @@ def test_usage_errors_are_one_line(
 def test_an_interrupt_ends_with_130(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(path: Path, **options: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("recroute.cli.experiment.read_dataset", interrupt)
+    monkeypatch.setattr("recroute.cli.experiment.read_data", interrupt)
     assert run(["evaluate", str(folder), "--router", "svd"]) == 130
     assert capsys.readouterr().err == "recroute: interrupted\n"
 

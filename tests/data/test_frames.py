@@ -88,7 +88,7 @@ def test_what_was_guessed_of_a_file_stands_in_the_card(tmp_path: Path) -> None:
         ({"instance_id": ["q"], "llm_id": ["a"], "score": [None]}, "holds no score"),
         ({"instance_id": [], "llm_id": [], "score": []}, "has no rows"),
         ({"instance_id": ["q"]}, "neither long .* nor has it a column for an LLM"),
-        ({"score": [1.0]}, "has no column 'instance_id'"),
+        ({"score": [1.0]}, "column 'instance_id' is missing in frame"),
         (7, "not a table"),
         (None, "not a table"),
         ([[1, 0]], "no column 'instance_id'"),

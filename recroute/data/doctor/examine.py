@@ -25,6 +25,7 @@ from recroute.data.doctor.row_order import check_row_order
 from recroute.data.doctor.scale import check_costs, check_raw_scores, check_scores
 from recroute.data.doctor.twins import check_twins
 from recroute.data.folder import read_dataset, read_records
+from recroute.data.schema import number_column
 from recroute.errors import DataError
 from recroute.report.document import Document, Table
 from recroute.report.shown import Shown
@@ -149,4 +150,7 @@ def diagnose_path(path: Path, *, seed: int = 0, progress: Progress | None = None
         if not findings:
             raise
         return Diagnosis(path.name, {"n_records": records.height}, findings)
-    return diagnose(dataset, seed=seed, progress=progress)
+    found = diagnose(dataset, seed=seed, progress=progress)
+    if path.is_file() and {"llm_id", "score"} <= set((records := read_records(path)).columns):
+        found.findings[:0] = check_raw_scores(number_column(records, "score", path.name))  # NaN is left out by then
+    return found

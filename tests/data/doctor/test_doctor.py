@@ -247,3 +247,11 @@ def test_a_notebook_shows_every_finding_escaped(pool: Dataset) -> None:
     assert "<b>made" not in shown
     assert "SIMULATED DATA" in shown
     assert all(f">{finding.check}</td>" in shown for finding in found.findings)
+
+
+def test_nan_in_a_table_is_counted_though_the_table_can_be_read(tmp_path: Path) -> None:
+    rows = "\n".join(f"q{row},{llm},{'nan' if row == 3 and llm == 'a' else '0'}" for row in range(9) for llm in "ab")
+    (tmp_path / "t.csv").write_text(f"instance_id,llm_id,score\n{rows}\n", "utf8")
+    first, *others = diagnose_path(tmp_path / "t.csv").findings
+    assert (first.check, first.llms) == ("nan_scores", ("a",))
+    assert "nan_scores" not in [finding.check for finding in others]
