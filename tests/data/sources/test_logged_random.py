@@ -11,7 +11,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from written import helm_stat, inspect_log, inspect_sample, question, write_helm, write_inspect
+from written import (
+    details_row,
+    helm_stat,
+    inspect_log,
+    inspect_sample,
+    question,
+    write_details,
+    write_helm,
+    write_inspect,
+)
 
 from recroute.data import read_dataset
 from recroute.data.sources import import_dataset
@@ -90,7 +99,24 @@ def helm(root: Path, board: Board) -> None:
         (folder / "per_instance_stats.json").write_text(json.dumps(entries), "utf8")
 
 
-WRITERS: dict[str, Callable[[Path, Board], None]] = {"inspect-ai": inspect_ai, "helm": helm}
+def leaderboard(root: Path, board: Board) -> None:
+    """Rows in any order, without ids; a question has one answer."""
+    for at, ((llm, task), answers) in enumerate(board.answers.items()):
+        means = {number: None if math.isnan(mean := answers.mean(number)) else mean for number in answers.scores}
+        rows: list[dict[str, Any]] = [details_row(question(task, n), mean, board.metric) for n, mean in means.items()]
+        if answers.form == 1:  # as lighteval writes it today
+            rows = [{"doc": {"query": row["example"], "choices": ["a"]}, "metric": row["metrics"]} for row in rows]
+        if answers.form == 2:  # with all columns as text
+            rows = [{key: str(value) for key, value in row.items()} for row in rows]
+        date = f"2023-08-23T13-05-44.{at:06d}"
+        write_details(root / f"details_{llm.replace('/', '__')}", None, rows, f"harness|{task}|5", date)
+
+
+WRITERS: dict[str, Callable[[Path, Board], None]] = {
+    "inspect-ai": inspect_ai,
+    "helm": helm,
+    "leaderboard": leaderboard,
+}
 
 
 @pytest.fixture(scope="module")

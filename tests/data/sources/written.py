@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 
 
@@ -142,6 +143,46 @@ def write_helm(
     return folder
 
 
+# -- Open LLM Leaderboard and lighteval
+
+
+def details_row(text: str, score: float | None, metric: str = "acc", **more: Any) -> dict[str, Any]:
+    row = {
+        "example": text,
+        "full_prompt": f"Q: Example?\nA: x\n\n{text}",
+        "choices": ["yes", "no"],
+        "gold": ["yes"],
+        "hashes": {"example": "x", "full_prompt": "y"},
+        "predictions": [[-1.0, -2.0]],
+        "metrics": {metric: score},
+    }
+    return {key: value for key, value in (row | more).items() if value is not None}
+
+
+def write_details(
+    folder: Path,
+    llm: str | None,
+    rows: Sequence[Mapping[str, Any]],
+    task: str = "harness|sums|5",
+    date: str = "2023-08-23T13:05:44.000001",
+    **config: Any,
+) -> Path:
+    """A file of details in the folder of its date, and, if the LLM is given, the results file of that date."""
+    place = folder / date
+    place.mkdir(parents=True, exist_ok=True)
+    file = place / f"details_{task}_{date.replace(':', '-')}.parquet"
+    pl.DataFrame(list(rows)).write_parquet(file)
+    if llm is not None:
+        results = folder / f"results_{date}.json"
+        metrics = dict.fromkeys(name for row in rows for name in row.get("metrics") or {})
+        means = {name: mean([row["metrics"][name] for row in rows if row["metrics"][name] is not None])
+                 for name in metrics}  # fmt: skip
+        said = json.loads(results.read_text("utf8"))["results"] if results.exists() else {}
+        content = {"config_general": {"model_name": llm, **config}, "results": {**said, task: means}}
+        results.write_text(json.dumps(content), "utf8")
+    return file
+
+
 # -- of every layout one sound folder of three LLMs, for what may be done to it
 
 
@@ -158,4 +199,14 @@ def sound_helm(root: Path) -> None:
         write_helm(root / f"sums:model={llm.replace('/', '_')}", llm, scores, texts)
 
 
-LAYOUTS: dict[str, Callable[[Path], None]] = {"inspect-ai": sound_inspect, "helm": sound_helm}
+def sound_leaderboard(root: Path) -> None:
+    for llm in ("lab/a", "lab/b"):
+        rows = [details_row(question("sums", i), float(i == 1)) for i in range(3)]
+        write_details(root / f"details_{llm.replace('/', '__')}", llm, rows)
+
+
+LAYOUTS: dict[str, Callable[[Path], None]] = {
+    "inspect-ai": sound_inspect,
+    "helm": sound_helm,
+    "leaderboard": sound_leaderboard,
+}
