@@ -19,7 +19,7 @@ from recroute.data.sources._llms import LOGISTICS, METRICS, Who, normal
 from recroute.data.sources._logged import SHORT, LoggedRun, LoggedSource, Row, as_dict, text_of
 from recroute.data.sources._pickle import clean_text
 from recroute.data.sources._scores import UNBOUNDED
-from recroute.data.sources._tabular import open_table, reading
+from recroute.data.tables import open_table, reading_table
 from recroute.errors import DataError
 
 DATE = r"\d{4}[-_]\d{2}[-_]\d{2}T[\d.:_-]+"
@@ -105,7 +105,7 @@ class Details(LoggedRun):
             if not flat:
                 raise DataError(f"{self.file} has no column 'metrics'; is this a file of details?")
             found["metrics"] = pl.struct(flat)
-        with reading(self.file):
+        with reading_table(self.file):
             return frame.select(expression.alias(name) for name, expression in found.items()).collect()
 
 
