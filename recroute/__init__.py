@@ -18,6 +18,7 @@ TYPE_CHECKING = False  # without typing, so that the command line is soon where 
 if TYPE_CHECKING:
     from typing import Any
 
+    from recroute.attempts import Cascade, cascade
     from recroute.coldstart import LLMPrior, coldstart, expect, next_anchors, select_anchors
     from recroute.data import (
         Dataset,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from recroute.tuning import Tuned, tune
 
 _HOMES = {
+    "recroute.attempts": ("Cascade", "cascade"),
     "recroute.coldstart": ("LLMPrior", "coldstart", "expect", "next_anchors", "select_anchors"),
     "recroute.data": (
         "Dataset",
@@ -106,6 +108,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Cascade",
     "Dataset",
     "Evaluation",
     "Feedback",
@@ -127,6 +130,7 @@ __all__ = [
     "Split",
     "Tuned",
     "__version__",
+    "cascade",
     "choose_pool",
     "coldstart",
     "diagnose",

@@ -39,7 +39,7 @@ LEVELS = (
     ("pools",),
     ("routers",),
     ("testing", "litellm", "experiment"),
-    ("evaluation", "coldstart", "pool_choice", "offpolicy"),
+    ("evaluation", "coldstart", "pool_choice", "offpolicy", "attempts"),
     ("tuning",),
     ("serve",),
     ("cli",),

@@ -25,6 +25,7 @@ from recroute.util.settings import setting
 from recroute.util.state import fitted
 
 if TYPE_CHECKING:
+    from recroute.routers.memory.attempts import Tried
     from recroute.routers.memory.explain import Explanation
     from recroute.routers.refresh.answers import Answers
 
@@ -56,6 +57,57 @@ class Router(RememberingRouter, Shown):
             facts=f"fitted on {len(self.llm_ids_):,} LLMs" if hasattr(self, "llm_ids_") else "not fitted",
             blocks=[Table(heads=["setting", "value", "default", "what it is"], rows=rows)],
         )
+
+    def rank(
+        self,
+        instances: Instances,
+        k: int = 1,
+        llms: Pool | None = None,
+        *,
+        tried: Tried | None = None,
+        verifier: str = "exact",
+    ) -> Ranking:
+        """The k best LLMs for each instance; equal scores go to the higher train mean, then the lower index.
+
+        Parameters
+        ----------
+        instances, llms
+            As in `score`.
+        k : int
+        tried : mapping of str to float, or a list of them, optional
+            Scores, 0 to 1, of the LLMs that have answered already, by id: the same for all instances, or one mapping
+            for each. The others are ranked by their expected score given these (see `recroute.routers.memory.joint`).
+        verifier : str
+            What the tried scores are: "exact" for scores, "noisy:TPR,TNR" for verdicts 0 or 1 of a judge with these
+            rates of accepting right and rejecting wrong answers.
+
+        Raises
+        ------
+        RouterError
+            As `score`; if k LLMs are not left, and with `tried` if the router keeps no training prompts.
+        DataError
+            If a tried score or the verifier is not what it has to be.
+
+        Examples
+        --------
+        >>> router.rank(["What is 12 times 13?"], tried={"llm-a": 0.0})  # doctest: +SKIP
+        """
+        if tried is None:
+            return super().rank(instances, k, llms)
+        from recroute.routers.memory.attempts import rank_tried
+
+        return rank_tried(self, self.prompts(instances), k, self.llm_index(llms), tried, verifier)
+
+    def choose_set(self, instances: Instances, k: int, llms: Pool | None = None) -> Ranking:
+        """The k LLMs to ask at once: those whose *best* score is expected highest, which are not the top k.
+
+        Parameters and errors are those of `rank` with `tried`. In the ranking the LLMs stand in the order in which
+        they were added, greedily, and `predicted_score` is the expected maximum of the first one, two, ... of them. A
+        router that weighs cost takes what each is worth beyond its price.
+        """
+        from recroute.routers.memory.attempts import choose_set
+
+        return choose_set(self, self.prompts(instances), k, self.llm_index(llms))
 
     def score_std(
         self,

@@ -141,6 +141,8 @@ def rules_of(owner: Any, names: Collection[str] = ()) -> dict[str, ArrayRule]:
             found[name] = kept.rule
         elif not isinstance(kept.of, ListOf):
             there = [key.removeprefix(prefix) for key in names if key.startswith(prefix)]
+            if not kept.needed and not there:
+                continue
             found |= {prefix + key: rule for key, rule in rules_of(_made_of(owner, kept), there).items()}
     return found
 
@@ -187,7 +189,7 @@ def restore(router: Any, arrays: Arrays, sizes: dict[str, int], place: str = "")
     for name, kept, prefix in kept_fields(router):
         if isinstance(kept.of, ListOf):
             continue
-        if kept.of is not None:
+        if kept.of is not None and (kept.needed or inside(own, prefix)):
             setattr(router, name, made(_made_of(router, kept), inside(own, prefix)))
         elif name in own:
             setattr(router, name, own[name])

@@ -16,6 +16,7 @@ from recroute.encoders import encoder_width
 from recroute.errors import RouterError
 from recroute.routers.core import RouterCore
 from recroute.routers.memory.background import Background
+from recroute.routers.memory.joint import JointScores, learn_joint
 from recroute.util.numeric import AnyArray, Array, evenly
 from recroute.util.state import fitted
 
@@ -41,10 +42,12 @@ class RememberingRouter(RouterCore):
     takes_unseen_llms: ClassVar[bool] = False
 
     background_: Background | None = fitted(saved=False)
+    joint_: JointScores | None = fitted(of=JointScores, older=lambda router: None)
 
     def _remember(self, train: Dataset) -> None:
         has_scores = train.interactions.n_observed > 0
         self.background_ = Background.of(train, with_vectors=self.needs == "text") if has_scores else None
+        self.joint_ = None
 
     def remembered(self) -> Background:
         """Training data that the router keeps; RouterError if it is not fitted or keeps none."""
@@ -79,6 +82,17 @@ class RememberingRouter(RouterCore):
         Raises DataError if the router was fitted on too few LLMs, RouterError if it does not keep its training prompts.
         """
         return self.remembered().prior()
+
+    @property
+    def joint(self) -> JointScores:
+        """What LLMs' scores on one prompt say about each other: learned when it is first asked for, and saved with it.
+
+        The router is fitted anew on folds of its training prompts for that. Raises RouterError if it does not keep
+        them, or keeps too few.
+        """
+        if self.joint_ is None:
+            self.joint_ = learn_joint(self)
+        return self.joint_
 
     def decisions_taken_in(self) -> NDArray[np.uint64]:
         """Hashes uint64 (k,) of the decisions used by earlier refreshes; see `Feedback.decisions`."""

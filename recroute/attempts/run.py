@@ -1,0 +1,109 @@
+"""`cascade`: what several attempts at a prompt reach, by router and policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from recroute.attempts.policies import Answers, Played, fixed_policies, play, router_policies
+from recroute.attempts.result import Cascade
+from recroute.attempts.rows import Key, rows_of
+from recroute.attempts.settings import CascadeSettings
+from recroute.data import Dataset
+from recroute.errors import RouterError
+from recroute.experiment.prepare import with_vectors
+from recroute.experiment.protocol import Progress
+from recroute.experiment.provenance import part_facts
+from recroute.experiment.run import TEST_USE, Run, usable
+from recroute.routers import Router, as_routers
+from recroute.splits import split_dataset
+from recroute.util.arguments import checked
+from recroute.util.settings import takes_settings
+
+BASELINES = ("random", "knn")  # by their ranking alone, in every table, also when they win
+
+
+@checked
+@takes_settings(CascadeSettings)
+def cascade(
+    dataset: Dataset, routers: Iterable[Router | str], *, progress: Progress | None = None, **settings: Any
+) -> Cascade:
+    """Several attempts at each prompt until an answer is accepted: score, calls and cost by policy.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    routers : list of Router or str
+        Each is fitted anew on every pool. Beside its ranking by text (`next`) it is asked after every verdict for the
+        LLM whose expected score is highest now (`posterior`, see `Router.rank` with `tried`), and for a set to ask at
+        once (`set`, see `Router.choose_set`). `random` and `knn` are added, by their ranking alone.
+    **settings
+    progress : callable, optional
+        Called with the pools done and the pools in all.
+
+    Notes
+    -----
+    Policies that ask no router: `fixed_order` takes the LLMs by their mean on train, `fixed_set` greedily by what they
+    add to the best score there; `task_order` and `task_set` do the same within each task, and are told the task of a
+    test prompt; `oracle` takes the best LLM first. An LLM that was not evaluated on a prompt is passed over by all.
+
+    Returns
+    -------
+    Cascade. After a KeyboardInterrupt it holds the seeds that were finished.
+
+    Raises
+    ------
+    RecrouteError
+        If the data set cannot be split, a name is unknown, or no router can be fitted on it.
+    """
+    return measure(CascadeSettings(**settings), dataset, routers, progress)
+
+
+def measure(
+    settings: CascadeSettings,
+    dataset: Dataset,
+    routers: Iterable[Router | str],
+    progress: Progress | None = None,
+) -> Cascade:
+    """As `cascade`."""
+    dataset.require_scores("cascade")
+    asked, notes = usable(dataset, as_routers(routers))
+    baselines, _ = usable(dataset, [name for name in BASELINES if name not in {router.label for router in asked}])
+    pools_of, of_pools = settings.pools(dataset)
+    run = Run(settings.encoded(dataset), settings.seeds, [*asked, *baselines], [*notes, *of_pools], progress)
+    found: dict[int, dict[Key, Played]] = {}
+    ids, facts = {}, {}
+    with run.keeping():
+        for seed in settings.seeds:
+            parts = with_vectors(split_dataset(run.dataset, kind=settings.split, seed=seed), settings.encoder)
+            pools, of_seed = pools_of(parts), dict[Key, Played]()
+            for pool in pools:
+                train, test = parts.train.take_llms(pool.llm_index), parts.test.take_llms(pool.llm_index)
+                for key, played in _played(run, settings, train, test, seed):
+                    of_seed[(*key, pool.group, pool.size)] = played
+                run.step(len(settings.seeds) * len(pools))
+            run.saw(parts)
+            found[seed], ids[seed], facts = of_seed, parts.test.instances["instance_id"].to_numpy(), part_facts(parts)
+            run.finished.append(seed)
+    rows, pairs = rows_of([found[s] for s in run.finished], [ids[s] for s in run.finished], run.finished, settings)
+    info = run.info(facts, attempts=list(settings.attempts), verifier=settings.verifier, test_use=TEST_USE)
+    return Cascade(rows, info, pairs)
+
+
+def _played(
+    run: Run, settings: CascadeSettings, train: Dataset, test: Dataset, seed: int
+) -> Iterator[tuple[tuple[str, str], Played]]:
+    """What each policy of each router reached on one pool, under router and policy."""
+    answers = Answers.of(test, settings.judge, settings.accept, seed)
+    k = min(max(settings.attempts), train.n_llms)
+    for label, name, policy in fixed_policies(train, test, answers, k):
+        yield (label, name), play(policy, answers, k)
+    for router in run.routers:
+        fitted = replace(router, seed=seed).fit(train)
+        only_next = router.label in BASELINES
+        try:
+            for name, policy in router_policies(fitted, test, answers, k, only_next=only_next):
+                yield (router.label, name), play(policy, answers, k)
+        except RouterError as error:
+            run.note(f"{router.label} has no policy beyond next: {error}")

@@ -1,0 +1,22 @@
+"""recroute cascade: what a second attempt is worth."""
+
+from __future__ import annotations
+
+from recroute.attempts.run import measure
+from recroute.attempts.settings import CascadeSettings
+from recroute.cli.experiment import Asked, experiment
+from recroute.cli.options import COST_OPTION, DATASET, ROUTERS
+
+
+@experiment(CascadeSettings, DATASET, ROUTERS, COST_OPTION)
+def cascade(asked: Asked) -> None:
+    """Several attempts at each prompt until an answer is accepted: score, calls and cost by router and policy.
+
+    Example: recroute cascade my_dataset --router hierarchy --attempts 1,2,3,5 --seeds 5 --html cascade.html
+    """
+    asked.check()
+    settings, routers = asked.settings, asked.routers()
+    data = asked.data()
+    with asked.progress(f"attempts on {data.name}") as progress:
+        found = measure(settings, data, routers, progress)
+    asked.conclude(found)

@@ -1,0 +1,311 @@
+"""What LLMs' scores on one prompt say about each other: the joint distribution behind second attempts and sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+from threadpoolctl import threadpool_limits
+
+from recroute.data import Dataset
+from recroute.errors import DataError, RouterError
+from recroute.splits import make_folds
+from recroute.util.numeric import AnyArray, Array, Floats, Index, evenly
+from recroute.util.state import array
+
+if TYPE_CHECKING:
+    from recroute.routers.memory.remembering import RememberingRouter
+
+N_FOLDS = 5
+MOST_PROMPTS = 4000
+MAX_FACTORS = 64
+MAX_DIRECTIONS = 16
+OWN = 0.4  # weight of a training score itself beside what the other LLMs' scores on that prompt say of it
+NEAR = 0.05  # share of the training prompts that count as near a prompt
+LEAST_NEAR = 30
+SURE = 0.02  # no score is expected to be nearer than this to 0 or 1
+MIN_PROMPTS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class JointScores:
+    """A mixture over c training prompts: each stands for prompts on which the LLMs do as they did there.
+
+    A new prompt is, by its text, like those training prompts for which the router predicts similar scores. In each of
+    them LLM l has the expected score `mean[l] + loadings[i] . factors[l]`, shifted by what the router predicts for the
+    new prompt beyond the mixture, and LLMs err independently; so before any attempt the expected scores are the
+    router's. A score that is seen makes those training prompts likelier on which it was to be expected; from then on
+    the mixture alone speaks, without the shift: on validation instances that was better at every number of attempts.
+
+    Parameters
+    ----------
+    mean : f32 (m,)
+    factors : f32 (m, r)
+    loadings : f32 (c, r)
+    level : f32 (m,)
+        Mean of what the router predicts of the training prompts when it was not fitted on them.
+    directions : f32 (m, q)
+        Along which these predictions differ; none for a router that predicts the same for all.
+    profiles : f32 (c, q)
+    dispersion : f32 (m,)
+        Variance of an LLM's score around its expectation, over that of a score that is 0 or 1.
+    """
+
+    mean: Floats = array("n_llms")
+    factors: Floats = array("n_llms", "n_joint_factors?")
+    loadings: Floats = array("n_joint", "n_joint_factors?")
+    level: Floats = array("n_llms")
+    directions: Floats = array("n_llms", "n_directions?")
+    profiles: Floats = array("n_joint", "n_directions?")
+    dispersion: Floats = array("n_llms")
+
+    @classmethod
+    def learn(cls, scores: Floats, predicted: Floats) -> JointScores:
+        """From scores f32 (n, m), NaN where unobserved, and out-of-fold predictions f32 (n, m) for them.
+
+        A training score is an expectation and luck. A part of it is kept (`OWN`); the rest is what the remaining LLMs
+        say of it by the shrunk correlation of the deviations, leaving its own out.
+        Source of the shrinkage: Schäfer and Strimmer, A shrinkage approach to large-scale covariance matrix
+        estimation, Statistical Applications in Genetics and Molecular Biology 2005.
+        """
+        expected = predicted.astype(np.float64)
+        observed = ~np.isnan(scores)
+        deviation = np.where(observed, scores - expected, 0.0)
+        told = _by_others(deviation)
+        smooth = expected + OWN * deviation + (1 - OWN) * np.where(observed, told, 0.0)
+        mean = smooth.mean(axis=0)
+        loadings, factors = _truncated(smooth - mean, MAX_FACTORS)
+        level = expected.mean(axis=0)
+        profiles, directions = _truncated(expected - level, MAX_DIRECTIONS)
+        arrays = mean, factors, loadings, level, directions, profiles, _dispersion(scores, expected + told)
+        return cls(*(np.asarray(values, dtype=np.float32) for values in arrays))
+
+    def belief(self, predicted: Floats) -> Belief:
+        """What is believed of prompts f32 (b, m) by the router's predictions for all LLMs, before any attempt."""
+        own = (predicted - self.level) @ self.directions  # (b, q)
+        distance = (own**2).sum(axis=1)[:, None] - 2 * own @ self.profiles.T + (self.profiles**2).sum(axis=1)
+        rank = min(max(int(NEAR * len(self.profiles)), LEAST_NEAR), len(self.profiles)) - 1
+        distance = np.maximum(distance, 0)
+        scale = np.partition(distance, rank, axis=1)[:, rank, None]
+        nearest = distance.min(axis=1, keepdims=True)
+        weight = np.exp((nearest - distance) / np.maximum(scale, 1e-9)).astype(np.float32)
+        weight /= weight.sum(axis=1, keepdims=True)
+        mixed = self.mean + (weight @ self.loadings) @ self.factors.T
+        return Belief(self, predicted - mixed, weight)
+
+
+class Verifier(NamedTuple):
+    """How an answer is judged: by its score itself, or by a judge that accepts answers of score 1 and 0 at these rates.
+
+    Parameters
+    ----------
+    accepts_right : float
+        Chance that an answer of score 1 is accepted (true positive rate).
+    rejects_wrong : float
+        Chance that one of score 0 is rejected (true negative rate).
+    """
+
+    accepts_right: float = 1.0
+    rejects_wrong: float = 1.0
+
+    @classmethod
+    def of(cls, text: str) -> Verifier:
+        """From "exact" or "noisy:TPR,TNR"; DataError for anything else.
+
+        >>> Verifier.of("noisy:.9,.8").accepted(np.array([0.0, 1.0]))
+        array([0.2, 0.9])
+        """
+        if text == "exact":
+            return cls()
+        name, _, rates = text.partition(":")
+        try:
+            right, wrong = map(float, rates.split(","))
+        except ValueError:
+            right = wrong = np.nan
+        if name != "noisy" or not (0 <= right <= 1 and 0 <= wrong <= 1):
+            raise DataError(f"verifier {text!r} is neither exact nor noisy:TPR,TNR with two rates from 0 to 1")
+        if right + wrong <= 1:
+            raise DataError(f"verifier {text!r} accepts right answers no more often than wrong ones; it tells nothing")
+        return cls(right, wrong)
+
+    @property
+    def exact(self) -> bool:
+        return self == (1.0, 1.0)
+
+    def accepted(self, expected: AnyArray) -> AnyArray:
+        """Chance that an answer is accepted, from its expected score."""
+        return expected * self.accepts_right + (1 - expected) * (1 - self.rejects_wrong)
+
+
+EXACT = Verifier()
+
+
+@dataclass(eq=False)
+class Belief:
+    """What is believed of the LLMs' scores on b prompts.
+
+    Parameters
+    ----------
+    joint : JointScores
+    shift : f32 (b, m)
+        What the router predicts beyond the mixture.
+    weight : f32 (b, c)
+        Of the training prompts.
+    """
+
+    joint: JointScores
+    shift: Floats
+    weight: Floats
+
+    def expected(self, llm_index: Index | None = None) -> Floats:
+        """Expected scores f32 (b, k) of these LLMs, default all, given what was observed."""
+        at = slice(None) if llm_index is None else llm_index
+        told = (self.weight @ self.joint.loadings) @ self.joint.factors[at].T  # (b, c) x (c, r) x (r, k)
+        return np.asarray(self.joint.mean[at] + told + self.shift[:, at], dtype=np.float32)
+
+    def of_each(self, llm: Index) -> Floats:
+        """Expected score f32 (b, c) of one LLM for each prompt, int (b,), in every training prompt."""
+        rows = np.arange(len(llm))
+        base = self.joint.mean[llm] + self.shift[rows, llm]
+        of_each = base[:, None] + self.joint.factors[llm] @ self.joint.loadings.T
+        return np.asarray(of_each.clip(SURE, 1 - SURE), dtype=np.float32)
+
+    def observed(self, llm: Index, score: Floats, verifier: Verifier = EXACT) -> Belief:
+        """The belief once one LLM was tried on each prompt.
+
+        Parameters
+        ----------
+        llm : int (b,)
+        score : f32 (b,)
+            Of its answer, 0 to 1; with a verifier that is not exact its verdict, 0 or 1; NaN for one not tried.
+        verifier : Verifier
+        """
+        expected = self.of_each(llm)
+        told = np.where(np.isnan(score), 0, score)[:, None]
+        if verifier.exact:
+            weight = 1 / np.maximum(self.joint.dispersion[llm], SURE)[:, None]
+            logs = weight * (told * np.log(expected) + (1 - told) * np.log1p(-expected))
+        else:
+            accepted = verifier.accepted(expected)
+            logs = np.log(np.where(told > 0.5, accepted, 1 - accepted))
+        logs = np.where(np.isnan(score)[:, None], 0, logs)
+        weight = self.weight * np.exp(logs - logs.max(axis=1, keepdims=True))
+        weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-30)
+        return replace(self, weight=weight, shift=np.where(np.isnan(score)[:, None], self.shift, 0))
+
+    def choose_set(
+        self, k: int, llm_index: Index, price: Floats | None = None, best: Floats | None = None
+    ) -> tuple[Index, Floats]:
+        """Greedily the k LLMs whose best score is expected highest, less their price.
+
+        The expected maximum is submodular, so a greedy set reaches at least 1 - 1/e of the best set's value.
+        Source: Nemhauser, Wolsey and Fisher, An analysis of approximations for maximizing submodular set functions,
+        Mathematical Programming 1978.
+
+        Parameters
+        ----------
+        k : int
+        llm_index : int (m,)
+            The LLMs to choose from.
+        price : f32 (b, m), optional
+            What each costs in units of score.
+
+        Returns
+        -------
+        Columns int (b, k) of `llm_index` in the order they are taken, and f32 (b, k) the expected maximum of the
+        first one, two, ... of them.
+        """
+        rows, open_, belief = np.arange(len(self.weight)), self.weight.copy(), self
+        highest, factors = np.zeros_like(open_), self.joint.factors[llm_index]
+        taken, maximum = np.empty((len(rows), k), dtype=np.int64), np.empty((len(rows), k), dtype=np.float32)
+        luck = np.zeros(len(rows))
+        for turn in range(k):
+            base = self.joint.mean[llm_index] + belief.shift[:, llm_index]
+            gain = (open_ @ self.joint.loadings) @ factors.T + open_.sum(axis=1, keepdims=True) * base
+            if price is not None:
+                gain -= price
+            gain[rows[:, None], taken[:, :turn]] = -np.inf
+            column = gain.argmax(axis=1)
+            expected = belief.of_each(llm_index[column])
+            belief = replace(self, shift=np.zeros_like(self.shift))
+            open_ *= 1 - expected
+            highest = np.maximum(highest, expected)
+            luck += self.joint.dispersion[llm_index[column]]
+            share = luck / (turn + 1)
+            taken[:, turn] = column
+            maximum[:, turn] = share * (1 - open_.sum(axis=1)) + (1 - share) * (self.weight * highest).sum(axis=1)
+        return taken, maximum
+
+
+def learn_joint(router: RememberingRouter) -> JointScores:
+    """From the scores that a fitted router keeps, and what it predicts for training prompts when they are held out.
+
+    At most 4,000 prompts are kept. Raises RouterError if the router keeps no scores, or too few.
+    """
+    background = router.remembered()
+    if (evidence := background.evidence) is None:
+        raise RouterError(f"this {router.name} router was saved by an older version without scores; fit it again")
+    llms = pl.DataFrame({"llm_id": list(router.llm_ids_)}).join(background.llms, on="llm_id", how="left")
+    train = Dataset("the training prompts", evidence.scores, background.prompts, llms)
+    if evidence.vectors is not None and router.encoder_ is not None:
+        train = train.with_embeddings(np.asarray(evidence.vectors), router.encoder_)
+    if train.n_instances < MIN_PROMPTS:
+        raise RouterError(
+            f"{router.name} keeps {train.n_instances} training prompts; what LLMs' scores say about each other is "
+            f"learned from at least {MIN_PROMPTS}"
+        )
+    predicted = np.empty((train.n_instances, train.n_llms), dtype=np.float32)
+    for fold in make_folds(train, N_FOLDS, router.seed):
+        predicted[fold.index] = replace(router).fit(fold.parts.train).predicted_score(fold.parts.test)
+    rows = evenly(train.n_instances, MOST_PROMPTS)
+    with threadpool_limits(1, user_api="blas"):
+        return JointScores.learn(train.interactions.take_instances(rows).dense(), predicted[rows])
+
+
+def _by_others(deviation: Array) -> Array:
+    """What the other LLMs' deviations f64 (n, m) on the same prompt say of each LLM's: linear, shrunk, f64 (n, m)."""
+    n, m = deviation.shape
+    scale = np.sqrt((deviation**2).mean(axis=0))
+    scale = np.where(scale > 0, scale, 1.0)
+    z = deviation / scale
+    left, length, right = _svd(z)
+    value = length**2 / n  # of the correlation matrix
+    fourth, squares = (z**4).mean(axis=0).sum(), (z**2).sum(axis=1)
+    apart = max((value**2).sum() - m, 1e-12)  # squared correlations of different LLMs
+    by_chance = ((squares**2).mean() - fourth - apart) / n
+    shrink = float(np.clip(by_chance / apart, 0.01, 1.0))
+    # the inverse of (1 - shrink) C + shrink I, by the eigenvectors of C
+    known = 1 / shrink - 1 / ((1 - shrink) * value + shrink)
+    inverse = 1 / shrink - (right**2) @ known  # its diagonal
+    pulled = z / shrink - ((left * length) * known) @ right.T
+    told: Array = (z - pulled / inverse) * scale
+    return told
+
+
+def _svd(table: Array) -> tuple[Array, Array, Array]:
+    """Left (n, k), lengths (k,) and right (m, k) from the smaller Gram matrix, without directions of no length."""
+    wide = table.shape[0] < table.shape[1]
+    value, basis = np.linalg.eigh(table @ table.T if wide else table.T @ table)
+    kept = value > 1e-10 * max(value[-1], 1e-300)
+    length, basis = np.sqrt(value[kept][::-1]), basis[:, kept][:, ::-1]
+    other = (table.T if wide else table) @ basis / length
+    return (basis, length, other) if wide else (other, length, basis)
+
+
+def _truncated(table: Array, most: int) -> tuple[Array, Array]:
+    """The table (n, m) as `left @ right.T` of at most so many directions, the lengths on the left."""
+    if not np.any(np.abs(table) > 1e-7):
+        return np.zeros((table.shape[0], 0)), np.zeros((table.shape[1], 0))
+    left, length, right = _svd(table)
+    return left[:, :most] * length[:most], right[:, :most]
+
+
+def _dispersion(scores: Floats, expected: Array) -> Array:
+    """See `JointScores`, f64 (m,); 1 where nothing was observed."""
+    sure = np.clip(expected, SURE, 1 - SURE)
+    observed = ~np.isnan(scores)
+    error = np.where(observed, (scores - sure) ** 2, 0).sum(axis=0)
+    of_bits = np.where(observed, sure * (1 - sure), 0).sum(axis=0)
+    return np.clip(np.where(of_bits > 0, error / np.maximum(of_bits, 1e-12), 1.0), SURE, 1.0)
