@@ -15,6 +15,7 @@ from recroute.routers.memory.attempts import belief_of
 from recroute.routers.memory.joint import Belief, Verifier
 from recroute.util.numeric import Array, Floats, Index
 
+NEXT, POSTERIOR, TOGETHER = "next", "posterior", "set"  # policies that ask a router
 SPARE = 10  # LLMs beyond the attempts in a greedy set, for prompts on which some were not evaluated
 
 
@@ -198,15 +199,15 @@ def router_policies(
     prompts = Prompts.of(test)
     predicted = np.where(unobserved, -np.inf, router.predicted_score(prompts)).astype(np.float32)
     order = router.choose(predicted, router.llm_index(), k).astype(np.int64)
-    yield "next", Order(np.where(np.isinf(np.take_along_axis(predicted, order, axis=1)), -1, order))
+    yield NEXT, Order(np.where(np.isinf(np.take_along_axis(predicted, order, axis=1)), -1, order))
     if only_next:
         return
     belief = belief_of(router, prompts)
-    yield "posterior", Posterior(belief, answers.scores, answers.verifier)
+    yield POSTERIOR, Posterior(belief, answers.scores, answers.verifier)
     closed = np.where(unobserved, np.inf, 0).astype(np.float32)
     members, _ = belief.choose_set(k, router.llm_index(), closed)
     members = np.where(np.take_along_axis(unobserved, members, axis=1), -1, members)
-    yield "set", Order(members, at_once=True)
+    yield TOGETHER, Order(members, at_once=True)
 
 
 def by_mean(scores: Floats, length: int) -> Index:

@@ -8,7 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from recroute.attempts.rows import CALLS, COST, HEADROOM, POSTERIOR, SCORE, SLOPE
+from recroute.attempts.policies import NEXT, POSTERIOR, TOGETHER
+from recroute.attempts.rows import CALLS, COST, HEADROOM, SCORE, SLOPE
 from recroute.experiment.compare import sentence
 from recroute.experiment.result import Compared, records
 from recroute.report.curves import Curve, draw_curves
@@ -54,7 +55,7 @@ class Cascade(Compared):
         ks = sorted(k for k in self.info["attempts"] if k > 1)
         found = []
         for row in self.comparisons.filter(pl.col("n_attempts").is_in(ks[:1])).iter_rows(named=True):
-            if row["pool_size"] == self._largest and row["baseline"] in ("next", "fixed_set", "task_set"):
+            if row["pool_size"] == self._largest and row["baseline"] in (NEXT, "fixed_set", "task_set"):
                 named = {"router": f"{row['router']} by {POSTERIOR}"}
                 found.append(f"{row['n_attempts']} attempts: {sentence({**row, **named})}")
         return found
@@ -167,7 +168,8 @@ class Cascade(Compared):
 
 
 def _label(router: str, policy: str) -> str:
-    return policy if router in ("best_single", "task_best", "oracle") else f"{router} {policy}"
+    """What tables call a policy; those that ask no router are named alone."""
+    return f"{router} {policy}" if policy in (NEXT, POSTERIOR, TOGETHER) else policy
 
 
 def _pool(group: str, size: int) -> str:

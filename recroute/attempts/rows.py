@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from recroute.attempts.policies import Played
+from recroute.attempts.policies import NEXT, POSTERIOR, Played
 from recroute.attempts.settings import CascadeSettings
 from recroute.experiment.bootstrap import Bootstrap, interval_around
 from recroute.experiment.compare import COMPARISON_COLUMNS, holm, two_sided_p
@@ -21,9 +21,9 @@ SCORE, CALLS, COST, HEADROOM, SLOPE = "score_at_k", "calls_at_k", "cost_at_k", "
 MORE = {"policy": pl.String, "n_attempts": pl.Int64}
 ROW_COLUMNS = {**COLUMNS, **MORE}
 PAIR_COLUMNS = {**COMPARISON_COLUMNS, **MORE}
-POSTERIOR, ORACLE, SINGLE = "posterior", ("oracle", "oracle"), ("best_single", "fixed_order")
+ORACLE, SINGLE = ("oracle", "oracle"), ("best_single", "fixed_order")
 LINES = {  # what the posterior is compared with: policies of the same router, and those of the baselines
-    "next": None,
+    NEXT: None,
     "fixed_order": "best_single",
     "fixed_set": "best_single",
     "task_order": "task_best",

@@ -43,9 +43,13 @@ PRIOR = Option(
     "prior", bool, False, flag="--prior", help="Learn now what the first `recroute onboard` would have to learn."
 )
 
+ATTEMPTS = Option(
+    "attempts", bool, False, flag="--attempts", help="Learn now what `recroute route --tried` and --together need."
+)
+
 
 @verb(
-    *(DATASET, OUT, ROUTER, SETTINGS, COST_OPTION, BUDGET, QUALITY, ENCODER, SPLIT, PRIOR),
+    *(DATASET, OUT, ROUTER, SETTINGS, COST_OPTION, BUDGET, QUALITY, ENCODER, SPLIT, PRIOR, ATTEMPTS),
     *(SEED, OUTPUTS["json"], QUIET),
 )
 def fit(chosen: Any) -> None:
@@ -68,6 +72,8 @@ def fit(chosen: Any) -> None:
     if chosen.prior:
         check_takes_unseen(router)
         router.remembered().prior()
+    if chosen.attempts:
+        _ = router.joint
     router.save(out, card=router_card(router, parts))
     if json_path is not None:
         write_json(json_path, {**_facts(router, data, parts), "out": str(out), **_expected(router)})

@@ -14,7 +14,7 @@ from recroute.cli.screen import console
 from recroute.data import Prompts
 from recroute.errors import DataError
 from recroute.report.document import Cell, Document, Number, Table, cut
-from recroute.routers import Router, load_router
+from recroute.routers import Ranking, Router, load_router
 from recroute.routers.ranking import clip_score
 from recroute.util.files import write_json
 
@@ -28,6 +28,21 @@ INPUT = Option(
     help="Prompts from a file: text (one a line) or .jsonl with a key prompt; - is standard input.",
 )
 TOP_K = Option("top_k", int, 1, help="LLMs to name for each prompt.", low=1)
+TRIED = Option(
+    "tried",
+    list[str] | None,
+    None,
+    flag="--tried",
+    help="LLM that has answered, with the score of its answer, as llm-a=0; may be repeated. The others are ranked by "
+    "what that tells.",
+)
+VERIFIER = Option(
+    "verifier",
+    str,
+    "exact",
+    help="What --tried gives: exact (scores), or noisy:TPR,TNR (verdicts 0 or 1 of a judge with these rates).",
+)
+TOGETHER = Option("together", int | None, None, help="Name a set of so many LLMs to ask at once.", low=1)
 LLMS = Option("llms", str | None, None, help="Choose among these LLMs only: a,b,c.")
 EXPLAIN = Option(
     "explain",
@@ -38,11 +53,16 @@ EXPLAIN = Option(
 )
 
 
-@verb(ROUTER_DIR, PROMPTS, INPUT, TOP_K, LLMS, EXPLAIN, BUDGET, QUALITY, OUTPUTS["json"], QUIET)
+@verb(
+    *(ROUTER_DIR, PROMPTS, INPUT, TOP_K, LLMS, TRIED, VERIFIER, TOGETHER, EXPLAIN, BUDGET, QUALITY),
+    *(OUTPUTS["json"], QUIET),
+)
 def route(chosen: Any) -> None:
     """Name the LLM for each prompt.
 
-    A router fitted with --budget or --quality takes another one here, by the cost curve saved with it.
+    A router fitted with --budget or --quality takes another one here, by the cost curve saved with it. With --tried the
+    others are ranked by what an answer that failed, or did not, says of them; --together names a set instead. What both
+    need is learned here each time, unless the router was fitted with --attempts.
 
     Example: recroute route my_router "What is 12 times 13?" --top-k 3
     """
@@ -54,9 +74,11 @@ def route(chosen: Any) -> None:
     router = retarget(load_router(chosen.router_dir), chosen.budget, chosen.quality)
     pool = None if chosen.llms is None else [name.strip() for name in chosen.llms.split(",")]
     prompts = Prompts.of(texts)  # encoded once
-    ranking = router.rank(prompts, chosen.top_k, pool)
+    ranking = _ranking(router, prompts, pool, chosen)
     explained = router.explain(prompts, chosen.top_k, pool) if chosen.explain else []
-    scores, costs = router.score_parts(prompts, ranking)
+    scores, costs = ranking.predicted_score, None
+    if chosen.tried is None and chosen.together is None:
+        scores, costs = router.score_parts(prompts, ranking)
     routes: list[dict[str, Any]] = []
     for i, (text, names) in enumerate(zip(texts, ranking.names, strict=True)):
         routes.append({"prompt": text, "llms": names, "predicted_score": scores[i].tolist()})
@@ -67,14 +89,42 @@ def route(chosen: Any) -> None:
     if json_path is not None:
         write_json(json_path, {"router": router.label, "routes": routes})
     screen = console(chosen.quiet, json_path)
-    screen.show(Document(title="Routes", blocks=[_table(router, routes)]))
+    what = "predicted score" if chosen.together is None else "expected best score so far"
+    screen.show(Document(title="Routes", blocks=[_table(router, routes, what)]))
     for text, explanation in zip(texts, explained, strict=False):
         screen.show(explanation.document(text))
     if (expected := expectation(router)) is not None:
         screen.say(expected)
 
 
-def _table(router: Router, routes: list[dict[str, Any]]) -> Table:
+def _ranking(router: Router, prompts: Prompts, pool: list[str] | None, chosen: Any) -> Ranking:
+    """The LLMs of each prompt: by text, given the answers that were tried, or as a set."""
+    if chosen.together is not None:
+        if chosen.tried is not None or chosen.explain or chosen.top_k != 1:
+            raise DataError("--together names a set; leave out --tried, --explain and --top-k")
+        return router.choose_set(prompts, chosen.together, pool)
+    if chosen.tried is None:
+        return router.rank(prompts, chosen.top_k, pool)
+    if chosen.explain:
+        raise DataError("--explain tells why by the text alone; leave it out, or --tried")
+    return router.rank(prompts, chosen.top_k, pool, tried=_tried(chosen.tried), verifier=chosen.verifier)
+
+
+def _tried(items: list[str]) -> dict[str, float]:
+    """Scores by LLM of a repeated --tried llm=score; an id may hold = itself."""
+    found = {}
+    for item in items:
+        name, sign, score = item.rpartition("=")
+        try:
+            found[name.strip()] = float(score)
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise DataError(f"--tried {item!r} is not an LLM and its score, such as llm-a=0")
+    return found
+
+
+def _table(router: Router, routes: list[dict[str, Any]], what: str) -> Table:
     """A row for each LLM; the prompt stands in the first row of its LLMs."""
     rows: list[list[Cell]] = []
     for found in routes:
@@ -82,7 +132,7 @@ def _table(router: Router, routes: list[dict[str, Any]]) -> Table:
             cost = [Number(found["predicted_cost"][j], form=".4g")] if "predicted_cost" in found else []
             score = Number(clip_score(found["predicted_score"][j]))
             rows.append([cut(found["prompt"], LONGEST_PROMPT) if j == 0 else "", name, score, *cost])
-    heads = ["prompt", "LLM", "predicted score", *(["predicted cost"] if "predicted_cost" in routes[0] else [])]
+    heads = ["prompt", "LLM", what, *(["predicted cost"] if "predicted_cost" in routes[0] else [])]
     return Table(title=f"{router.label}, {len(router.llm_ids_)} LLMs", heads=heads, rows=rows)
 
 

@@ -83,6 +83,8 @@ VERBS = (
     "frontier data --router best_single",
     "pool data --router best_single --size 2 --out new",
     "coldstart data --router best_single --anchors 0,2 --seeds 1 --pool-size 3",
+    "cascade data --router best_single --attempts 1,2",
+    "route router größe日本 --tried llm-1=0",
     "off-policy logs.csv --router best_single --dataset data",
 )
 

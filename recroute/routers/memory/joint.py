@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -11,12 +11,11 @@ from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset
 from recroute.errors import DataError, RouterError
+from recroute.routers.core import RouterCore
+from recroute.routers.memory.background import Background
 from recroute.splits import make_folds
 from recroute.util.numeric import AnyArray, Array, Floats, Index, evenly
 from recroute.util.state import array
-
-if TYPE_CHECKING:
-    from recroute.routers.memory.remembering import RememberingRouter
 
 N_FOLDS = 5
 MOST_PROMPTS = 4000
@@ -239,12 +238,11 @@ class Belief:
         return taken, maximum
 
 
-def learn_joint(router: RememberingRouter) -> JointScores:
-    """From the scores that a fitted router keeps, and what it predicts for training prompts when they are held out.
+def learn_joint(router: RouterCore, background: Background) -> JointScores:
+    """From the scores that a fitted router remembers, and what it predicts for training prompts when they are held out.
 
     At most 4,000 prompts are kept. Raises RouterError if the router keeps no scores, or too few.
     """
-    background = router.remembered()
     if (evidence := background.evidence) is None:
         raise RouterError(f"this {router.name} router was saved by an older version without scores; fit it again")
     llms = pl.DataFrame({"llm_id": list(router.llm_ids_)}).join(background.llms, on="llm_id", how="left")

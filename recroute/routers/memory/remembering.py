@@ -91,7 +91,7 @@ class RememberingRouter(RouterCore):
         them, or keeps too few.
         """
         if self.joint_ is None:
-            self.joint_ = learn_joint(self)
+            self.joint_ = learn_joint(self, self.remembered())
         return self.joint_
 
     def decisions_taken_in(self) -> NDArray[np.uint64]:

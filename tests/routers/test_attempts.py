@@ -1,0 +1,191 @@
+"""Second attempts: scores on the same prompt change the ranking, and sets are chosen by their best score."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recroute.data import Dataset, InteractionMatrix, Prompts
+from recroute.errors import DataError, RouterError, UnknownNameError
+from recroute.routers import Router, load_router, make_router
+from recroute.routers.memory.attempts import belief_of
+from recroute.routers.memory.joint import SURE, Belief, JointScores, Verifier
+
+LLMS = ("twin-1", "twin-2", "rival", "weak")
+
+
+def two_kinds(rng: np.random.Generator, n: int = 240) -> Dataset:
+    """Prompts of two kinds that the text does not tell: on one the twins succeed, on the other their rival does."""
+    first = rng.random(n) < 0.6
+    chance = np.where(first[:, None], [0.97, 0.85, 0.05, 0.1], [0.05, 0.05, 0.9, 0.1])
+    scores = (rng.random((n, 4)) < chance).astype(np.float32)
+    words = rng.choice(["alpha", "beta", "gamma", "delta"], size=(n, 6))
+    instances = pl.DataFrame(
+        {
+            "instance_id": [f"i{k}" for k in range(n)],
+            "prompt": [f"{' '.join(row)} {k}" for k, row in enumerate(words)],
+            "task": ["t"] * n,
+        }
+    )
+    return Dataset("kinds", InteractionMatrix.from_dense(scores), instances, pl.DataFrame({"llm_id": LLMS}))
+
+
+@pytest.fixture
+def fitted(rng: np.random.Generator) -> Router:
+    return make_router("best_single").fit(two_kinds(rng))
+
+
+def by_hand(rng: np.random.Generator, n: int = 7, m: int = 5) -> tuple[JointScores, np.ndarray]:
+    """A joint distribution of full rank and its table (c, m) of expected scores."""
+    table = rng.uniform(0.1, 0.9, size=(n, m)).astype(np.float32)
+    mean = table.mean(axis=0)
+    none = np.zeros((m, 0), np.float32), np.zeros((n, 0), np.float32)
+    ones = np.ones(m, dtype=np.float32)
+    return JointScores(mean, np.eye(m, dtype=np.float32), table - mean, mean, *none, ones), table
+
+
+def even(joint: JointScores, b: int = 1) -> Belief:
+    c, m = len(joint.loadings), len(joint.mean)
+    return Belief(joint, np.zeros((b, m), dtype=np.float32), np.full((b, c), 1 / c, dtype=np.float32))
+
+
+def test_a_failure_of_one_twin_speaks_against_the_other(fitted: Router) -> None:
+    prompts = ["alpha beta", "gamma"]
+    assert fitted.rank(prompts).names == [["twin-1"]] * 2
+    assert fitted.rank(prompts, tried={"twin-1": 0.0}).names == [["rival"]] * 2
+    assert fitted.rank(prompts, tried={"twin-1": 1.0}).names == [["twin-2"]] * 2
+    each = fitted.rank(prompts, 3, tried=[{"twin-1": 0.0}, {}])
+    assert each.names[0][0] == "rival"
+    assert set(each.names[0]) == {"rival", "twin-2", "weak"}
+    assert each.names[1] == ["twin-1", "twin-2", "rival"]
+
+
+def test_a_set_is_not_the_top_of_the_ranking(fitted: Router) -> None:
+    assert fitted.rank(["alpha"], 2).names == [["twin-1", "twin-2"]]
+    chosen = fitted.choose_set(["alpha"], 2)
+    assert chosen.names == [["twin-1", "rival"]]
+    assert chosen.predicted_score[0, 1] > chosen.predicted_score[0, 0] + 0.2
+    assert fitted.choose_set(["alpha"], 2, ["twin-2", "weak", "rival"]).names == [["twin-2", "rival"]]
+
+
+@pytest.mark.parametrize("name", ["best_single", "task_best", "knn", "hierarchy", "svd", "auto"])
+def test_before_any_attempt_the_expected_scores_are_the_routers(name: str, planted: Dataset) -> None:
+    router = make_router(name).fit(planted)
+    prompts = Prompts.of(planted.take_instances(np.arange(5)))
+    expected = belief_of(router, prompts).expected()
+    np.testing.assert_allclose(expected, router.predicted_score(prompts), atol=2e-5)
+    assert (router.rank(prompts, 2, tried={}).llm_index == router.rank(prompts, 2).llm_index).all()
+
+
+@pytest.mark.parametrize("verifier", ["exact", "noisy:.9,.7"])
+def test_verdicts_are_weighed_as_bayes_has_it(verifier: str, rng: np.random.Generator) -> None:
+    joint, table = by_hand(rng)
+    judge = Verifier.of(verifier)
+    prior = rng.dirichlet(np.ones(len(table))).astype(np.float32)
+    belief = replace(even(joint), weight=prior[None])
+    for llm, verdict in ((2, 0.0), (4, 1.0), (0, 0.0)):
+        belief = belief.observed(np.array([llm]), np.array([verdict], np.float32), judge)
+        accepted = table[:, llm] * judge.accepts_right + (1 - table[:, llm]) * (1 - judge.rejects_wrong)
+        prior = prior * (accepted if verdict else 1 - accepted)
+        prior /= prior.sum()
+        np.testing.assert_allclose(belief.weight[0], prior, rtol=1e-4)
+        np.testing.assert_allclose(belief.expected()[0], prior @ table, rtol=1e-4)
+
+
+def test_a_graded_score_moves_the_expectation_between_failure_and_success(rng: np.random.Generator) -> None:
+    joint, _ = by_hand(rng)
+    reached = [even(joint).observed(np.array([1]), np.array([s], np.float32)).expected()[0, 1] for s in (0, 0.5, 1)]
+    assert reached[0] < reached[1] < reached[2]
+    sharp = replace(joint, dispersion=np.full(5, 0.1, np.float32))
+    moved = [even(each).observed(np.array([1]), np.array([0.9], np.float32)).weight.max() for each in (joint, sharp)]
+    assert moved[1] > moved[0]  # the less an LLM's scores scatter, the more one of them tells
+
+
+def test_what_was_not_tried_changes_nothing(rng: np.random.Generator) -> None:
+    joint, _ = by_hand(rng)
+    belief = even(joint, 2).observed(np.array([0, 0]), np.array([np.nan, 0.0], np.float32))
+    assert (belief.weight[0] == even(joint).weight[0]).all()
+    assert not np.allclose(belief.weight[1], even(joint).weight[0])
+
+
+def test_a_greedy_set_takes_what_adds_most(rng: np.random.Generator) -> None:
+    joint, table = by_hand(rng)
+
+    def maximum(members: tuple[int, ...]) -> float:
+        return float((1 - np.prod(1 - table[:, list(members)].clip(SURE, 1 - SURE), axis=1)).mean())
+
+    columns, expected = even(joint).choose_set(3, np.arange(5))
+    taken: tuple[int, ...] = ()
+    for turn in range(3):
+        taken += (max(set(range(5)) - set(taken), key=lambda j: maximum((*taken, j))),)
+        assert columns[0, turn] == taken[-1]
+        assert expected[0, turn] == pytest.approx(maximum(taken), abs=1e-5)
+    best = max(maximum(members) for members in combinations(range(5), 3))
+    assert expected[0, -1] >= (1 - 1 / np.e) * best
+
+
+def test_a_price_keeps_an_llm_out_of_the_set(rng: np.random.Generator) -> None:
+    joint, _ = by_hand(rng)
+    first = even(joint).choose_set(1, np.arange(5))[0][0, 0]
+    price = np.zeros((1, 5), np.float32)
+    price[0, first] = 1
+    assert first not in even(joint).choose_set(4, np.arange(5), price)[0]
+
+
+def test_the_joint_distribution_is_saved_and_follows_the_llms(
+    fitted: Router, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    fitted.save(tmp_path / "before")
+    assert load_router(tmp_path / "before").joint_ is None  # learned when it is first asked for
+    asked: dict[str, Any] = {"instances": ["alpha"], "k": 2, "tried": {"twin-1": 0.0}}
+    found = fitted.rank(**asked)
+    fitted.save(tmp_path / "after")
+    loaded = load_router(tmp_path / "after")
+    assert loaded.joint_ is not None
+    assert loaded.rank(**asked).names == found.names
+    assert load_router(tmp_path / "before").rank(**asked).names == found.names
+    smaller = loaded.remove_llms(["weak"])
+    assert smaller.rank(**asked).names == [["rival", "twin-2"]]
+    train = two_kinds(rng)
+    like_rival = train.interactions.dense()[:, [2]]
+    grown = loaded.add_llms(InteractionMatrix.from_dense(like_rival), pl.DataFrame({"llm_id": ["rival-2"]}))
+    assert set(grown.rank(**asked).names[0]) == {"rival", "rival-2"}
+    assert grown.joint.factors.shape[0] == 5
+
+
+def test_a_router_of_few_prompts_says_so(rng: np.random.Generator) -> None:
+    router = make_router("best_single").fit(two_kinds(rng, 12))
+    with pytest.raises(RouterError, match=r"12 training prompts.*at least 20"):
+        router.rank(["a"], tried={"weak": 0})
+
+
+BAD: list[tuple[Mapping[str, Any], type[Exception], str]] = [
+    ({"tried": {"weak": 1.5}}, DataError, "tried score of 'weak' is 1.5; give a number from 0 to 1"),
+    ({"tried": {"weak": "no"}}, DataError, "'no'; give a number"),
+    ({"tried": {"weak": float("nan")}}, DataError, "nan; give a number"),
+    ({"tried": {"unknown": 0}}, UnknownNameError, "unknown"),
+    ({"tried": [{}, {}]}, DataError, "one for each of the 1 prompts"),
+    ({"tried": {"weak": 0}, "k": 4}, RouterError, "k=4 LLMs are wanted, and 3"),
+    ({"tried": {"weak": 0}, "verifier": "judge"}, DataError, "'judge' is neither exact nor noisy:TPR,TNR"),
+    ({"tried": {"weak": 0}, "verifier": "noisy:2,1"}, DataError, "two rates from 0 to 1"),
+    ({"tried": {"weak": 0}, "verifier": "noisy:.3,.6"}, DataError, "tells nothing"),
+]
+
+
+@pytest.mark.parametrize(("asked", "error", "message"), BAD, ids=[message for *_, message in BAD])
+def test_what_cannot_be_an_attempt_is_refused(
+    asked: Mapping[str, Any], error: type[Exception], message: str, fitted: Router
+) -> None:
+    with pytest.raises(error, match=message):
+        fitted.rank(["alpha"], **asked)
+
+
+def test_bounds_have_no_second_attempt(rng: np.random.Generator) -> None:
+    for name in ("random", "oracle"):
+        with pytest.raises(RouterError, match="predicts no scores that an attempt could change"):
+            make_router(name).fit(data := two_kinds(rng)).choose_set(data, 2)
