@@ -180,7 +180,8 @@ def newest_runs(runs: Sequence[R], notes: list[str]) -> list[R]:
 
 def folder_name(folder: Path, root: Path) -> str:
     """A folder's path within the import, its own name alone where it is the root; "__" stands for "/"."""
-    if root.is_dir() and folder != root and folder.is_relative_to(root):
+    folder, root = folder.absolute(), root.absolute()
+    if folder != root and folder.is_relative_to(root):
         return clean_text(folder.relative_to(root).as_posix().replace("__", "/"))
     return clean_text(folder.resolve().name.replace("__", "/"))
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from recroute.data.content import Content
 from recroute.data.sources._llms import Run, Who, by_hand, listed, name_llms, newest_runs, shortest_labels
@@ -29,7 +29,7 @@ class Row:
     id : str
         Unique within the task.
     question : str, optional
-        What tells whether two rows of one id are one instance: the question as the data set has it.
+        What tells whether two rows of one id are one instance: the question as the data set has it, or its answer.
     prompt : str, optional
         What the LLM was asked.
     metrics : mapping
@@ -58,6 +58,8 @@ class LoggedRun(Run):
     arguments : mapping
         The task's own, without defaults: runs whose arguments differ are of two tasks.
     """
+
+    asks: ClassVar[bool] = True  # whether the text of a row's question is the question's own, by which to join runs
 
     identity: Who = field(default_factory=lambda: Who(""))
     arguments: Mapping[str, str] = field(default_factory=dict)
@@ -102,7 +104,7 @@ class LoggedSource(Source, Generic[R]):
     def _task(self, runs: Sequence[R], taken: Taken) -> None:
         """The answers of one task, of all its LLMs."""
         notes = taken.notes
-        questions = Questions(runs[0].task)
+        questions = Questions(runs[0].task, joinable=runs[0].asks)
         read = [(run, _samples(run, at, questions, notes)) for at, run in enumerate(runs)]
         notes += [f"{run.file} holds no score: {run.llm} has none of {run.task}" for run, rows in read if not rows]
         read = [(run, rows) for run, rows in read if rows]
@@ -144,8 +146,8 @@ class Question:
 class Questions:
     """The questions of a task: rows of different runs are one instance if their ids agree, and what they ask."""
 
-    def __init__(self, task: str) -> None:
-        self.task = task
+    def __init__(self, task: str, *, joinable: bool = True) -> None:
+        self.task, self.joinable = task, joinable
         self.by_id: dict[str, dict[str, Question]] = {}
         self.differing: set[str] = set()
         self.by_text: str | None = None  # an id that is several questions, where runs are joined by text
@@ -204,7 +206,7 @@ class Questions:
         texts = [{text for _, text in keys} for keys in runs]
         for at, (keys, own) in enumerate(zip(runs, texts, strict=True)):
             others = set[str]().union(*(other for number, other in enumerate(texts) if number != at))
-            if len(own) < len(keys) or "" in own or len(own & others) < COMMON * len(own):
+            if not self.joinable or len(own) < len(keys) or "" in own or len(own & others) < COMMON * len(own):
                 raise DataError(
                     f"id {clash} of {self.task} is two questions, {one.where}, and {two.where}: the runs are of two "
                     "data sets, or number their questions differently; import them one by one"

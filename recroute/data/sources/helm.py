@@ -56,7 +56,7 @@ class HelmRun(LoggedRun):
     @property
     def folder(self) -> Path:
         """The suite's, and the model."""
-        return self.file.parent.parent / sanitised(self.identity.name)
+        return self.file.absolute().parent.parent / sanitised(self.identity.name)
 
     @property
     def told_in(self) -> Path:

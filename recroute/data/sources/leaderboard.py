@@ -154,7 +154,8 @@ class Leaderboard(LoggedSource[Details]):
         return found
 
     def _details(self, file: Path, task: str, date: str, read: dict[Path, dict[str, Any]]) -> Details:
-        folder = file.parent.parent if re.fullmatch(DATE, file.resolve().parent.name) else file.parent
+        folder = file.absolute().parent
+        folder = folder.parent if re.fullmatch(DATE, folder.name) else folder
         beside = _results_files(file.resolve().parent, folder.resolve())
         results = next((other for other in beside if _date(other.stem) == date), None)
         if results is not None and results not in read:

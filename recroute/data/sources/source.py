@@ -23,6 +23,7 @@ BUILT_IN = {
     "lm-eval": "recroute.data.sources.lm_eval:LmEval",
     "helm": "recroute.data.sources.helm:Helm",
     "inspect-ai": "recroute.data.sources.inspect_ai:InspectAi",
+    "opencompass": "recroute.data.sources.opencompass:OpenCompass",
     "leaderboard": "recroute.data.sources.leaderboard:Leaderboard",
     "table": "recroute.data.sources.table:Table",
 }

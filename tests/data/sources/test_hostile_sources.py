@@ -21,6 +21,7 @@ FILES = {
     "lm-eval": "samples_t_2025-01-01T00-00-00.0.jsonl",
     "llmrouterbench": "d/s/m/d-s-m-20250101_000000.json",
     "inspect-ai": "log.json",
+    "opencompass": "20240101_120000/results/a/sums.json",
 }
 
 

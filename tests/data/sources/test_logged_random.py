@@ -20,6 +20,7 @@ from written import (
     write_details,
     write_helm,
     write_inspect,
+    write_opencompass,
 )
 
 from recroute.data import read_dataset
@@ -112,10 +113,27 @@ def leaderboard(root: Path, board: Board) -> None:
         write_details(root / f"details_{llm.replace('/', '__')}", None, rows, f"harness|{task}|5", date)
 
 
+def opencompass(root: Path, board: Board) -> None:
+    """Numbered from 0 in each data set; its facts have no direction, and its folders no slash."""
+    for (llm, task), answers in board.answers.items():
+        numbers = sorted(answers.scores)
+        file = write_opencompass(
+            root, llm, [answers.scores[n] for n in numbers], [question(task, n) for n in numbers], task
+        )
+        for place in (file, Path(str(file).replace("/results/", "/predictions/"))):  # those of other LLMs are missing
+            content = json.loads(place.read_text("utf8"))
+            if "details" in content:
+                content = {"details": dict(zip(map(str, numbers), content["details"], strict=True))}
+            else:
+                content = {str(number): content[str(at)] for at, number in enumerate(numbers)}
+            place.write_text(json.dumps(content), "utf8")
+
+
 WRITERS: dict[str, Callable[[Path, Board], None]] = {
     "inspect-ai": inspect_ai,
     "helm": helm,
     "leaderboard": leaderboard,
+    "opencompass": opencompass,
 }
 
 
@@ -128,6 +146,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(board=boards())
 def test_a_random_board_comes_back(place: Path, layout: str, board: Board) -> None:
+    if layout == "opencompass":
+        names = {key: (key[0].replace("/", "-"), key[1]) for key in board.answers}
+        board = Board({names[key]: answers for key, answers in board.answers.items()}, lower=False)
     wanted: dict[tuple[str, str], Any] = {}
     n_nan = 0
     for (llm, task), answers in board.answers.items():

@@ -183,6 +183,43 @@ def write_details(
     return file
 
 
+# -- OpenCompass
+
+
+def write_opencompass(
+    work: Path,
+    llm: str,
+    scores: Sequence[Any],
+    texts: Sequence[str],
+    task: str = "sums",
+    form: str = "list",
+    date: str = "20240101_120000",
+) -> Path:
+    """Predictions, and results with details as a list (of several answers, if a score is a list) or by place."""
+    golds = [f"answer to {text}" for text in texts]
+    for folder, content in (
+        ("predictions", {
+            str(i): {"origin_prompt": [{"role": "SYSTEM", "prompt": "Be brief."}, {"role": "HUMAN", "prompt": text}],
+                     "prediction": "A", "gold": gold}
+            for i, (text, gold) in enumerate(zip(texts, golds, strict=True))
+        }),
+        ("results", {
+            "accuracy": 100 * mean([mean(score) if isinstance(score, list) else score for score in scores]),
+            "details": [
+                {"example_abbr": f"{task}_{i}", "pred": 3, "answer": gold, "correct": score}
+                for i, (gold, score) in enumerate(zip(golds, scores, strict=True))
+            ] if form == "list" else {"type": "GEN", **{
+                str(i): {"prompt": text, "predictions": "3", "references": gold, "correct": score}
+                for i, (text, gold, score) in enumerate(zip(texts, golds, scores, strict=True))
+            }},
+        }),
+    ):  # fmt: skip
+        file = work / date / folder / llm / f"{task}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(content, indent=4), "utf8")
+    return file
+
+
 # -- of every layout one sound folder of three LLMs, for what may be done to it
 
 
@@ -205,8 +242,18 @@ def sound_leaderboard(root: Path) -> None:
         write_details(root / f"details_{llm.replace('/', '__')}", llm, rows)
 
 
+def sound_opencompass(root: Path) -> None:
+    texts = [question("sums", i) for i in range(3)]
+    write_opencompass(root, "a", [True, False, True], texts)
+    write_opencompass(root, "b", [False, False, True], texts, form="by place")
+    (root / "20240101_120000" / "summary").mkdir()
+    summary = "dataset,version,metric,mode,a,b\nsums,1a2b3c,accuracy,gen,66.67,33.33\nmmlu,-,naive_average,gen,1.00,-\n"
+    (root / "20240101_120000" / "summary" / "summary_20240101_120000.csv").write_text(summary, "utf8")
+
+
 LAYOUTS: dict[str, Callable[[Path], None]] = {
     "inspect-ai": sound_inspect,
     "helm": sound_helm,
     "leaderboard": sound_leaderboard,
+    "opencompass": sound_opencompass,
 }
