@@ -29,9 +29,7 @@ OF_LAYOUTS = (  # by the names of the layouts' settings
         help=r"table: their names for ours, instance_id=qid,llm_id=model; a comma in a name is \,: 'score=acc\,none'.",
     ),
     Option("scale", str | None, None, help="table: percent or minmax, to bring scores to 0..1."),
-    Option(
-        "metric", str | None, None, help="of logs (lm-eval, helm, inspect-ai, ...): which metric is the score."
-    ),
+    Option("metric", str | None, None, help="of logs (lm-eval, helm, inspect-ai, ...): which metric is the score."),
     Option("filter", str | None, None, help="lm-eval: which filter's rows to take."),
     Option("name_by", str | None, None, help="of logs: what tells LLMs apart: auto, model, revision or folder."),
     Option("prices", Path | None, None, help="llmrouter: JSON of prices per 1M tokens."),
