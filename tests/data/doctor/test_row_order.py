@@ -4,11 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recroute.data import Dataset, InteractionMatrix, read_dataset
 from recroute.data.doctor import diagnose
-from recroute.data.doctor._order import Order, rank_order
+from recroute.data.doctor._order import LOST, Order, rank_order
 from recroute.data.doctor.row_order import check_row_order
 from recroute.data.sources import simulate
 from recroute.errors import DataError
@@ -31,7 +34,10 @@ def scrambled(data: Dataset, llms: list[int], orders: list[Order]) -> Dataset:
     task = np.unique(data.tasks, return_inverse=True)[1].astype(np.int64)
     for j, order in zip(llms, orders, strict=True):
         rows = np.flatnonzero(~np.isnan(scores[:, j])) if order.observed_only else np.arange(len(scores))
-        scores[rows, j] = scores[order.true_rows(rows, task), j]
+        true = order.true_rows(rows, task)
+        padding = scores[rows[: np.count_nonzero(true == LOST)], j]
+        scores[rows, j] = scores[true, j]
+        scores[rows[true == LOST], j] = padding  # the first documents, answered again
     return with_scores(data, scores)
 
 
@@ -45,6 +51,25 @@ def untold(data: Dataset) -> set[str]:
 
 def test_rank_order_is_what_ranks_write() -> None:
     assert rank_order(10, 4).tolist() == [0, 4, 8, 1, 5, 9, 2, 6, 3, 7]
+    assert rank_order(3, 8).tolist() == [0, 1, 2]
+    assert rank_order(10, 4, padded=True).tolist() == [0, 4, 8, 1, 5, 9, 2, 6, LOST, 3]  # not 7
+    assert rank_order(8, 4, padded=True).tolist() == rank_order(8, 4).tolist()
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(2, 9), st.booleans(), st.booleans())
+def test_an_order_stays_in_its_stretch_and_loses_padding_only(
+    tasks: list[int], width: int, by_task: bool, padded: bool
+) -> None:
+    task = np.array(tasks, dtype=np.int64)
+    at = Order(width, by_task, True, padded).places(task)
+    kept = at != LOST
+    assert len(set(at[kept].tolist())) == np.count_nonzero(kept)
+    assert padded or kept.all()
+    for t in np.unique(task) if by_task else (None,):
+        rows = np.flatnonzero(task == t) if by_task else np.arange(len(task))
+        assert at[rows].tolist() == [
+            LOST if i == LOST else rows[i] for i in rank_order(len(rows), width, padded=padded).tolist()
+        ]
 
 
 @pytest.mark.parametrize("by_task", [True, False])
@@ -65,6 +90,40 @@ def test_llms_in_rank_order_are_found_and_restored(
         order.width: (pool.llm_ids.ids[j],) for j, order in zip(llms, orders, strict=True)
     }
     np.testing.assert_array_equal(found.fixed().interactions.dense(), pool.interactions.dense())
+
+
+def test_padded_ranks_are_found_and_answers_to_padding_left_out(pool: Dataset) -> None:
+    llms, orders = [5, 17], [Order(7, True, True, padded=True), Order(6, False, True, padded=True)]
+    found = diagnose(scrambled(pool, llms, orders))
+    named = {f.values["width"]: f.llms for f in found.findings if f.check == "row_order"}
+    assert named == {7: (pool.llm_ids.ids[5],), 6: (pool.llm_ids.ids[17],)}
+    fixed, sound = found.fixed().interactions.dense(), pool.interactions.dense()
+    seen = ~np.isnan(fixed)
+    np.testing.assert_array_equal(fixed[seen], sound[seen])
+    assert 1 <= np.count_nonzero(~seen[:, 17]) < 6
+    assert seen[:, [j for j in range(60) if j not in llms]].all()
+
+
+@pytest.mark.parametrize("widths", [(8,), (2, 3, 4, 6, 8)], ids=["in one order", "in several"])
+def test_most_llms_in_rank_order(pool: Dataset, widths: tuple[int, ...]) -> None:
+    """They agree with one another, and still those are found that are out of order."""
+    rng = np.random.default_rng(2)
+    llms = rng.choice(60, 35, replace=False).tolist()
+    orders = [Order(int(rng.choice(widths)), True, True, padded=bool(rng.random() < 0.5)) for _ in llms]
+    named = accused(scrambled(pool, llms, orders))
+    assert named <= {pool.llm_ids.ids[j] for j in llms}
+    assert len(named) >= 33
+
+
+def test_llm_with_a_task_it_never_solves_is_not_accused(pool: Dataset) -> None:
+    """The scores that are all alike tell nothing, however many they are."""
+    rng = np.random.default_rng(0)
+    tasks = ["hard"] * 340 + ["coin"] * 60
+    scores = pool.interactions.dense().copy()
+    scores[:340, :20], scores[340:, :20] = 0, rng.random((60, 20)) < 0.5
+    scores[340:, 20:40] = scores[340:, :20]  # and others that share their luck
+    data = replace(with_scores(pool, scores), instances=pool.instances.with_columns(task=pl.Series(tasks)))
+    assert accused(data) == set()
 
 
 def test_sound_data_are_not_accused_and_there_is_nothing_to_fix(pool: Dataset) -> None:
