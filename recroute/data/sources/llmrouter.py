@@ -62,11 +62,11 @@ class LLMRouter(Source):
         files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
         if not files:
             raise DataError(f"{path} has no .jsonl file; name LLMRouter's routing data")
-        llms = _llm_table(self.prices) if self.prices is not None else _find_prices(path)
-        tables = [_read(file).with_columns(pl.lit(_split(file)).alias("split")) for file in files]
+        llms = _llm_table(self.prices) if self.prices is not None else read_prices(path)
+        tables = [_read(file).with_columns(pl.lit(split_of(file)).alias("split")) for file in files]
         records, by_text = _identify(pl.concat(tables))
         if llms is not None:
-            records = _with_costs(records, llms)
+            records = with_costs(records, llms)
         if records["split"].null_count():
             records = records.drop("split")
         content = with_missing_noted(long_content([LongTable(path, records.lazy())]))
@@ -114,7 +114,7 @@ def _identify(records: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
     ), True
 
 
-def _with_costs(records: pl.DataFrame, llms: pl.DataFrame) -> pl.DataFrame:
+def with_costs(records: pl.DataFrame, llms: pl.DataFrame) -> pl.DataFrame:
     """cost = (input tokens * input price + output tokens * output price) / 1M, USD; null where one is unknown."""
     joined = records.join(llms, on="llm_id", how="left", maintain_order="left")
     usd = pl.col("input_tokens") * pl.col("price_in") + pl.col("output_tokens") * pl.col("price_out")
@@ -124,13 +124,14 @@ def _with_costs(records: pl.DataFrame, llms: pl.DataFrame) -> pl.DataFrame:
     return joined.drop("n_params_b", "price_in", "price_out", "description")
 
 
-def _split(file: Path) -> str | None:
+def split_of(file: Path) -> str | None:
     """The part a file's name speaks of, such as default_routing_test_data.jsonl."""
     words = re.split(r"[^a-z]+", file.stem.lower())
     return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
 
 
-def _find_prices(path: Path) -> pl.DataFrame | None:
+def read_prices(path: Path) -> pl.DataFrame | None:
+    """LLMs and their prices, of a JSON file in a folder; None where there is none."""
     for file in sorted(path.glob("*.json")) if path.is_dir() else []:
         if any(isinstance(entry, dict) and "input_price" in entry for entry in json_object(file).values()):
             return _llm_table(file)
@@ -146,11 +147,11 @@ def _llm_table(file: Path) -> pl.DataFrame:
         if not isinstance(entry, dict):
             raise DataError(f"{where} is {type(entry).__name__}, not an object with input_price and output_price")
         prices = (number(entry, "input_price", where), number(entry, "output_price", where))
-        rows.append((llm, _size(entry.get("size")), *prices, prompt_text(entry.get("feature"))))
+        rows.append((llm, size_in_billions(entry.get("size")), *prices, prompt_text(entry.get("feature"))))
     return pl.DataFrame(rows, schema=LLM_SCHEMA, orient="row")
 
 
-def _size(value: Any) -> float | None:
+def size_in_billions(value: Any) -> float | None:
     """Billions of parameters in a text such as "7B" or "350M"."""
     found = SIZE.search(str(value))
     if found is None or not re.fullmatch(r"\d+(\.\d+)?", found[1]):

@@ -20,6 +20,7 @@ BUILT_IN = {
     "embedllm": "recroute.data.sources.embedllm:EmbedLLM",
     "llmrouter": "recroute.data.sources.llmrouter:LLMRouter",
     "llmrouterbench": "recroute.data.sources.llmrouterbench:LLMRouterBench",
+    "xroutebench": "recroute.data.sources.xroutebench:XRouteBench",
     "lm-eval": "recroute.data.sources.lm_eval:LmEval",
     "helm": "recroute.data.sources.helm:Helm",
     "inspect-ai": "recroute.data.sources.inspect_ai:InspectAi",

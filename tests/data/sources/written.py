@@ -220,6 +220,48 @@ def write_opencompass(
     return file
 
 
+# -- xRouteBench
+
+
+def xroute_row(number: int, llm: str, score: float | None, text: str, **more: Any) -> dict[str, Any]:
+    row = {
+        "task_name": "sums",
+        "query": text,
+        "ground_truth": "x",
+        "metric": "em_mc",
+        "choices": None,
+        "task_id": None,
+        "model_name": llm,
+        "response": "A",
+        "token_num": 30,
+        "input_tokens": 20,
+        "output_tokens": 10,
+        "response_time": 0.5,
+        "performance": score,
+        "embedding_id": number,
+    }
+    return row | more
+
+
+def write_xroute(root: Path, config: str, part: str, rows: Sequence[Mapping[str, Any]], end: str = "parquet") -> Path:
+    file = root / config / (f"{part}.parquet" if end == "parquet" else f"routing_data_{part}.jsonl")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if end == "parquet":
+        pl.DataFrame(list(rows), infer_schema_length=None).write_parquet(file)
+    else:
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf8")
+    return file
+
+
+def write_candidates(root: Path, prices: Mapping[str, tuple[float, float]]) -> Path:
+    rows = [
+        {"model_name": llm, "size": "7B", "input_price_per_1m": low, "output_price_per_1m": high, "service": "x",
+         "api_model_id": f"Lab/{llm}", "description": f"{llm} is small."}
+        for llm, (low, high) in prices.items()
+    ]  # fmt: skip
+    return write_xroute(root, "llm_candidates", "train", rows)
+
+
 # -- of every layout one sound folder of three LLMs, for what may be done to it
 
 
@@ -251,9 +293,17 @@ def sound_opencompass(root: Path) -> None:
     (root / "20240101_120000" / "summary" / "summary_20240101_120000.csv").write_text(summary, "utf8")
 
 
+def sound_xroutebench(root: Path) -> None:
+    for part, end in (("train", "parquet"), ("test", "jsonl")):
+        rows = [xroute_row(i, llm, float(i), question(part, i)) for i in range(2) for llm in ("a", "b")]
+        write_xroute(root, "generic", part, rows, end)
+    write_candidates(root, {"a": (0.1, 0.2), "b": (0.3, 0.4)})
+
+
 LAYOUTS: dict[str, Callable[[Path], None]] = {
     "inspect-ai": sound_inspect,
     "helm": sound_helm,
     "leaderboard": sound_leaderboard,
     "opencompass": sound_opencompass,
+    "xroutebench": sound_xroutebench,
 }
