@@ -189,3 +189,12 @@ def test_bounds_have_no_second_attempt(rng: np.random.Generator) -> None:
     for name in ("random", "oracle"):
         with pytest.raises(RouterError, match="predicts no scores that an attempt could change"):
             make_router(name).fit(data := two_kinds(rng)).choose_set(data, 2)
+
+
+def test_scores_of_0_and_1_scatter_as_bits_and_graded_ones_less(rng: np.random.Generator) -> None:
+    chance = rng.uniform(0.2, 0.8, size=(400, 3))
+    bits = (rng.random(chance.shape) < chance).astype(np.float32)
+    graded = np.clip(chance + rng.normal(0, 0.05, chance.shape), 0, 1).astype(np.float32)
+    expected = np.full_like(bits, 0.5)
+    assert (JointScores.learn(bits, expected).dispersion == 1).all()
+    assert (JointScores.learn(graded, expected).dispersion < 0.3).all()

@@ -13,6 +13,7 @@ from recroute.routers.memory.joint import Belief, Verifier
 from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.ranking import Ranking
 from recroute.util.numeric import Floats, Index
+from recroute.util.threads import one_thread
 
 Tried = Mapping[str, float] | Sequence[Mapping[str, float]]
 
@@ -21,8 +22,9 @@ def belief_of(router: RememberingRouter, prompts: Prompts) -> Belief:
     """What a fitted router believes of all LLMs' scores on the prompts, before any attempt."""
     if router.needs == "scores" or router.chooses_by_chance:
         raise RouterError(f"{router.label} predicts no scores that an attempt could change; take another router")
-    joint = router.joint
-    return joint.belief(router.predicted_score(prompts))
+    joint, predicted = router.joint, router.predicted_score(prompts)
+    with one_thread(prompts.n, joint.factors.size):
+        return joint.belief(predicted)
 
 
 def rank_tried(
@@ -34,9 +36,10 @@ def rank_tried(
     if not 1 <= k <= n_left:
         raise RouterError(f"k={k} LLMs are wanted, and {n_left} of the pool are not tried yet; choose a smaller k")
     belief = belief_of(router, prompts)
-    for column in range(llm.shape[1]):
-        belief = belief.observed(np.maximum(llm[:, column], 0), score[:, column], judge)
-    expected = belief.expected(llm_index)
+    with one_thread(prompts.n, belief.joint.factors.size):
+        for column in range(llm.shape[1]):
+            belief = belief.observed(np.maximum(llm[:, column], 0), score[:, column], judge)
+        expected = belief.expected(llm_index)
     if (price := prices(router, prompts, llm_index)) is not None:
         expected = expected - price
     expected[(llm[:, :, None] == llm_index).any(axis=1)] = -np.inf
@@ -49,7 +52,9 @@ def choose_set(router: RememberingRouter, prompts: Prompts, k: int, llm_index: I
     if not 1 <= k <= len(llm_index):
         raise RouterError(f"a set of {k} does not fit a pool of {len(llm_index)} LLMs; choose a smaller one")
     belief = belief_of(router, prompts)
-    columns, maximum = belief.choose_set(k, llm_index, prices(router, prompts, llm_index))
+    price = prices(router, prompts, llm_index)
+    with one_thread(prompts.n, belief.joint.factors.size):
+        columns, maximum = belief.choose_set(k, llm_index, price)
     return Ranking(llm_index[columns].astype(np.int32), maximum, router.llm_ids_)
 
 

@@ -301,9 +301,12 @@ def _truncated(table: Array, most: int) -> tuple[Array, Array]:
 
 
 def _dispersion(scores: Floats, expected: Array) -> Array:
-    """See `JointScores`, f64 (m,); 1 where nothing was observed."""
-    sure = np.clip(expected, SURE, 1 - SURE)
+    """See `JointScores`, f64 (m,): 1 of scores that are 0 or 1, and where nothing was observed.
+
+    The variance of a score s around its expectation e is e(1 - e) less the mean of s(1 - s).
+    """
     observed = ~np.isnan(scores)
-    error = np.where(observed, (scores - sure) ** 2, 0).sum(axis=0)
+    sure = np.clip(expected, SURE, 1 - SURE)
     of_bits = np.where(observed, sure * (1 - sure), 0).sum(axis=0)
-    return np.clip(np.where(of_bits > 0, error / np.maximum(of_bits, 1e-12), 1.0), SURE, 1.0)
+    graded = np.where(observed, scores * (1 - scores), 0).sum(axis=0)
+    return np.clip(1 - graded / np.maximum(of_bits, SURE), SURE, 1.0)
