@@ -48,7 +48,7 @@ class Basis:
     def of(cls, root: Floats) -> Basis:
         """From a square root of K, f32 (k, d)."""
         values, rotation = np.linalg.eigh(root.T.astype(np.float64) @ root)
-        kept = values > 1e-6 * max(float(values[-1]), 1e-6)
+        kept = values > 1e-6 * values.max(initial=1e-6)
         return cls(values[kept], root @ (rotation[:, kept] / np.sqrt(values[kept])).astype(np.float32))
 
     def fit(self, y: Floats) -> Array:

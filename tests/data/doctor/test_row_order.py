@@ -167,3 +167,8 @@ def test_tenth_of_openllm1_in_rank_order(real: Path, by_task: bool, seed: int) -
     ill = scrambled(whole, llms, orders)
     assert accused(ill) == {whole.llm_ids.ids[j] for j in llms}
     np.testing.assert_array_equal(diagnose(ill).fixed().interactions.dense(), whole.interactions.dense())
+
+
+def test_a_lone_llm_has_nobody_to_agree_with(pool: Dataset) -> None:
+    assert accused(pool.take_llms(np.array([3]))) == set()
+    assert accused(pool.take_instances(np.arange(1))) == set()
