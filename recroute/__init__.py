@@ -36,21 +36,16 @@ if TYPE_CHECKING:
     from recroute.data.sources import simulate
     from recroute.encoders import SentenceEncoder, register_encoder
     from recroute.errors import RecrouteError
-    from recroute.evaluation import (
-        Evaluation,
-        Frontier,
-        LearningCurve,
-        evaluate,
-        evaluate_fitted,
-        frontier,
-        learning_curve,
-        prepare_split,
-        read_run,
-        router_card,
-        scale,
-        write_run,
-    )
+    from recroute.evaluation.card import router_card
     from recroute.evaluation.curves import plot_growth
+    from recroute.evaluation.evaluation import Evaluation
+    from recroute.evaluation.fitted import evaluate_fitted
+    from recroute.evaluation.frontier import frontier
+    from recroute.evaluation.frontier_result import Frontier
+    from recroute.evaluation.learning import LearningCurve, learning_curve
+    from recroute.evaluation.run import evaluate, scale
+    from recroute.evaluation.run_folder import read_run, write_run
+    from recroute.experiment.prepare import prepare_split
     from recroute.offpolicy import Logs, OffPolicy, off_policy, read_logs, simulate_logs
     from recroute.pool_choice import PoolChoice, choose_pool
     from recroute.pools import make_pools
@@ -80,21 +75,16 @@ _HOMES = {
     "recroute.data.sources": ("simulate",),
     "recroute.encoders": ("SentenceEncoder", "register_encoder"),
     "recroute.errors": ("RecrouteError",),
-    "recroute.evaluation": (
-        "Evaluation",
-        "Frontier",
-        "LearningCurve",
-        "evaluate",
-        "evaluate_fitted",
-        "frontier",
-        "learning_curve",
-        "prepare_split",
-        "read_run",
-        "router_card",
-        "scale",
-        "write_run",
-    ),
+    "recroute.evaluation.card": ("router_card",),
     "recroute.evaluation.curves": ("plot_growth",),
+    "recroute.evaluation.evaluation": ("Evaluation",),
+    "recroute.evaluation.fitted": ("evaluate_fitted",),
+    "recroute.evaluation.frontier": ("frontier",),
+    "recroute.evaluation.frontier_result": ("Frontier",),
+    "recroute.evaluation.learning": ("LearningCurve", "learning_curve"),
+    "recroute.evaluation.run": ("evaluate", "scale"),
+    "recroute.evaluation.run_folder": ("read_run", "write_run"),
+    "recroute.experiment.prepare": ("prepare_split",),
     "recroute.offpolicy": ("Logs", "OffPolicy", "off_policy", "read_logs", "simulate_logs"),
     "recroute.pools": ("make_pools",),
     "recroute.report.shown": ("write_html",),

@@ -1,4 +1,4 @@
-"""From prompt vectors to instance factors: how a prompt that nobody answered is placed among those that were."""
+"""Bridges: regressions from prompt vectors to instance factors, which place new prompts among the training prompts."""
 
 from recroute.bridges.bridge import BRIDGES, Bridge, fit_bridge
 from recroute.bridges.ridge import fit_ridge

@@ -1,4 +1,4 @@
-"""A bridge by name."""
+"""The interface of bridges, and fitting one by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BRIDGES = ("ridge", "kernel", "neighbors", "mlp")
 
 
 class Bridge(Protocol):
-    """A fitted map from prompt vectors to instance factors. A bridge is a frozen dataclass of arrays only."""
+    """A fitted map from prompt vectors to instance factors; a frozen dataclass whose fields are arrays."""
 
     def __call__(self, X: NDArray[np.floating]) -> Array:
         """Instance factors f64 (b, k) of vectors float (b, d)."""
@@ -22,7 +22,7 @@ class Bridge(Protocol):
 
 
 def fit_bridge(kind: str, X: NDArray[np.floating], Y: NDArray[np.floating], *, reg: float | None, seed: int) -> Bridge:
-    """Fit one of `BRIDGES`.
+    """Fit a bridge.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def fit_bridge(kind: str, X: NDArray[np.floating], Y: NDArray[np.floating], *, r
     Y : float (n, k)
         Instance factors, with columns on the scale of the scores.
     reg : float, optional
-        Penalty; None lets the bridge choose it by leave-one-out or on held-out rows.
+        Penalty; by default the bridge chooses it by leave-one-out or on held-out rows.
     seed : int
 
     Raises
@@ -44,7 +44,7 @@ def fit_bridge(kind: str, X: NDArray[np.floating], Y: NDArray[np.floating], *, r
 
 
 def bridge_class(kind: str) -> Any:
-    """The class of a bridge, whose fields are its arrays; UnknownNameError if there is none."""
+    """Class of a bridge; UnknownNameError if there is none of this name."""
     from recroute.bridges.kernel import KernelBridge
     from recroute.bridges.mlp import MLPBridge
     from recroute.bridges.neighbors import NeighborsBridge

@@ -1,4 +1,4 @@
-"""Kernel ridge regression with its width and penalty chosen in closed form."""
+"""Kernel ridge regression with width and penalty chosen by leave-one-out in closed form."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from recroute.util.memo import Memo
 from recroute.util.numeric import Array
 from recroute.util.state import array
 
-WIDTHS = (0.5, 1.0, 2.0)  # in units of the typical distance; far above it the kernel is a linear one
-EXACT_LIMIT = 2000  # up to here every training prompt is a landmark
+WIDTHS = (0.5, 1.0, 2.0)  # candidates, in units of the typical distance; for large widths the kernel becomes linear
+EXACT_LIMIT = 2000  # largest number of training prompts that are all used as landmarks
 N_LANDMARKS = 1000
-JITTER = 1e-9  # repeated prompts make the kernel matrix singular
+JITTER = 1e-9  # keeps the kernel matrix regular if prompts are repeated
 
 
 @dataclass(frozen=True, eq=False)
 class KernelBridge:
-    """Instance factors as a weighted sum of Gaussian kernels: `gaussian(X, landmarks, width) @ weight + offset`.
+    """Predicts instance factors by a sum of Gaussian kernels: `gaussian(X, landmarks, width) @ weight + offset`.
 
-    Every training prompt is a landmark; above `EXACT_LIMIT` of them `N_LANDMARKS` are drawn by seed (Nystroem).
+    Every training prompt is a landmark; with more than `EXACT_LIMIT` prompts, `N_LANDMARKS` are drawn (Nystroem).
     Source: Williams and Seeger, Using the Nystroem method to speed up kernel machines, NeurIPS 2000.
 
     Parameters
@@ -42,8 +42,8 @@ class KernelBridge:
     def fit(cls, X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | None, seed: int) -> KernelBridge:
         """Fit on prompt vectors float (n, d) and instance factors float (n, k).
 
-        Width and, unless `reg` is given, penalty are those with the least leave-one-out error; the largest penalty
-        is infinite and gives the mean factors. Landmarks are not drawn again for the row that is left out.
+        The width and, unless `reg` is given, the penalty minimise the leave-one-out error, with the landmarks held
+        fixed. The largest candidate penalty is infinite and gives the mean factors.
         """
         rows, target = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
         mean = target.mean(axis=0)
@@ -72,7 +72,7 @@ def gaussian(X: Array, Z: Array, width: float) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class _Candidate:
-    """One width: the mean f64 (p,) of its features, and their spectrum."""
+    """A candidate width, with the mean f64 (p,) of the kernel features and their spectrum."""
 
     width: float
     mean: Array
@@ -80,7 +80,7 @@ class _Candidate:
 
 
 def _candidates(X: Array, landmarks: Array) -> list[_Candidate]:
-    typical = max(float(np.sqrt(2 * X.var(axis=0).sum())), 1e-6)  # root mean squared distance of two rows
+    typical = max(float(np.sqrt(2 * X.var(axis=0).sum())), 1e-6)  # root mean squared distance between rows
     return [_candidate(X, landmarks, scale * typical) for scale in WIDTHS]
 
 
@@ -90,12 +90,14 @@ def _candidate(X: Array, landmarks: Array, width: float) -> _Candidate:
     root = np.linalg.cholesky(gaussian(landmarks, landmarks, width) + JITTER * np.eye(len(landmarks)))
     features = np.linalg.solve(root, kernel.T).T  # (n, p)
     spectrum = Spectrum.of(features - features.mean(axis=0))
-    axes = np.linalg.solve(root.T, spectrum.axes)  # from the kernel instead of the features
+    axes = np.linalg.solve(root.T, spectrum.axes)  # maps from kernel values instead of features
     return _Candidate(width, kernel.mean(axis=0), Spectrum(axes, spectrum.basis, spectrum.value))
 
 
 _exact = Memo(lambda X: _candidates(X, X), max_cells=1 << 20)
-_drawn: Memo[list[_Candidate]] = Memo(max_cells=1 << 23)  # of the results, which are far larger than the arrays
+_drawn: Memo[list[_Candidate]] = Memo(
+    max_cells=1 << 23
+)  # counts the cells of the results, which are much larger than the arrays
 
 
 def _with_landmarks(X: Array, landmarks: Array) -> list[_Candidate]:

@@ -1,4 +1,4 @@
-"""A small network, stopped early on held-out prompts and shrunk to what it proved there."""
+"""A small neural network with early stopping and shrinkage on held-out prompts."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from recroute.util.numeric import Array
 from recroute.util.state import array
 
 N_HIDDEN = 64
-PENALTIES = (10.0, 100.0, 300.0)  # a batch of 200 rows weighs them against the sum of its squared errors
-MAX_PENALTY = 1e6  # sklearn takes no infinite one
+PENALTIES = (10.0, 100.0, 300.0)  # relative to the sum of squared errors of a batch of 200 rows
+MAX_PENALTY = 1e6  # stands for infinity, which sklearn does not accept
 MAX_EPOCHS = 300
 PATIENCE = 15
-HELD_OUT = 8  # one row of so many
+HELD_OUT = 8  # one of this many rows is held out
 
 Layers = tuple[Array, Array, Array, Array]
 
 
 @dataclass(frozen=True, eq=False)
 class MLPBridge:
-    """Instance factors by one hidden layer: `relu(X @ hidden_weight + hidden_offset) @ weight + offset`.
+    """Predicts instance factors by a network: `relu(X @ hidden_weight + hidden_offset) @ weight + offset`.
 
     Parameters
     ----------
@@ -42,13 +42,14 @@ class MLPBridge:
     def fit(cls, X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | None, seed: int) -> MLPBridge:
         """Fit on prompt vectors float (n, d) and instance factors float (n, k).
 
-        An eighth of the rows, drawn by seed, is held out. The network of the penalty on the squared weights (`reg`, or
-        one of `PENALTIES`) and of the epoch with the least error there is kept, and its deviation from the mean
-        factors is multiplied by the share in [0, 1] that fits them best: text that says nothing gives about the mean.
+        An eighth of the rows, drawn by seed, is held out. The penalty on the squared weights (`reg`, or one of
+        `PENALTIES`) and the epoch are those with the smallest held-out error. The network's deviation from the mean
+        factors is then multiplied by the share in [0, 1] that fits the held-out rows best, so uninformative text gives
+        about the mean.
         """
         rows, target = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
         x_mean, y_mean = rows.mean(axis=0), target.mean(axis=0)
-        # one scale for all columns: their proportions are the user's, and the scores'
+        # one scale for all columns, which keeps their proportions
         x_scale, y_scale = (max(float(np.sqrt(A.var(axis=0).mean())), 1e-12) for A in (rows, target))
         order = np.random.default_rng(seed).permutation(len(X))
         n_held = max(len(X) // HELD_OUT, 1)
@@ -57,8 +58,8 @@ class MLPBridge:
         penalties = PENALTIES if reg is None else (reg,)
         trials = [_stopped_early(Z[kept], T[kept], Z[held], T[held], penalty, seed) for penalty in penalties]
         _, (hidden_weight, hidden_offset, weight, offset) = min(trials, key=lambda trial: trial[0])
-        found = _forward(Z[held], (hidden_weight, hidden_offset, weight, offset))
-        share = float(np.clip((found * T[held]).sum() / max(float((found**2).sum()), 1e-12), 0, 1))
+        predicted = _forward(Z[held], (hidden_weight, hidden_offset, weight, offset))
+        share = float(np.clip((predicted * T[held]).sum() / max(float((predicted**2).sum()), 1e-12), 0, 1))
         hidden_weight = hidden_weight / x_scale
         return cls(
             hidden_weight,
@@ -78,7 +79,7 @@ def _forward(X: NDArray[np.floating], layers: Layers) -> Array:
 
 
 def _stopped_early(X: Array, Y: Array, X_held: Array, Y_held: Array, reg: float, seed: int) -> tuple[float, Layers]:
-    """The least squared error on the held-out rows, and the layers after the epoch that had it."""
+    """Smallest squared error on the held-out rows over the epochs, and the layers that have it."""
     from sklearn.neural_network import MLPRegressor
 
     network: Any = MLPRegressor(hidden_layer_sizes=(N_HIDDEN,), alpha=min(reg, MAX_PENALTY), random_state=seed)
@@ -92,5 +93,5 @@ def _stopped_early(X: Array, Y: Array, X_held: Array, Y_held: Array, reg: float,
             least, best, since = error, tuple(layer.copy() for layer in layers), 0
         elif (since := since + 1) == PATIENCE:
             break
-    assert best is not None  # the first epoch has a finite error
+    assert best is not None  # because the error of the first epoch is finite
     return least, best

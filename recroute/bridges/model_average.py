@@ -1,4 +1,4 @@
-"""Regression on several views at once, averaged over models by their marginal likelihoods."""
+"""Gaussian process regression on several views, with Bayesian model averaging."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from recroute.util.numeric import Array
 
-SIGNAL = np.geomspace(0.003, 100, 14)  # prior variance of the signal in units of the noise's
-SMALL = 1e-9  # eigenvalues below this share of the largest are nought
+SIGNAL = np.geomspace(0.003, 100, 14)  # candidate ratios of signal variance to noise variance
+MIN_EIGENVALUE = 1e-9  # share of the largest eigenvalue below which one counts as zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Kernel:
     value : f64 (r,)
         Eigenvalues of the Gram matrix of the weighted features.
     basis : f64 (p, r)
-        Its eigenvectors.
+        Eigenvectors.
     """
 
     weight: Mapping[str, float]
@@ -33,51 +33,52 @@ class Kernel:
 
 
 def eigen_kernels(views: Mapping[str, Array], mixtures: Sequence[Mapping[str, float]]) -> list[Kernel]:
-    """The mixtures of the views that are there, ready for any number of targets.
+    """Decompose mixtures of views, once for any number of targets.
 
     Parameters
     ----------
     views : dict of str to f64 (n, p_v)
         Centred features of mean squared length 1.
     mixtures : list of dict
-        Shares of the views; a mixture that names a view that is not there is left out.
+        Shares of the views; mixtures with a view that is missing are skipped.
     """
-    found = []
+    kernels = []
     for mixture in mixtures:
         if set(mixture) <= set(views):
             features = np.hstack([np.sqrt(share) * views[name] for name, share in mixture.items()])
             value, basis = np.linalg.eigh(features.T @ features)
-            kept = value > SMALL * value[-1]
-            found.append(Kernel(mixture, value[kept], basis[:, kept]))
-    return found
+            kept = value > MIN_EIGENVALUE * value[-1]
+            kernels.append(Kernel(mixture, value[kept], basis[:, kept]))
+    return kernels
 
 
 def fit_average(kernels: Sequence[Kernel], views: Mapping[str, Array], targets: Array) -> dict[str, Array]:
-    """Weights of a Gaussian process regression of each target, averaged over kernels by their marginal likelihoods.
+    """Gaussian process regression of each target, averaged over kernels by their marginal likelihoods.
 
-    Every target y is given the models y ~ N(0, noise * (I + signal * K)) for every kernel K and every ratio in
-    `SIGNAL`, and the model of pure noise, which has half of the prior probability. Their marginal likelihoods, with
-    the noise integrated out, times the priors are the weights of an average of their predictions (Bayesian model
-    averaging). So a target that the views do not tell is shrunk to
-    0 however many features there are, and one that a single view tells is left to that view.
+    The models of a target y are y ~ N(0, noise * (I + signal * K)) for every kernel K and every ratio in `SIGNAL`, and
+    pure noise, which has half of the prior probability. Predictions are averaged with weights proportional to prior
+    times marginal likelihood, with the noise variance integrated out (Bayesian model averaging). So a target that the
+    views cannot predict is shrunk to 0, however many features there are, and a target that one view predicts relies on
+    that view.
     Source: MacKay, Bayesian interpolation, Neural Computation 1992; Hoeting et al., Bayesian model
     averaging, Statistical Science 1999.
 
     Parameters
     ----------
     kernels : list of Kernel
-        From the same views.
+        Computed from the same views.
     views : dict of str to f64 (n, p_v)
     targets : f64 (n, k)
         Centred.
 
     Returns
     -------
-    dict of str to f64 (p_v, k): prediction = sum over views of features @ weights
+    dict of str to f64 (p_v, k)
+        Weights of each view; the prediction is the sum over views of features @ weights.
     """
     n, total = len(targets), (targets**2).sum(axis=0)
-    products = {name: X.T @ targets for name, X in views.items()}  # (p, n) x (n, k) -> (p, k), once for all kernels
-    # before the data are seen, pure noise is as likely as all models of a signal together
+    products = {name: X.T @ targets for name, X in views.items()}  # (p, n) x (n, k) -> (p, k), shared by all kernels
+    # a priori, pure noise is as likely as all models with a signal together
     parts, log_likelihood = [], [np.full((1, targets.shape[1]), np.log(max(len(kernels) * len(SIGNAL), 1)))]
     for kernel in kernels:
         product = np.vstack([np.sqrt(share) * products[name] for name, share in kernel.weight.items()])
@@ -91,7 +92,7 @@ def fit_average(kernels: Sequence[Kernel], views: Mapping[str, Array], targets: 
     share /= share.sum(axis=0)
     weights = {name: np.zeros((X.shape[1], targets.shape[1])) for name, X in views.items()}
     for i, (kernel, projected, strength) in enumerate(parts):
-        of_kernel = share[1 + i * len(SIGNAL) : 1 + (i + 1) * len(SIGNAL)]  # (s, k); row 0 is the model of pure noise
+        of_kernel = share[1 + i * len(SIGNAL) : 1 + (i + 1) * len(SIGNAL)]  # (s, k); row 0 of `share` is pure noise
         shrunk = (strength / (1 + strength)).T @ of_kernel * projected / np.sqrt(kernel.value)[:, None]  # (r, k)
         start, coefficients = 0, kernel.basis @ shrunk  # (p, k)
         for name, part in kernel.weight.items():

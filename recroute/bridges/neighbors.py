@@ -13,7 +13,7 @@ from recroute.util.numeric import Array, ratio
 from recroute.util.state import array
 
 COUNTS = np.array([5, 10, 20, 50, 100, 200])
-# Weight of the mean of all prompts, in neighbours of similarity 1; the last one is that mean alone.
+# Candidate weights of the overall mean, in neighbours of similarity 1; infinity gives the mean alone.
 PRIORS = np.array([0.0, 1, 2, 5, 10, 20, 50, np.inf])
 MAX_LEFT_OUT = 2000
 ROWS_AT_ONCE = 256
@@ -21,9 +21,9 @@ ROWS_AT_ONCE = 256
 
 @dataclass(frozen=True, eq=False)
 class NeighborsBridge:
-    """Mean of the nearest training prompts' factors by cosine, drawn to the mean of all prompts.
+    """Weighted mean of the nearest training prompts' factors, shrunk towards the mean of all prompts.
 
-    With weights w = max(similarity, 0): (sum of w * factors + reg * mean) / (sum of w + reg).
+    With weights w = max(cosine, 0) the prediction is (sum of w * factors + reg * mean) / (sum of w + reg).
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ class NeighborsBridge:
     ) -> NeighborsBridge:
         """Fit on prompt vectors float (n, d) and instance factors float (n, k).
 
-        `n_neighbors` and `reg`, unless given, are those with the least leave-one-out error, over at most
-        `MAX_LEFT_OUT` rows drawn by seed.
+        `n_neighbors` and `reg`, unless given, minimise the leave-one-out error over at most `MAX_LEFT_OUT` rows drawn
+        by seed.
         """
         vectors, factors = np.array(X, dtype=np.float32), np.asarray(Y, dtype=np.float64)
         mean = factors.mean(axis=0)
@@ -81,7 +81,7 @@ class NeighborsBridge:
 
 
 def _share(weight: Array, prior: Array) -> Array:
-    """1 / (weight + prior): 0 where the prior is infinite or nothing is similar."""
+    """1 / (weight + prior), and 0 if the prior is infinite or both are 0."""
     return ratio(np.ones(()), weight + prior, otherwise=0)
 
 
@@ -93,13 +93,13 @@ def left_out_errors(
     counts: NDArray[np.int64],
     priors: Array,
 ) -> Array:
-    """Squared error f64 (counts, priors) on `rows`, each predicted from all other rows."""
+    """Squared leave-one-out error f64 (counts, priors) on `rows`, each predicted from all other rows."""
     near, similarity = index.search(X[rows], int(counts.max()) + 1)
     others = near != rows[:, None]
-    others[others.all(axis=1), -1] = False  # among many copies the row itself may be missing: drop the last one
+    others[others.all(axis=1), -1] = False  # a row with many copies may be missing; drop the last neighbour then
     shape = (len(rows), near.shape[1] - 1)
     near, weight = near[others].reshape(shape), similarity[others].reshape(shape).clip(min=0).astype(np.float64)
-    mean = (Y.sum(axis=0) - Y[rows]) / (len(Y) - 1)  # of the others
+    mean = (Y.sum(axis=0) - Y[rows]) / (len(Y) - 1)  # mean of the others
     deviation = Y[near] - mean[:, None, :]
     counts = counts.clip(max=shape[1]) - 1
     summed = (weight[:, :, None] * deviation).cumsum(axis=1)[:, counts]  # (rows, counts, k)

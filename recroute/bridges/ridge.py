@@ -1,4 +1,4 @@
-"""Ridge regression with its penalty chosen in closed form."""
+"""Ridge regression with its penalty chosen by leave-one-out in closed form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recroute.util.memo import Memo
 from recroute.util.numeric import Array
 from recroute.util.state import array
 
-# The last one is the mean of Y: what text that says nothing has to come to.
+# Candidates; the infinite penalty predicts the mean of Y, which is right for uninformative text.
 PENALTIES = np.append(np.geomspace(0.1, 1000, 13), np.inf)
 ROWS_AT_ONCE = 4096
 
@@ -36,7 +36,7 @@ class Spectrum:
 
     @classmethod
     def of(cls, features: Array) -> Spectrum:
-        """The spectrum of centred features f64 (n, d)."""
+        """Spectrum of centred features f64 (n, d)."""
         value, axes = np.linalg.eigh(features.T @ features)
         return cls(axes, features @ axes, value.clip(min=0))
 
@@ -45,9 +45,9 @@ class Spectrum:
         return self.axes @ (self.basis.T @ Y / (self.value + reg)[:, None])
 
     def errors(self, Y: Array, penalties: Array = PENALTIES) -> Array:
-        """Squared leave-one-out error summed over centred targets f64 (n, k), for each penalty: f64 (p,).
+        """Squared leave-one-out error f64 (p,) for each penalty, summed over centred targets f64 (n, k).
 
-        The intercept is left out with the row. In closed form: residual / (1 - leverage).
+        In closed form as residual / (1 - leverage); the intercept is refitted for each left-out row, too.
         """
         n, k = Y.shape
         shrink = 1 / (self.value[:, None] + penalties)  # (d, p)
@@ -63,12 +63,12 @@ class Spectrum:
         return errors
 
 
-AT_ONCE = 1 << 26  # numbers in the vectors that are decomposed in one piece
+AT_ONCE = 1 << 26  # cells of the largest matrix of vectors that is decomposed in memory
 
 
 @dataclass(frozen=True, eq=False)
 class RidgeBridge:
-    """Instance factors as a linear function of the prompt vector: `X @ weight + offset`, see `fit_ridge`.
+    """Predicts instance factors by a linear function of the prompt vector: `X @ weight + offset`, see `fit_ridge`.
 
     Parameters
     ----------
@@ -95,15 +95,16 @@ def fit_ridge(X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | Non
     X : float (n, d)
         Prompt vectors.
     Y : float (n, k)
-        Instance factors; their columns have to be on the scale of the scores, because the penalty is chosen
-        by the squared error summed over them.
+        Targets. Their columns must be on the scale of the scores, because the penalty is chosen by the squared error
+        summed over columns.
     reg : float, optional
-        Penalty on the squared weights. Default: the one of `PENALTIES` with the least leave-one-out error,
-        which ridge regression has in closed form.
+        Penalty on the squared weights (default: the value of `PENALTIES` with the smallest leave-one-out error).
 
     Returns
     -------
-    weight f64 (d, k), offset f64 (k,) : prediction = X @ weight + offset
+    weight : f64 (d, k)
+    offset : f64 (k,)
+        The prediction is X @ weight + offset.
     """
     if X.size > AT_ONCE:
         return _fit_in_blocks(X, Y, reg)
@@ -117,9 +118,9 @@ def fit_ridge(X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | Non
 
 
 def _fit_in_blocks(X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | None) -> tuple[Array, Array]:
-    """The same from the moments of all rows, for vectors that are too many to be held in double precision.
+    """`fit_ridge` from the moments of all rows, for vectors that do not fit in memory in double precision.
 
-    The penalty does not depend on the number of rows, and is chosen on every i-th of them.
+    The penalty is chosen on every i-th row.
     """
     n, d = X.shape
     if reg is None:

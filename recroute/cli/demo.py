@@ -14,8 +14,11 @@ from recroute.cli.places import check_places
 from recroute.cli.screen import Screen, console, progress_bar
 from recroute.data import Dataset, write_dataset
 from recroute.data.sources import simulate
-from recroute.evaluation import Evaluation, prepare_split, router_card, scale
+from recroute.evaluation.card import router_card
 from recroute.evaluation.curves import plot_growth
+from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.run import scale
+from recroute.experiment.prepare import prepare_split
 from recroute.report.figure import save_axes
 from recroute.routers import Router, make_router
 from recroute.routers.ranking import format_score

@@ -24,7 +24,8 @@ from recroute.cli.options import (
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
 from recroute.data import Dataset
-from recroute.evaluation import prepare_split, router_card
+from recroute.evaluation.card import router_card
+from recroute.experiment.prepare import prepare_split
 from recroute.routers import Router, make_router
 from recroute.routers.memory.grow import check_takes_unseen
 from recroute.routers.storage import CARD

@@ -1,4 +1,4 @@
-"""LLMs that nobody has evaluated yet: what is expected of them, and which prompts tell most about them."""
+"""Cold start of LLMs: what to expect of an unseen LLM, and which prompts to run on it first."""
 
 import sys
 from types import ModuleType
@@ -28,7 +28,7 @@ __all__ = [
 
 
 class _Callable(ModuleType):
-    """`recroute.coldstart` is this package and, by contract, the function of the same name."""
+    """Makes the package callable, because `recroute.coldstart` is both this package and a public function."""
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         return coldstart(*args, **options)

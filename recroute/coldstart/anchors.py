@@ -1,4 +1,4 @@
-"""Which prompts to run on an unseen LLM: those that tell most about it."""
+"""`select_anchors`: choice of the most informative prompts to run on an unseen LLM."""
 
 from __future__ import annotations
 
@@ -24,38 +24,39 @@ def select_anchors(
     llm: pl.DataFrame | None = None,
     seed: int = 0,
 ) -> Index:
-    """The next k training prompts to run on an unseen LLM.
+    """Choose the next k training prompts to run on an unseen LLM.
 
     Parameters
     ----------
     prior : LLMPrior
     k : int
     strategy : str
-        - "random": any prompts.
-        - "stratified": any prompts, each task in proportion to its size at every length.
-        - "medoids": the prompt most central in each of k clusters of prompts.
-        - "d_optimal": the prompts that tell most about all of the LLM's vector.
-        - "a_optimal": those that tell most about its mean score.
-        - "active" (default): those that tell most about its mean score *given the scores so far*; so run a few,
-          call again, and the next ones suit this LLM.
+        - "random": random prompts.
+        - "stratified": random prompts, with tasks in proportion to their size.
+        - "medoids": the most central prompt of each of k clusters.
+        - "d_optimal": the prompts most informative about the LLM's whole vector.
+        - "a_optimal": the prompts most informative about its mean score.
+        - "active" (default): the prompts most informative about its mean score *given the scores so far*. Run a few
+          prompts, then call this function again with their scores.
     scores : f32 (n,), optional
-        What is known of the LLM so far, NaN where it was not run. Those prompts are not chosen again.
+        Scores of the LLM so far, NaN where it was not run. Prompts that it was run on are not chosen again.
     llm : polars.DataFrame, optional
-        One row: family, size, prices of the unseen LLM, for "active".
+        One row of metadata of the unseen LLM (family, size, prices), used by "active".
     seed : int
-        For "random", "stratified" and "medoids".
+        Seed of "random", "stratified" and "medoids".
 
     Returns
     -------
-    int64 (k,) positions among the training prompts, most telling first. A shorter list is the start of a longer one,
-    except for "medoids".
+    int64 (k,)
+        Positions among the training prompts, most informative first. A shorter selection is the start of a longer one,
+        except with "medoids".
 
     Raises
     ------
     UnknownNameError
         If the strategy is unknown.
     DataError
-        If fewer than k prompts are left, or `scores` does not fit.
+        If fewer than k prompts are left, or `scores` has the wrong shape or type.
     """
     if strategy not in STRATEGIES:
         raise UnknownNameError("strategy", strategy, STRATEGIES)
@@ -63,13 +64,13 @@ def select_anchors(
     given = np.full(n, np.nan) if scores is None else np.asarray(scores)
     if given.shape != (n,) or given.dtype.kind not in "biuf":
         raise DataError(
-            f"scores are {given.dtype} of the shape {given.shape}; give one for each of the {n} prompts, NaN where not "
-            "run"
+            f"scores are {given.dtype} of shape {given.shape}; give one number for each of the {n} prompts, NaN where "
+            "not run"
         )
     scores = given.astype(np.float32)
     left = np.flatnonzero(np.isnan(scores))
     if not 0 <= k <= len(left):
-        raise DataError(f"{k} anchors cannot be chosen from the {len(left)} prompts that are left; ask for fewer")
+        raise DataError(f"{k} anchors cannot be chosen from the {len(left)} remaining prompts; choose fewer")
     if strategy == "active":
         return _active(prior, k, scores, llm)
     return _FIXED[strategy](prior, k, scores, np.random.default_rng(seed))
@@ -97,11 +98,11 @@ def _medoids(prior: LLMPrior, k: int, scores: Floats, rng: np.random.Generator) 
     if k == 0:
         return left[:0]
     scale = np.linalg.cholesky(prior.cov + 1e-9 * np.eye(len(prior.cov)))
-    points = prior.loadings[left] @ scale  # distances between prompts are differences between LLMs' expected scores
-    found = KMeans(k, n_init=1, random_state=int(rng.integers(2**31))).fit(points)
-    distance = found.transform(points)  # (n, k)
+    points = prior.loadings[left] @ scale  # scaled so that distances are differences in expected scores
+    clusters = KMeans(k, n_init=1, random_state=int(rng.integers(2**31))).fit(points)
+    distance = clusters.transform(points)  # (n, k)
     chosen: list[int] = []
-    for c in np.argsort(-np.bincount(found.labels_, minlength=k), kind="stable"):  # large clusters first
+    for c in np.argsort(-np.bincount(clusters.labels_, minlength=k), kind="stable"):  # large clusters first
         distance[chosen] = np.inf
         chosen.append(int(distance[:, c].argmin()))
     return left[chosen]
@@ -109,7 +110,7 @@ def _medoids(prior: LLMPrior, k: int, scores: Floats, rng: np.random.Generator) 
 
 def _d_optimal(prior: LLMPrior, k: int, scores: Floats, rng: np.random.Generator) -> Index:
     def gain(reached: Array, total: Array) -> Array:
-        return total / prior.noise  # one more score shrinks the determinant of the covariance by this factor
+        return total / prior.noise  # factor by which one more score reduces the determinant of the covariance
 
     return _greedy(prior, k, scores, prior.cov, prior.noise + _quadratic(prior.loadings, prior.cov), gain)
 
@@ -119,10 +120,11 @@ def _a_optimal(prior: LLMPrior, k: int, scores: Floats, rng: np.random.Generator
 
 
 def _active(prior: LLMPrior, k: int, scores: Floats, llm: pl.DataFrame | None) -> Index:
-    """The first by its exact effect, the rest by that of the Gaussian with the same moments.
+    """Choose the first prompt by its exact effect, the others by that in a Gaussian model with the same moments.
 
-    The score of prompt i is 0 or 1, so that knowing it leaves of the mean score's variance what the linear regression
-    on it leaves: exact for any distribution of the LLM's vector, here the known LLMs' weighted by resemblance.
+    The score of a prompt is 0 or 1, so observing it reduces the variance of the mean score exactly as linear regression
+    on it does, whatever the distribution of the LLM's vector; here it is that of the known LLMs, weighted by
+    resemblance.
     """
     weights = resemblances(scores[:, None], prior.expected, prior.log_weights(llm, 1))[0].astype(np.float64)  # (m,)
     away = prior.vectors - weights @ prior.vectors
@@ -131,22 +133,23 @@ def _active(prior: LLMPrior, k: int, scores: Floats, llm: pl.DataFrame | None) -
 
 
 def _of_mean(reached: Array, total: Array) -> Array:
-    """By how much one more score shrinks the variance of the mean score."""
+    """Reduction of the variance of the mean score by one more score."""
     return reached**2 / total
 
 
 def _greedy(
     prior: LLMPrior, k: int, scores: Floats, cov: Array, total: Array, gain: Callable[[Array, Array], Array]
 ) -> Index:
-    """The prompt of the largest gain, k times; variances learn of each by a rank-one update.
+    """Choose the prompt with the largest gain k times, with a rank-one update of the variances after each.
 
     Parameters
     ----------
     cov : f64 (1 + k, 1 + k)
-        Of the LLM's vector.
+        Covariance of the LLM's vector.
     total : f64 (n,)
-        Variance of each prompt's score, its noise included.
-    gain : of `reached` f64 (n,), the covariance of each prompt's score with the mean score, and `total`
+        Variance of each prompt's score, including noise.
+    gain : callable
+        Function of `reached` f64 (n,), the covariance of each prompt's score with the mean score, and of `total`.
     """
     L = prior.loadings
     reached = L @ (cov @ L.mean(axis=0))
@@ -159,7 +162,7 @@ def _greedy(
         chosen.append(i)
         closed[i] = True
         v = cov @ L[i]
-        shared = L @ v  # (n,) covariance of every prompt's score with that of prompt i
+        shared = L @ v  # (n,): covariance of every prompt's score with that of prompt i
         cov = cov - np.outer(v, v) / total[i]
         reached = reached - shared * reached[i] / total[i]
         total = np.maximum(total - shared**2 / total[i], MIN_NOISE)

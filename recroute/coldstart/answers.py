@@ -1,4 +1,4 @@
-"""Scores of one LLM on training prompts, as a person hands them in."""
+"""Reading the scores of one LLM on training prompts from a file."""
 
 from __future__ import annotations
 
@@ -17,31 +17,33 @@ from recroute.errors import DataError
 
 
 def read_results(path: str | Path, llm_id: str, prompts: pl.DataFrame) -> tuple[Dataset, list[str]]:
-    """Scores of one LLM from a file.
+    """Read the scores of one LLM from a file.
 
     Parameters
     ----------
     path : str or Path
-        CSV, JSONL or parquet with `instance_id` and `score` in [0, 1], where rows without a score are prompts that
-        were not run; with a column `llm_id` the rows of this LLM are taken. Or `samples_<task>_<date>.jsonl` of
-        lm-evaluation-harness.
+        CSV, JSONL or Parquet file with columns `instance_id` and `score` in [0, 1]; rows without a score are prompts
+        that were not run. If there is a column `llm_id`, only the rows of this LLM are read. Or
+        `samples_<task>_<date>.jsonl` of lm-evaluation-harness.
     llm_id : str
     prompts : polars.DataFrame
-        The training prompts: `instance_id` and more.
+        Training prompts, with `instance_id`.
 
     Returns
     -------
-    The scores as a data set of one LLM, and notes on what was left out.
+    dataset : Dataset
+        Scores of the one LLM.
+    notes : list of str
+        What was left out.
 
     Raises
     ------
     DataError
-        If the file or a score is not what it has to be, an instance occurs twice, is no training prompt, or no score
-        is left.
+        If the file or a score is invalid, an instance occurs twice or is not a training prompt, or there is no score.
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"no file at {path}; name the table of scores")
+        raise DataError(f"no file at {path}; name the file with the scores")
     known = set(prompts["instance_id"].to_list())
     if NAME.fullmatch(path.name):
         table, notes = _samples(path, llm_id, known)
@@ -49,10 +51,10 @@ def read_results(path: str | Path, llm_id: str, prompts: pl.DataFrame) -> tuple[
         table, notes = _table(path, llm_id)
     unknown = [name for name in table["instance_id"].to_list() if name not in known]
     if unknown:
-        shown = ", ".join(repr(name) for name in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        examples = ", ".join(repr(name) for name in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         raise DataError(
-            f"{path.name}: {len(unknown)} of {table.height} instances are not training prompts of the router: {shown}; "
-            "remove them, or write the ids as in the file of anchors"
+            f"{path.name}: {len(unknown)} of {table.height} instances are not training prompts of the router: "
+            f"{examples}; remove them, or write the ids as in the file of anchors"
         )
     table = table.with_columns(pl.lit(llm_id).alias("llm_id"))
     return Dataset.from_records(Records(table, path.name), name=path.name), notes
@@ -66,30 +68,30 @@ def _table(path: Path, llm_id: str) -> tuple[pl.DataFrame, list[str]]:
         table = text_column(table, "llm_id", path.name).filter(pl.col("llm_id") == llm_id)
         if table.is_empty():
             raise DataError(
-                f"{path.name} has a column llm_id, and no row of {llm_id!r}; mend the id, or drop the column"
+                f"{path.name} has a column llm_id, but no row of {llm_id!r}; fix the id, or remove the column"
             )
     table = text_column(table, "instance_id", path.name).select(
         "instance_id", "score", *({"cost"} & set(table.columns))
     )
     scored = number_column(table, "score", path.name).filter(pl.col("score").is_not_null())
     if scored.is_empty():
-        raise DataError(f"{path.name} holds no score; fill in the column score with numbers from 0 to 1")
+        raise DataError(f"{path.name} has no scores; fill in the column score with numbers from 0 to 1")
     n_blank = table.height - scored.height
     return scored, notes + [f"{n_blank} rows without a score were left out"] * (n_blank > 0)
 
 
 def _samples(path: Path, llm_id: str, known: set[str]) -> tuple[pl.DataFrame, list[str]]:
-    """Documents of the task that the router was not fitted on are left out: the file holds all that were run."""
+    """Read a samples file; its documents that are not training prompts are left out, because it has the whole task."""
     with tempfile.TemporaryDirectory() as folder:
         import_dataset("lm-eval", path, Path(folder) / "samples", llm_id=llm_id)
         records = read_records(Path(folder) / "samples")
     table = records.filter(pl.col("instance_id").is_in(list(known)))
     if table.is_empty():
         raise DataError(
-            f"{path.name}: none of its {records.height} documents is a training prompt of the router; that has to be "
-            "fitted on data imported from lm-eval, where ids are made of document hashes"
+            f"{path.name}: none of its {records.height} documents is a training prompt of the router; use a router "
+            "fitted on data imported from lm-eval, whose ids are made of document hashes"
         )
     left_out = records.height - table.height
     return table.select("instance_id", "score"), [
-        f"{left_out} documents the router was not fitted on were left out"
+        f"{left_out} documents that the router was not fitted on were left out"
     ] * (left_out > 0)

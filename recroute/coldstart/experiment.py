@@ -1,4 +1,4 @@
-"""How well unseen LLMs are known after so many anchors, and how well routing among them works."""
+"""`coldstart`: how well unseen LLMs are predicted, and routed to, after k anchors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from recroute.routers import Router, as_routers
 from recroute.util.arguments import as_whole_number, checked
 from recroute.util.settings import takes_settings
 
-BASELINES = ("best_single", "task_best", "knn")  # in every table, also when they win
+BASELINES = ("best_single", "task_best", "knn")  # in every table, even if they win
 
 
 @checked
@@ -34,44 +34,51 @@ def coldstart(
     progress: Progress | None = None,
     **settings: Any,
 ) -> ColdStart:
-    """Hold LLMs out, ask them a few training prompts, and see what that tells: of their scores, and for routing.
+    """Measure how well unseen LLMs are predicted, and routed to, after running them on a few training prompts.
+
+    LLMs are held out, and their scores on k anchors are revealed.
 
     Parameters
     ----------
     dataset : Dataset
     routers : list of Router or str
-        Routers that take unseen LLMs. Each is fitted on the known LLMs, takes the unseen ones in with their anchors'
-        scores (`Router.add_llms`), and chooses on test prompts in pools of unseen LLMs only, and in pools of which half
-        is known; 50 of each are drawn. With any, `best_single`, `task_best` and `knn` are added. Without any, routing
-        is not measured.
-    **settings
+        Routers that can take unseen LLMs. Each is fitted on the known LLMs, then gets the unseen ones with their
+        scores on the anchors (`Router.add_llms`). It chooses for the test prompts in 50 pools of unseen LLMs only and
+        in 50 mixed pools, of which half is known. `best_single`, `task_best` and `knn` are added. Without routers,
+        routing is not measured.
     n_seeds, seed : int
-        Seeds `seed`, `seed + 1`, ...: each has its own split and unseen LLMs.
+        The seeds `seed`, `seed + 1`, ... have different splits and unseen LLMs.
     progress : callable, optional
-        Called with the rounds done and the rounds in all.
+        Called with the number of rounds done and the total number.
+    **settings
+        See `ColdStartSettings`.
 
     Returns
     -------
-    ColdStart. Its rows for the router "fold-in" say how well the unseen LLMs are known: means over unseen LLMs, of
-    their observed training prompts that were *not* asked:
-
-    - `mean_score_error`: |expected mean score - mean score|; `plain_mean_error`: the same for the anchors' plain mean
-      (from one anchor on).
-    - `brier`: mean of (expected score - score)^2.
-    - `auc`: chance that a success of the LLM (score at least .5) was expected higher than a failure of it.
-    - `interval_coverage`, `interval_width`: of the 90% interval of the mean score over *all* training prompts, where
-      the LLM has every score; `task_interval_coverage`: mean over tasks of that of the task's mean score.
-
-    Their 95% intervals resample families, or LLMs of no known family. The rows of the other routers say how well
-    routing works, in the group (pool) "unseen" or "mixed": `mean_score` on test (judged by the highest-ranked LLM that
-    was evaluated, see `Router.choose_judged`), and `share_of_full`, that score over the one of the same router fitted
-    on all scores of all LLMs. Their intervals resample test instances. After a KeyboardInterrupt the seeds that were
-    finished are kept.
+    ColdStart
+        After a KeyboardInterrupt it holds the finished seeds.
 
     Raises
     ------
     RecrouteError
-        For an unknown name, a router that takes no unseen LLMs, or too few LLMs or records.
+        For an unknown name, a router that cannot take unseen LLMs, or too few LLMs or records.
+
+    Notes
+    -----
+    Rows of the router "fold-in" describe the prediction of unseen LLMs. They are means over unseen LLMs, computed on
+    the training prompts with a score that are *not* anchors:
+
+    - `mean_score_error`: |predicted mean score - mean score|; `plain_mean_error`: the same for the plain mean of the
+      anchors' scores (from one anchor on).
+    - `brier`: mean of (predicted score - score)^2.
+    - `auc`: probability that a success of the LLM (score at least .5) is predicted higher than a failure.
+    - `interval_coverage`, `interval_width`: coverage and width of the 90% interval of the mean score over *all*
+      training prompts, for LLMs with complete scores; `task_interval_coverage`: mean coverage of the intervals by task.
+
+    Their 95% intervals resample families (or LLMs without a family). Rows of the other routers describe routing, with
+    the kind of pool, "unseen" or "mixed", as the group: `mean_score` on test instances (see `Router.choose_judged`) and
+    `share_of_full`, this score divided by that of the same router fitted on all scores of all LLMs. Their intervals
+    resample test instances.
     """
     seeds = range(seed, seed + as_whole_number(n_seeds, "n_seeds", low=1))
     return measure(ColdStartSettings(seeds=seeds, **settings), dataset, routers, progress)
@@ -80,7 +87,7 @@ def coldstart(
 def measure(
     settings: ColdStartSettings, dataset: Dataset, routers: Sequence[Router | str], progress: Progress | None = None
 ) -> ColdStart:
-    """As `coldstart`."""
+    """Implementation of `coldstart`."""
     dataset.require_scores("coldstart")
     chosen, notes = _routers(dataset, as_routers(routers))
     run = Run(settings.encoded(dataset) if chosen else dataset, settings.seeds, chosen, notes, progress)
@@ -100,7 +107,7 @@ def measure(
                 run.finished.append(played.seed)
             run.step(len(settings.seeds) * n_rounds)
     if share := max(seen.left_out[s] for s in run.finished):
-        run.note(f"in up to {share:.1%} of the pairs of pool and test instance no LLM of the pool was run: left out")
+        run.note(f"up to {share:.1%} of the pairs of pool and test instance have no score and are left out")
     rows = rows_of(seen, run.finished, settings.seeds[0])
     info = run.info(
         {"holdout": described(dataset, settings.holdout)},
@@ -112,13 +119,13 @@ def measure(
 
 
 def _routers(dataset: Dataset, routers: Sequence[Router]) -> tuple[list[Router], list[str]]:
-    """Those that were asked for and the baselines, and what to know of those left out."""
+    """The requested routers and the baselines, and notes on those left out."""
     if not routers:
         return [], []
     chosen, notes = usable(dataset, [*routers, *BASELINES])
     for router in chosen:
         if not can_take_unseen(router):
             raise RouterError(
-                f"{router.label} takes no unseen LLMs (recroute routers lists those that do); leave it out"
+                f"{router.label} cannot take unseen LLMs (recroute routers lists those that can); leave it out"
             )
     return chosen, notes

@@ -1,4 +1,4 @@
-"""Which LLMs play the unseen ones."""
+"""Choice of the LLMs that are held out as unseen."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from recroute.errors import DataError, UnknownNameError
 
 HOLDOUTS = ("family", "random")
 SHARE = 0.2
-MOST = 0.3  # a family that would take the unseen ones beyond this share is passed over
+MAX_SHARE = 0.3  # a family that would raise the held-out share above this is skipped
 
 
 def unseen_llms(dataset: Dataset, *, holdout: str | None = None, seed: int = 0) -> NDArray[np.int64]:
-    """Positions int64 (j,) of the LLMs held out: about a fifth.
+    """Positions int64 (j,) of about a fifth of the LLMs, to be held out as unseen.
 
     Parameters
     ----------
     dataset : Dataset
     holdout : {"family", "random"}, optional
-        "family": whole families in random order, until a fifth of the LLMs is held out; LLMs of no known family stay
-        known. "random": any LLMs. Default: "family" where two families or more are known.
+        "family": whole families in random order, until a fifth of the LLMs is held out; LLMs without a family are never
+        held out. "random": random LLMs. Default: "family" if at least two families are known.
     seed : int
 
     Raises
     ------
     UnknownNameError
-        If `holdout` is neither.
+        If `holdout` is something else.
     DataError
-        If there are no families to hold out.
+        If there are no families that can be held out.
     """
     group, named = family_groups(dataset.llms)
     families = np.unique(group[named])
@@ -40,19 +40,19 @@ def unseen_llms(dataset: Dataset, *, holdout: str | None = None, seed: int = 0) 
     if holdout == "random":
         return np.sort(rng.permutation(m)[: max(1, round(SHARE * m))])
     if len(families) < 2:
-        raise DataError(f"{dataset.name} knows {len(families)} families of LLMs; hold LLMs out at random instead")
+        raise DataError(f"{dataset.name} has {len(families)} families of LLMs; use --holdout random")
     unseen = np.zeros(m, dtype=bool)
     for family in rng.permutation(families):
         members = group == family
-        if unseen.sum() < SHARE * m and (unseen | members).sum() <= MOST * m:
+        if unseen.sum() < SHARE * m and (unseen | members).sum() <= MAX_SHARE * m:
             unseen |= members
     if not unseen.any():
-        raise DataError(f"every family of {dataset.name} is over {MOST:g} of the LLMs; hold LLMs out at random instead")
+        raise DataError(f"every family of {dataset.name} is over {MAX_SHARE:g} of the LLMs; use --holdout random")
     return np.flatnonzero(unseen)
 
 
 def described(dataset: Dataset, holdout: str | None) -> str:
-    """The kind of holdout that `unseen_llms` takes; UnknownNameError if there is no such kind."""
+    """Kind of holdout, with its default resolved; UnknownNameError if there is no such kind."""
     group, named = family_groups(dataset.llms)
     holdout = holdout or ("family" if len(np.unique(group[named])) >= 2 else "random")
     if holdout not in HOLDOUTS:

@@ -1,4 +1,4 @@
-"""Taking an unseen LLM into a router, or an old one out: what to run, what is known, what it changes."""
+"""Onboarding: which prompts to run on an unseen LLM, what to expect of it, and what removing an LLM changes."""
 
 from __future__ import annotations
 
@@ -25,30 +25,32 @@ from recroute.routers.ranking import format_score
 from recroute.util.arguments import checked
 from recroute.util.numeric import Array, Floats
 
-NEXT = 16  # prompts that would be run next
-N_ALIKE = 5
+N_NEXT = 16  # prompts that would be run next
+N_ALIKE = 5  # most similar LLMs listed
 
 
 @dataclass(frozen=True, eq=False)
 class Expectation(Shown):
-    """What is expected of one LLM on the training prompts; intervals are 90% ones.
+    """Expected scores of one LLM on the training prompts; intervals are 90% intervals.
 
     Parameters
     ----------
     llm_id : str
     n_answers, n_prompts : int
-        Scores it has, and training prompts there are.
+        Numbers of its scores and of training prompts.
     mean : float
+        Expected mean score.
     interval : (float, float)
+        Interval of the mean score.
     tasks : polars.DataFrame
         `task, n_prompts, n_answers, mean, low, high`.
     alike : polars.DataFrame
-        `llm_id, difference, mean`: the known LLMs nearest to what is expected of it: root mean squared difference of
-        expected scores, and mean score.
+        The most similar known LLMs: `llm_id, difference, mean`, where `difference` is the root mean squared difference
+        of expected scores.
     n_next : int
-        Prompts more, at most 16, ...
+        Number of further prompts that `next_width` refers to, at most 16.
     next_width : float
-        ... and how wide the interval of the mean is then expected to be.
+        Expected width of the interval after these prompts.
     """
 
     llm_id: str
@@ -67,7 +69,7 @@ class Expectation(Shown):
         return self.interval[1] - self.interval[0]
 
     def document(self) -> Document:
-        """The expected mean score, of each task and of all, the LLMs most alike, and what more answers would tell."""
+        """Expected mean score, overall and by task, the most similar LLMs, and the effect of further answers."""
         low, high = self.interval
         after = f"{self.n_answers:,} of {self.n_prompts:,} prompts" if self.n_answers else "no prompt"
         alike = (f"{name} (mean {mean:.3f})" for name, mean in self.alike.select("llm_id", "mean").iter_rows())
@@ -77,11 +79,11 @@ class Expectation(Shown):
         ]
         heads = ["task", "prompts", "run", "mean, 90% interval"]
         return Document(
-            title=f"What is expected of {self.llm_id}",
+            title=f"Expectation for {self.llm_id}",
             verdict=[
                 f"{self.llm_id}, after {after}: expected mean score {self.mean:.3f} "
                 f"(90% interval {low:.3f} to {high:.3f})",
-                f"most alike: {', '.join(alike)}",
+                f"most similar: {', '.join(alike)}",
                 f"{self.n_next} more prompts are expected to narrow the interval from {high - low:.3f} to "
                 f"{self.next_width:.3f}",
             ],
@@ -105,15 +107,19 @@ class Expectation(Shown):
 
 @checked
 def expect(router: Router, results: Dataset | None, llm: pl.DataFrame) -> Expectation:
-    """What is expected of an unseen LLM.
+    """Expected scores of an unseen LLM.
 
     Parameters
     ----------
     router : Router
     results : Dataset, optional
-        Scores of it.
+        Scores of the LLM on training prompts.
     llm : polars.DataFrame
-        One row: `llm_id` and what is known beside the scores.
+        One row: `llm_id` and metadata.
+
+    Returns
+    -------
+    Expectation
 
     Raises
     ------
@@ -141,7 +147,7 @@ def expect(router: Router, results: Dataset | None, llm: pl.DataFrame) -> Expect
     first = np.argsort(difference, kind="stable")[:N_ALIKE]
     known_mean = prior.vectors @ prior.loadings.mean(axis=0)
     alike = pl.DataFrame({"llm_id": prior.llm_ids[first], "difference": difference[first], "mean": known_mean[first]})
-    n_next = min(NEXT, int((~seen).sum()))
+    n_next = min(N_NEXT, int((~seen).sum()))
     return Expectation(
         llm_id=llm["llm_id"][0],
         n_answers=int(seen.sum()),
@@ -165,14 +171,30 @@ def next_anchors(
     strategy: str = "active",
     seed: int = 0,
 ) -> pl.DataFrame:
-    """The next k training prompts to run on an unseen LLM: `instance_id, prompt, task`, most telling first.
+    """Choose the next k training prompts to run on an unseen LLM.
+
+    Parameters
+    ----------
+    router : Router
+    k : int
+    llm : polars.DataFrame
+        One row: `llm_id` and metadata.
+    results : Dataset, optional
+        Scores of the LLM so far.
+    strategy, seed
+        As in `select_anchors`.
+
+    Returns
+    -------
+    polars.DataFrame
+        `instance_id, prompt, task`, most informative first.
 
     Raises
     ------
     DataError
-        If fewer than k are left, and as `Router.add_llms`.
+        If fewer than k prompts are left, and as `Router.add_llms`.
     RouterError
-        If the router does not keep its prompts.
+        If the router does not keep its training prompts.
     """
     prior, scores, llm = _prepare(router, results, llm)
     chosen = select_anchors(prior, k, strategy=strategy, scores=scores, llm=llm, seed=seed)
@@ -181,12 +203,9 @@ def next_anchors(
 
 
 def choices(router: Router, llms: Sequence[str] | None = None) -> tuple[NDArray[np.int64], Floats]:
-    """The LLM that the router chooses for each training prompt, int (n,), and its predicted score f32 (n,).
+    """Choice int (n,) and predicted score f32 (n,) of the router for at most 2,000 evenly spaced training prompts.
 
-    At most 2,000 prompts, evenly spread.
-
-    Raises RouterError if the router does not keep its training prompts or cannot read them, because they have neither
-    text nor vectors.
+    Raises RouterError if the router does not keep its training prompts, or these have neither text nor vectors.
     """
     ranking = router.rank(router.training_sample(), 1, llms)
     return ranking.llm_index[:, 0].astype(np.int64), ranking.predicted_score[:, 0]
@@ -194,17 +213,17 @@ def choices(router: Router, llms: Sequence[str] | None = None) -> tuple[NDArray[
 
 @dataclass(frozen=True, eq=False)
 class Withdrawal(Shown):
-    """What it changes that an LLM is gone, on training prompts.
+    """Effect of removing an LLM on the choices for training prompts.
 
     Parameters
     ----------
     llm_id : str
     share : float
-        Of the prompts, that it was chosen for.
+        Share of the prompts for which it was chosen.
     successors : polars.DataFrame
-        `llm_id, share`: who takes over so much of them, most first.
+        `llm_id, share`: LLMs that these prompts go to, and their share of them, largest first.
     before, after : float
-        Mean predicted score of the chosen LLM over all prompts.
+        Mean predicted score of the choices over all prompts.
     """
 
     llm_id: str
@@ -214,7 +233,7 @@ class Withdrawal(Shown):
     after: float
 
     def document(self) -> Document:
-        """How often it was chosen, who takes over, and the predicted score before and after."""
+        """How often the LLM was chosen, its successors, and the predicted score before and after."""
         heirs = ", ".join(f"{name} {share:.0%}" for name, share in self.successors.head(N_ALIKE).iter_rows())
         return Document(
             title=f"Without {self.llm_id}",
@@ -233,9 +252,9 @@ class Withdrawal(Shown):
 
 
 def withdraw(router: Router, llm_id: str) -> tuple[Router, Withdrawal | None]:
-    """The router without an LLM, and what that changes: None where the router cannot read its training prompts.
+    """Remove an LLM and summarise the effect; the summary is None if the router cannot read its training prompts.
 
-    Raises as `Router.remove_llms`.
+    Errors are those of `Router.remove_llms`.
     """
     remaining = router.remove_llms([llm_id])
     try:
@@ -257,25 +276,24 @@ def withdraw(router: Router, llm_id: str) -> tuple[Router, Withdrawal | None]:
 
 
 def _prepare(router: Router, results: Dataset | None, llm: pl.DataFrame) -> tuple[LLMPrior, Floats, pl.DataFrame]:
-    """The prior, the LLM's scores f32 (n,) on the training prompts, and its checked row."""
+    """Prior, scores f32 (n,) of the LLM on the training prompts, and its validated row of metadata."""
     check_takes_unseen(router)
     scores, llm = read_scores(results, llm, router.training_prompts["instance_id"].to_list())
     if llm.height != 1:
-        raise DataError(f"the table has {llm.height} LLMs; give one row")
+        raise DataError(f"the table has {llm.height} LLMs; give exactly one")
     refuse_known(router, llm["llm_id"].to_list())
     return router.prior, scores[:, 0], llm
 
 
 def _next_width(prior: LLMPrior, scores: Floats, posterior: Posterior, llm: pl.DataFrame, k: int) -> float:
-    """Width of the mean's interval after the k most telling prompts, whatever they are answered."""
+    """Width of the interval of the mean score after the k most informative prompts, whatever their scores."""
     chosen = select_anchors(prior, k, scores=scores, llm=llm)
     L, cov = prior.loadings[chosen], posterior.covariance[0]
     reached = L @ cov  # (k, 1 + f)
     then = cov - reached.T @ np.linalg.solve(reached @ L.T + np.diag(prior.noise[chosen]), reached)
-    closed = ~np.isnan(scores)
-    n_now = int(closed.sum())
-    closed[chosen] = True
-    everything = np.arange(len(scores))
-    deviation = prior.deviation(~closed[:, None], then[None], everything)[0]
+    known = ~np.isnan(scores)
+    n_now = int(known.sum())
+    known[chosen] = True
+    deviation = prior.deviation(~known[:, None], then[None], np.arange(len(scores)))[0]
     half: Array = NORMAL * deviation * np.interp(np.log2(1 + n_now + k), np.log2(1 + prior.answers), prior.scale[:, 0])
     return float(min(posterior.mean[0] + half, 1) - max(posterior.mean[0] - half, 0))

@@ -1,4 +1,4 @@
-"""Cold start as a Matplotlib figure."""
+"""Matplotlib figure of a cold start."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DASHES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)))
 
 
 def draw(found: Result) -> Any:
-    """Errors of mean scores, and where routing was measured the shares of full data; see `ColdStart.plot`."""
+    """Plot errors of mean scores and, if there are routers, routing quality relative to full data."""
     shares = found.pooled("share_of_full", group="mixed")
     pictures = 2 if shares.height else 1
     axes = new_row(12.5 if shares.height else 6.5, 4.6, pictures)
@@ -43,7 +43,7 @@ def _errors(ax: Any, found: Result) -> None:
     ax.plot(rows["n_anchors"], rows["value"], color=SOFT, ls="--", lw=1.3, label=f"plain mean of {plain_of} anchors")
     ax.set_ylim(bottom=0)
     ax.set_ylabel("error of the mean score of an unseen LLM")
-    ax.set_title("what anchors tell", loc="left", fontsize=11)
+    ax.set_title("prediction of unseen LLMs", loc="left", fontsize=11)
 
 
 def _routing(ax: Any, found: Result) -> None:
@@ -55,5 +55,5 @@ def _routing(ax: Any, found: Result) -> None:
             draw_band(ax, own, "n_anchors", i, label=plain(f"{router}, {strategy}"), dash=dash, band=j == 0)
     ax.axhline(1, color="0.3", lw=0.8)
     ax.axhline(0.99, color="0.3", lw=0.8, ls=":")
-    ax.set_ylabel("share of what full data reach")
-    ax.set_title("routing where half of the pool is unseen", loc="left", fontsize=11)
+    ax.set_ylabel("mean score relative to full data")
+    ax.set_title("routing with half of the pool unseen", loc="left", fontsize=11)

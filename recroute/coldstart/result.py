@@ -1,4 +1,4 @@
-"""What an evaluation of cold start found."""
+"""`ColdStart`: the result of `coldstart`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS: dict[str, Any] = {
     "n_llms": pl.Int64,
     "n_instances": pl.Int64,
 }
-KEPT = 0.99  # of what full data reach
+ENOUGH = 0.99  # share of the mean score with full data
 ERRORS = {
     "mean_score_error": "error of the mean score",
     "plain_mean_error": "error of the anchors' plain mean",
@@ -36,81 +36,82 @@ ERRORS = {
     "interval_width": "width of 90%",
 }
 SHARE = "share_of_full"
-POOLS = {"mixed": "pools of which half is unseen", "unseen": "pools of unseen LLMs only"}
+POOLS = {"mixed": "pools with half of the LLMs unseen", "unseen": "pools of unseen LLMs only"}
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ColdStart(Result):
-    """One row per metric value, with its 95% interval.
+    """Metric values with 95% intervals, one per row.
 
     Parameters
     ----------
     rows : polars.DataFrame
         `router, group, pool_size, strategy, n_anchors, seed, metric, value, ci_low, ci_high, n_llms, n_instances`, see
-        `coldstart`. `strategy` "all scores" is the router fitted on all scores of all LLMs; `oracle` and `random` have
-        no strategy.
+        `coldstart`. The strategy "all scores" denotes the router fitted on all scores of all LLMs; `oracle` and
+        `random` have no strategy.
     info : mapping
-        With `strategies`, `anchors` and `n_pools`.
+        Includes `strategies`, `anchors` and `n_pools`.
     """
 
     def pooled(self, metric: str, **where: Any) -> pl.DataFrame:
-        """Rows of a metric pooled over seeds, by number of anchors."""
+        """Rows of a metric pooled over seeds, sorted by number of anchors."""
         return super().pooled(metric, **where).sort("n_anchors", maintain_order=True)
 
-    def enough(self, share: float = KEPT) -> pl.DataFrame:
-        """The smallest number of anchors from which on a router keeps at least `share` of what full data reach.
+    def enough(self, share: float = ENOUGH) -> pl.DataFrame:
+        """Smallest number of anchors from which a router reaches at least `share` of its mean score with full data.
 
         Returns
         -------
-        polars.DataFrame with `router, group, strategy, n_anchors` (null where no number measured is enough), `value`
-        and its interval there. It is about the values measured; the interval may reach below the share.
+        polars.DataFrame
+            `router, group, strategy, n_anchors` (null if no number is enough), and `value, ci_low, ci_high` at this
+            number. Only the value counts; its interval may reach below the share.
         """
-        found = []
+        enough = []
         pooled = self.pooled(SHARE)
         for (router, group, strategy), rows in pooled.group_by(["router", "group", "strategy"], maintain_order=True):
             below = rows.filter(pl.col("value") < share)["n_anchors"].max()
             above = rows if below is None else rows.filter(pl.col("n_anchors") > below)
             first = above.row(0, named=True) if above.height else dict.fromkeys(rows.columns)
             head = {"router": router, "group": group, "strategy": strategy}
-            found.append(head | {name: first[name] for name in ("n_anchors", "value", "ci_low", "ci_high")})
+            enough.append(head | {name: first[name] for name in ("n_anchors", "value", "ci_low", "ci_high")})
         kinds = {name: COLUMNS[name] for name in ("router", "group", "strategy", "n_anchors", "value")}
-        return pl.DataFrame(found, schema=kinds | {"ci_low": pl.Float64, "ci_high": pl.Float64})
+        return pl.DataFrame(enough, schema=kinds | {"ci_low": pl.Float64, "ci_high": pl.Float64})
 
     def sentences(self) -> list[str]:
-        found = []
+        sentences = []
         best = "active" if "active" in self.info["strategies"] else self.info["strategies"][0]
         for k in (16,) if 16 in self.info["anchors"] else self.info["anchors"][-1:]:
             at = self.row("mean_score_error", n_anchors=k, strategy=best)
             assert at is not None
-            line = f"{k} {best} anchors tell an unseen LLM's mean score to within {_interval(at)} on average"
+            line = f"after {k} {best} anchors an unseen LLM's mean score is off by {_interval(at)} on average"
             if (plain := self.row("plain_mean_error", n_anchors=k, strategy="random")) is not None:
-                line += f"; the plain mean of {k} random ones to within {_interval(plain)}"
-            found.append(line)
+                line += f"; the plain mean of {k} random ones is off by {_interval(plain)}"
+            sentences.append(line)
         for row in self.enough().filter(strategy=best, group="mixed").iter_rows(named=True):
-            head = f"{row['router']} in pools of which half is unseen"
-            found.append(
-                f"{head} is below {KEPT:.0%} of full data at every number of {best} anchors measured"
+            head = f"{row['router']}, with half of the pool unseen,"
+            sentences.append(
+                f"{head} stays below {ENOUGH:.0%} of full data at every number of {best} anchors"
                 if row["n_anchors"] is None
-                else f"{head} keeps {KEPT:.0%} of full data from {row['n_anchors']} {best} anchors on: {_interval(row)}"
+                else f"{head} has {ENOUGH:.0%} of full data from {row['n_anchors']} {best} anchors on: {_interval(row)}"
             )
-        return found
+        return sentences
 
     def document(self) -> Document:
         data, row = self.info["dataset"], self.row("mean_score_error")
         assert row is not None
         facts = (
-            f"{data['n_instances']:,} instances x {data['n_llms']:,} LLMs; {row['n_llms']} of them play the unseen "
-            f"ones (held out: {data['holdout']}); {len(self.seeds)} seeds; 95% bootstrap intervals."
+            f"{data['n_instances']:,} instances x {data['n_llms']:,} LLMs; {row['n_llms']} of them are held out as "
+            f"unseen (by {data['holdout']}); {len(self.seeds)} seeds; 95% bootstrap intervals."
         )
         caption = (
-            "Left: distance of an unseen LLM's predicted mean score from its true one, over prompts it was not run on. "
-            "Right: what routing reaches, as a share of the same router with all scores of all LLMs; dotted: 99%."
+            "Left: error of an unseen LLM's predicted mean score over the prompts that it was not run on. Right: mean "
+            "score of the choices, relative to the same router with all scores of all LLMs; dotted: 99%."
         )
         picture = Figure(name="coldstart", draw=self.plot, caption=caption, on=Medium.NOTEBOOK | Medium.PAGE)
         return self.document_of("Cold start on", facts, [picture, *self._tables()])
 
     def _tables(self) -> Iterator[Block]:
-        """What is known of unseen LLMs, and for each pool what routing reaches, by number of anchors."""
+        """Tables of the prediction of unseen LLMs and of routing in each kind of pool, by number of anchors."""
         row = self.row("mean_score_error")
         assert row is not None
         rows = [
@@ -119,10 +120,10 @@ class ColdStart(Result):
             for k in sorted(self.info["anchors"])
         ]
         yield Table(
-            title="what anchors tell of unseen LLMs",
+            title="prediction of unseen LLMs",
             heads=["strategy", "anchors", *ERRORS.values()],
             rows=rows,
-            caption=f"means over {row['n_llms']} unseen LLMs x {len(self.seeds)} seeds (held out: "
+            caption=f"means over {row['n_llms']} unseen LLMs x {len(self.seeds)} seeds (held out by "
             f"{self.info['dataset']['holdout']}); {row['n_instances']} prompts; 95% bootstrap intervals",
             ruled=True,
             on=Medium.SCREEN | Medium.PAGE,
@@ -154,11 +155,12 @@ class ColdStart(Result):
         )
 
     def plot(self, **options: Any) -> Any:
-        """The error of the mean score, and beside it routing in the mixed pool, by number of anchors.
+        """Plot the error of the mean score and, if there are routers, routing in mixed pools, by number of anchors.
 
         Returns
         -------
-        matplotlib.axes.Axes of the error; `.figure` has both, without routing the first alone.
+        matplotlib.axes.Axes
+            Axes of the error; its `figure` has both plots.
         """
         from recroute.coldstart.picture import draw
 

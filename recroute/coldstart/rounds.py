@@ -1,4 +1,4 @@
-"""Known LLMs played as unseen ones: who is asked what, and what they answer."""
+"""Rounds of a cold start: known LLMs are held out, and their scores on anchors revealed step by step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from recroute.util.numeric import Array, Floats
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """What is known of the unseen LLMs after so many anchors.
+    """Scores revealed of the unseen LLMs after k anchors chosen by one strategy.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Round:
     answers : f32 (n, j)
         All scores of the unseen LLMs on the training prompts, NaN where unobserved.
     scores : f32 (n, j)
-        Those of the anchors, NaN elsewhere.
+        Scores on the anchors, NaN elsewhere.
     """
 
     seed: int
@@ -52,14 +52,14 @@ class Round:
 
 
 def play_rounds(dataset: Dataset, settings: ColdStartSettings) -> Iterator[Round]:
-    """Every seed, strategy and number of anchors, in this order.
+    """Rounds for every seed, strategy and number of anchors, in this order.
 
-    Unseen LLMs with no more records than the largest number of anchors are left out.
+    Unseen LLMs whose number of records does not exceed the largest number of anchors are left out.
 
     Raises
     ------
     UnknownNameError
-        If there is no such holdout.
+        If the kind of holdout does not exist.
     DataError
         If no unseen LLM has enough records.
     """
@@ -71,13 +71,15 @@ def play_rounds(dataset: Dataset, settings: ColdStartSettings) -> Iterator[Round
         answers = parts.train.take_llms(unseen).interactions.dense()
         enough = (~np.isnan(answers)).sum(axis=0) > most
         if not enough.any():
-            raise DataError(f"{dataset.name}: no unseen LLM of seed {seed} has over {most} records; use fewer anchors")
+            raise DataError(
+                f"{dataset.name}: no unseen LLM of seed {seed} has over {most} records; use fewer --anchors"
+            )
         unseen, answers = unseen[enough], answers[:, enough]
         prior = LLMPrior.learn(parts.train.take_llms(known), seed=seed)
         for strategy in settings.strategies:
             asked = _asked(prior, strategy, answers, most, dataset.take_llms(unseen), seed)
             for k in settings.anchors:
-                if strategy == "medoids":  # the one whose shorter lists are not the start of its longer ones
+                if strategy == "medoids":  # its shorter selections are not the start of longer ones
                     asked = _asked(prior, strategy, answers, k, dataset.take_llms(unseen), seed)
                 scores = np.full_like(answers, np.nan)
                 np.put_along_axis(scores, asked[:k], np.take_along_axis(answers, asked[:k], 0), 0)
@@ -85,26 +87,26 @@ def play_rounds(dataset: Dataset, settings: ColdStartSettings) -> Iterator[Round
 
 
 def _asked(prior: LLMPrior, strategy: str, answers: Floats, k: int, unseen: Dataset, seed: int) -> NDArray[np.int64]:
-    """Prompts int64 (k, j) that each LLM is asked, among those it has a score on.
+    """Anchors int64 (k, j) of each LLM, among the prompts that it has a score on.
 
-    "random" draws anew for each LLM; the others give all LLMs with the same records the same prompts.
+    "random" draws different prompts for each LLM; the other strategies give LLMs with the same records the same ones.
     """
     if strategy == "active":
         return ask(prior, answers, k, unseen.llms)
-    closed = np.where(np.isnan(answers), np.float32(0), np.float32(np.nan))
-    if strategy != "random" and np.isnan(closed).all():
+    unavailable = np.where(np.isnan(answers), np.float32(0), np.float32(np.nan))
+    if strategy != "random" and np.isnan(unavailable).all():
         return np.repeat(select_anchors(prior, k, strategy=strategy, seed=seed)[:, None], answers.shape[1], axis=1)
     columns = [
-        select_anchors(prior, k, strategy=strategy, scores=closed[:, j], seed=seed * unseen.n_llms + j)
+        select_anchors(prior, k, strategy=strategy, scores=unavailable[:, j], seed=seed * unseen.n_llms + j)
         for j in range(unseen.n_llms)
     ]
     return np.stack(columns, axis=1)
 
 
 def per_llm(played: Round) -> dict[str, Array]:
-    """The metrics of `coldstart` for each unseen LLM, f64 (j,); NaN where one does not exist."""
-    found = played.prior.posterior(played.scores, played.split.train.take_llms(played.unseen).llms)
-    answers, columns = played.answers.astype(np.float64), found.columns.astype(np.float64)
+    """Metrics of `coldstart` for each unseen LLM, f64 (j,); NaN where undefined."""
+    posterior = played.prior.posterior(played.scores, played.split.train.take_llms(played.unseen).llms)
+    answers, columns = played.answers.astype(np.float64), posterior.columns.astype(np.float64)
     rest = ~np.isnan(answers) & np.isnan(played.scores)
     count = rest.sum(axis=0)
     true = np.where(rest, answers, 0).sum(axis=0) / count
@@ -118,19 +120,19 @@ def per_llm(played: Round) -> dict[str, Array]:
         values["plain_mean_error"] = np.abs(np.nanmean(played.scores, axis=0) - true)
     complete = ~np.isnan(answers).any(axis=0)
     mean = answers.mean(axis=0)
-    low, high = found.interval.T
+    low, high = posterior.interval.T
     values["interval_coverage"] = np.where(complete, (low <= mean) & (mean <= high), np.nan)
     values["interval_width"] = np.where(complete, high - low, np.nan)
     names = played.prior.task_names
     task_mean = np.stack([answers[played.prior.task == t].mean(axis=0) for t in range(len(names))], axis=1)  # (j, t)
-    low, high = found.task_interval.transpose(2, 0, 1)
+    low, high = posterior.task_interval.transpose(2, 0, 1)
     inside = ((low <= task_mean) & (task_mean <= high)).mean(axis=1)
     values["task_interval_coverage"] = np.where(complete, inside, np.nan)
     return values
 
 
 def _auc(expected: Array, scores: Array) -> float:
-    """Chance that a success was expected higher than a failure; ties count half, NaN without one of the two."""
+    """Probability that a success is predicted higher than a failure; ties count half, NaN without one of the two."""
     from scipy.stats import rankdata
 
     solved = scores >= 0.5

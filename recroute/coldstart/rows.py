@@ -1,4 +1,4 @@
-"""From what was seen of unseen LLMs to rows with intervals."""
+"""Rows with intervals of a `ColdStart`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 @dataclass(eq=False)
 class Seen:
-    """What is gathered over rounds: values by seed, for each key (router, pool, strategy, k, metric)."""
+    """Values collected over rounds, by key (router, pool, strategy, k, metric) and seed."""
 
     of_llms: dict[tuple[str, int, str], dict[int, Array]] = field(default_factory=dict)
     routed: dict[tuple[str, str, str | None, int | None], dict[int, Array]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Seen:
     left_out: dict[int, float] = field(default_factory=dict)
 
     def begin(self, played: Round, at: Mapping[str, Bench], group: NDArray[Any]) -> None:
-        """What is the same for all rounds of a seed."""
+        """Record what all rounds of a seed share."""
         seed = played.seed
         self.groups[seed] = group[played.unseen].astype(np.str_)
         self.n_train[seed] = played.prior.n_instances
@@ -46,14 +46,14 @@ class Seen:
             for pool, scores in bench.full.items():
                 self.full.setdefault((label, pool), {})[seed] = scores
                 self.pool_sizes[pool, seed] = len(bench.pools[pool][0])
-        first = next(iter(at.values()), None)  # pools are the same for every router
+        first = next(iter(at.values()), None)  # pools are equal for all routers
         self.left_out[seed] = first.left_out() if first else 0.0
         for pool, bounds in (first.bounds() if first else {}).items():
             for name, scores in bounds.items():
                 self.routed.setdefault((name, pool, None, None), {})[seed] = scores
 
     def add(self, played: Round, of_llms: Mapping[str, Array], at: Mapping[str, Bench]) -> None:
-        """What a round tells."""
+        """Record the values of a round."""
         for metric, values in of_llms.items():
             self.of_llms.setdefault((played.strategy, played.n_anchors, metric), {})[played.seed] = values
         for label, bench in at.items():
@@ -62,13 +62,13 @@ class Seen:
 
 
 def rows_of(seen: Seen, seeds: list[int], seed: int) -> pl.DataFrame:
-    """Rows of a ColdStart, for the seeds that were finished."""
+    """Rows of a `ColdStart`, for the finished seeds."""
     rows = [*_of_llms(seen, seeds, seed), *_of_routing(seen, seeds, seed)]
     return pl.DataFrame([{name: row.get(name) for name in COLUMNS} for row in rows], schema=COLUMNS)
 
 
 def _of_llms(seen: Seen, seeds: list[int], seed: int) -> list[Row]:
-    """What is known of the unseen LLMs; intervals resample families."""
+    """Rows on the prediction of unseen LLMs; intervals resample families."""
     groups = [seen.groups[s] for s in seeds]
     resamples = Bootstrap(groups, seed)
     rows = []
@@ -94,7 +94,7 @@ def _of_llms(seen: Seen, seeds: list[int], seed: int) -> list[Row]:
 
 
 def _of_routing(seen: Seen, seeds: list[int], seed: int) -> list[Row]:
-    """What routers reach, and as a share of what they reach with full data; intervals resample test instances."""
+    """Rows on routing: mean scores, and these relative to full data; intervals resample test instances."""
     ids = [seen.test_ids[s] for s in seeds]
     resamples = Bootstrap(ids, seed)
 
@@ -128,5 +128,5 @@ def _of_routing(seen: Seen, seeds: list[int], seed: int) -> list[Row]:
 
 
 def _with_mean(counts: list[int]) -> list[int]:
-    """Their mean, rounded down, and then each."""
+    """The mean of the counts, rounded down, followed by the counts."""
     return [sum(counts) // len(counts), *counts]

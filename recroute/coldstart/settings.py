@@ -1,4 +1,4 @@
-"""What an evaluation of cold start is asked for."""
+"""`ColdStartSettings`: settings of `coldstart`."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ ANCHORS = (0, 1, 2, 4, 8, 16, 32, 64, 128)
 
 @dataclass(frozen=True, kw_only=True)
 class ColdStartSettings(Protocol):
-    """What `coldstart` is asked for."""
+    """Settings of `coldstart`."""
 
     seeds: Sequence[int] = setting(range(5), help="Each seed draws its own split and unseen LLMs.", panel=DATA)
-    anchors: Sequence[int] = setting(ANCHORS, low=0, help="Numbers of prompts that are run.")
+    anchors: Sequence[int] = setting(ANCHORS, low=0, help="Numbers of anchors: prompts run on an unseen LLM.")
     strategies: Sequence[str] = setting(
         ("random", "active"),
         choices=STRATEGIES,
         option="--strategy",
-        help=f"How prompts are chosen, of {', '.join(STRATEGIES)}.",
+        help=f"How to choose anchors: any of {', '.join(STRATEGIES)}.",
     )
     holdout: str | None = setting(
         None,
-        help="Who plays the unseen LLMs: family (whole families, the default where they are known) or random.",
+        help="LLMs to hold out as unseen: family (whole families; default if families are known) or random.",
     )
-    pool_size: int = setting(10, low=2, help="LLMs in a pool.")
+    pool_size: int = setting(10, low=2, help="Number of LLMs in a pool.")
 
     def __post_init__(self) -> None:
         if self.holdout in COLD_INSTANCES:
             raise DataError(
-                f"holdout {self.holdout!r} is about unseen prompts, not LLMs; run recroute evaluate --holdout "
+                f"holdout {self.holdout!r} holds out prompts, not LLMs; run recroute evaluate --holdout "
                 f"{self.holdout}, or hold out {' or '.join(HOLDOUTS)}"
             )
         super().__post_init__()
         if not self.anchors or len(set(self.anchors)) < len(self.anchors):
-            raise DataError(f"anchors {self.anchors}: give different whole numbers, each at least 0")
+            raise DataError(f"anchors {self.anchors}: give distinct whole numbers, each at least 0")
         if not self.strategies:
-            raise DataError("no strategy is named; give at least one, such as 'active'")
+            raise DataError("no strategy is given; give at least one, such as 'active'")

@@ -1,4 +1,4 @@
-"""Text to vector: those a data set came with, TF-IDF with SVD, a sentence encoder, surface features, side by side."""
+"""Encoders of prompts: TF-IDF with SVD, surface features, sentence encoders, and vectors that came with the data."""
 
 from recroute.encoders.choose import ENCODERS, encode_dataset, fit_encoder, main_encoder, view_encoder
 from recroute.encoders.joint import JointEncoder, encode_texts, encoder_width, vectors_of

@@ -1,4 +1,4 @@
-"""Which encoder a data set gets."""
+"""Choice and fitting of the encoder of a data set."""
 
 from __future__ import annotations
 
@@ -13,35 +13,34 @@ from recroute.encoders.sentence import Progress, SentenceEncoder
 from recroute.errors import DataError, UnknownNameError
 
 ENCODERS = ("auto", "precomputed", "tfidf")
-SENTENCE = "sentence:"  # and a model
+SENTENCE = "sentence:"  # followed by the name of a model
 
 
 def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
-    """The encoder for `train`.
+    """Fit the encoder of a training set.
 
     Parameters
     ----------
     train : Dataset
-        Only its prompts are used to fit.
+        Encoders are fitted on its prompts only.
     kind : {"auto", "precomputed", "tfidf", "sentence:MODEL"}
-        "auto" takes the vectors the data set came with or was given, with the encoder that made them, and adds TF-IDF
-        and surface features where there are prompts; "tfidf" does without the vectors, "precomputed" without the
-        prompts. "sentence:MODEL" has a
-        `SentenceEncoder` in the place of the vectors. Routers read the first of these views unless their
-        hyperparameter `views` says "all".
+        "auto" uses the vectors of the data set, if any, and adds TF-IDF and surface features if there are prompts.
+        "tfidf" leaves out the vectors, "precomputed" uses only them. "sentence:MODEL" uses a `SentenceEncoder` instead
+        of the vectors. Routers read the first of these views unless their hyperparameter `views` is "all".
 
     Returns
     -------
-    Encoder, or None if "auto" finds neither vectors nor prompts.
+    Encoder or None
+        None if "auto" finds neither vectors nor prompts.
 
     Raises
     ------
     UnknownNameError
-        If `kind` is none of these.
+        If `kind` is not one of these.
     DataError
         If the data set lacks what `kind` needs.
     RouterError
-        If it needs the extra `text`.
+        If the extra `text` is needed and not installed.
     """
     vectors: Encoder | None
     if (model := _sentence_model(kind)) is not None:
@@ -64,9 +63,9 @@ def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
 
 
 def encode_dataset(dataset: Dataset, kind: str, progress: Progress | None = None) -> Dataset:
-    """The data set with the vectors of the sentence encoder that `kind` names; itself where it names none.
+    """Encode a data set with the sentence encoder named by `kind`; other kinds return it unchanged.
 
-    Nothing of it is fitted, so that it is done once, before splits and folds. Done again, it gives what it got.
+    A sentence encoder is not fitted, so this is done once, before splits and folds. It is idempotent.
 
     Parameters
     ----------
@@ -74,52 +73,52 @@ def encode_dataset(dataset: Dataset, kind: str, progress: Progress | None = None
     kind : str
         See `fit_encoder`, whose errors it raises.
     progress : callable, optional
-        Called with the prompts done and the prompts in all.
+        Called with the number of encoded prompts and the total number.
     """
     if (model := _sentence_model(kind)) is None:
         return dataset
     encoder = _sentence_encoder(dataset, model)
     if encoder is _own_vectors(dataset.encoder):
         return dataset
-    assert dataset.prompts is not None  # _sentence_encoder
+    assert dataset.prompts is not None  # checked by _sentence_encoder
     return dataset.with_embeddings(encoder.encode(dataset.prompts, progress), encoder)
 
 
 def main_encoder(encoder: Encoder) -> Encoder:
-    """The first view."""
+    """First view of an encoder."""
     return encoder.parts[0] if isinstance(encoder, JointEncoder) else encoder
 
 
 def view_encoder(encoder: Encoder, views: str) -> Encoder:
-    """What of an encoder a router reads.
+    """Part of an encoder that a router reads.
 
     Parameters
     ----------
     encoder : Encoder
     views : {"embedding", "tfidf", "all"}
-        The first view; TF-IDF, also where the data set came with vectors; or all of them.
+        The first view, TF-IDF (even if the data set came with vectors), or all views.
 
     Raises
     ------
     DataError
-        If "tfidf" is asked for where there are only vectors.
+        If `views` is "tfidf" and there are only vectors.
     """
     if views == "all":
         return encoder
     if views == "embedding":
         return main_encoder(encoder)
     parts = encoder.parts if isinstance(encoder, JointEncoder) else (encoder,)
-    found = next((part for part in parts if kind_of(part) == "tfidf"), None)
-    if found is None:
+    tfidf = next((part for part in parts if kind_of(part) == "tfidf"), None)
+    if tfidf is None:
         raise DataError(
-            "views=tfidf needs TF-IDF, and here are only the vectors that the data set came with; add prompts and "
-            "take the encoder auto or tfidf, or take views=embedding"
+            "views=tfidf needs TF-IDF, but there are only the vectors that the data set came with; add prompts and use "
+            "the encoder auto or tfidf, or use views=embedding"
         )
-    return found
+    return tfidf
 
 
 def _own_vectors(encoder: Encoder | None) -> Encoder | None:
-    """What made the vectors that a data set came with or was given, without the views that `fit_encoder` added."""
+    """Encoder of the data set's own vectors, without the views that `fit_encoder` adds."""
     n_joined = len(joining := _joining())
     if not isinstance(encoder, JointEncoder) or [type(part) for part in encoder.parts[-n_joined:]] != joining:
         return encoder
@@ -128,12 +127,12 @@ def _own_vectors(encoder: Encoder | None) -> Encoder | None:
 
 
 def _joining() -> list[Any]:
-    """The encoders that are views of the prompts beside the vectors of a data set, fitted on train."""
+    """Encoder classes that `fit_encoder` fits on the prompts and adds to the vectors of a data set."""
     return [cls for name in REGISTRY.built_in if getattr(cls := REGISTRY.get(name), "joins", False)]
 
 
 def _sentence_model(kind: str) -> str | None:
-    """The model that "sentence:MODEL" names; None for the other kinds, UnknownNameError if it is none of these."""
+    """MODEL of "sentence:MODEL"; None for the other kinds, UnknownNameError for an unknown kind."""
     if kind.startswith(SENTENCE):
         return kind.removeprefix(SENTENCE)
     if kind not in ENCODERS:
@@ -142,7 +141,7 @@ def _sentence_model(kind: str) -> str | None:
 
 
 def _sentence_encoder(dataset: Dataset, model: str) -> SentenceEncoder:
-    """The encoder of a model: the very one that the data set has its vectors from, if it is that."""
+    """Sentence encoder of a model; reuses the data set's encoder if it is of the same model."""
     if dataset.prompts is None:
         raise DataError(f"{dataset.name} has no prompts to encode; add a prompt column to instances.parquet")
     carried = _own_vectors(dataset.encoder)
@@ -151,11 +150,11 @@ def _sentence_encoder(dataset: Dataset, model: str) -> SentenceEncoder:
     return SentenceEncoder.open(model)
 
 
-EQUAL = 0.999  # vectors stored with 16 bits are nearer than this to those they were rounded from
+MIN_COSINE = 0.999  # vectors rounded to 16 bits have a larger cosine with the original ones
 
 
 def agreement(came_with: Dataset, encoded: Dataset) -> str:
-    """One line on the same instances with the vectors they came with, and with new ones."""
+    """Message that compares the vectors that came with a data set with newly encoded ones."""
     assert came_with.encoder is not None
     assert came_with.embeddings is not None
     assert encoded.encoder is not None
@@ -164,11 +163,11 @@ def agreement(came_with: Dataset, encoded: Dataset) -> str:
     which = f"the vectors that {came_with.name} came with ({came_with.encoder.name.partition(':')[2] or 'unnamed'})"
     name = main_encoder(encoded.encoder).name
     if theirs.shape != ours.shape:
-        return f"{which} are {theirs.shape[1]} wide, those of {name} {ours.shape[1]}: another encoder made them"
+        return f"{which} are {theirs.shape[1]} wide, those of {name} {ours.shape[1]}: they come from another encoder"
     lengths = np.linalg.norm(theirs, axis=1) * np.linalg.norm(ours, axis=1)
     cosine = (theirs * ours).sum(axis=1) / np.maximum(lengths, 1e-12)
-    n_equal = int((cosine > EQUAL).sum())
+    n_equal = int((cosine > MIN_COSINE).sum())
     return (
-        f"{which} are those of {name} for {n_equal} of {len(cosine)} prompts (cosine above {EQUAL}; "
-        f"median {np.median(cosine):.5f}, least {cosine.min():.3f}); its own are used"
+        f"{which} equal those of {name} for {n_equal} of {len(cosine)} prompts (cosine above {MIN_COSINE}; "
+        f"median {np.median(cosine):.5f}, minimum {cosine.min():.3f}); the newly encoded ones are used"
     )

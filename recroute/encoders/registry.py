@@ -1,7 +1,8 @@
-"""Encoders that a router's folder can hold: ours, and those of users.
+"""Registry of the encoders that can be saved with a router: built-in ones and those of users.
 
-One of ours is a frozen dataclass with a `kind`, a `name` and `encode`, and a line in `REGISTRY`. What it declares with
-`recroute.util.state.array` is saved; `facts`, `copy_to` and `of_facts` are for one that needs more than arrays.
+A built-in encoder is a frozen dataclass with a `kind`, a `name` and `encode`, and a line in `REGISTRY`. The arrays that
+it declares with `recroute.util.state.array` are saved. An encoder that needs more than arrays defines `facts`,
+`copy_to` and `of_facts`.
 """
 
 from __future__ import annotations
@@ -28,22 +29,27 @@ C = TypeVar("C", bound=type)
 
 
 def register_encoder(cls: C) -> C:
-    """Make an encoder of one's own known by its `kind`, so that routers fitted with it can be saved and loaded.
+    """Register your own encoder under its `kind`, so that routers fitted with it can be saved and loaded.
 
-    It holds for as long as the process lives; use it as a decorator. A package names its encoders under the entry point
-    `recroute.encoders` instead, which every process sees.
+    The registration holds for the current process; usable as a class decorator. A package that ships encoders should
+    declare them under the entry point `recroute.encoders` instead, which every process sees.
 
     Parameters
     ----------
     cls : class
-        With what every encoder has, `name` (a text: equal names mean equal vectors) and `encode(prompts)`, which gives
-        f32 (b, d); and with `kind` (class attribute, a word of letters, digits and underscores), `state()`, a dict of
-        arrays without objects, and the class method `from_state(arrays)`, which makes the same encoder of them.
+        Needs `kind`, a class attribute that is a Python identifier; `name`, a string (equal names mean equal vectors);
+        `encode(prompts)`, which returns f32 (b, d); `state()`, which returns a dict of plain arrays; and a class method
+        `from_state(arrays)`, which restores the encoder.
+
+    Returns
+    -------
+    type
+        `cls`, unchanged.
 
     Raises
     ------
     RouterError
-        If one of these is missing, or the kind is that of an encoder of recroute or of an installed package.
+        If one of these is missing, or recroute or an installed package already uses the kind.
 
     Examples
     --------
@@ -65,27 +71,27 @@ def register_encoder(cls: C) -> C:
     if lacking := [name for name in NEEDED if not hasattr(cls, name)]:
         raise RouterError(f"encoder {kind!r} lacks {', '.join(lacking)}; see help(recroute.register_encoder)")
     if kind in REGISTRY.places or kind == "joint":
-        raise RouterError(f"{kind!r} is what another encoder is called; give {cls.__name__} another kind")
+        raise RouterError(f"{kind!r} is the kind of another encoder; give {cls.__name__} a different kind")
     REGISTRY.add(kind, cls)
     return cls
 
 
 def kind_of(encoder: Any) -> str | None:
-    """The kind under which the encoder's class is registered; None if it is not."""
+    """Kind under which the encoder's class is registered; None if it is not."""
     kind = getattr(type(encoder), "kind", None)
     known = isinstance(kind, str) and kind in REGISTRY.names() and REGISTRY.get(kind) is type(encoder)
     return kind if known else None
 
 
 def is_savable(encoder: Encoder) -> bool:
-    """Whether a router's folder can hold the encoder."""
+    """Whether the encoder can be saved with a router."""
     if isinstance(encoder, JointEncoder):
         return all(is_savable(part) for part in encoder.parts)
     return kind_of(encoder) is not None
 
 
 def check_savable(encoder: Encoder) -> None:
-    """Raise RouterError if a router's folder cannot hold the encoder."""
+    """Raise RouterError if the encoder cannot be saved with a router."""
     parts = encoder.parts if isinstance(encoder, JointEncoder) else (encoder,)
     for part in parts:
         if not is_savable(part):

@@ -1,4 +1,4 @@
-"""A sentence-transformers model on disk: vectors that know more of a text than its words."""
+"""`SentenceEncoder`: prompt vectors from a sentence-transformers model on disk."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from recroute.errors import RouterError
 from recroute.util.arrays import ArrayError
 
 Progress = Callable[[int, int], None]
-CHUNK = 32  # prompts between two signs of progress
-N_RECENT = 256
+CHUNK = 32  # prompts per progress update
+N_RECENT = 256  # prompts whose vectors are cached
 
 
 class SentenceModel:
-    """A loaded model. It remembers the latest prompts, because the parts of a router ask one after the other."""
+    """A loaded model, with a cache of recent prompts, because the parts of a router encode the same ones."""
 
     def __init__(self, folder: Path) -> None:
         load = library().SentenceTransformer
@@ -46,13 +46,13 @@ class SentenceModel:
                 )
         except (SafetensorError, *unreadable) as error:
             reason = (str(error).strip() or repr(error)).splitlines()[0]
-            raise RouterError(f"the encoder at {folder} cannot be read: {reason}; get the model again") from None
+            raise RouterError(f"the encoder at {folder} cannot be read: {reason}; download the model again") from None
         self._recent: dict[str, NDArray[np.float32]] = {}
         self._lock = Lock()
-        self._width = len(self._vector(""))  # from here on the tokenizer is only read, and threads can share it
+        self._width = len(self._vector(""))  # from here on the tokenizer is read-only and can be shared by threads
 
     def encode(self, prompts: Sequence[str], progress: Progress | None) -> NDArray[np.float32]:
-        texts = [prompt.encode("utf8", "replace").decode("utf8") for prompt in prompts]  # no half characters
+        texts = [prompt.encode("utf8", "replace").decode("utf8") for prompt in prompts]  # replaces lone surrogates
         wanted = list(dict.fromkeys(texts))
         with self._lock:
             found = {text: self._recent[text] for text in wanted if text in self._recent}
@@ -75,7 +75,7 @@ class SentenceModel:
 
 
 def library() -> Any:
-    """sentence-transformers; RouterError without the extra `text`."""
+    """Module sentence_transformers; RouterError if the extra `text` is not installed."""
     try:
         import sentence_transformers
     except ImportError:
@@ -85,10 +85,9 @@ def library() -> Any:
 
 @contextmanager
 def _one_thread_each(n_prompts: int) -> Iterator[Callable[..., Iterable[NDArray[np.float32]]]]:
-    """A `map` on as many threads as PyTorch may use, of which each prompt gets one.
+    """A `map` over as many threads as PyTorch may use, with one thread per prompt.
 
-    Threads that share a prompt spin while they wait for each other: on a busy machine that took 5 to 12 times the CPU
-    time.
+    Threads that share a prompt busy-wait for each other, which took 5 to 12 times the CPU time on a busy machine.
     """
     import torch
 
@@ -106,7 +105,7 @@ def _one_thread_each(n_prompts: int) -> Iterator[Callable[..., Iterable[NDArray[
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without transformers' progress bars and notes."""
+    """Suppress the progress bars and log messages of transformers."""
     from transformers.utils import logging as log
 
     verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
@@ -126,22 +125,22 @@ _loading = Lock()
 
 @dataclass(frozen=True)
 class SentenceEncoder:
-    """Prompts to vectors by a sentence-transformers model, on the CPU and without a network.
+    """Encodes prompts with a sentence-transformers model, on the CPU and without network access.
 
-    One prompt at a time, each on one thread: nothing is padded, so that a prompt has the same vector, to the bit, alone
-    and among others, on one core and on many; on a CPU larger batches are no faster. The model is loaded when it is
-    first needed, after its files' hashes have been checked; encoders of equal files share it. Needs the extra `text`.
+    Each prompt is encoded separately on one thread, without padding, so its vector is bitwise the same alone or in a
+    batch, and on any number of cores. On a CPU larger batches would not be faster. The model is loaded at first use,
+    after the hashes of its files were checked; encoders of equal files share it. Needs the extra `text`.
 
     Parameters
     ----------
     label : str
-        What the model is called.
+        Name of the model.
     folder : Path
-        Where its files are.
+        Folder of the model.
     files : mapping of str to str
         SHA-256 of each file, by its path in `folder`.
     alone : bool
-        Whether the folder may hold nothing else, as in a router's folder.
+        Whether the folder must not hold other files, as in a router's folder.
     """
 
     kind: ClassVar[str] = "sentence"
@@ -154,14 +153,14 @@ class SentenceEncoder:
 
     @classmethod
     def open(cls, model: str) -> SentenceEncoder:
-        """The encoder of a model's folder, or of a name that the Hugging Face cache has; nothing is downloaded.
+        """Open a model by its folder or by its name in the Hugging Face cache; nothing is downloaded.
 
         Raises
         ------
         DataError
-            If there is no such model, or it could only be read by running what it brings.
+            If there is no such model, or loading it would run code that comes with it.
         RouterError
-            Without the extra `text`.
+            If the extra `text` is not installed.
         """
         library()
         folder = find_model(model)
@@ -174,7 +173,7 @@ class SentenceEncoder:
 
     @cached_property
     def name(self) -> str:
-        """ "sentence:", the label, and a hash of the files: equal names mean equal vectors."""
+        """ "sentence:", the label, and a hash of the files, so that equal names mean equal vectors."""
         return f"sentence:{self.label}:{self._digest[:12]}"
 
     @cached_property
@@ -190,37 +189,37 @@ class SentenceEncoder:
             return found
 
     def check(self) -> None:
-        """Raise RouterError unless the files are those that were hashed."""
+        """Raise RouterError if a file has changed since it was hashed."""
         check_files(self.folder, self.files, alone=self.alone)
 
     def encode(self, prompts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
-        """Vectors f32 (b, d); `progress` is called with the prompts done and the prompts in all.
+        """Vectors f32 (b, d); `progress` is called with the number of encoded prompts and the total number.
 
-        Raises RouterError if the model is damaged, or without the extra `text`.
+        Raises RouterError if the model is damaged or the extra `text` is not installed.
         """
         return self._model.encode(prompts, progress)
 
     def facts(self) -> dict[str, Any]:
-        """What `router.json` says of it: its label, the hashes, and how many tokens of a prompt it reads."""
+        """Entries for `router.json`: label, file hashes, and the maximum number of tokens of a prompt."""
         return {"source": self.label, "max_seq_length": read_length(self.folder), "files": dict(self.files)}
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any], folder: Path) -> SentenceEncoder:
-        """The encoder that `facts` describes, its files copied to `folder`.
+        """Restore the encoder described by `facts`, whose files are in `folder`.
 
         Raises ArrayError if the hashes are damaged, RouterError if a file is.
         """
         files = facts.get("files")
         if not (isinstance(files, dict) and all(map(is_text, (*files, *files.values())))):
             raise ArrayError("its files have no hashes")
-        found = cls(facts["source"], folder, files, alone=True)
-        found.check()
-        return found
+        encoder = cls(facts["source"], folder, files, alone=True)
+        encoder.check()
+        return encoder
 
     def copy_to(self, folder: Path) -> None:
-        """Copy the model's files; RouterError if they are not those that were hashed."""
+        """Copy the model's files to `folder`; RouterError if a file has changed since it was hashed."""
         copy_files(self.folder, self.files, folder)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the model: a copy loads it when it needs it."""
+        """State without the loaded model, which a copy loads itself."""
         return {f.name: getattr(self, f.name) for f in fields(self)}

@@ -1,4 +1,4 @@
-"""Encoders on disk: a description for JSON, arrays for npz, and the files of a sentence encoder's model."""
+"""Saving and restoring encoders: a JSON description, arrays, and the files of a sentence encoder's model."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from recroute.util.arrays import ArrayError, ArrayRule, check_arrays, inside
 from recroute.util.state import arrays_of, made, rules_of
 
 Arrays = dict[str, NDArray[Any]]
-FOLDER = "encoder"  # of a sentence encoder's files, in the router's
+FOLDER = "encoder"  # folder of a sentence encoder's files in the router's folder
 
 
 def describe_encoder(encoder: Encoder | None) -> dict[str, Any] | None:
-    """Kind, name and source of an encoder, and its parts if it has several; RouterError if it cannot be saved."""
+    """JSON description of an encoder: kind, name, source, and its parts; RouterError if it cannot be saved."""
     if encoder is None:
         return None
     check_savable(encoder)
@@ -34,7 +34,7 @@ def describe_encoder(encoder: Encoder | None) -> dict[str, Any] | None:
 
 
 def encoder_state(encoder: Encoder | None) -> Arrays:
-    """All arrays of an encoder; those of part i are called `i.name`."""
+    """Arrays of an encoder by name; the arrays of part i are named `i.name`."""
     if isinstance(encoder, JointEncoder):
         parts = enumerate(encoder.parts)
         return {f"{i}.{name}": array for i, part in parts for name, array in encoder_state(part).items()}
@@ -43,14 +43,14 @@ def encoder_state(encoder: Encoder | None) -> Arrays:
     arrays = {name: np.asarray(array) for name, array in arrays_of(encoder).items()}
     for name, array in arrays.items():
         if array.dtype.hasobject:
-            raise RouterError(f"{name!r} in the state of encoder {encoder.name!r} holds objects; give plain arrays")
+            raise RouterError(f"{name!r} in the state of encoder {encoder.name!r} holds objects; return plain arrays")
     return arrays
 
 
 def write_encoder_files(encoder: Encoder | None, folder: Path) -> None:
-    """Copy the files of a sentence encoder's model, once, into the router's folder.
+    """Copy the files of a sentence encoder's model into the router's folder.
 
-    Raises RouterError if they are not those that the router was fitted with.
+    Raises RouterError if one has changed since the router was fitted.
     """
     for part in encoder.parts if isinstance(encoder, JointEncoder) else (encoder,):
         if part is not None and hasattr(part, "copy_to"):
@@ -60,9 +60,9 @@ def write_encoder_files(encoder: Encoder | None, folder: Path) -> None:
 def restore_encoder(
     description: Mapping[str, Any] | None, arrays: Mapping[str, NDArray[Any]], folder: Path
 ) -> Encoder | None:
-    """The encoder that was described; `folder` is the router's.
+    """Restore an encoder from its description and arrays; `folder` is that of the router.
 
-    Raises RouterError if the description, an array or a file of it is not what it has to be.
+    Raises RouterError if the description, an array or a file is invalid.
     """
     try:
         if description is not None and description.get("kind") == "joint":
@@ -78,22 +78,22 @@ def _joint(description: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], f
     if not (isinstance(parts, list) and parts and all(isinstance(part, dict) for part in parts)):
         raise ArrayError("its parts are not a list of encoders")
     if not (isinstance(widths, list) and len(widths) == len(parts) and all(type(w) is int and w > 0 for w in widths)):
-        raise ArrayError("its widths are not one number for each part")
+        raise ArrayError("its widths are not a list with one number for each part")
     places = tuple(f"{i}." for i in range(len(parts)))
     if (foreign := next((name for name in arrays if not name.startswith(places)), None)) is not None:
         raise ArrayError(f"array {foreign} does not belong there")
-    found = []
+    encoders = []
     for i, (part, place) in enumerate(zip(parts, places, strict=True)):
         own = inside(arrays, place)
         check_arrays(own, _rules(part, own), {"width": widths[i]}, place)
-        found.append(_one(part, own, folder))
-        if (encoder_width(found[-1]) or widths[i]) != widths[i]:
+        encoders.append(_one(part, own, folder))
+        if (encoder_width(encoders[-1]) or widths[i]) != widths[i]:
             raise ArrayError(f"part {i} is not {widths[i]} wide")
-    return JointEncoder(tuple(found), tuple(widths))
+    return JointEncoder(tuple(encoders), tuple(widths))
 
 
 def _rules(description: Mapping[str, Any] | None, names: Collection[str]) -> Mapping[str, ArrayRule]:
-    """What the arrays of one encoder have to be, once its description was checked; a user's own may have any."""
+    """Check the description of an encoder and return the rules of its arrays; user encoders may have any arrays."""
     if description is None:
         return {}
     kind = description.get("kind")
@@ -106,20 +106,20 @@ def _rules(description: Mapping[str, Any] | None, names: Collection[str]) -> Map
 
 
 def _one(description: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], folder: Path) -> Encoder:
-    """An encoder of one part, its description and arrays checked."""
+    """Restore an encoder that is not a joint one, from a checked description and checked arrays."""
     kind = description["kind"]
     if kind not in REGISTRY.names():
         raise RouterError(
-            f"{folder} was fitted with the encoder {kind!r}, which is not registered here; import the module that does "
+            f"{folder} was fitted with the encoder {kind!r}, which is not registered; import the module that registers "
             "it, or install its package"
         )
     cls = REGISTRY.get(kind)
     if hasattr(cls, "of_facts"):
         return cls.of_facts(description, folder / FOLDER)
-    found: Encoder = cls.from_state(arrays) if hasattr(cls, "from_state") else made(cls, arrays)
-    if kind not in REGISTRY.built_in and found.name != description["name"]:
+    encoder: Encoder = cls.from_state(arrays) if hasattr(cls, "from_state") else made(cls, arrays)
+    if kind not in REGISTRY.built_in and encoder.name != description["name"]:
         raise RouterError(
-            f"the encoder {kind!r} of {folder} comes back as {found.name!r} and was {description['name']!r}; it is of "
-            "another version, or its state() lacks something"
+            f"the encoder {kind!r} of {folder} is restored as {encoder.name!r} but was {description['name']!r}; "
+            "install the version that the router was fitted with, or fix its state()"
         )
-    return found
+    return encoder

@@ -1,4 +1,4 @@
-"""What a prompt looks like before it is read: length, digits, code, formulas, options, script."""
+"""Surface features of a prompt: length, digits, code, formulas, answer options, script."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recroute.util.state import array
 
-# Shares of the characters, and whether a pattern occurs.
+# Features: shares of character classes, and whether a pattern occurs.
 CHARACTERS = {"digits": r"\d", "capitals": r"[A-Z]", "signs": r"[^\w\s]", "spaces": r"\s", "non_ascii": r"[^\x00-\x7f]"}
 PATTERNS = {
     "question": r"\?\s*$",
@@ -31,12 +31,12 @@ N_FEATURES = 2 + len(CHARACTERS) + len(PATTERNS)
 
 @dataclass(frozen=True, eq=False)
 class SurfaceEncoder:
-    """Cheap features of the text, standardised on the training prompts, of mean squared length 1 there.
+    """Surface features of the text, standardised so that training prompts have mean squared length 1.
 
     Parameters
     ----------
     mean, deviation : f32 (d,)
-        Of the raw features over the training prompts.
+        Mean and standard deviation of the raw features over the training prompts.
     """
 
     kind: ClassVar[str] = "surface"
@@ -58,7 +58,7 @@ class SurfaceEncoder:
         return f"surface:{float(np.nansum(self.mean)):.6g}"
 
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors f32 (b, d); a value beyond three standard deviations counts as three."""
+        """Vectors f32 (b, d); features are clipped at three standard deviations."""
         standard = (_features(prompts) - self.mean) / self.deviation
         return np.clip(standard, -3, 3) / np.float32(np.sqrt(N_FEATURES))
 

@@ -1,4 +1,4 @@
-"""TF-IDF and truncated SVD: the default encoder, small, fast and without a download."""
+"""TF-IDF with truncated SVD: the default encoder, which is small, fast and needs no download."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from recroute.errors import DataError
 from recroute.util.state import array
 
-# Words and pairs of words; numbers and single signs stay, because they tell arithmetic and code from prose.
+# Words and pairs of words. Numbers and punctuation are kept, because they distinguish arithmetic and code from prose.
 SETTINGS: dict[str, Any] = {
     "ngram_range": (1, 2),
     "sublinear_tf": True,
@@ -26,7 +26,7 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True, eq=False)
 class TfidfEncoder:
-    """Prompts to unit vectors by TF-IDF followed by truncated SVD (latent semantic analysis).
+    """Maps prompts to unit vectors by TF-IDF followed by truncated SVD (latent semantic analysis).
 
     Parameters
     ----------
@@ -52,41 +52,41 @@ class TfidfEncoder:
 
     @classmethod
     def fit(cls, prompts: Sequence[str], *, n_dims: int = 128, seed: int = 0) -> TfidfEncoder:
-        """Fit on training prompts only; fewer dimensions where they are too few for `n_dims`.
+        """Fit on training prompts; with few prompts or terms the vectors have fewer dimensions than `n_dims`.
 
         Raises
         ------
         DataError
-            If the prompts hold no words at all.
+            If the prompts share no words.
         """
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
         from threadpoolctl import threadpool_limits
 
-        min_df = 2 if len(prompts) >= 50 else 1  # a term of one prompt says nothing about another
+        min_df = 2 if len(prompts) >= 50 else 1  # a term that occurs in one prompt only is useless for others
         try:
             vectorizer = TfidfVectorizer(min_df=min_df, **SETTINGS)
             weights = vectorizer.fit_transform(prompts)
-        except ValueError:  # scikit-learn's word for a vocabulary without a term
+        except ValueError:  # raised by scikit-learn for an empty vocabulary
             raise DataError(
                 f"the {len(prompts)} training prompts share no words; give texts, or embeddings.npz"
             ) from None
         n_dims = min(n_dims, min(weights.shape) - 1) or 1
-        components = np.ones((1, 1))  # of one term there is nothing to leave out
+        components = np.ones((1, 1))  # a single term needs no SVD
         if weights.shape[1] > 1:
-            with threadpool_limits(limits=1, user_api="blas"):  # threads would sum in no fixed order
+            with threadpool_limits(limits=1, user_api="blas"):  # threads sum in no fixed order
                 components = TruncatedSVD(n_dims, random_state=seed).fit(weights).components_
         vocabulary = np.asarray(vectorizer.get_feature_names_out(), dtype=np.str_)
         return cls(vocabulary, vectorizer.idf_.astype(np.float32), components.astype(np.float32))
 
     @property
     def width(self) -> int:
-        """Dimensions of a vector."""
+        """Dimension of the vectors."""
         return len(self.components)
 
     @cached_property
     def name(self) -> str:
-        """ "tfidf:" and a hash of the fitted arrays: equal names mean equal vectors."""
+        """ "tfidf:" and a hash of the fitted arrays, so that equal names mean equal vectors."""
         digest = hashlib.sha256()
         for part in (self.vocabulary, self.idf, self.components):
             digest.update(np.ascontiguousarray(part).tobytes())
@@ -94,13 +94,13 @@ class TfidfEncoder:
 
     @cached_property
     def _terms(self) -> tuple[Callable[[str], list[str]], dict[str, int]]:
-        """What takes a prompt apart, and where each term stands."""
+        """Tokenizer, and the position of each term."""
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         return TfidfVectorizer(**SETTINGS).build_analyzer(), {str(term): i for i, term in enumerate(self.vocabulary)}
 
     def _weights(self, prompts: Sequence[str]) -> Any:
-        """TF-IDF, sparse f32 (b, v): that of `TfidfVectorizer`, whose checks take longer than a prompt's words."""
+        """TF-IDF weights, sparse f32 (b, v), equal to those of `TfidfVectorizer`, which is slow for single prompts."""
         from scipy.sparse import csr_matrix
 
         split, position = self._terms

@@ -1,4 +1,4 @@
-"""The card of a fitted router: what a person reads before they use it."""
+"""The card of a fitted router: a Markdown page to read before using it."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ from recroute.routers.memory.grow import lacking
 from recroute.splits import Split
 from recroute.util.arguments import as_texts, checked
 
-SHOWN = 12  # LLMs or tasks that are named
+MAX_NAMES = 12  # LLMs or tasks listed by name
 
 
 @checked
 def router_card(router: Router, split: Split, *, notes: Sequence[str] = (), judge: bool = True) -> str:
-    """What a router is, what it was fitted on, how good it is on test and what it cannot do, as Markdown.
+    """Describe a fitted router in Markdown: its training data, its quality on test instances, and its limits.
 
     Parameters
     ----------
     router : Router
         Fitted on `split.train`.
     split : Split
-        From `prepare_split`. Its test part is read for the card: choosing among routers by their cards is tuning on
-        test.
+        From `prepare_split`. The card reports results on its test part, so choosing among routers by their cards means
+        tuning on test instances.
     notes : list of str
-        How the router was chosen, if there is something to say of that.
+        How the router was chosen.
     judge : bool
-        False: test is not read, and the card says so.
+        Whether to evaluate on test instances. If not, the card says so.
 
     Returns
     -------
-    Markdown, for `router.save(path, card=...)` or to show in a notebook.
+    str
+        Markdown, for `router.save(path, card=...)` or to display in a notebook.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def router_card(router: Router, split: Split, *, notes: Sequence[str] = (), judg
         If the split does not have an LLM of the router.
     """
     router.llm_index()  # raises if not fitted
-    warning = "**SIMULATED DATA: made-up LLMs, template prompts. The figures here say nothing of real LLMs.**"
+    warning = "**SIMULATED DATA: made-up LLMs, template prompts. The figures do not apply to real LLMs.**"
     blocks = [
         f"# Router card: {router.name}",
         *([warning] if split.train.card.get("simulated") else []),
@@ -58,7 +59,7 @@ def router_card(router: Router, split: Split, *, notes: Sequence[str] = (), judg
         "## Split",
         *_split(split, as_texts(notes, "notes")),
         "## Quality on test",
-        *(measured(router, split) if judge else ["Not measured: test has not been read."]),
+        *(measured(router, split) if judge else ["Not measured: the router was not evaluated on test instances."]),
         "## Limits",
         _limits(router, split, judge),
         "## Use",
@@ -72,12 +73,12 @@ def _what(router: Router) -> list[str]:
     reads = {"text": "the prompt's text", "prompts": "the prompt's text", "task": "the prompt's task"}.get(router.reads)
     settings = {name: value for name, value in router.hyperparameters().items() if value is not None}
     return [
-        f"It names the LLM for a prompt. Fitted on {datetime.now(UTC).date()} by recroute {__version__}.",
+        f"Chooses an LLM for each prompt. Fitted on {datetime.now(UTC).date()} by recroute {__version__}.",
         _facts(
             {
                 "router": f"`{router.name}` ({router.kind})",
                 "settings": ", ".join(f"`{name}={value}`" for name, value in settings.items()),
-                "reads": f"{reads}{encoder}" if reads else "nothing of the prompt",
+                "reads": f"{reads}{encoder}" if reads else "nothing; the choice does not depend on the prompt",
                 "chooses from": f"{len(router.llm_ids_):,} LLMs: {_some(router.llm_ids_)}",
             }
         ),
@@ -105,7 +106,7 @@ def _split(split: Split, notes: Sequence[str]) -> list[str]:
     n_train, n_valid, n_test = (f"{data.n_instances:,}" for data in split.parts().values())
     about = (
         f"`{split.name}`, seed {split.seed}: fitted on {n_train} training instances; {n_valid} for validation and "
-        f"{n_test} for test were kept apart. A prompt that occurs twice stays on one side."
+        f"{n_test} for test were held out. Duplicate prompts are in the same part."
     )
     noted = "\n".join(f"- {note}" for note in [split.note, *notes] if note)
     return [about, *([noted] if noted else [])]
@@ -114,20 +115,20 @@ def _split(split: Split, notes: Sequence[str]) -> list[str]:
 def _limits(router: Router, split: Split, judge: bool) -> str:
     facts = split_facts(split)
     lines = [
-        f"It knows the tasks and languages of the prompts of {facts['name']}. One unlike all of them gets an LLM too, "
-        "without a warning; the figures do not hold for it.",
-        "A predicted score is what to expect of many prompts like this one, not a promise for this one.",
-        "The LLMs are those of the date of the data. One that was changed behind its name has to be evaluated again.",
+        f"The router has learned from the tasks and languages in {facts['name']}. A prompt unlike all of these gets an "
+        "LLM too, without a warning, and the figures do not apply to it.",
+        "A predicted score is an expectation over many similar prompts, not a guarantee for a single one.",
+        "The scores describe the LLMs at the time of evaluation. Evaluate an LLM again if its provider has updated it.",
     ]
     if facts["density"] < 1:
         lines.append(
-            f"{1 - facts['density']:.1%} of the cells were never evaluated; an LLM that was run on few tasks is known "
+            f"{1 - facts['density']:.1%} of the cells were not evaluated; an LLM that was run on few tasks is judged "
             "by these alone."
         )
     if judge:
         lines.append(
-            "Test was read when the router stood as it is. Who compares cards to choose a router tunes on test: "
-            "`recroute tune` chooses by cross-validation on the other parts."
+            "Test instances were used only after the router was final. Comparing cards to choose a router means tuning "
+            "on test instances; use `recroute tune`, which chooses by cross-validation on the other parts."
         )
     return "\n".join(f"- {line}" for line in lines)
 
@@ -135,11 +136,11 @@ def _limits(router: Router, split: Split, judge: bool) -> str:
 def _use(router: Router) -> list[str]:
     views = getattr(router.encoder_, "parts", (router.encoder_,))
     if router.reads in ("task", "scores"):
-        how = [f"It reads the {router.reads} of an instance and no prompt: give `rank` a data set that has them."]
+        how = [f"The router reads the {router.reads} of an instance, not its prompt: pass a data set to `rank`."]
     elif any(isinstance(view, Precomputed) for view in views):
         how = [
-            "Its vectors came with the data: it routes instances that have such vectors, and no raw prompts. Fit with "
-            "`--encoder tfidf` to route those."
+            "The router reads vectors that came with the data, so it cannot route raw prompts. Fit it with "
+            "`--encoder tfidf` for that."
         ]
     else:
         how = [
@@ -147,11 +148,11 @@ def _use(router: Router) -> list[str]:
             '```python\nimport recroute as rr\n\nrr.load_router(".").rank(["your prompt"], 3).names\n```',
         ]
     if lacking(router) is not None or router.background_ is None:
-        return [*how, "A new LLM: the router has to be fitted again, with its scores among the others'."]
+        return [*how, "To add an LLM, fit the router again on data that include it."]
     return [
         *how,
-        "A new LLM, from its answers to 16 prompts:",
-        "```\nrecroute onboard . --llm NEW --budget 16 --out anchors.csv   # run it on these, add a column score\n"
+        "To add an LLM by its answers to 16 prompts:",
+        "```\nrecroute onboard . --llm NEW --budget 16 --out anchors.csv   # run it on these and add a column score\n"
         "recroute onboard . --llm NEW --results anchors.csv --out ../router_2\n```",
     ]
 
@@ -161,12 +162,12 @@ def _facts(rows: dict[str, str]) -> str:
 
 
 def _some(names: Iterable[str]) -> str:
-    """The first names, and how many more there are."""
+    """The first names, and the number of others."""
     names = list(names)
-    rest = f", and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + rest
+    rest = f", and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + rest
 
 
 def _plain(text: str) -> str:
-    """Text that stays in its cell."""
+    """Text that does not break a Markdown table cell."""
     return " ".join(text.split()).replace("|", "\\|")

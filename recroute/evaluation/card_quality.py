@@ -1,4 +1,4 @@
-"""How good a fitted router is, as the part of its card that is measured."""
+"""Test results of a fitted router, for its card."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from recroute.routers import Router
 from recroute.routers.costs import cost_unit
 from recroute.splits import Split
 
-COLUMNS = {  # metric: its column, and what it is
+COLUMNS = {  # metric: column head and legend
     "mean_score": ("mean score", ""),
-    "lift": ("lift", "*lift*: mean score minus that of the LLM that was best on train"),
-    "best_single_ratio": ("V_B", "*V_B*: mean score over that of the LLM that is best on test"),
+    "lift": ("lift", "*lift*: mean score minus that of the LLM that was best on the training instances"),
+    "best_single_ratio": ("V_B", "*V_B*: mean score divided by that of the LLM that is best on the test instances"),
     "agreement": ("agreement", "*agreement*: share of held-out preferences that the predicted scores agree with"),
-    "mean_cost": ("mean cost", "*mean cost*: of one prompt, in {unit}"),
+    "mean_cost": ("mean cost", "*mean cost*: per prompt, in {unit}"),
     "unobserved_choice": (
         "unobserved",
-        "*unobserved*: share of choices that nobody evaluated, judged by the next that was",
+        "*unobserved*: share of instances whose chosen LLM was not evaluated; the next evaluated LLM counts",
     ),
 }
 
 
 def measured(router: Router, split: Split) -> list[str]:
-    """Blocks of Markdown: the router beside the baselines on test, with intervals and comparisons."""
+    """Markdown blocks with the router and the baselines on test instances, with intervals and comparisons."""
     if not split.test.is_rated.any():
         return ["Not measured: no LLM was evaluated on a test instance."]
     found = evaluate_fitted(router, split, predictions=False)
     n = found.rows.filter(metric=found.main_metric)["n_instances"][0]
     blocks = [
-        f"The first choice among all {len(router.llm_ids_):,} LLMs on n = {n:,} test instances, one split and seed "
-        f"({split.seed}). In brackets 95% intervals by bootstrap over instances. `oracle` and `random` are bounds.",
+        f"First choice among all {len(router.llm_ids_):,} LLMs on n = {n:,} test instances, one split with seed "
+        f"{split.seed}. Brackets show 95% bootstrap intervals over instances. `oracle` and `random` are bounds.",
         *_table(router, found, cost_unit(split.train)),
         "\n".join(f"- {line}" for line in [*_against_baseline(router, found), *_notes(found, split)]),
     ]
     if (expected := router.expected()) is not None:
         blocks.append(
-            f"Expected of prompts like the training prompts: {expected['cost']:.4g} {expected['unit']} per 1,000, mean "
+            f"Expected on prompts like the training prompts: {expected['cost']:.4g} {expected['unit']} per 1,000, mean "
             f"score {expected['score']:.3f}."
         )
     return [block for block in blocks if block]
@@ -51,12 +51,12 @@ def _against_baseline(router: Router, found: Evaluation) -> list[str]:
 
 
 def _notes(found: Evaluation, split: Split) -> list[str]:
-    """Without that of the split, which stands elsewhere."""
+    """Notes of the evaluation, except that of the split, which another section has."""
     return [note for note in found.notes if note != split.note]
 
 
 def _table(router: Router, found: Evaluation, unit: str) -> list[str]:
-    """A row for each router, this one first, and what the columns are."""
+    """Table with a row for each router, this one first, and a legend of the columns."""
     of = {(row["router"], row["metric"]): row for row in found.rows.iter_rows(named=True)}
     shown = [name for name in COLUMNS if any(metric == name for _, metric in of)]
     if not any(row["value"] for (_, name), row in of.items() if name == "unobserved_choice"):

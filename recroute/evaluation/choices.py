@@ -1,4 +1,4 @@
-"""Per-instance choices: which LLM each router took for each test instance, and what it scored."""
+"""Table of each router's choice for each test instance, with its score."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ def choice_table(
 
     Returns
     -------
-    polars.DataFrame with `CHOICE_COLUMNS`. `llm_id` is what the router takes, `score` what the metrics count: that of
-    the LLM in `judged_by`, which is another where nobody evaluated the first choice on the instance. A router that
-    chooses by chance has its expected score and neither LLM.
+    polars.DataFrame
+        With `CHOICE_COLUMNS`. `llm_id` is the router's choice. `score` is the score that the metrics use, that of the
+        LLM in `judged_by`, which differs from the choice if the choice was not evaluated on the instance. A router that
+        chooses by chance has its expected score and no LLM.
     """
-    # Ids as codes: millions of rows of text would weigh more than all the rest of a run.
+    # enums, because millions of strings would take more memory than the rest of a run
     llm_type = pl.Enum(list(dataset.llm_ids.ids))
     instance_type = pl.Enum(list(dataset.instance_ids.ids))
     llm_ids = pl.Series(dataset.llm_ids.ids, dtype=llm_type).gather(pool.llm_index)
@@ -34,9 +35,9 @@ def choice_table(
     instance_id = pl.Series(first.instance_id.tolist(), dtype=instance_type)
     tables = []
     for label, outcome in outcomes.items():
-        nobody = pl.Series([None] * len(outcome), dtype=llm_type)
+        no_llm = pl.Series([None] * len(outcome), dtype=llm_type)
         taken, judged_by = (
-            nobody if label in by_chance else llm_ids.gather(columns) for columns in (outcome.choice, outcome.judged_by)
+            no_llm if label in by_chance else llm_ids.gather(columns) for columns in (outcome.choice, outcome.judged_by)
         )
         table = pl.DataFrame(
             {

@@ -1,4 +1,4 @@
-"""Growth curves as pictures and as plots in a terminal: a metric of each router against the pool size."""
+"""Growth curves, for Matplotlib and the terminal: a metric of each router against the pool size."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ def plot_growth(
     title: str | None = None,
     x_label: str = X_LABEL,
 ) -> Any:
-    """A metric against the pool size: routers in colour with their 95% band, bounds and baselines in grey.
+    """Plot a metric against the pool size: routers in colour with 95% bands, bounds and baselines in grey.
 
-    Beyond six routers the bands are left out.
+    With more than six routers the bands are omitted.
 
     Parameters
     ----------
     rows : polars.DataFrame
-        Rows of an Evaluation.
+        `rows` of an Evaluation.
     metric : str
     group : str, optional
-        Default: the mean over groups, or the first group.
+        Default: the mean over groups if there is one, otherwise the first group.
     ax : matplotlib.axes.Axes, optional
-        Default: axes of a new figure.
+        Axes to draw on (default: a new figure).
     title, x_label : str, optional
 
     Returns
@@ -73,14 +73,14 @@ def plot_intervals(
     ax: Any = None,
     title: str | None = None,
 ) -> Any:
-    """One pool: a metric of every router with its 95% interval, best on top. Parameters as in `plot_growth`."""
+    """Plot a metric of every router on one pool with 95% intervals, best on top; parameters as in `plot_growth`."""
     group, curves = growth_curves(rows, metric, group)
     title = title or f"Routing quality ({group})"
     return draw_intervals(curves, title=title, x_label=title_of(metric), ax=ax)
 
 
 def growth_text(rows: pl.DataFrame, metric: str, *, title: str = "", x_label: str = "pool size m") -> Any:
-    """`plot_growth` for a terminal, as a Rich text; without a title it says what is drawn."""
+    """`plot_growth` for a terminal, as a Rich text; the default title names the metric and the group."""
     from recroute.report.terminal_plot import curves_text
 
     group, curves = growth_curves(rows, metric, None)
@@ -88,7 +88,7 @@ def growth_text(rows: pl.DataFrame, metric: str, *, title: str = "", x_label: st
 
 
 def growth_curves(rows: pl.DataFrame, metric: str, group: str | None) -> tuple[str, list[Curve]]:
-    """Group and curves of a metric, from pooled rows only; values that do not exist are left out.
+    """Group and curves of a metric, from rows pooled over seeds; missing values are skipped.
 
     Raises DataError if there is nothing to draw.
     """
@@ -96,12 +96,12 @@ def growth_curves(rows: pl.DataFrame, metric: str, group: str | None) -> tuple[s
     if pooled.is_empty():
         raise DataError("there is no curve to draw: no pool size was finished by every seed")
     group = group or main_group(pooled)
-    found = pooled.filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan(), metric=metric, group=group)
-    if found.is_empty():
+    values = pooled.filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan(), metric=metric, group=group)
+    if values.is_empty():
         raise DataError(f"there is no value of {metric!r} in group {group!r} to draw")
     curves = []
-    for router in found["router"].unique(maintain_order=True):
-        own = found.filter(router=router).sort("pool_size")
+    for router in values["router"].unique(maintain_order=True):
+        own = values.filter(router=router).sort("pool_size")
         curves.append(_curve(router, list(own.select("pool_size", "value", "ci_low", "ci_high").iter_rows())))
     if metric == "mean_score":
         curves += _reference(pooled.filter(group=group))
@@ -113,7 +113,7 @@ def _curve(name: str, points: list[tuple[float, float, float, float]]) -> Curve:
 
 
 def _reference(pooled: pl.DataFrame) -> list[Curve]:
-    """The reference LLM's own score, where there is one: mu over V_R, the same whichever router it comes from."""
+    """Score of the reference LLM, if there is one: mu / V_R, which is equal for all routers."""
     known = pl.col("value").is_not_null() & pl.col("value").is_not_nan() & (pl.col("value") > 0)
     ratios = pooled.filter(known, metric="reference_ratio").unique("pool_size", keep="first", maintain_order=True)
     scores = pooled.filter(metric="mean_score").select("router", "pool_size", pl.col("value").alias("mu"))

@@ -1,4 +1,4 @@
-"""The result of an evaluation: a tidy table, what it says, and how it came about."""
+"""`Evaluation`: the result of `evaluate` and `scale`, as a tidy table with its document."""
 
 from __future__ import annotations
 
@@ -27,49 +27,54 @@ from recroute.report.document import Block, Document, Figure, Medium, Section, W
 
 FIGURES = ("mean_score", "effective_p", "agreement")
 CAPTION = (
-    "Routers in colour, with their 95% intervals where there are few (the tables have all); bounds, baselines and "
-    "r_o(p) (oracle_mix) in grey."
+    "Routers in colour, with 95% intervals if there are few (all are in the tables); bounds, baselines and r_o(p) "
+    "(oracle_mix) in grey."
 )
 CAPTIONS = {
-    "effective_p": "effective_p: the share p at which a router that takes the oracle's choice with probability p, and "
-    "a uniform one otherwise, scores as much. 0 is random, 1 the oracle."
+    "effective_p": "effective_p: the probability p at which a router that takes the oracle's choice with probability p "
+    "and a uniform one otherwise has the same score. 0 is random, 1 the oracle."
 }
 PAIRED = (
-    "Both routers on the same resampled instances; p is two-sided, Holm corrects it for the routers compared in that "
-    "group and pool size."
+    "Both routers are evaluated on the same resampled instances; p is two-sided, with Holm's correction for the "
+    "routers compared in the same group and pool size."
 )
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Evaluation(Compared):
-    """One row per metric value, with its 95% interval.
+    """Metric values with 95% intervals, one per row.
 
     Parameters
     ----------
     rows : polars.DataFrame
-        `router, group, pool_size, seed, metric, value, ci_low, ci_high, n_instances`. `seed` is null when
-        pooled over seeds; `group` "mean" is the mean of the groups; `pool_size` is null for the slope and for the mean
-        over sizes.
+        `router, group, pool_size, seed, metric, value, ci_low, ci_high, n_instances`. `seed` is null if the row is
+        pooled over seeds. The group "mean" is the mean of the groups. `pool_size` is null for the slope and for the
+        mean over sizes.
     info : mapping
-        `dataset` (name, shape, split), `seed`, `seeds`, `notes` (lines a reader should know), `complete` (False if the
-        run was interrupted) and `headroom` (the doctor's numbers, or None).
+        `dataset` (name, shape, split), `seed`, `seeds`, `notes` (for the reader), `complete` (False if the run was
+        interrupted) and `headroom` (see `recroute.data.doctor.headroom`, or None).
     """
 
     def value(self, router: str, metric: str, *, pool_size: int | None = None, group: str | None = None) -> float:
-        """The pooled value of one metric; KeyError unless exactly one row fits.
+        """Value of one metric, pooled over seeds.
 
-        `pool_size` and `group` may be left out where there is only one.
+        `pool_size` and `group` may be omitted if there is only one.
+
+        Raises
+        ------
+        KeyError
+            Unless exactly one row matches.
         """
-        found = self.rows.filter(pl.col("seed").is_null(), router=router, metric=metric)
+        rows = self.rows.filter(pl.col("seed").is_null(), router=router, metric=metric)
         if pool_size is not None:
-            found = found.filter(pool_size=pool_size)
+            rows = rows.filter(pool_size=pool_size)
         if group is not None:
-            found = found.filter(group=group)
-        if found.height != 1:
+            rows = rows.filter(group=group)
+        if rows.height != 1:
             raise KeyError(
-                f"{found.height} rows for router {router!r}, metric {metric!r}, size {pool_size}, group {group!r}"
+                f"{rows.height} rows for router {router!r}, metric {metric!r}, size {pool_size}, group {group!r}"
             )
-        return float(found["value"][0])
+        return float(rows["value"][0])
 
     @property
     def grows(self) -> bool:
@@ -77,20 +82,20 @@ class Evaluation(Compared):
         return self.rows["pool_size"].drop_nulls().n_unique() > 1
 
     def compared(self, metric: str | None = None) -> pl.DataFrame:
-        """Comparisons in one metric, by default the `main_metric`: of means over groups and sizes if there are any."""
-        found = self.comparisons.filter(metric=metric or self.main_metric)
-        if "mean" in found["group"]:
-            found = found.filter(group="mean")
-        if found["pool_size"].has_nulls():
-            found = found.filter(pl.col("pool_size").is_null())
-        return found
+        """Comparisons with the baseline in one metric (default: `main_metric`), averaged over groups and sizes."""
+        pairs = self.comparisons.filter(metric=metric or self.main_metric)
+        if "mean" in pairs["group"]:
+            pairs = pairs.filter(group="mean")
+        if pairs["pool_size"].has_nulls():
+            pairs = pairs.filter(pl.col("pool_size").is_null())
+        return pairs
 
     def sentences(self, metric: str | None = None) -> list[str]:
-        """What can be said of each router against the baseline, see `compared`."""
+        """One sentence per router on its comparison with the baseline, see `compared`."""
         return [sentence(row) for row in self.compared(metric).iter_rows(named=True)]
 
     def passes(self, group: str | None = None) -> pl.DataFrame:
-        """The smallest pool at which each router passes the best single LLM, and the reference.
+        """Smallest pool size at which each router surpasses the best single LLM and the reference.
 
         Parameters
         ----------
@@ -99,27 +104,28 @@ class Evaluation(Compared):
 
         Returns
         -------
-        polars.DataFrame with a row for each router and `against`: "best single of train" (lift above 0), "best single
-        on test" (V_B above 1) or "reference" (V_R above 1), where there is one. `pool_size` is the smallest pool whose
-        value is above, `value` and `ci_low` stand at it; `pool_size_clear` is the smallest whose interval lies above as
-        a whole. Null where no pool does. A larger pool may fall behind again.
+        polars.DataFrame
+            A row for each router and `against`: "best single of train" (lift above 0), "best single on test" (V_B above
+            1) or "reference" (V_R above 1). `pool_size` is the smallest pool with a value above the threshold, `value`
+            and `ci_low` are those at this size; `pool_size_clear` is the smallest pool whose whole interval is above.
+            Null if there is no such pool. A larger pool may be below the threshold again.
         """
         return passes(self.rows, group)
 
     def passing(self) -> str:
-        """From which pool size on each router's whole interval is above the best single LLM on test."""
+        """Sentence with the smallest pool at which each router's whole interval is above the best single LLM."""
         return passing(self.rows)
 
     def to_pandas(self) -> Any:
-        """The rows as a pandas frame (pandas has to be installed)."""
+        """`rows` as a pandas.DataFrame; requires pandas."""
         return self.rows.to_pandas()
 
     def to_polars(self) -> pl.DataFrame:
-        """The rows."""
+        """`rows`."""
         return self.rows
 
     def plot(self, metric: str | None = None, **options: Any) -> Any:
-        """The growth curve, or for one pool intervals side by side, as Matplotlib axes.
+        """Plot the growth curve, or intervals if there is only one pool size; returns the Matplotlib axes.
 
         `options` are those of `plot_growth`: `group`, `ax`, `title`.
         """
@@ -131,14 +137,14 @@ class Evaluation(Compared):
         data, n_seeds = self.info["dataset"], len(self.seeds)
         shape = f"{data['n_instances']:,} instances x {data['n_llms']:,} LLMs; " if "n_instances" in data else ""
         test = f"{data['n_test']:,} test instances x " if "n_test" in data else ""
-        what = "Verdict: mean over groups and pool sizes where there are several; 1 point is 0.01 of the score."
+        what = "The verdict averages over groups and pool sizes; 1 point is 0.01 of the score."
         facts = f"{shape}{test}{n_seeds} seed{'s' * (n_seeds != 1)}; 95% bootstrap intervals. {what}"
         blocks = list(self._blocks()) if self._pools.height else []
         return self.document_of("Routing on", facts, blocks, unfinished="pools")
 
     @property
     def _pools(self) -> pl.DataFrame:
-        """Rows of pools, pooled over seeds."""
+        """Rows pooled over seeds, without means over pool sizes."""
         return self.rows.filter(pl.col("seed").is_null(), pl.col("pool_size").is_not_null())
 
     def _blocks(self) -> Iterator[Block]:
@@ -179,7 +185,7 @@ class Evaluation(Compared):
             yield Figure(name=f"figure{number}", draw=draw, caption=CAPTIONS.get(metric, CAPTION))
 
     def _pairs(self) -> Iterator[Block]:
-        """The group that the verdict is about; the others one click away."""
+        """Comparisons of the group that the verdict is about, and those of the other groups, folded."""
         pairs = self.comparisons.filter(metric=self.main_metric)
         first = main_group(pairs)
         yield Words(text=PAIRED)
@@ -189,7 +195,7 @@ class Evaluation(Compared):
             yield Section(title="Other groups", blocks=[comparison_table(others)], folded=True)
 
     def renamed(self, router: str, name: str) -> Evaluation:
-        """The evaluation with another name for a router, in tables and choices; `info` says what it stands for."""
+        """Evaluation with a router renamed in tables and choices."""
         if router == name:
             return self
         label = pl.col("router", "baseline").replace(router, name)
@@ -207,22 +213,22 @@ class Evaluation(Compared):
 
     @classmethod
     def from_dict(cls, result: Mapping[str, Any]) -> Evaluation:
-        """From a result JSON; the opposite of `to_dict`. KeyError or TypeError if it is none."""
+        """Inverse of `to_dict`. KeyError or TypeError if the mapping is not a result."""
         pairs = [row for row in result["rows"] if row.get("baseline") is not None]
         rows = [row for row in result["rows"] if row.get("baseline") is None]
-        # Keys that a result of an older version may lack.
+        # defaults of keys that results of older versions lack
         known = {"complete": True, "notes": [], "environment": {"recroute": result["recroute"]}}
         info = {**known, **{key: value for key, value in result.items() if key not in ("rows", "recroute")}}
         if "name" not in info["dataset"]:
             raise KeyError("name")
-        # Those that were finished, which older ones do not say.
+        # the finished seeds, which older results do not list
         seeds = dict.fromkeys(row["seed"] for row in rows if row["seed"] is not None)
         info["seeds"] = list(seeds) or [result["seed"]]
         return cls(_table(rows, COLUMNS), info, _table(pairs, COMPARISON_COLUMNS))
 
 
 def _table(rows: list[Mapping[str, Any]], columns: Mapping[str, Any]) -> pl.DataFrame:
-    """Rows as a frame; a null value is NaN, as it was before it became JSON."""
+    """Rows as a frame, with the null values of JSON as NaN."""
     numbers = [name for name, kind in columns.items() if kind == pl.Float64 and name.startswith(("value", "ci_"))]
-    found = pl.DataFrame([{name: row.get(name) for name in columns} for row in rows], schema=dict(columns))
-    return found.with_columns(pl.col(numbers).fill_null(float("nan")))
+    frame = pl.DataFrame([{name: row.get(name) for name in columns} for row in rows], schema=dict(columns))
+    return frame.with_columns(pl.col(numbers).fill_null(float("nan")))

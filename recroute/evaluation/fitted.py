@@ -1,4 +1,4 @@
-"""A router as it is, judged on the test part of the split it was fitted on."""
+"""`evaluate_fitted`: evaluation of a fitted router on the test part of its split."""
 
 from __future__ import annotations
 
@@ -27,18 +27,19 @@ BASELINE = "best_single"
 def evaluate_fitted(
     router: Router, split: Split, *, n_resamples: int = N_RESAMPLES, predictions: bool = True
 ) -> Evaluation:
-    """What `evaluate` gives for one seed, for a router that is fitted already: only the baselines are fitted.
+    """Evaluate a fitted router like `evaluate` does for one seed; only the baselines are fitted.
 
     Parameters
     ----------
     router : Router
         Fitted on `split.train`.
     split : Split
-        With the vectors the router was fitted with, see `prepare_split`.
+        With the vectors that the router was fitted on, see `prepare_split`.
     n_resamples : int
-        Bootstrap resamples behind the intervals.
+        Number of bootstrap resamples for the intervals.
     predictions : bool
-        False: only the choices are judged, which is several times as fast with thousands of LLMs.
+        Whether to compute metrics of the predicted scores. If False, only the choices are evaluated, which is several
+        times faster with thousands of LLMs.
 
     Raises
     ------
@@ -49,7 +50,9 @@ def evaluate_fitted(
     """
     router.llm_index()  # raises if not fitted
     if not split.test.is_rated.any():
-        raise RouterError(f"no LLM was evaluated on a test instance of {split.test.name}; nothing can be judged")
+        raise RouterError(
+            f"no LLM was evaluated on a test instance of {split.test.name}; use a split with evaluated test instances"
+        )
     split = _of_its_llms(router, split)
     train, test = split.train, split.test
     usables, notes = usable(train, [router, *BASELINES])
@@ -72,7 +75,7 @@ def evaluate_fitted(
 
 
 def _of_its_llms(router: Router, split: Split) -> Split:
-    """The split with the router's LLMs, in its order."""
+    """Split restricted to the router's LLMs, in its order."""
     index = split.test.llm_ids.to_index(list(router.llm_ids_))
     if len(index) == split.test.n_llms and (index == np.arange(len(index))).all():
         return split

@@ -1,4 +1,4 @@
-"""`frontier`: what quality costs, for each router as cost counts more and more, beside the LLMs themselves."""
+"""`frontier`: cost-quality curves of routers, compared with single LLMs."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from recroute.splits import Split
 from recroute.util.arguments import checked
 from recroute.util.settings import setting, takes_settings
 
-WEIGHTS = np.logspace(-2.5, 2, 37)  # eight in each decade, see COST_WEIGHTS
+WEIGHTS = np.logspace(-2.5, 2, 37)  # eight per decade, see COST_WEIGHTS
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrontierSettings(Protocol):
-    """What `frontier` is asked for."""
+    """Settings of `frontier`."""
 
-    n_resamples: int = setting(N_RESAMPLES, low=1, help="Bootstrap resamples behind the intervals.", option="")
+    n_resamples: int = setting(N_RESAMPLES, low=1, help="Number of bootstrap resamples for the intervals.", option="")
 
 
 @checked
@@ -40,16 +40,16 @@ class FrontierSettings(Protocol):
 def frontier(
     dataset: Dataset, routers: Iterable[Router | str], *, progress: Progress | None = None, **settings: Any
 ) -> Frontier:
-    """The cost-quality curve of each router: argmax of predicted score - weight * predicted cost, weight by weight.
+    """Cost-quality curve of each router: the choices that maximise predicted score - weight * predicted cost.
 
-    Costs are predicted for each prompt (`CostModel`), fitted on train as the routers are; what a choice costs and
-    scores is what was observed on test. Beside the routers stand the single LLMs, `best_single`, the `oracle`, and
-    RouterBench's `zero` router, which mixes single LLMs by chance: those on the hull of their mean costs and scores
-    on train. The curve of every router, `zero` included, is the concave hull of its points on test.
+    Costs are predicted for each prompt by a `CostModel` fitted on the training instances; costs and scores of the
+    choices are those observed on test instances. The routers are compared with the single LLMs, `best_single`, the
+    `oracle`, and RouterBench's `zero` router, which mixes at random the single LLMs on the hull of their training mean
+    costs and scores. The curve of every router, including `zero`, is the concave hull of its points on test instances.
 
     On incomplete data all curves are judged on the same instances (`Router.choose_judged`), and so is the best single
-    LLM, whose quality is the target of `cost_at_quality`. Points of single LLMs are standardised to the tasks
-    (`llm_means`); their costs where they were not evaluated are the predicted ones.
+    LLM, whose quality is the target of `cost_at_quality`. Points of single LLMs are standardised over tasks
+    (`llm_means`), with predicted costs where they were not evaluated.
 
     Parameters
     ----------
@@ -57,13 +57,15 @@ def frontier(
         With costs.
     routers : list of Router or str
     **settings
+        See `FrontierSettings`.
     progress : callable, optional
-        Called with the number of routers done and of routers in all.
+        Called with the number of routers done and the total number.
 
     Returns
     -------
-    Frontier. A curve's points are means over the seeds, and its metrics are those of that mean curve: the best single
-    LLM of one small test set is partly luck. A KeyboardInterrupt keeps the seeds that were finished.
+    Frontier
+        The points of a curve are means over seeds, and its metrics are those of the mean curve, because the best single
+        LLM on one small test set is partly chance. After a KeyboardInterrupt it holds the finished seeds.
 
     Raises
     ------
@@ -78,11 +80,11 @@ def frontier(
 def measure(
     settings: FrontierSettings, dataset: Dataset, routers: Sequence[Router], progress: Progress | None = None
 ) -> Frontier:
-    """As `frontier`."""
+    """Implementation of `frontier`."""
     dataset = settings.encoded(dataset)
     chosen, notes = usable(dataset, [*routers, "best_single", "oracle"])
     if by_chance := [router.label for router in chosen if router.chooses_by_chance]:
-        notes.append(f"left out, because they choose by chance and weigh no cost: {', '.join(by_chance)}")
+        notes.append(f"left out, because they choose at random whatever the cost: {', '.join(by_chance)}")
         chosen = [router for router in chosen if router.label not in by_chance]
     if "cost_note" in dataset.card:
         notes.append(str(dataset.card["cost_note"]))
@@ -104,7 +106,7 @@ def measure(
 
 
 def _trace(parts: Split, run: Run) -> Traced:
-    """Every router's choices on the test instances of one split that have a record."""
+    """Choices of every router on the evaluated test instances of one split."""
     train, test = parts.train, parts.test.evaluated()
     costs, scores = pool_costs(train, test), test.interactions.dense()
     if costs is None:
@@ -124,11 +126,11 @@ def _trace(parts: Split, run: Run) -> Traced:
 def _left_out(parts: Split) -> str:
     n = parts.test.n_instances
     lost = n - parts.test.evaluated().n_instances
-    return f"seed {parts.seed}: {lost:,} of {n:,} test instances were run on no LLM and are left out" if lost else ""
+    return f"seed {parts.seed}: {lost:,} of {n:,} test instances have no score and are left out" if lost else ""
 
 
 def _zero(train: Dataset, scores: Any, costs: PoolCosts) -> Spending:
-    """The LLMs on the hull of train: those that win at some weight of mean cost against mean score."""
+    """Choices of the `zero` router: the LLM with the highest mean score - weight * mean cost on the training data."""
     alike = make_router("best_single").fit(train)
     block = np.ones((len(scores), 1), dtype=np.float32)
     by_mean = replace(costs, predicted=block * costs.mean.astype(np.float32))

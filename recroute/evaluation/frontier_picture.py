@@ -1,4 +1,4 @@
-"""The curves of a frontier, as a Matplotlib figure and in a terminal; costs are of 1,000 prompts."""
+"""Cost-quality curves for Matplotlib and the terminal; costs are per 1,000 prompts."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from recroute.util.numeric import Array
 
 DASHES = {"oracle": "-", "best_single": "--", ZERO: (0, (2, 1)), "task_best": (0, (6, 2))}
 LLM_MARK = "+"
-MOST_NAMES = 12  # of LLMs in a picture
+MAX_NAMES = 12  # LLMs named in the figure
 
 
 def cost_curves(points: pl.DataFrame) -> list[Curve]:
-    """Each router's points on its hull by rising cost, from `points` of a Frontier, in the order of the table."""
+    """Hull points of each router by ascending cost, from `points` of a Frontier, in the order of the table."""
     rows = points.filter(pl.col("group") == GROUP, pl.col("on_hull")).with_columns(pl.col("mean_cost") * PROMPTS)
-    found = []
+    curves = []
     for router in rows["router"].unique(maintain_order=True):
         own = rows.filter(router=router).unique(["mean_cost", "mean_score"], keep="first").sort("mean_cost")
         ends = list(own.select("mean_cost", "mean_score", "score_low", "score_high").iter_rows())
         soft = router == ZERO or is_yardstick(router)
-        found.append(Curve(router, ends, soft=soft, dash=DASHES.get(router, "-.") if soft else "-"))
-    return found
+        curves.append(Curve(router, ends, soft=soft, dash=DASHES.get(router, "-.") if soft else "-"))
+    return curves
 
 
 def single_llms(points: pl.DataFrame) -> pl.DataFrame:
-    """Points of the single LLMs by rising cost, without those that were not evaluated on test.
+    """Points of the single LLMs that were evaluated on test instances, by ascending cost.
 
-    `on_hull` is about their common hull on test.
+    `on_hull` refers to the hull of these LLMs.
     """
     judged = pl.col("mean_cost").is_finite() & pl.col("mean_score").is_finite()
     rows = points.filter(pl.col("group") == SINGLE, judged).sort("mean_cost")
@@ -48,13 +48,13 @@ def single_llms(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def logarithmic(points: pl.DataFrame) -> bool:
-    """Whether costs can stand on a logarithmic axis: none is free."""
+    """Whether the cost axis can be logarithmic, because all costs are positive."""
     lowest = points["mean_cost"].min()
     return isinstance(lowest, float) and lowest > 0
 
 
 def draw(points: pl.DataFrame, *, best: float, unit: str, title: str, ax: Any = None) -> Any:
-    """Score against cost, see `Frontier.plot`; `best` is the quality of the best single LLM."""
+    """Plot score against cost, see `Frontier.plot`; `best` is the mean score of the best single LLM."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     if ax is None:
@@ -79,7 +79,7 @@ def draw(points: pl.DataFrame, *, best: float, unit: str, title: str, ax: Any = 
 
 
 def text(points: pl.DataFrame, unit: str, *, width: int = 96, height: int = 18) -> Text:
-    """The same in a terminal: a letter for each router's hull, + for single LLMs."""
+    """The plot for a terminal: a letter for each router's hull, + for single LLMs."""
     curves, llms, log = cost_curves(points), single_llms(points), logarithmic(points)
     costs = [*llms["mean_cost"], *(cost for curve in curves for cost, *_ in curve.points)]
     scores = [*llms["mean_score"], *(score for curve in curves for _, score, *_ in curve.points)]
@@ -100,7 +100,7 @@ def text(points: pl.DataFrame, unit: str, *, width: int = 96, height: int = 18) 
 
 
 def _dense(curve: Curve, n: int = 200) -> tuple[Array, Array]:
-    """Costs and scores f64 (n,) of the mixtures between the points, evenly spaced as a logarithmic axis has it."""
+    """Costs and scores f64 (n,) along the curve, including mixtures between its points, evenly spaced on the axis."""
     cost, score = (np.array(values) for values in list(zip(*curve.points, strict=True))[:2])
     if len(cost) == 1:
         return cost, score
@@ -122,12 +122,12 @@ def _draw_curve(ax: Any, curve: Curve, routers: list[str]) -> None:
 
 
 def _draw_llms(ax: Any, llms: pl.DataFrame) -> None:
-    """A cross for each LLM, and the names of those on their hull."""
+    """Draw a cross for each LLM, and the names of those on the hull."""
     ax.plot(llms["mean_cost"], llms["mean_score"], color="0.2", marker="x", ms=5, ls="", label="single LLMs")
     named = llms.filter("on_hull").sort("mean_score", descending=True).unique("mean_cost", keep="first")
-    rows = named.sort("mean_cost").head(MOST_NAMES).select("router", "mean_cost", "mean_score").iter_rows()
+    rows = named.sort("mean_cost").head(MAX_NAMES).select("router", "mean_cost", "mean_score").iter_rows()
     for i, (name, cost, score) in enumerate(rows):
-        last = cost == llms["mean_cost"].max()  # its name would run into the legend
+        last = cost == llms["mean_cost"].max()  # left of its point, to stay clear of the legend
         where: dict[str, Any] = {"xytext": (-4 if last else 4, -10 if i % 2 else 5), "textcoords": "offset points"}
         where |= {"ha": "right" if last else "left", "fontsize": 7, "color": "0.35"}
         ax.annotate(plain(name.rsplit("/", 1)[-1]), (cost, score), **where)

@@ -1,4 +1,4 @@
-"""What `frontier` found."""
+"""`Frontier`: the result of `frontier`."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ HEADS = {
     "aiq": "AIQ",
     "cost_at_quality@95": "cost at 95%",
     "cost_at_quality@100": "cost at 100%",
-    "mean_score": "mu, cost ignored",
+    "mean_score": "mu, ignoring cost",
     "mean_cost": "its cost",
 }
 CAPTION = (
-    "Each curve is the concave hull of a router's choices as cost counts more and more; between two points lie the "
-    "mixtures of both. Routers in colour with their 95% band; zero (mixtures of single LLMs), best_single and the "
-    "oracle in grey; crosses are single LLMs. AIQ is the mean height of a curve from the cheapest LLM's cost to the "
-    "dearest's, on a linear axis."
+    "Each curve is the concave hull of a router's choices as the weight of cost increases; segments between points are "
+    "mixtures. Routers in colour with 95% bands; zero (mixtures of single LLMs), best_single and the oracle in grey; "
+    "crosses are single LLMs. AIQ is the mean height of a curve between the costs of the cheapest and the most "
+    "expensive LLM, on a linear axis."
 )
 PAIRED = (
-    "Both routers on the same resampled instances, over the resamples in which both get there; p is two-sided, Holm "
-    "corrects it for the routers compared with that baseline."
+    "Both routers are evaluated on the same resampled instances, using the resamples in which both reach the quality; "
+    "p is two-sided, with Holm's correction for the routers compared with the same baseline."
 )
 
 
@@ -41,33 +41,33 @@ class Frontier(Compared):
     Parameters
     ----------
     rows : polars.DataFrame
-        Those of the group "all" are routers: `aiq`, `cost_at_quality@95` and `@100` (cost of one answer),
-        `reached@100` (the share of resamples in which the curve gets there) and, where cost does not count,
-        `mean_score` and `mean_cost`. Those of the group "llm" are single LLMs.
+        Rows of the group "all" are routers: `aiq`, `cost_at_quality@95` and `@100` (cost of one answer), `reached@100`
+        (share of resamples in which the curve reaches that quality), and `mean_score` and `mean_cost` of the choices
+        that ignore cost. Rows of the group "llm" are single LLMs.
     info : mapping
     comparisons : polars.DataFrame
         Paired differences of routers in AIQ and costs.
     points : polars.DataFrame
         `router, group, point, trade_off, mean_cost, cost_low, cost_high, mean_score, score_low, score_high, on_hull`,
-        pooled over seeds. `trade_off` is in units of score over the range of the LLMs' mean costs; null where only
-        cost counts, and of single LLMs.
+        pooled over seeds. `trade_off` is in score per range of the LLMs' mean costs; it is null if only cost counts,
+        and for single LLMs.
     """
 
     points: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=POINT_COLUMNS))
 
     @property
     def unit(self) -> str:
-        """Of the costs."""
+        """Unit of the costs."""
         return str(self.info["dataset"]["cost_unit"])
 
     @property
     def routers(self) -> list[str]:
-        """Labels in the order of the table."""
+        """Router labels in the order of the table."""
         return self.pooled("aiq", group=GROUP)["router"].to_list()
 
     @property
     def best_single(self) -> str:
-        """The LLM with the highest mean score on test."""
+        """Id of the LLM with the highest mean score on test instances."""
         scores, costs = (
             dict(self.pooled(metric, group=SINGLE).select("router", "value").iter_rows())
             for metric in ("mean_score", "mean_cost")
@@ -75,7 +75,7 @@ class Frontier(Compared):
         return max(scores, key=lambda name: (scores[name], -costs[name]))
 
     def value(self, router: str, metric: str) -> float:
-        """The pooled value of one metric of a router; KeyError if there is none."""
+        """Value of one metric of a router, pooled over seeds; KeyError if there is none."""
         if (row := self.row(metric, router=router, group=GROUP)) is None:
             raise KeyError(f"no row for router {router!r}, metric {metric!r}")
         return float(row["value"])
@@ -84,17 +84,17 @@ class Frontier(Compared):
         return {**super().to_dict(command), "points": records(self.points)}
 
     def sentences(self, metric: str | None = None) -> list[str]:
-        """Each pair of routers in words, by one metric, by default AIQ."""
+        """One sentence for each pair of routers, comparing one metric (default: AIQ)."""
         compared = self.comparisons.filter(metric=metric or "aiq")
         return [_sentence(row, self.unit) for row in compared.iter_rows(named=True)]
 
     def plot(self, metric: str | None = None, **options: Any) -> Any:
-        """Score against cost of 1,000 prompts: each router's hull with its 95% band, single LLMs as points.
+        """Plot score against cost of 1,000 prompts: each router's hull with a 95% band, single LLMs as points.
 
         Parameters
         ----------
         metric : str, optional
-            The curves are the same for every metric.
+            Ignored, because the curves are the same for every metric.
         **options
             `ax`, Matplotlib axes to draw on, and `title`.
 
@@ -118,7 +118,7 @@ class Frontier(Compared):
         blocks: list[Block] = [
             Figure(name="frontier", draw=self.plot, caption=CAPTION, text=lambda: text(self.points, self.unit)),
             self._routers(),
-            _llms("single LLMs on their hull (test)", llms.filter("on_hull"), Medium.SCREEN),
+            _llms("single LLMs on the hull (test)", llms.filter("on_hull"), Medium.SCREEN),
             _llms("single LLMs", llms, Medium.PAGE),
             Section(title="Paired comparisons", blocks=[Words(text=PAIRED), *self._pairs()], on=Medium.PAGE),
         ]
@@ -136,11 +136,11 @@ class Frontier(Compared):
         )
 
     def _number(self, metric: str, router: str) -> Number:
-        """A metric; where a curve does not get there, the share of resamples in which it does."""
-        found = Number.of(self.row(metric, router=router, group=GROUP), *_look(metric))
+        """Value of a metric; if the curve does not reach the quality, the share of resamples in which it does."""
+        number = Number.of(self.row(metric, router=router, group=GROUP), *_look(metric))
         reached = self.row(f"reached@{metric.partition('@')[2]}", router=router, group=GROUP)
-        if found.known or reached is None:
-            return found
+        if number.known or reached is None:
+            return number
         return Number(None, below=f"in {reached['value']:.0%} of resamples")
 
     def _pairs(self) -> Iterator[Table]:
@@ -155,7 +155,7 @@ class Frontier(Compared):
 
 
 def _look(metric: str, score: str = ".3f") -> tuple[str, float]:
-    """Format of a metric, and what to multiply it with: money is shown for many prompts."""
+    """Number format of a metric, and a factor: costs are shown per 1,000 prompts."""
     return (f"{score[:-2]}4g" if score[0] == "+" else ".4g", PROMPTS) if "cost" in metric else (score, 1.0)
 
 
@@ -169,12 +169,12 @@ def _llms(title: str, llms: pl.DataFrame, on: Medium) -> Table:
         ]
         for row in llms.iter_rows(named=True)
     ]
-    heads = ["LLM", "mean score", "cost", "on their hull"]
+    heads = ["LLM", "mean score", "cost", "on the hull"]
     return Table(title=title, heads=heads if Medium.PAGE in on else heads[:3], rows=rows, on=on)
 
 
 def _sentence(row: Mapping[str, Any], unit: str) -> str:
-    """A difference in AIQ, or in the cost of 1,000 prompts.
+    """Sentence on a difference in AIQ or in the cost of 1,000 prompts.
 
     >>> row = {"router": "auto", "baseline": "zero", "metric": "aiq", "value": 0.012, "p_holm": 0.01}
     >>> _sentence(row | {"ci_low": 0.004, "ci_high": 0.02}, "USD")
@@ -193,7 +193,7 @@ def _sentence(row: Mapping[str, Any], unit: str) -> str:
         return f"AIQ: {who} is {value:.4f} {bracket(low, high, '.4f')} above {base}"
     head = f"cost at {row['metric'].partition('@')[2]}% of the best single LLM's quality"
     if value is None or value != value:
-        return f"{head}: {who} and {base} do not both get there"
+        return f"{head}: {who} and {base} do not both reach it"
     value, low, high = PROMPTS * value, PROMPTS * low, PROMPTS * high
-    told = f"{who} - {base} = {value:+.4g} {bracket(low, high, '.4g')} {unit} per {PROMPTS:,} prompts"
-    return f"{head}{', no clear difference' if unclear else ''}: {told}"
+    difference = f"{who} - {base} = {value:+.4g} {bracket(low, high, '.4g')} {unit} per {PROMPTS:,} prompts"
+    return f"{head}{', no clear difference' if unclear else ''}: {difference}"

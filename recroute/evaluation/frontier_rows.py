@@ -1,4 +1,4 @@
-"""From choices at every weight of cost to curves, their metrics and paired differences, with intervals."""
+"""Rows of a `Frontier`: curves, metrics and paired differences with intervals, from choices at every cost weight."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from recroute.metrics.cost import PERCENTS, hull, least_cost, mean_height
 from recroute.retrieval import first_evaluated
 from recroute.util.numeric import Array, Floats, Index, known_mean
 
-GROUP, SINGLE = "all", "llm"  # groups of rows: routers, and single LLMs
-ZERO = "zero"  # mixtures of single LLMs
+GROUP, SINGLE = "all", "llm"  # groups of rows: routers and single LLMs
+ZERO = "zero"  # RouterBench's mixtures of single LLMs
 COMPARED = [name for name, metric in METRICS.items() if metric.compared == "by cost"]
 POINT_COLUMNS = {
     "router": pl.String,
@@ -39,10 +39,10 @@ POINT_COLUMNS = {
 
 @dataclass(frozen=True, eq=False)
 class Traced:
-    """What the routers chose on the n test instances of one seed, at p weights of cost f64 (p,), by label.
+    """Choices of the routers, by label, on the n test instances of one seed at p cost weights f64 (p,).
 
-    Scores and costs of the m LLMs on their own are f32 (n, m): standardised, so that means over instances compare LLMs
-    that were evaluated on different ones; NaN where unknown. `observed` are the scores as they are.
+    `scores` and `costs` f32 (n, m) are those of the m single LLMs, NaN where unknown. They are standardised, so that
+    means are comparable between LLMs evaluated on different instances; `observed` are the original scores.
     """
 
     seed: int
@@ -55,13 +55,13 @@ class Traced:
     observed: Floats
 
     def best_single(self, order: Index) -> Floats:
-        """Scores f32 (n, 1) of the best LLM of an order, judged as routers are."""
+        """Scores f32 (n, 1) of the first LLM in `order`, judged like the routers' choices."""
         return np.take_along_axis(self.observed, first_evaluated(self.observed, order)[:, None], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
 class _Points:
-    """Mean costs and scores f64 (b, p): of the data themselves (b = 1), or of resamples."""
+    """Mean costs and scores f64 (b, p), of the data (b = 1) or of resamples."""
 
     cost: Array
     score: Array
@@ -70,9 +70,9 @@ class _Points:
 def summarise_curves(
     traced: Sequence[Traced], seed: int, n_resamples: int
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, list[str]]:
-    """Rows of metrics, points of the curves, paired differences between routers, and notes.
+    """Metric rows, points of the curves, paired differences between routers, and notes.
 
-    Points are means over seeds; the metrics, and their replicates, are those of the mean curve.
+    Points are means over seeds; metrics and their replicates are those of the mean curve.
     """
     first, resampled = traced[0], _Resampled(traced, seed, n_resamples)
     llms = resampled.points([t.costs for t in traced], [t.scores for t in traced])
@@ -82,13 +82,13 @@ def summarise_curves(
     for j, name in enumerate(first.llm_ids):
         tables.add_llm(name, *(_Points(p.cost[:, [j]], p.score[:, [j]]) for p in llms[0]))
     over = f"{len(traced)} test sets of about {tables.n}" if len(traced) > 1 else f"{tables.n} test"
-    note = f"the best single LLM, on {over} instances, is {first.llm_ids[by_score[0]]}"
+    note = f"the best single LLM on {over} instances is {first.llm_ids[by_score[0]]}"
     rows, points = pl.DataFrame(tables.rows, schema=COLUMNS), pl.DataFrame(tables.points, schema=POINT_COLUMNS)
     return rows, points, tables.compared(), [note]
 
 
 class _Tables:
-    """Rows of metrics and of points of m LLMs, over n test instances, and what comparisons are made of."""
+    """Collects metric rows, points and estimates for comparisons, for m LLMs and n test instances."""
 
     def __init__(self, m: int, n: int) -> None:
         self.m, self.n = m, n
@@ -97,8 +97,8 @@ class _Tables:
         self.estimates: dict[tuple[str, str, int | None, str], tuple[Array, Array]] = {}
 
     def add_routers(self, traced: Sequence[Traced], resampled: _Resampled, by_score: Index) -> None:
-        """Every curve; `by_score` are the LLMs from best to worst."""
-        dearest = [next(iter(t.curves.values())).dearest[:, None] for t in traced]  # the same for every router
+        """Add every router's curve; `by_score` lists the LLMs from best to worst."""
+        dearest = [next(iter(t.curves.values())).dearest[:, None] for t in traced]  # equal for all routers
         best = [t.best_single(by_score) for t in traced]
         limits = resampled.points(dearest, best)
         seeds = [None, *(found.seed for found in traced)][: len(limits)]
@@ -114,14 +114,14 @@ class _Tables:
                         self.estimates[label, GROUP, self.m, metric] = (np.array([value]), drawn[None])
 
     def add_llm(self, name: str, single: _Points, drawn: _Points) -> None:
-        """A single LLM."""
+        """Add a single LLM."""
         self._add_points(name, SINGLE, np.array([np.nan]), single, drawn)
         for metric, of in (("mean_score", "score"), ("mean_cost", "cost")):
             head = {"router": name, "group": SINGLE, "pool_size": 1, "seed": None, "metric": metric}
             self._add_row(head, float(getattr(single, of)[0, 0]), getattr(drawn, of)[:, 0])
 
     def compared(self) -> pl.DataFrame:
-        """Each pair of routers that are no bounds."""
+        """Comparisons of all pairs of routers, without bounds."""
         labels = dict.fromkeys(label for label, *_ in self.estimates if not is_bound(label))
         pairs = [
             comparisons({k: v for k, v in self.estimates.items() if k[0] in pair}, pair[1], self.n, _only)
@@ -156,7 +156,7 @@ class _Tables:
 
 
 class _Resampled:
-    """Means over test instances and over seeds, of the data and of resamples that all routers share."""
+    """Means over test instances and seeds, of the data and of bootstrap resamples shared by all routers."""
 
     def __init__(self, traced: Sequence[Traced], seed: int, n_resamples: int) -> None:
         ids = [found.instance_id for found in traced]
@@ -167,9 +167,9 @@ class _Resampled:
     def points(
         self, costs: Sequence[NDArray[np.floating]], scores: Sequence[NDArray[np.floating]]
     ) -> list[tuple[_Points, _Points]]:
-        """From values float (n, p) of each seed: points of the data and of resamples, for all seeds and for each.
+        """Points of the data and of the resamples, from values float (n, p) of each seed.
 
-        With one seed there is one entry.
+        The first entry is pooled over seeds, the others are those of each seed; a single seed has one entry.
         """
         each = [
             (_Points(known_mean(cost), known_mean(score)), _Points(known_mean(cost, drawn), known_mean(score, drawn)))
@@ -189,16 +189,16 @@ class _Resampled:
 
 
 def _only(values: Array, replicates: Array) -> Array:
-    """The seeds are pooled already."""
+    """Replicates of a single entry, because the seeds are pooled already."""
     return np.asarray(replicates[0])
 
 
 def _metrics(
     curve: tuple[_Points, _Points], limits: tuple[_Points, _Points]
 ) -> Iterator[tuple[str, tuple[float, Array]]]:
-    """Values and replicates f64 (b,) of a curve: at weight 0, and of its hull.
+    """Values and replicates f64 (b,) of a curve's metrics: those of weight 0 and those of its hull.
 
-    `limits` are the cost of the dearest LLM and the score of the best one.
+    `limits` are the cost of the most expensive LLM and the score of the best one.
     """
     found: dict[str, list[Array]] = {}
     for points, limit in zip(curve, limits, strict=True):
@@ -212,6 +212,6 @@ def _metrics(
             found.setdefault(f"reached@{percent}", []).append((y.max(axis=1) >= target - 1e-12).astype(np.float64))
     for metric, (value, drawn) in found.items():
         if metric.startswith("reached"):
-            yield metric, (float(drawn.mean()), np.empty(0))  # a share of the resamples: itself without an interval
+            yield metric, (float(drawn.mean()), np.empty(0))  # a share of the resamples has no interval
         else:
             yield metric, (float(value[0]), drawn)

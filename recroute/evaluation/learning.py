@@ -1,4 +1,4 @@
-"""Learning curves: routing quality as the training data grow."""
+"""`learning_curve`: routing quality against the number of training instances."""
 
 from __future__ import annotations
 
@@ -43,32 +43,34 @@ X_LABEL = "training instances"
 
 @dataclass(frozen=True, repr=False, eq=False)
 class LearningCurve(Compared):
-    """Evaluations of the same routers, pools and test instances after fits on more and more training instances.
+    """Evaluations of the same routers, pools and test instances after fits on increasing training sets.
 
     Parameters
     ----------
     rows, comparisons : polars.DataFrame
-        Those of an `Evaluation` with `train_fraction, n_train`, the share and the number of training instances, added.
+        As in `Evaluation`, with additional columns `train_fraction` and `n_train`, the share and number of training
+        instances.
     info : mapping
-        As of an `Evaluation`, with `train_fractions`. Its `dataset` has the `n_train` of the largest.
+        As in `Evaluation`, with `train_fractions`. `n_train` in `dataset` is that of the largest training set.
     choices : polars.DataFrame, optional
-        As of an `Evaluation`, with `train_fraction` added.
+        As in `Evaluation`, with the additional column `train_fraction`.
     """
 
     def curve(self, metric: str | None = None, group: str | None = None) -> pl.DataFrame:
-        """Rows pooled over seeds of one metric: the mean over groups and over pool sizes where there are several."""
+        """Rows of one metric, pooled over seeds and averaged over groups and pool sizes."""
         return _main(self.pooled(metric or self.main_metric), group).sort("n_train")
 
     def enough(self, metric: str | None = None, group: str | None = None) -> pl.DataFrame:
-        """The smallest training set at which each router beats the baseline, by default in the `main_metric`.
+        """Smallest training set at which each router beats the baseline in one metric (default: `main_metric`).
 
         Returns
         -------
-        polars.DataFrame with a row for each router that is no bound. `n_train` is the smallest training set at which
-        the paired 95% interval of its difference to the baseline lies above 0; `value` and `ci_low` stand at it. Of
-        many looks at the same curve some succeed by chance, so `n_train_clear` asks for more: from it on, at it and at
-        every larger one, the router is ahead with p below .05 after Holm's correction for all routers and all training
-        sets together. Null where there is none.
+        polars.DataFrame
+            A row for each router that is not a bound. `n_train` is the smallest training set at which the paired 95%
+            interval of its difference to the baseline is above 0, `value` and `ci_low` are those at this size. Because
+            some of many comparisons succeed by chance, `n_train_clear` is stricter: at this size and at every larger
+            one the router is ahead with p < .05 after Holm's correction for all routers and training sets together.
+            Null if there is none.
         """
         pairs = _main(self.comparisons.filter(metric=metric or self.main_metric), group)
         pairs = pairs.with_columns(p=pl.Series(holm(pairs["p_value"].to_list()), dtype=pl.Float64))
@@ -86,7 +88,7 @@ class LearningCurve(Compared):
         return pl.DataFrame(found, schema=ENOUGH_COLUMNS)
 
     def sentences(self) -> list[str]:
-        """From how many training instances on each router beats the baseline."""
+        """One sentence per router with the number of training instances from which it beats the baseline."""
         found = []
         for row in self.enough().iter_rows(named=True):
             if row["router"] == row["baseline"] or is_bound(row["router"]):
@@ -98,7 +100,7 @@ class LearningCurve(Compared):
         return found
 
     def plot(self, metric: str | None = None, **options: Any) -> Any:
-        """A metric against the number of training instances, drawn as `plot_growth` draws pool sizes.
+        """Plot a metric against the number of training instances; `options` are those of `plot_growth`.
 
         Returns
         -------
@@ -118,7 +120,7 @@ class LearningCurve(Compared):
         return self.document_of("Learning curves on", facts, list(self._blocks()), unfinished="training sets")
 
     def _growth(self, metric: str) -> pl.DataFrame:
-        """Rows whose size is that of the training set, for the plots of growing pools."""
+        """Rows with the size of the training set as `pool_size`, for the plots of growing pools."""
         return self.curve(metric).with_columns(pool_size=pl.col("n_train"))
 
     def _blocks(self) -> Iterator[Block]:
@@ -142,7 +144,7 @@ class LearningCurve(Compared):
         yield Section(title="How much is enough", blocks=[self._enough_table()], on=Medium.PAGE)
 
     def _table(self, metric: str, on: Medium = Medium.ALL) -> Table:
-        """Routers by number of training instances, and from which on each is ahead of the baseline."""
+        """Table of routers by number of training instances, and the number from which each is ahead of the baseline."""
         rows = self.curve(metric)
         sizes = rows["n_train"].unique().sort().to_list()
         clear = dict(self.enough(metric).select("router", "n_train_clear").iter_rows())
@@ -177,8 +179,8 @@ class LearningCurve(Compared):
     def _rule(self) -> str:
         baseline = self.comparisons["baseline"][0]
         return (
-            f"ahead: above {baseline} fitted on the same instances, p < .05 after Holm's correction for all routers "
-            "and training sets, there and at every larger one"
+            f"ahead: above {baseline} fitted on the same instances, with p < .05 after Holm's correction for all "
+            "routers and training sets, at this size and at every larger one"
         )
 
 
@@ -192,11 +194,11 @@ def learning_curve(
     progress: Progress | None = None,
     **settings: Any,
 ) -> LearningCurve:
-    """Routing quality after fits on growing fractions of the training instances.
+    """Routing quality after fits on increasing fractions of the training instances.
 
-    The fractions are nested and stratified by task, drawn for each seed (see `take_train_fraction`). Test instances
-    and pools are the same for all: pools are chosen on the whole training part, encoders and routers, the best single
-    LLM among them, know the fraction only.
+    The fractions are nested and stratified by task, and drawn for each seed (see `take_train_fraction`). Test instances
+    and pools are the same for all fractions: pools are chosen on the whole training part, whereas encoders and routers,
+    including the best single LLM, are fitted on the fraction only.
 
     Parameters
     ----------
@@ -205,18 +207,21 @@ def learning_curve(
     train_fractions : list of float
         Each in (0, 1].
     evaluate : callable
-        `scale` or `recroute.evaluation.evaluate`; `settings` are its own, but for `train_fraction`.
+        `recroute.scale` or `recroute.evaluate`.
     progress : callable, optional
-        Called with the pools done and the pools in all.
+        Called with the number of pools done and the total number.
+    **settings
+        Settings of `evaluate`, except `train_fraction`.
 
     Returns
     -------
-    LearningCurve. After a KeyboardInterrupt it holds the fractions that were finished.
+    LearningCurve
+        After a KeyboardInterrupt it holds the finished fractions.
 
     Raises
     ------
     RecrouteError
-        For what `evaluate` refuses, no fraction, or one that leaves too few instances.
+        As `evaluate`, and if there is no fraction, or one that leaves too few instances.
     """
     if evaluate not in SETTINGS:
         raise DataError(f"evaluate is {evaluate!r:.60}; give recroute.scale or recroute.evaluate")
@@ -232,7 +237,7 @@ def learn(
     train_fractions: Sequence[float],
     progress: Progress | None = None,
 ) -> LearningCurve:
-    """As `learning_curve`."""
+    """Implementation of `learning_curve`."""
     fractions = sorted(set(as_numbers(train_fractions, "train_fractions")))
     if not fractions:
         raise DataError("a learning curve needs at least one training fraction, such as 0.1")

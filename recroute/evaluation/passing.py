@@ -1,4 +1,4 @@
-"""The pool size from which on routers pass the best single LLM, or the reference."""
+"""The smallest pool size at which routers surpass the best single LLM or the reference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from recroute.evaluation.tables import main_group
 from recroute.experiment.compare import is_bound
 
 ON_TEST = "best single on test"
-PASSED = {  # metric: what it compares with, and the value of a tie
+PASSED = {  # metric: what it compares with, and its value for a tie
     "lift": ("best single of train", 0.0),
     "best_single_ratio": (ON_TEST, 1.0),
     "reference_ratio": ("reference", 1.0),
@@ -27,7 +27,7 @@ PASS_COLUMNS = {
 
 
 def passes(rows: pl.DataFrame, group: str | None = None) -> pl.DataFrame:
-    """The table of `Evaluation.passes`."""
+    """Implementation of `Evaluation.passes`."""
     pooled = rows.filter(pl.col("seed").is_null(), pl.col("pool_size").is_not_null())
     group = group or main_group(pooled)
     found = []
@@ -44,7 +44,7 @@ def passes(rows: pl.DataFrame, group: str | None = None) -> pl.DataFrame:
 
 
 def passing(rows: pl.DataFrame) -> str:
-    """The sentence of `Evaluation.passing`."""
+    """Implementation of `Evaluation.passing`."""
     found = passes(rows).filter(against=ON_TEST)
     routers = [label for label in found["router"] if label != "best_single" and not is_bound(label)]
     found = found.filter(pl.col("router").is_in(routers)).sort("pool_size_clear", nulls_last=True, maintain_order=True)

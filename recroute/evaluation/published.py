@@ -1,4 +1,4 @@
-"""What RouterEval published for its baselines, to stand beside our own numbers."""
+"""RouterEval's published results of its baselines, for comparison with a run."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ METRIC = "best_single_ratio"
 
 @cache
 def published_table() -> list[dict[str, str]]:
-    """V_B of RouterEval's baselines at m = 5, mean of its three groups.
+    """V_B of RouterEval's baselines at m = 5, averaged over its three groups.
 
-    One entry for each: `router` as the paper calls it, `here` the label of the same router in recroute (empty if
-    there is none), and its V_B by benchmark.
+    One entry for each baseline: `router`, its name in the paper; `here`, the label of the same router in recroute
+    (empty if there is none); and its V_B by benchmark.
     """
     text = files("recroute.evaluation").joinpath("published_routereval.csv").read_text(encoding="utf8")
     return list(csv.DictReader(text.splitlines()))
 
 
 def published_beside(dataset: Dataset, rows: pl.DataFrame) -> dict[str, Any] | None:
-    """The published values that compare with a result, or None.
+    """Published values that are comparable with a result, or None.
 
-    They do where the data are one of RouterEval's benchmarks (by their `benchmark` column: a task that happens to be
-    called math is not its MATH), and the rows hold the mean of its three groups, and of no other, at m = 5.
+    They are comparable if the data are one of RouterEval's benchmarks (according to the `benchmark` column, because a
+    task named math need not be its MATH), and the rows have the mean of exactly its three groups at m = 5.
     """
     if dataset.card.get("simulated") or "benchmark" not in dataset.instances.columns:
         return None

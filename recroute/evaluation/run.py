@@ -1,4 +1,4 @@
-"""`evaluate`: routers on the whole pool. `scale`: routers as the pool grows."""
+"""`evaluate`: routing quality on the whole pool. `scale`: routing quality as the pool grows."""
 
 from __future__ import annotations
 
@@ -38,25 +38,28 @@ def evaluate(
     ----------
     dataset : Dataset
     routers : list of Router or str
-        Routers (fitted or not: each is fitted anew) or registry names. `oracle`, `random`, `best_single`, `task_best`,
+        Routers or registry names; fitted routers are fitted again. `oracle`, `random`, `best_single`, `task_best`,
         `knn` and the baseline are added.
     **settings
+        See `EvaluationSettings`.
     progress : callable, optional
-        Called with the pools done and the pools in all.
+        Called with the number of pools done and the total number.
+
+    Returns
+    -------
+    Evaluation
+        With the group "all", or one group for each held-out task or benchmark. After a KeyboardInterrupt it holds what
+        was finished.
 
     Notes
     -----
     With `holdout` each task (or benchmark) in turn is the test set, and nothing is learned from it (see
-    `holdout_splits`); each has a group of its own, such as "task gsm8k", and the group "mean" is their mean. `shuffle`
-    is a control (see `recroute.experiment.controls.shuffled`): a router that shrinks what it cannot tell falls back to
-    the best single LLM, one below it was fitted to noise; the pools stay those of the data. `headroom` notes how far
-    the oracle, and the best LLM per task, are above what luck alone would show (`recroute.data.doctor.headroom`).
-    `train_fraction` is explained at `take_train_fraction`, `reference` at `recroute.experiment.reference`.
-
-    Returns
-    -------
-    Evaluation with the group "all", or one group for each kind of prompt held out. After a KeyboardInterrupt it holds
-    what was finished.
+    `holdout_splits`). Each has its own group, such as "task gsm8k", and the group "mean" is their mean. `shuffle` is a
+    negative control (see `recroute.experiment.controls.shuffled`): a router that shrinks properly falls back to the
+    best single LLM, and one that scores below it has fitted noise. Pools are not affected by it. `headroom` adds a note
+    on how far the oracle and the best LLM per task exceed what chance alone would show
+    (`recroute.data.doctor.headroom`). For `train_fraction` see `take_train_fraction`, for `reference` see
+    `recroute.experiment.reference`.
 
     Raises
     ------
@@ -73,26 +76,27 @@ def scale(
 ) -> Evaluation:
     """Top-1 routing quality as the pool of candidate LLMs grows.
 
-    Every router is fitted on each pool alone, as RouterEval does: a pool of 10 knows nothing of other LLMs. Beside the
-    routers the result has r_o(p) for p = .25, .5, .75, the mean over the groups (group "mean") and the slope of mu on
-    log2 of the pool size (metric "slope").
+    Every router is fitted on each pool separately, as in RouterEval, so it knows only the LLMs of the pool. The result
+    also has r_o(p) for p = .25, .5, .75, the mean over groups (group "mean") and the slope of mu on log2 of the pool
+    size (metric "slope").
 
     Parameters
     ----------
     dataset : Dataset
     routers : list of Router or str
-        As of `evaluate`.
+        As in `evaluate`.
     **settings
+        See `ScaleSettings`.
     progress : callable, optional
-        Called with the pools done and the pools in all.
+        Called with the number of pools done and the total number.
 
     Notes
     -----
-    Pool sizes beyond what every group can take become that largest size, once. Groups are those of `make_pools`, or
-    "own" alone: the pools that came with the data, which keep their groups and sizes (`pool_sizes` restricts them), see
-    `own_pools`. Pools chosen on all instances, RouterEval's choice, look at test. The other settings, the result and
-    the errors are those of `evaluate`. Where RouterEval published baselines for the same benchmark, groups and pool
-    size, `info["published"]` has them.
+    Pool sizes larger than some group allows are replaced by the largest possible size. Groups are those of
+    `make_pools`, or "own" alone: the pools that came with the data, with their own groups and sizes (restricted by
+    `pool_sizes`), see `own_pools`. Choosing pools on all instances, as RouterEval does, uses test instances. Other
+    settings, the result and the errors are those of `evaluate`. If RouterEval published baselines for the same
+    benchmark, groups and pool size, they are in `info["published"]`.
     """
     return measure(ScaleSettings(**settings), dataset, routers, progress)
 
@@ -103,46 +107,46 @@ def measure(
     routers: Iterable[Router | str],
     progress: Progress | None = None,
 ) -> Evaluation:
-    """As `evaluate`, or as `scale` with its settings."""
+    """Implementation of `evaluate` and, with its settings, of `scale`."""
     pools_of, of_pools = settings.pools(dataset)
     chosen, notes = usable(dataset, [*as_routers(routers), *settings.beside])
     run = Run(settings.encoded(dataset), settings.seeds, chosen, [*notes, *of_pools], progress)
-    found = _Found()
+    results = _Results()
     with run.keeping("pools"):
-        for cell, taken in _cells(run, settings, pools_of, found):
-            found.cells.append(cell)
-            found.choices.append(taken)
+        for cell, taken in _cells(run, settings, pools_of, results):
+            results.cells.append(cell)
+            results.choices.append(taken)
             run.finished = list(dict.fromkeys([*run.finished, cell.seed]))
-    if not found.cells:
+    if not results.cells:
         raise RouterError(f"no LLM of any pool was evaluated on a test instance of {dataset.name}")
     baseline = make_router(settings.baseline).label
     try:
-        rows, pairs, more = summarise(found.cells, settings.seeds[0], settings.n_resamples, baseline)
-    except KeyboardInterrupt:  # minutes of fitting are not thrown away for seconds of resampling
-        rows, pairs, more = summarise(found.cells, settings.seeds[0], settings.n_resamples, baseline)
+        rows, pairs, more = summarise(results.cells, settings.seeds[0], settings.n_resamples, baseline)
+    except KeyboardInterrupt:  # resampling takes seconds, so it is repeated to keep minutes of fitting
+        rows, pairs, more = summarise(results.cells, settings.seeds[0], settings.n_resamples, baseline)
     run.note(*more)
     room = headroom(run.dataset, settings.headroom, settings.seeds[0])
     if room is not None:
         run.note(f"headroom of the whole data set: {room.evidence}")
     info = run.info(
-        found.facts(settings),
+        results.facts(settings),
         headroom=dict(room.values) if room else None,
         test_use=TEST_USE,
         **settings.more(dataset, rows),
     )
-    return Evaluation(rows, info, pairs, pl.concat(found.choices[: len(found.cells)]))
+    return Evaluation(rows, info, pairs, pl.concat(results.choices[: len(results.cells)]))
 
 
 @dataclass(eq=False)
-class _Found:
-    """What a run gathers: cells, choices, and the facts of each split with its seed."""
+class _Results:
+    """Intermediate results of a run: cells, choices, and the facts of each split with its seed."""
 
     cells: list[Cell] = field(default_factory=list)
     choices: list[pl.DataFrame] = field(default_factory=list)
     splits: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
 
     def facts(self, settings: EvaluationSettings) -> dict[str, Any]:
-        """Of the last split; of held-out kinds, whose sizes differ, the mean train and the summed test set."""
+        """Facts of the last split; with held-out tasks the mean size of training and the total size of test sets."""
         if not settings.holdout:
             return self.splits[-1][1]
         first = [facts for seed, facts in self.splits if seed == self.splits[0][0]]
@@ -152,20 +156,22 @@ class _Found:
 
 
 def _cells(
-    run: Run, settings: EvaluationSettings, pools_of: PoolsOf, found: _Found
+    run: Run, settings: EvaluationSettings, pools_of: PoolsOf, results: _Results
 ) -> Iterator[tuple[Cell, pl.DataFrame]]:
-    """Every pool that somebody was evaluated on, with the choices in it.
+    """Evaluate every pool that has an evaluated LLM; yields its outcomes and choices.
 
-    Pools see all training data, before a fraction is taken or a control shuffles them.
+    Pools are chosen on all training data, before a fraction is taken or a control shuffles them.
     """
     n_splits = settings.n_splits(run.dataset)
     for seed in settings.seeds:
         for bare in settings.splits(run.dataset, seed):
             pools, parts = pools_of(bare), settings.fitted_on(bare)
             run.saw(parts, f"{seed}, {parts.name}" if settings.holdout else None)
-            found.splits.append((seed, part_facts(parts)))
+            results.splits.append((seed, part_facts(parts)))
             against = reference_scores(parts.test, settings.reference)
-            known: dict[bytes, dict[str, Outcome]] = {}  # where groups meet, as at the size of all LLMs
+            known: dict[
+                bytes, dict[str, Outcome]
+            ] = {}  # pools of several groups may be equal, as at the size of all LLMs
             for pool in pools:
                 if parts.test.take_llms(pool.llm_index).is_rated.any():
                     members = pool.llm_index.tobytes()
@@ -179,7 +185,7 @@ def _cells(
 
 
 def _group(group: str, parts: Split, settings: EvaluationSettings) -> str:
-    """The group of a pool; a held-out kind of prompt has groups of its own."""
+    """Group of a pool; each held-out task or benchmark has its own groups."""
     if settings.holdout is None:
         return group
     return parts.name if group == WHOLE else f"{group}, {parts.name}"

@@ -1,4 +1,4 @@
-"""Runs on disk: a folder with configuration, per-instance choices, result and environment."""
+"""Run folders: configuration, per-instance choices, result and environment on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recroute.experiment.result import CHOICES, RESULT
 from recroute.util.arguments import checked
 from recroute.util.folders import read_folder
 
-# a key that only the results of that verb have
+# keys that identify the results of other verbs
 OTHERS = {"strategies": "coldstart", "replacements": "pool", "train_fractions": "scale --train-fractions"}
 
 
@@ -23,32 +23,32 @@ OTHERS = {"strategies": "coldstart", "replacements": "pool", "train_fractions": 
 def write_run(
     evaluation: Evaluation | LearningCurve, path: str | Path, config: Mapping[str, Any] | None = None
 ) -> None:
-    """Write a run folder, whole or not at all; an older run of the same place is replaced.
+    """Write a run folder atomically, replacing an older run there.
 
     Parameters
     ----------
     evaluation : Evaluation or LearningCurve
-        An interrupted one is written too: `complete` in its result is false.
+        May be interrupted; `complete` in its result is then false.
     path : str or Path
     config : mapping, optional
-        What the run was asked to do, every option with its value. The routers' hyperparameters are added.
+        Options of the run and their values. The routers' hyperparameters are added.
 
     Raises
     ------
     RecrouteError
-        If the place holds something that is no run.
+        If `path` exists and is not a run folder.
     """
     evaluation.write_run(path, config)
 
 
 @checked
 def read_run(path: str | Path) -> Evaluation:
-    """Read a run folder, or a result JSON alone, which has no per-instance choices.
+    """Read a run folder, or a result JSON file, which has no per-instance choices.
 
     Raises
     ------
     DataError
-        If there is none, or it is damaged.
+        If it does not exist or is damaged.
     """
     return read_folder(Path(path), _read_run)
 
@@ -60,7 +60,7 @@ def _read_run(path: Path) -> Evaluation:
     raw = read_json(result)
     for key, verb in OTHERS.items():
         if isinstance(raw, dict) and key in raw:
-            raise DataError(f"{result} is a result of {verb}, whose report recroute {verb} --html writes itself")
+            raise DataError(f"{result} is a result of {verb}; write its report with recroute {verb} --html FILE")
     try:
         evaluation = Evaluation.from_dict(raw)
     except (*DAMAGE, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""From outcomes to rows: every metric per seed, pooled, averaged over groups, and the slope of the curve."""
+"""Rows of an `Evaluation`: every metric per seed and pooled, means over groups and sizes, and the slope."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMPARED = [name for name, metric in METRICS.items() if metric.compared == "by p
 
 @dataclass(frozen=True)
 class Cell:
-    """All routers on one pool of one seed, whose test part has `n_test` instances."""
+    """Outcomes of all routers on one pool and seed, whose test part has `n_test` instances."""
 
     seed: int
     group: str
@@ -33,7 +33,7 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A value and its bootstrap replicates f64 (b,), for one seed or pooled over all."""
+    """A value with its bootstrap replicates f64 (b,), for one seed or pooled."""
 
     value: float
     replicates: Array
@@ -45,9 +45,9 @@ Key = tuple[str, str, int | None, str]  # router, group, pool size, metric
 def summarise(
     cells: list[Cell], seed: int, n_resamples: int, baseline: str | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
-    """Rows of an Evaluation, comparisons against the baseline, and notes on choices that nobody evaluated.
+    """Rows of an Evaluation, comparisons with the baseline, and notes on choices that were not evaluated.
 
-    Only pools that every seed finished are pooled, so an interrupted run does not mix seeds.
+    Only pools finished by every seed are pooled, so the rows of an interrupted run are comparable.
     """
     seeds = list(dict.fromkeys(cell.seed for cell in cells))
     bootstrap = Bootstrap([_test_ids(cells, s) for s in seeds], seed, n_resamples)
@@ -86,13 +86,13 @@ def summarise(
 
 
 def _n_decided(cell: Cell) -> int:
-    """Instances with a battle that is no tie."""
+    """Number of instances with a preference that is not a tie."""
     counts = (outcome.agreement.n_decided for outcome in cell.outcomes.values() if outcome.agreement is not None)
     return int(np.count_nonzero(next(counts, np.zeros(0))))
 
 
 def _test_ids(cells: Iterable[Cell], seed: int) -> NDArray[np.str_]:
-    """Test instances of a seed in the order of the data: pools leave out those nobody in them was run on."""
+    """Test instances of a seed; pools may lack some, on which none of their LLMs was evaluated."""
     ids: dict[str, None] = {}
     for outcome in (next(iter(cell.outcomes.values())) for cell in cells if cell.seed == seed):
         ids.update(dict.fromkeys(outcome.instance_id.tolist()))
@@ -105,7 +105,7 @@ def _stacked(found: dict[int, Estimate]) -> tuple[Array, Array]:
 
 
 def _with_group_mean(by_seed: dict[Key, dict[int, Estimate]]) -> dict[Key, dict[int, Estimate]]:
-    """Adds the group "mean" where a size exists in several groups."""
+    """Add the group "mean" for sizes that all groups have."""
     groups: dict[Key, list[dict[int, Estimate]]] = {}
     for (router, _, size, metric), found in by_seed.items():
         groups.setdefault((router, "mean", size, metric), []).append(found)
@@ -126,7 +126,7 @@ def _average(members: list[dict[int, Estimate]]) -> dict[int, Estimate]:
 
 
 def _with_curve(by_seed: dict[Key, dict[int, Estimate]]) -> dict[Key, dict[int, Estimate]]:
-    """Adds what sums up a curve: the mean over pool sizes, and "slope", that of mu on log2 of the pool size."""
+    """Add summaries of each curve: the mean over pool sizes, and "slope", that of mu on log2 of the pool size."""
     curves: dict[tuple[str, str, str], dict[int, dict[int, Estimate]]] = {}
     for (router, group, size, metric), found in by_seed.items():
         if metric in COMPARED and size is not None:
@@ -143,7 +143,7 @@ def _with_curve(by_seed: dict[Key, dict[int, Estimate]]) -> dict[Key, dict[int, 
 
 
 def _combined(curve: dict[int, dict[int, Estimate]], weight: Array) -> dict[int, Estimate]:
-    """A weighted sum over sizes, smallest first, for each seed that has all of them."""
+    """Weighted sum over sizes in ascending order, for each seed that has all sizes."""
     points = [curve[size] for size in sorted(curve)]
     return {
         seed: Estimate(
@@ -156,7 +156,7 @@ def _combined(curve: dict[int, dict[int, Estimate]], weight: Array) -> dict[int,
 
 
 def _notes(cells: list[Cell]) -> list[str]:
-    """What of incomplete data a reader has to know."""
+    """Notes on incomplete data."""
     share: dict[str, list[float]] = {}
     for cell in cells:
         for router, outcome in cell.outcomes.items():
@@ -166,6 +166,6 @@ def _notes(cells: list[Cell]) -> list[str]:
     n, of = max((c.n_test - len(next(iter(c.outcomes.values()))), c.n_test) for c in cells)
     if n:
         notes.append(
-            f"up to {n:,} of {of:,} test instances were run on no LLM of a pool: left out there for every router"
+            f"up to {n:,} of {of:,} test instances have no score for any LLM of a pool and are left out for all routers"
         )
     return notes

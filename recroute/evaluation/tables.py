@@ -1,4 +1,4 @@
-"""Tables of an evaluation, for every medium: routers by pool size, by metric, against the baseline."""
+"""Tables of an evaluation for every medium: by pool size, by metric, and comparisons with the baseline."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from recroute.routers.trade_off import PROMPTS
 
 MAIN_METRICS = [m.name for m in sorted(METRICS.values(), key=lambda m: m.column) if m.column]
 FORMATS = {"slope": "+.4f", "lift": "+.3f"}
-METRICS_ABREAST = 10  # columns of a table that fit a printed page
+METRICS_PER_TABLE = 10  # columns that fit a printed page
 
 
 def title_of(metric: str) -> str:
-    """What a caption calls a metric."""
+    """Name of a metric in captions."""
     return METRICS[metric].title if metric in METRICS else metric.replace("_", " ")
 
 
 def head_of(metric: str) -> str:
-    """What the head of a column calls it."""
+    """Name of a metric in column heads."""
     return METRICS[metric].head if metric in METRICS else metric.replace("_", " ")
 
 
 def main_group(rows: pl.DataFrame) -> str:
-    """The group to show first: the mean over groups if there is one."""
+    """Group to show first: the mean over groups if there is one."""
     groups = rows["group"].unique(maintain_order=True).to_list()
     return "mean" if "mean" in groups else str(groups[0])
 
 
 def soft(routers: list[str]) -> list[str]:
-    """Those that tables print softer: bounds and baselines."""
+    """Bounds and baselines among the routers, which tables print dimmed."""
     return [label for label in routers if is_yardstick(label)]
 
 
 def counted(found: Result, n: int | None = None) -> str:
-    """What stands below a table: n (by default all test instances), seeds, intervals."""
+    """Caption of a table: number of instances (default: all test instances), seeds, intervals."""
     n_seeds, n = len(found.seeds), n or found.info["dataset"].get("n_test")
     instances = "" if n is None else f"n = {n:,} test instances x "
     return f"{instances}{n_seeds} seed{'s' * (n_seeds != 1)}, 95% bootstrap intervals"
 
 
 def growth_table(found: Result, metric: str, group: str, on: Medium = Medium.ALL) -> Table:
-    """Routers by pool size: one metric, and the slope of mu."""
+    """Table of one metric for routers by pool size, and the slope of mu."""
     rows = found.rows.filter(pl.col("seed").is_null(), group=group)
     of = _cells(rows)
     sizes = sorted(rows.filter(metric=metric)["pool_size"].drop_nulls().unique().to_list())
@@ -68,11 +68,11 @@ def growth_table(found: Result, metric: str, group: str, on: Medium = Medium.ALL
 
 
 def metric_table(found: Result, group: str, on: Medium = Medium.ALL) -> Table:
-    """Routers by the main metrics, for one pool; what they cost where that is known."""
+    """Table of the main metrics for routers on one pool, and their costs if known."""
     rows = found.rows.filter(pl.col("seed").is_null(), pl.col("pool_size").is_not_null(), group=group)
     there, of, data = set(rows["metric"]), _cells(rows), found.info["dataset"]
     priced = "mean_cost" in there
-    # so many columns fit beside the names of routers
+    # the cost column takes the place of choice_entropy
     metrics = [name for name in MAIN_METRICS if name in there and not (priced and name == "choice_entropy")]
     heads = ["router", *map(head_of, metrics), *["cost of 1,000"] * priced]
     (size,) = rows["pool_size"].unique()
@@ -89,13 +89,13 @@ def metric_table(found: Result, group: str, on: Medium = Medium.ALL) -> Table:
 
 
 def all_metrics(found: Result, group: str) -> Iterator[Table]:
-    """Every metric of every router and pool size of a group, without intervals, in tables that fit a page."""
+    """Tables of all metrics of a group by router and pool size, without intervals, split to fit a page."""
     rows = found.rows.filter(pl.col("seed").is_null(), pl.col("pool_size").is_not_null(), group=group)
-    # Oracle and random are rows already: as metrics they say the same of every router.
+    # oracle and random have rows already, and as metrics they are equal for all routers
     metrics = [name for name in rows["metric"].unique(maintain_order=True) if name not in ("oracle", "random")]
     of, sizes = _cells(rows), sorted(rows["pool_size"].unique().to_list())
-    for start in range(0, len(metrics), METRICS_ABREAST):
-        part = metrics[start : start + METRICS_ABREAST]
+    for start in range(0, len(metrics), METRICS_PER_TABLE):
+        part = metrics[start : start + METRICS_PER_TABLE]
         body: list[list[Cell]] = [
             [router, Number(size, form=",d"), *(_bare(of.get((router, name, size))) for name in part)]
             for size in sizes
@@ -107,8 +107,8 @@ def all_metrics(found: Result, group: str) -> Iterator[Table]:
 
 
 def comparison_table(pairs: pl.DataFrame) -> Table:
-    """Paired differences to a baseline: rows of `Evaluation.comparisons` of one metric."""
-    # The mean over sizes, which the verdict tells, comes first.
+    """Table of paired differences to a baseline, from rows of `Evaluation.comparisons` of one metric."""
+    # the mean over sizes, which the verdict states, comes first
     pairs = pairs.sort(pl.col("pool_size").is_not_null(), maintain_order=True)
     body: list[list[Cell]] = [
         [
@@ -128,7 +128,7 @@ def comparison_table(pairs: pl.DataFrame) -> Table:
 
 
 def published_table(found: Result, published: Mapping[str, Any]) -> Table:
-    """RouterEval's published baselines, and the same routers of this run beside them."""
+    """Table of RouterEval's published baselines and the same routers in this run."""
     where = {key: published[key] for key in ("group", "pool_size")}
     body: list[list[Cell]] = [
         [
@@ -141,7 +141,7 @@ def published_table(found: Result, published: Mapping[str, Any]) -> Table:
     ]
     return Table(
         title=f"V_B published for {published['benchmark']}, m = {published['pool_size']}, mean of the three groups",
-        heads=["published router", "published", "here", "called here"],
+        heads=["published router", "published", "here", "name here"],
         rows=body,
         caption=f"{published['source']}; published rows are not computed here",
         on=Medium.SCREEN | Medium.PAGE,
@@ -153,7 +153,7 @@ def _routers(rows: pl.DataFrame) -> list[str]:
 
 
 def _cells(rows: pl.DataFrame) -> dict[tuple[str, str, int | None], Number]:
-    """Number of each router, metric and pool size."""
+    """Numbers by router, metric and pool size."""
     return {
         (row["router"], row["metric"], row["pool_size"]): Number.of(row, FORMATS.get(row["metric"], ".3f"))
         for row in rows.iter_rows(named=True)
@@ -161,5 +161,5 @@ def _cells(rows: pl.DataFrame) -> dict[tuple[str, str, int | None], Number]:
 
 
 def _bare(number: Number | None) -> Number:
-    """Without its interval."""
+    """Number without its interval."""
     return Number(None) if number is None else Number(number.value, form=number.form)

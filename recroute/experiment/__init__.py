@@ -1,1 +1,1 @@
-"""What every experiment shares: the protocol, splits with vectors, controls, provenance, intervals, comparisons."""
+"""Shared by all experiments: settings, splits with vectors, controls, provenance, intervals, comparisons, results."""

@@ -1,4 +1,4 @@
-"""Paired bootstrap over test instances, and over what differs between seeds beyond their instances."""
+"""Paired bootstrap over test instances and seeds, and bias-corrected percentile intervals."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ from recroute.util.numeric import Array, known_mean
 
 N_RESAMPLES = 1000
 LEVEL = 0.95
-NOISE = 4.0  # standard errors of the replicates' mean that are no sign of a bias
-# In standard deviations of the replicates. Up to half of one, corrected intervals of entropy and Gini held the truth in
-# 92% to 96% of simulated cases, from there to here in 89% and 87% (uncorrected 63% and 70%), beyond in ever fewer. A
-# statistic at its maximum, as a curve's height may be, has .71: the mean over the deviation of a chi-square.
-MOST_BIAS = 0.75
+NOISE = 4.0  # standard errors of the replicates' mean below which a bias is not significant
+# Largest bias that is corrected, in standard deviations of the replicates. In simulations, corrected intervals of
+# entropy and Gini had a coverage of 92% to 96% for biases up to 0.5, and of 89% and 87% for biases from 0.5 to this
+# limit (63% and 70% without correction); beyond it coverage drops further. A statistic at its maximum, such as the
+# height of a curve, has a bias of .71, the ratio of mean and deviation of a chi-square variable.
+MAX_BIAS = 0.75
 
 
 class Bootstrap:
-    """Weights that every router, group and pool size of a run shares, so that differences are paired.
+    """Resampling weights shared by all routers, groups and pool sizes of a run, so that differences are paired.
 
-    A resample draws the test instances of all seeds with replacement, by id: an instance in the test sets of
-    two seeds gets the same weight in both. What the mean over seeds estimates is the expected score of the procedure
-    on a new instance.
+    A resample draws the test instances of all seeds with replacement, by id, so an instance in the test sets of two
+    seeds has the same weight in both. The mean over seeds estimates the expected score of the procedure on a new
+    instance.
 
-    Seeds differ for two reasons: their test instances differ, which the first draw counts, and so does the fit. Drawing
-    the seeds as well would count the first reason twice (at five seeds with a split each the intervals would be half
-    as wide again and cover more than 99%); never drawing them would forget the second. So `pool` draws them in
-    proportion to how much more they differ than resampled instances alone would make them.
+    Seeds differ in their test instances, which the resampling covers, and in the fit. Resampling the seeds as well
+    would count the first difference twice (with five seeds and their own splits, intervals would be half as wide again,
+    with a coverage above 99%), and not resampling them would ignore the second. So `pool` resamples seeds in proportion
+    to the variance between them that resampled instances do not explain.
 
     Parameters
     ----------
-    instance_ids : list of str (n_s,), one for each seed
+    instance_ids : list of str (n_s,)
+        Test instances of each seed.
     seed : int
     n_resamples : int
     """
@@ -52,20 +54,20 @@ class Bootstrap:
         self._seed_weights = drawn.astype(np.float64)  # (b, n_seeds)
 
     def weights(self, seed_index: int, instance_ids: NDArray[np.str_]) -> NDArray[np.float32]:
-        """Weights f32 (b, n) of these instances, which are some of the seed's, in its order."""
+        """Weights f32 (b, n) of these instances, a subset of the seed's instances in the same order."""
         of_seed = self._weights[seed_index]
         if len(instance_ids) == of_seed.shape[1]:
             return of_seed
         return of_seed[:, np.isin(self._ids[seed_index], instance_ids)]
 
     def pool(self, values: Array, replicates: Array) -> Array:
-        """Replicates of the mean over seeds, f64 (b,).
+        """Replicates f64 (b,) of the mean over seeds.
 
         Parameters
         ----------
         values : f64 (n_seeds,)
         replicates : f64 (n_seeds, b)
-            Those of each seed. NaN is left out.
+            Replicates of each seed; NaN is ignored.
         """
         known = ~np.isnan(replicates)
         mean: Array = known_mean(replicates)[0]
@@ -79,7 +81,7 @@ class Bootstrap:
         by_chance = float(moved.var(axis=0, ddof=1).mean()) if moved.size else 0.0
         if between <= by_chance:
             return mean
-        # drawing n seeds gives their mean a variance of (n - 1) / n of what it should have
+        # corrects for the variance of resampled means of n seeds, which is too small by (n - 1) / n
         share = (between - by_chance) / between * n / (n - 1)
         drawn = (self._seed_weights[:, there] - 1) @ (values - values.mean()) / n  # (b, n_seeds) x (n_seeds,)
         mean += np.sqrt(share) * drawn
@@ -87,11 +89,11 @@ class Bootstrap:
 
 
 def interval(replicates: Array, n_instances: int) -> tuple[float, float]:
-    """Percentile interval of the replicates (b,) over n instances; NaN without any.
+    """Expanded percentile interval of replicates f64 (b,) over n instances; NaN without replicates.
 
-    Percentiles of a resampled mean are too narrow by sqrt((n - 1) / n) and know nothing of Student's t, so they are
-    taken further out: at the normal tail of -t(n - 1) * sqrt(n / (n - 1)). Source: Hesterberg, What teachers should
-    know about the bootstrap, The American Statistician 2015, "expanded percentile".
+    Percentile intervals of a resampled mean are too narrow by sqrt((n - 1) / n) and ignore Student's t. So the
+    percentiles are taken at the normal tail probability of -t(n - 1) * sqrt(n / (n - 1)).
+    Source: Hesterberg, What teachers should know about the bootstrap, The American Statistician 2015.
     """
     known = replicates[~np.isnan(replicates)]
     if len(known) == 0:
@@ -102,11 +104,12 @@ def interval(replicates: Array, n_instances: int) -> tuple[float, float]:
 
 
 def interval_around(value: float, replicates: Array, n_instances: int) -> tuple[float, float]:
-    """95% interval that holds the estimate, from its bootstrap replicates f64 (b,), corrected for their bias.
+    """95% interval around an estimate, from its bootstrap replicates f64 (b,), corrected for their bias.
 
-    A replicate is as far off the estimate as the estimate is off the truth, so where they are off by `bias` on average
-    (entropy, Gini, calibration error, the hull of a curve; not means) the percentiles of `interval` are moved back by
-    twice that. They stay among the replicates. NaN, no interval, where `MOST_BIAS` says so, and without an estimate.
+    Replicates deviate from the estimate as the estimate deviates from the truth. If they have a mean deviation `bias`
+    (as for entropy, Gini, calibration error and the hull of a curve, but not for means), the percentiles of `interval`
+    are shifted by -2 bias, within the range of the replicates. The interval is NaN if the bias exceeds `MAX_BIAS` or
+    there is no estimate.
 
     Examples
     --------
@@ -121,12 +124,12 @@ def interval_around(value: float, replicates: Array, n_instances: int) -> tuple[
         return float("nan"), float("nan")
     bias, deviation = float(known.mean()) - value, float(known.std())
     if abs(bias) <= NOISE * deviation / np.sqrt(len(known)):
-        bias = 0.0  # no more than the drawing of replicates may come to
+        bias = 0.0  # not significant
     rounding = 1e-9 * max(1.0, abs(value))
-    if abs(bias) > MOST_BIAS * deviation + rounding:
+    if abs(bias) > MAX_BIAS * deviation + rounding:
         return float("nan"), float("nan")
     low, high = np.clip(np.array(interval(known, n_instances)) - 2 * bias, known.min(), known.max())
-    if low > value + rounding or high < value - rounding:  # of a handful of replicates
+    if low > value + rounding or high < value - rounding:  # possible with very few replicates
         return float("nan"), float("nan")
     return min(float(low), value), max(float(high), value)
 

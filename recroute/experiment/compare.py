@@ -1,4 +1,4 @@
-"""Routers against a baseline: paired differences, Holm's correction, and a sentence for each."""
+"""Comparison of routers with a baseline: paired differences with Holm's correction, and sentences on them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from recroute.experiment.bootstrap import interval_around
 from recroute.util.numeric import Array, known_mean
 
 LEVEL = 0.05
-BOUNDS = ("oracle", "oracle_mix", "random")  # nobody asks whether a router differs from these
-YARDSTICKS = (*BOUNDS, "best_single", "task_best", "reference")  # what routers are measured by
+BOUNDS = ("oracle", "oracle_mix", "random")  # not compared with routers
+YARDSTICKS = (*BOUNDS, "best_single", "task_best", "reference")  # bounds, baselines and controls
 COMPARISON_COLUMNS = {
     "router": pl.String,
     "baseline": pl.String,
@@ -32,7 +32,7 @@ COMPARISON_COLUMNS = {
 
 
 def router_name(label: str) -> str:
-    """The registry name in a label.
+    """Registry name in a label.
 
     >>> router_name("knn(n_neighbors=9)"), router_name("oracle [run]")
     ('knn', 'oracle')
@@ -46,15 +46,15 @@ def is_bound(label: str) -> bool:
 
 
 def is_yardstick(label: str) -> bool:
-    """Whether a label is that of a bound, baseline or control, which is shown beside the routers."""
+    """Whether a label is that of a bound, baseline or control."""
     return router_name(label) in YARDSTICKS
 
 
 def two_sided_p(value: float, replicates: Array) -> float:
-    """p of "no difference": a normal test of a difference with the standard deviation of its bootstrap replicates.
+    """Two-sided p value of a difference, by a normal test with the standard deviation of its bootstrap replicates.
 
-    Counting replicates beyond 0 instead could not fall below 2 / (b + 1), too coarse to survive a correction for
-    twenty comparisons.
+    The share of replicates beyond 0 would be at least 2 / (b + 1), which is too coarse for a correction over twenty
+    comparisons.
 
     Parameters
     ----------
@@ -74,19 +74,19 @@ def two_sided_p(value: float, replicates: Array) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction for as many comparisons.
+    """P values after Holm's step-down correction.
 
     Source: Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 1979.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
-    found = [0.0] * len(p_values)
-    reached = 0.0
+    corrected = [0.0] * len(p_values)
+    largest = 0.0
     for rank, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        reached = max(reached, min(1.0, (len(p_values) - rank) * p_values[i]))
-        found[i] = round(reached, 12)
-    return found
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        corrected[i] = round(largest, 12)
+    return corrected
 
 
 def comparisons(
@@ -95,22 +95,22 @@ def comparisons(
     n_instances: int,
     pool: Callable[[Array, Array], Array],
 ) -> pl.DataFrame:
-    """Rows `router minus baseline`, for every router that is no bound, every group, pool size and metric.
+    """Differences `router minus baseline` for every router except bounds, and every group, pool size and metric.
 
     Parameters
     ----------
     estimates : dict of (router, group, pool size, metric) to (values f64 (n_seeds,), replicates f64 (n_seeds, b))
-        Of each seed; the replicates of all routers come from the same resamples.
+        Estimates by seed; the replicates of all routers come from the same resamples.
     baseline : str
         Label of a router.
     n_instances : int
     pool : callable
-        From values and replicates of each seed to replicates of their mean, see `Bootstrap.pool`.
+        Computes replicates of the mean from values and replicates of each seed, see `Bootstrap.pool`.
 
     Returns
     -------
-    polars.DataFrame with `COMPARISON_COLUMNS`; p_holm is corrected for the routers compared in that group, size and
-    metric.
+    polars.DataFrame
+        With `COMPARISON_COLUMNS`; p_holm is corrected for the routers compared in the same group, size and metric.
     """
     rows: list[dict[str, Any]] = []
     families: dict[tuple[str, int | None, str], list[int]] = {}
@@ -144,7 +144,7 @@ def comparisons(
 
 
 def bracket(low: float, high: float, form: str = ".3f") -> str:
-    """An interval as text.
+    """Format an interval.
 
     >>> bracket(0.1, 0.25, ".2f"), bracket(math.nan, math.nan)
     ('[0.10, 0.25]', '[no interval]')
@@ -153,7 +153,7 @@ def bracket(low: float, high: float, form: str = ".3f") -> str:
 
 
 def sentence(row: Mapping[str, Any]) -> str:
-    """A comparison row in words, in points: hundredths of the score.
+    """Sentence on a comparison, in points (hundredths of the score).
 
     >>> row = {"router": "auto", "baseline": "knn", "value": 0.019, "ci_low": 0.012, "ci_high": 0.026, "p_holm": 0.004}
     >>> sentence(row)

@@ -1,4 +1,4 @@
-"""Controls: training data in which part of the signal is destroyed on purpose, and what luck alone would show."""
+"""Negative controls: shuffled training data, and the headroom compared with chance."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from recroute.errors import UnknownNameError
 from recroute.splits import Split
 
 SHUFFLES = ("text", "scores")
-CHEAP_CELLS = 1_000_000  # the headroom of as many takes a few seconds
+CHEAP_CELLS = 1_000_000  # cells for which the headroom takes a few seconds
 
 
 def shuffled(split: Split, control: str | None) -> Split:
-    """The split with its training part shuffled; validation and test stay as they are.
+    """Shuffle the training part of a split; validation and test instances do not change.
 
     Parameters
     ----------
     split : Split
-        Seeds the shuffle.
+        Its seed determines the shuffle.
     control : {"text", "scores"}, optional
-        "text": every training prompt gets the text and vector of another one; what the LLMs have in common stays.
-        "scores": every LLM's scores are permuted among the training prompts it was run on, for each LLM anew; only how
-        good it is on average stays. Costs stay with the prompts. Battles are permuted among the prompts that have any.
+        "text": texts and vectors are permuted among the training prompts, so only the relations between LLMs remain.
+        "scores": each LLM's scores are permuted among the training prompts it was run on, independently for each LLM,
+        so only its mean score remains. Costs stay with their prompts. Battles are permuted among the prompts that have
+        any.
 
     Raises
     ------
@@ -39,17 +40,17 @@ def shuffled(split: Split, control: str | None) -> Split:
         raise UnknownNameError("control", control, SHUFFLES)
     rng = np.random.default_rng([split.seed, 11])
     if control == "text":
-        train, said = _with_other_texts(split.train, rng), "every training prompt has the text of another one"
+        train, note = _with_other_texts(split.train, rng), "every training prompt has the text of another one"
     else:
-        train, said = _with_other_scores(split.train, rng), "each LLM's training scores are those of other prompts"
-    return replace(split, train=train, note="; ".join(filter(None, [split.note, f"control: {said}"])))
+        train, note = _with_other_scores(split.train, rng), "each LLM's training scores are those of other prompts"
+    return replace(split, train=train, note="; ".join(filter(None, [split.note, f"control: {note}"])))
 
 
 def headroom(dataset: Dataset, wanted: bool | None, seed: int) -> Finding | None:
-    """What the doctor says of the room for routing beside a Rasch model in which there is none.
+    """Finding of the doctor on the headroom for routing, compared with a Rasch model that has none.
 
-    It reads all instances, test among them: it is about the data, and nothing is chosen by it. By default (None) only
-    where it takes seconds. None where the data are too few to tell.
+    It uses all instances, including test instances, because it describes the data and affects no choice. If `wanted` is
+    None, it is computed only if it takes seconds. Returns None if the data are too few.
     """
     from recroute.data.doctor.headroom import check_headroom
 
@@ -74,8 +75,8 @@ def _with_other_scores(train: Dataset, rng: np.random.Generator) -> Dataset:
     mixed = np.lexsort((rng.random(matrix.nnz), matrix.indices))  # the same, in random order within each LLM
     scores = matrix.copy()
     scores.data[by_llm] = matrix.data[mixed]
-    fought = train.preferences
-    if fought is not None:
-        fought = replace(fought, instance_index=rng.permutation(fought.instance_index))
+    preferences = train.preferences
+    if preferences is not None:
+        preferences = replace(preferences, instance_index=rng.permutation(preferences.instance_index))
     mixed_scores = InteractionMatrix.from_csr(scores, train.interactions.costs)
-    return replace(train, interactions=mixed_scores, preferences=fought)
+    return replace(train, interactions=mixed_scores, preferences=preferences)

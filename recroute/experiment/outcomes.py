@@ -1,4 +1,4 @@
-"""Routers on one pool and one test set."""
+"""Outcomes of routers on one pool and one test set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recroute.retrieval import first_evaluated, tie_order
 from recroute.routers import Router
 from recroute.splits import Split
 
-MANY_UNOBSERVED = 0.01  # share of choices that a reader is told of
+MANY_UNOBSERVED = 0.01  # share of unobserved choices above which there is a note
 
 
 def pool_outcomes(
@@ -25,23 +25,23 @@ def pool_outcomes(
     llm_index: NDArray[np.int64],
     reference: NDArray[np.float64],
 ) -> dict[str, Outcome]:
-    """Fit each router on the pool's training scores and see what its choices score on test.
+    """Fit each router on the pool's training scores and evaluate its choices on the test instances.
 
     Parameters
     ----------
     routers : list of Router
-        Unfitted; each is fitted anew with the split's seed.
+        Fitted copies are made with the split's seed.
     split : Split
-        With all LLMs and with vectors.
+        With all LLMs, and with vectors.
     llm_index : int (m,)
-        The pool.
+        Positions of the pool's LLMs.
     reference : f64 (n,)
-        The reference's score on each test instance.
+        Score of the reference on each test instance.
 
     Returns
     -------
-    Outcome by router label, on the test instances that at least one LLM of the pool was evaluated on, or two of
-    them met in a battle.
+    dict of str to Outcome
+        By router label, on the test instances that have a score or a preference about the pool's LLMs.
     """
     train, test = split.train.take_llms(llm_index), split.test.take_llms(llm_index)
     return fitted_outcomes((replace(router, seed=split.seed).fit(train) for router in routers), train, test, reference)
@@ -55,13 +55,11 @@ def fitted_outcomes(
     *,
     predictions: bool = True,
 ) -> dict[str, Outcome]:
-    """See what the choices of routers that were fitted on `train` score on `test`; the rest as in `pool_outcomes`.
+    """Evaluate the choices of routers fitted on `train` on the instances of `test`, see `pool_outcomes`.
 
-    Every router, the best single LLM among them, is judged by its highest-ranked LLM that was evaluated on the instance
-    (`Router.choose_judged`), so all are judged on the same instances.
-
-    Without `predictions` only choices are judged, and no predicted score: sorting those takes most of the time where
-    there are thousands of LLMs.
+    Every router, and also the best single LLM, is judged by its highest-ranked LLM that was evaluated on the instance
+    (`Router.choose_judged`), so all are judged on the same instances. Without `predictions`, predicted scores are not
+    evaluated, which saves most of the time with thousands of LLMs.
     """
     rows = np.flatnonzero(test.is_rated)
     test, reference = test.take_instances(rows), reference[rows]
@@ -73,7 +71,7 @@ def fitted_outcomes(
     for fitted in routers:
         predicted = fitted.score(test)
         expected = expected_scores(fitted, scores)
-        # a router that chooses by chance predicts one draw; its distribution follows from the observed scores
+        # the predictions of a router that chooses by chance are one random draw
         known = predicted if expected is None else np.nan_to_num(scores, nan=-np.inf)
         choice, judged_by = fitted.choose_judged(predicted, scores)
         outcomes[fitted.label] = Outcome.of(
@@ -94,26 +92,26 @@ def fitted_outcomes(
 
 
 def expected_scores(router: Router, scores: NDArray[np.float32]) -> NDArray[np.float64] | None:
-    """`Router.expected_score`, NaN on instances where nothing was observed."""
+    """`Router.expected_score`, with NaN on instances without scores."""
     judged = ~np.isnan(scores).all(axis=1)
     expected = router.expected_score(scores[judged])
     if expected is None:
         return None
-    found = np.full(len(scores), np.nan)
-    found[judged] = expected
-    return found
+    padded = np.full(len(scores), np.nan)
+    padded[judged] = expected
+    return padded
 
 
 def agreed(predicted: NDArray[np.float32], test: Dataset) -> Agreement | None:
-    """How predicted scores f32 (n, m) agree with the preferences of the test set; None where it has none."""
-    fought = test.preferences
-    if not fought:
+    """Agreement of predicted scores f32 (n, m) with the preferences of the test set; None if it has none."""
+    battles = test.preferences
+    if not battles:
         return None
-    return Agreement.of(predicted, fought.instance_index, fought.llm_a, fought.llm_b, fought.outcome)
+    return Agreement.of(predicted, battles.instance_index, battles.llm_a, battles.llm_b, battles.outcome)
 
 
 def unobserved_notes(share: Mapping[str, float]) -> list[str]:
-    """One line if many choices fell on cells that nobody evaluated, for the share of each router or group."""
+    """Note if many choices were not evaluated, given their share for each router or group."""
     many = [f"{name} up to {worst:.0%}" for name, worst in share.items() if worst > MANY_UNOBSERVED]
-    told = "choices that nobody evaluated are judged by the next LLM of the ranking that was (see unobserved_choice)"
-    return [f"{told}: {', '.join(many)}"] if many else []
+    rule = "choices that were not evaluated are judged by the next evaluated LLM of the ranking (see unobserved_choice)"
+    return [f"{rule}: {', '.join(many)}"] if many else []

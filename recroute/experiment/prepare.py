@@ -1,4 +1,4 @@
-"""Splits with vectors, ready for routers."""
+"""`prepare_split`: splits with prompt vectors, ready for fitting routers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from recroute.util.arguments import checked
 def prepare_split(
     dataset: Dataset, *, split: str | None = None, seed: int = 0, encoder: str = "auto", shuffle: str | None = None
 ) -> Split:
-    """Split a data set and give every part its vectors, from an encoder fitted on training prompts only.
+    """Split a data set and encode its prompts, with an encoder fitted on the training prompts only.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ def prepare_split(
         See `split_dataset`.
     seed : int
     encoder : {"auto", "precomputed", "tfidf", "sentence:MODEL"}
-        See `fit_encoder`; a data set without any text stays without vectors.
+        See `fit_encoder`. A data set without text stays without vectors.
     shuffle : {"text", "scores"}, optional
-        A control, see `recroute.experiment.controls.shuffled`.
+        Negative control, see `recroute.experiment.controls.shuffled`.
 
     Raises
     ------
@@ -40,21 +40,21 @@ def prepare_split(
 
 
 def all_splits(dataset: Dataset, *, split: str | None, holdout: str | None, seed: int) -> Iterator[Split]:
-    """The split of a seed, or with `holdout` one for each task or benchmark (see `holdout_splits`)."""
+    """Split of a seed, or with `holdout` a split for each task or benchmark (see `holdout_splits`)."""
     if holdout is None:
         yield split_dataset(dataset, kind=split, seed=seed)
         return
     if split is not None:
-        raise DataError(f"a held-out {holdout} is a split of its own; leave the split {split!r} out")
+        raise DataError(f"--holdout {holdout} and --split {split} exclude each other; leave one out")
     yield from holdout_splits(dataset, holdout, seed=seed)
 
 
 def with_vectors(parts: Split, encoder: str) -> Split:
-    """The split with vectors from an encoder fitted on its training prompts."""
+    """Add vectors to a split, from an encoder fitted on its training prompts."""
     fitted = fit_encoder(parts.train, encoder)
     if fitted is None or fitted is parts.train.encoder:
         return parts
-    each = {id(data): data for data in parts.parts().values()}  # validation and test of a fold are one
+    each = {id(data): data for data in parts.parts().values()}  # validation and test part of a fold are the same object
     made = {key: data.with_embeddings(vectors_of(data, fitted), fitted) for key, data in each.items()}
     train, valid, test = (made[id(data)] for data in parts.parts().values())
     return replace(parts, train=train, valid=valid, test=test)

@@ -1,4 +1,4 @@
-"""Settings that experiments on splits share, and the splits that follow from them."""
+"""Settings shared by experiments on splits."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from recroute.util.arguments import as_seeds
 from recroute.util.settings import Settings, setting
 
 Progress = Callable[[int, int], None]
-# Panels of a verb's help.
-DATA, COST, JUDGE, RUNNING = "Data and split", "Cost", "How it is judged", "How long and where it runs"
+# Panels of the help texts.
+DATA, COST, JUDGE, RUNNING = "Data and split", "Cost", "Evaluation", "Running"
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderSettings(Settings):
-    """How prompts become vectors."""
+    """Choice of the prompt encoder."""
 
     encoder: str = setting(
         "auto",
-        help="auto (embeddings.npz if there, else TF-IDF), precomputed, tfidf, or sentence:MODEL, the folder of a "
-        "sentence-transformers model or its name in the Hugging Face cache.",
+        help="auto (embeddings.npz if present, else TF-IDF), precomputed, tfidf, or sentence:MODEL, where MODEL is the "
+        "folder of a sentence-transformers model or its name in the Hugging Face cache.",
         panel=DATA,
     )
 
     def encoded(self, dataset: Dataset) -> Dataset:
-        """The data set with vectors of the sentence encoder that is asked for; itself where none is."""
+        """Data set with the vectors of the sentence encoder, if one is chosen; otherwise unchanged."""
         return encode_dataset(dataset, self.encoder)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitSettings(EncoderSettings):
-    """How a data set is split and encoded."""
+    """Choice of the split and the prompt encoder."""
 
     split: str | None = setting(
         None,
         choices=SPLITS,
-        help="own: the data set's split column; random: 80/10/10. Default: own if there.",
+        help="own: the data set's split column; random: 80/10/10. Default: own if present.",
         panel=DATA,
     )
 
     def parts(self, dataset: Dataset, seed: int) -> Split:
-        """The split of a seed, with vectors."""
+        """Split of a seed, with vectors."""
         return prepare_split(dataset, split=self.split, seed=seed, encoder=self.encoder)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol(SplitSettings):
-    """What every experiment on splits is asked for: a subclass adds its own settings."""
+    """Settings of every experiment on splits; a subclass adds its own."""
 
     seeds: Sequence[int] = setting((0,), help="Each seed draws its own split and seeds the routers.", panel=DATA)
 

@@ -1,4 +1,4 @@
-"""Where numbers come from: digests of the data and of the split, versions of what computed them."""
+"""Provenance of results: digests of data and splits, and versions of the software."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recroute.data.description import shape_facts
 from recroute.splits import Split
 from recroute.util.files import sha256
 
-# Distribution names, the first that is installed; the key is the word people know it by.
+# Common name of each library, and the names of its distributions; the first that is installed counts.
 LIBRARIES = {
     "numpy": ("numpy",),
     "scipy": ("scipy",),
@@ -23,7 +23,7 @@ LIBRARIES = {
     "implicit": ("implicit",),
     "lightfm": ("lightfm-next", "lightfm"),
 }
-# What a result depends on; anything else that lies in the folder is not read.
+# Files that a result depends on; other files in the folder are ignored.
 DATA_FILES = (
     "records.parquet",
     "preferences.parquet",
@@ -48,7 +48,7 @@ def part_facts(split: Split) -> dict[str, Any]:
 
 
 def split_facts(split: Split) -> dict[str, Any]:
-    """Facts of a data set that has been split, all parts together, and of its split."""
+    """Facts of a data set that has been split, over all parts, and of the split."""
     parts = split.parts()
     n_instances = sum(data.n_instances for data in parts.values())
     n_records = sum(data.interactions.n_observed for data in parts.values())
@@ -64,7 +64,7 @@ def split_facts(split: Split) -> dict[str, Any]:
 
 
 def split_digest(parts: Split) -> str:
-    """SHA-256 of the ids in train, validation and test, and of the LLMs: equal where a comparison is fair."""
+    """SHA-256 of the ids in each part and of the LLMs; equal digests mean that results are comparable."""
     digest = hashlib.sha256()
     for name, data in parts.parts().items():
         _add(digest, name, data.instance_ids.ids)
@@ -73,7 +73,7 @@ def split_digest(parts: Split) -> str:
 
 
 def _add(digest: hashlib._Hash, name: str, ids: tuple[str, ...]) -> None:
-    """One list; the lengths keep ["ab"] and ["a", "b"] apart."""
+    """Add a list of ids; including the lengths distinguishes ["ab"] from ["a", "b"]."""
     digest.update(f"{name} {len(ids)}\n".encode())
     for value in ids:
         raw = value.encode("utf8", "surrogatepass")
@@ -82,10 +82,10 @@ def _add(digest: hashlib._Hash, name: str, ids: tuple[str, ...]) -> None:
 
 def environment() -> dict[str, str]:
     """Versions of recroute, Python and the libraries that fit routers, and the platform."""
-    found = {"recroute": __version__, "python": platform.python_version()}
+    versions = {"recroute": __version__, "python": platform.python_version()}
     for name, distributions in LIBRARIES.items():
-        found[name] = next(filter(None, map(_version, distributions)), "not installed")
-    return {**found, "platform": platform.platform()}
+        versions[name] = next(filter(None, map(_version, distributions)), "not installed")
+    return {**versions, "platform": platform.platform()}
 
 
 def _version(distribution: str) -> str:

@@ -1,4 +1,4 @@
-"""RouterEval's reference scores, and which reference a test set gets."""
+"""RouterEval's reference scores, and the choice of the reference for a test set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from recroute.data import Dataset
 from recroute.errors import UnknownNameError
 
-# Scores of strong published LLMs by benchmark, the denominators of V_R in RouterEval (arXiv 2503.10657).
+# Published scores of strong LLMs by benchmark, the denominators of V_R in RouterEval (arXiv 2503.10657).
 REFERENCE_SCORES = {
     "arc": 0.852,
     "hellaswag": 0.953,
@@ -26,20 +26,20 @@ REFERENCE_SCORES = {
 
 
 def reference_scores(test: Dataset, reference: str | None) -> NDArray[np.float64]:
-    """The reference's score on each test instance, f64 (n,); NaN where there is none.
+    """Score f64 (n,) of the reference on each test instance; NaN where there is none.
 
     Parameters
     ----------
     test : Dataset
-        With all LLMs, also those outside the pool.
+        With all LLMs, including those outside the pool.
     reference : str, optional
-        A number, a benchmark of RouterEval's table, or an LLM of the data set. Default: the table's scores by
-        benchmark (or task), if it has every one that occurs.
+        A number, a benchmark in `REFERENCE_SCORES`, or an LLM of the data set. Default: the scores of the instances'
+        benchmarks (or tasks), if the table has all of them.
 
     Raises
     ------
     UnknownNameError
-        If it is none of these.
+        If `reference` is something else.
     """
     n = test.n_instances
     if reference is None:

@@ -1,4 +1,4 @@
-"""The result of an experiment: tidy rows, how they came about, and one document of what they say."""
+"""Base classes of results: tidy rows with provenance, and their document."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ RESULT, CONFIG, ENVIRONMENT, CHOICES = "result.json", "config.json", "environmen
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Result(Shown):
-    """Base of all results. A subclass says in `sentences` and `document` what there is to say, and draws its `plot`.
+    """Base class of all results. A subclass implements `sentences`, `document` and `plot`.
 
     Parameters
     ----------
     rows : polars.DataFrame
-        One row per metric value with its 95% interval; `seed` is null when pooled over seeds.
+        One row per metric value with its 95% interval; `seed` is null if the row is pooled over seeds.
     info : mapping
-        `dataset`, `seed`, `seeds`, `notes`, `complete`, `splits`, `routers`, `environment` and what else is known.
+        `dataset`, `seed`, `seeds`, `notes`, `complete`, `splits`, `routers`, `environment`, and entries of the
+        experiment.
     """
 
     rows: pl.DataFrame
@@ -42,12 +43,12 @@ class Result(Shown):
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds in the table: all that were asked for, unless the run was interrupted."""
+        """Seeds in the table: all requested ones, unless the run was interrupted."""
         return list(self.info["seeds"])
 
     @property
     def marked(self) -> str:
-        """What stands before titles of pictures: whether the data are simulated."""
+        """Prefix of figure titles that marks simulated data; empty for real data."""
         return SIMULATED if self.info["dataset"].get("simulated") else ""
 
     def pooled(self, metric: str, **where: Any) -> pl.DataFrame:
@@ -55,52 +56,52 @@ class Result(Shown):
         return self.rows.filter(pl.col("seed").is_null(), metric=metric, **where)
 
     def row(self, metric: str, **where: Any) -> dict[str, Any] | None:
-        """The first of these rows, if there is one."""
+        """First matching row, pooled over seeds; None if there is none."""
         return next(self.pooled(metric, **where).iter_rows(named=True), None)
 
     @abstractmethod
     def sentences(self) -> list[str]:
-        """What can be said in words."""
+        """Verdict of the result, as sentences."""
 
     @abstractmethod
     def plot(self, **options: Any) -> Any:
-        """The picture, as Matplotlib axes."""
+        """Plot the result; returns the Matplotlib axes."""
 
     def write_png(self, path: str | Path) -> None:
-        """Write the picture as a PNG file of 150 dpi, whole or not at all."""
+        """Write the plot as a PNG file with 150 dpi, atomically."""
         from recroute.report.figure import save_axes
 
         save_axes(self.plot(), path)
 
     def write_csv(self, path: str | Path) -> None:
-        """Write the rows as a table, whole or not at all."""
+        """Write the rows as a CSV file, atomically."""
         write_text(path, self.rows.write_csv())
 
     def write_json(self, path: str | Path, command: list[str] | None = None) -> None:
-        """Write the result JSON, whole or not at all."""
+        """Write the result JSON, atomically."""
         write_json(path, self.to_dict(command))
 
     def write_run(self, path: str | Path, config: Mapping[str, Any] | None = None) -> None:
-        """Write a run folder: what was asked for, the result, the environment and, if kept, the choices.
+        """Write a run folder with the configuration, the result, the environment and, if kept, the choices.
 
-        `config` is every option with its value; the routers' hyperparameters are added. An older run of the same place
-        is replaced; raises RecrouteError if the place holds something else.
+        `config` has all options with their values; the routers' hyperparameters are added. An older run there is
+        replaced; raises RecrouteError if `path` is something else.
         """
         info, choices = self.info, getattr(self, "choices", None)
-        asked = {"options": dict(config or {}), "seeds": info["seeds"], "routers": info.get("routers", {})}
+        options = {"options": dict(config or {}), "seeds": info["seeds"], "routers": info.get("routers", {})}
         with new_folder(Path(path), marker=RESULT) as folder:
-            write_json(folder / CONFIG, asked)
+            write_json(folder / CONFIG, options)
             write_json(folder / ENVIRONMENT, info.get("environment", {}))
             if choices is not None:
                 write_parquet(folder / CHOICES, choices)
             self.write_json(folder / RESULT)
 
     def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
-        """The result JSON: version, command, data set, seed, rows and what else is known of the run."""
+        """Result JSON: version, command, data set, seed, rows, and the other entries of `info`."""
         return {**self.head(command), "rows": records(self.rows)}
 
     def head(self, command: list[str] | None = None) -> dict[str, Any]:
-        """All of the result JSON but its tables; `command` replaces what `info` says of it."""
+        """Result JSON without its tables; `command` replaces that in `info`."""
         first = {
             "recroute": __version__,
             "command": command or self.info.get("command", []),
@@ -110,11 +111,11 @@ class Result(Shown):
         return first | {key: value for key, value in self.info.items() if key not in first}
 
     def with_info(self, **more: Any) -> Self:
-        """The result with more known of it."""
+        """Copy with more entries in `info`."""
         return replace(self, info={**self.info, **more})
 
     def document_of(self, title: str, facts: str, blocks: list[Block], *, unfinished: str = "seeds") -> Document:
-        """The document of a result: these blocks, then how it came about; `unfinished` says what an interrupt cost."""
+        """Document of these blocks followed by the provenance; `unfinished` names what an interrupted run lacks."""
         data = self.info["dataset"]
         return Document(
             title=f"{title} {data['name']}",
@@ -123,11 +124,13 @@ class Result(Shown):
             notes=self.notes,
             blocks=[*blocks, self._origin()],
             simulated=bool(data.get("simulated")),
-            unfinished="" if self.info.get("complete", True) else f"INTERRUPTED: only finished {unfinished} are here.",
+            unfinished=""
+            if self.info.get("complete", True)
+            else f"INTERRUPTED: only finished {unfinished} are included.",
         )
 
     def _origin(self) -> Section:
-        """All that is needed to do it again."""
+        """Provenance: everything needed to repeat the run."""
         info = self.info
         commands = info.get("commands", {"": info.get("command", [])})
         facts = {key.replace("_", " "): value for key, value in info["dataset"].items() if key != "sha256"}
@@ -144,11 +147,11 @@ class Result(Shown):
             Facts(title="SHA-256 of the data", facts=info["dataset"].get("sha256", {})),
         ]
         if routers := info.get("routers"):
-            told = {
+            settings = {
                 label: ", ".join(f"{k}={v}" for k, v in known.items() if k not in ("name", "seed"))
                 for label, known in routers.items()
             }
-            blocks.append(Facts(title="Routers", facts=told))
+            blocks.append(Facts(title="Routers", facts=settings))
         return Section(title="Provenance", blocks=blocks, on=Medium.PAGE)
 
     def __repr__(self) -> str:
@@ -168,7 +171,7 @@ class Compared(Result):
     comparisons : polars.DataFrame
         Paired differences to a baseline, pooled over seeds, see `recroute.experiment.compare.comparisons`.
     choices : polars.DataFrame, optional
-        What every router took for every test instance, see `recroute.evaluation.choices.choice_table`.
+        Choice of every router for every test instance, see `recroute.evaluation.choices.choice_table`.
     """
 
     comparisons: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=COMPARISON_COLUMNS))
@@ -176,15 +179,15 @@ class Compared(Result):
 
     @property
     def main_metric(self) -> str:
-        """The mean score, or where there are only preferences the agreement with them."""
+        """ "mean_score", or "agreement" if there are only preferences."""
         return "mean_score" if "mean_score" in self.rows["metric"] else "agreement"
 
     def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
-        """The result JSON; a comparison is a row that names its baseline."""
+        """Result JSON; comparisons are rows with a baseline."""
         pairs = self.comparisons.with_columns(pl.lit(None, dtype=pl.Int64).alias("seed"))
         return {**self.head(command), "rows": records(self.rows) + records(pairs)}
 
 
 def records(table: pl.DataFrame) -> list[dict[str, Any]]:
-    """Rows of a table for JSON, where a value that does not exist is null."""
+    """Rows of a table for JSON, with null for NaN."""
     return table.with_columns(pl.col(pl.Float64).fill_nan(None)).to_dicts()

@@ -1,4 +1,4 @@
-"""From values and replicates to rows with intervals: one row pooled over seeds, and one for each."""
+"""Rows with intervals from values and bootstrap replicates: one pooled over seeds, and one for each seed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recroute.experiment.bootstrap import interval_around
 from recroute.util.numeric import Array, known_mean
 
 Ends = tuple[float, float]
-COLUMNS = {  # of the rows of every experiment on pools
+COLUMNS = {  # of the rows of experiments on pools
     "router": pl.String,
     "group": pl.String,
     "pool_size": pl.Int64,
@@ -28,7 +28,7 @@ COLUMNS = {  # of the rows of every experiment on pools
 def row_of(
     head: Mapping[str, Any], value: float, replicates: Array, n: int, within: Ends | None = None
 ) -> dict[str, Any]:
-    """One row: `head`, then `value, ci_low, ci_high`.
+    """Row of `head` and `value, ci_low, ci_high`.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ def row_of(
     value : float
     replicates : f64 (b,)
     n : int
-        Units that were resampled.
+        Number of resampled units.
     within : (float, float), optional
-        Range of the metric, which percentiles taken further out need not keep to.
+        Range of the metric, to which the interval is clipped.
     """
     ends = interval_around(value, replicates, n)
     low, high = (float(end) for end in (np.clip(ends, *within) if within else ends))
@@ -55,7 +55,7 @@ def rows_of_seeds(
     counts: Sequence[int],
     within: Ends | None = None,
 ) -> list[dict[str, Any]]:
-    """A row pooled over seeds (`seed` null), then one for each seed, as `row_of`.
+    """Row pooled over seeds (`seed` null), followed by one row for each seed, see `row_of`.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def rows_of_seeds(
     pool : callable
         See `Bootstrap.pool`.
     counts : list of int
-        Units that were resampled: of all seeds together, then of each.
+        Number of resampled units of all seeds together, then of each seed.
     within : (float, float), optional
     """
     mean = float(known_mean(values)[0])

@@ -1,4 +1,4 @@
-"""What every run of an experiment keeps: seeds that were finished, notes, digests of splits, provenance."""
+"""`Run`: bookkeeping of an experiment (finished seeds, notes, split digests, provenance), and the choice of routers."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from recroute.routers import Router, as_router
 from recroute.splits import Split
 
 TEST_USE = (
-    "routers are fitted, and every choice of theirs is made, on training instances; "
-    "test is scored once, afterwards, for all of them"
+    "routers are fitted and configured on training instances only; test instances are scored once, afterwards, for all "
+    "routers"
 )
 
 
 @dataclass(eq=False)
 class Run:
-    """One run of an experiment, step by step; an interrupt keeps what was finished.
+    """One run of an experiment; after an interrupt the finished part is kept.
 
     Parameters
     ----------
     dataset : Dataset
     seeds : list of int
-        Those asked for.
+        Requested seeds.
     routers : list of Router
     notes : list of str
-        What a reader has to know.
+        Notes for the reader of the result.
     progress : callable, optional
-        Called with the steps done and the steps in all.
+        Called with the number of steps done and the total number.
     """
 
     dataset: Dataset
@@ -49,32 +49,32 @@ class Run:
 
     @contextmanager
     def keeping(self, what: str = "seeds") -> Iterator[None]:
-        """Ends at a KeyboardInterrupt with what was `finished` until then; passes it on if that is nothing."""
+        """End the block at a KeyboardInterrupt and keep what is `finished`; re-raises it if nothing is finished."""
         try:
             yield
         except KeyboardInterrupt:
             if not self.finished:
                 raise
             self.complete = False
-            self.note(f"interrupted: only the {what} that were finished are in the table")
+            self.note(f"interrupted: only finished {what} are in the table")
 
     def note(self, *lines: str | None) -> None:
-        """Add notes that are not there yet."""
+        """Add notes, without repetitions."""
         self.notes += [line for line in dict.fromkeys(lines) if line and line not in self.notes]
 
     def saw(self, parts: Split, key: str | None = None) -> None:
-        """Keep the digest and the note of a split, under its seed unless `key` says otherwise."""
+        """Record the digest and the note of a split, by default under its seed."""
         self.splits[key or str(parts.seed)] = split_digest(parts)
         self.note(parts.note)
 
     def step(self, of: int) -> None:
-        """One of so many steps is done."""
+        """Report that one more of `of` steps is done."""
         self._done += 1
         if self.progress:
             self.progress(self._done, of)
 
     def info(self, dataset: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-        """What is known of the run; `dataset` adds to the facts of the data set, `more` to the rest."""
+        """`info` of the result; `dataset` adds to the facts of the data set, `more` adds other entries."""
         return {
             "dataset": {"name": self.dataset.name, **shape_facts(self.dataset), **(dataset or {})},
             "seed": self.seeds[0],
@@ -89,11 +89,11 @@ class Run:
 
 
 def usable(dataset: Dataset, wanted: Iterable[Router | str]) -> tuple[list[Router], list[str]]:
-    """The routers that can be fitted on the data set, each label once, and a line for those that cannot.
+    """Routers that can be fitted on the data set, without repetitions, and notes on those that cannot.
 
     Raises RouterError if there is none.
     """
-    lacking = {}  # what a router may need and the data set does not have
+    lacking = {}  # router needs that the data set does not meet, with the reason
     if dataset.prompts is None:
         lacking["prompts"] = "no prompts"
         if dataset.embeddings is None:
@@ -114,5 +114,5 @@ def usable(dataset: Dataset, wanted: Iterable[Router | str]) -> tuple[list[Route
         for reason, labels in refused.items()
     ]
     if not routers:
-        raise RouterError(f"none of the routers can be fitted on {dataset.name}")
+        raise RouterError(f"none of the routers can be fitted on {dataset.name}: {'; '.join(notes)}")
     return list(routers.values()), notes

@@ -1,4 +1,4 @@
-"""How a fitted router spends when cost counts against the predicted score."""
+"""Choices of a fitted router at increasing weights of cost."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from recroute.routers.costs import CostModel, vectors
 from recroute.routers.trade_off import cost_range
 from recroute.util.numeric import Array
 
-# Weights of cost in units of score over the pool's range of cost: from costs that hardly matter to pennies that do.
+# Weights of cost in score per range of mean costs in the pool: from almost ignoring cost to minimising it.
 COST_WEIGHTS = np.logspace(-2, 2, 9)
 
 
 @dataclass(frozen=True, eq=False)
 class PoolCosts:
-    """What the LLMs of a pool cost.
+    """Costs of the LLMs of a pool.
 
     Parameters
     ----------
     mean : f64 (m,)
-        On train, of each LLM; of one without a known cost that of the dearest.
+        Mean training cost of each LLM; an LLM without known costs gets the highest mean.
     predicted : f32 (n, m)
-        On test, from train.
+        Costs on test instances, predicted from the training data.
     observed : f32 (n, m)
-        On test, NaN where unknown.
+        Costs on test instances, NaN where unknown.
     """
 
     mean: Array
@@ -39,7 +39,7 @@ class PoolCosts:
 
 
 def pool_costs(train: Dataset, test: Dataset) -> PoolCosts | None:
-    """Costs of each LLM; None where the data have no costs on both."""
+    """Costs of the LLMs; None unless both training and test data have costs."""
     observed = test.interactions.dense_costs()
     if observed is None or train.interactions.dense_costs() is None:
         return None
@@ -54,7 +54,7 @@ def spend(
     costs: PoolCosts,
     weights: Array = COST_WEIGHTS,
 ) -> Spending:
-    """Choices at every weight of cost, for predicted and observed scores f32 (n, m) of the router's own pool.
+    """Choices at every weight of cost, from predicted and observed scores f32 (n, m) of the router's LLMs.
 
     Scores and costs are those of the LLMs that the choices are judged by, see `Router.choose_judged`.
     """

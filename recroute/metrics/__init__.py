@@ -1,4 +1,4 @@
-"""Routing quality: a table of metrics, each a function of an outcome with or without bootstrap weights."""
+"""Metrics of routing quality: functions of an `Outcome`, optionally with bootstrap weights."""
 
 from recroute.metrics.outcome import Agreement, Outcome, Spending
 from recroute.metrics.table import METRICS, Metric

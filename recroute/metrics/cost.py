@@ -1,4 +1,4 @@
-"""Money: what the choices cost, and what quality costs when a router weighs cost against score."""
+"""Cost metrics: cost of the choices, and cost-quality curves of routers that trade score for cost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PERCENTS = (95, 100)  # of the best single LLM's score
 
 
 def mean_cost(outcome: Outcome, weights: Weights | None = None) -> Array:
-    """Mean USD of the chosen answers, over the choices whose cost is known. Range [0, inf), lower is better.
+    """Mean cost of the chosen answers (in USD) over the choices whose cost is known. Range [0, inf), lower is better.
 
     >>> spent = Spending(cost=np.array([0.1, 0.3]), scores=np.ones((2, 1)), costs=np.ones((2, 1)), dearest=np.ones(2))
     >>> mean_cost(Outcome.of([[1, 0], [0, 1]], choice=[0, 1], spending=spent))
@@ -21,11 +21,11 @@ def mean_cost(outcome: Outcome, weights: Weights | None = None) -> Array:
 
 
 def cost_at_quality(outcome: Outcome, weights: Weights | None = None, *, percent: int = 100) -> Array:
-    """Least mean USD at which the router's curve reaches `percent` of the best single LLM's score on test.
+    """Smallest mean cost (in USD) at which the router's curve reaches `percent` of the best single LLM's test score.
 
-    The curve is the `hull` of the router's choices as cost counts more and more against the predicted score; costs
-    are predicted from train, for each prompt. Range [0, inf), lower is better;
-    NaN where the curve does not get there, and the interval is then over the resamples where it does.
+    The curve is the `hull` of the router's choices at increasing weights of cost; costs are predicted for each prompt
+    by a model of the training data. Range [0, inf), lower is better; NaN if the curve does not reach that score. The
+    interval is over the resamples in which it does.
 
     >>> one = np.ones(2)
     >>> spent = Spending(cost=one, scores=np.array([[1, 0.5], [1, 0.5]]), costs=np.array([[4, 2], [4, 2]]), dearest=one)
@@ -39,10 +39,10 @@ def cost_at_quality(outcome: Outcome, weights: Weights | None = None, *, percent
 
 
 def hull(cost: Array, quality: Array) -> tuple[Array, Array]:
-    """Least concave, non-decreasing curve above points f64 (b, p): costs in rising order and its height at each.
+    """Smallest concave, non-decreasing curve above points f64 (b, p): costs in ascending order and its height at each.
 
-    Between two routers lies every mixture of them, which takes one or the other by chance; spending more than a
-    router that is better is of no use.
+    Concave, because a random mixture of two routers lies on the line between them; non-decreasing, because a router
+    that costs more and scores less is never useful.
 
     >>> hull(np.array([[3.0, 1.0, 2.0]]), np.array([[0.8, 0.4, 0.5]]))
     (array([[1., 2., 3.]]), array([[0.4, 0.6, 0.8]]))
@@ -62,7 +62,7 @@ def hull(cost: Array, quality: Array) -> tuple[Array, Array]:
 
 
 def least_cost(x: Array, y: Array, target: Array) -> Array:
-    """Least cost f64 (b,) at which curves of `hull`, costs x and heights y f64 (b, p), reach f64 (b,); NaN if never.
+    """Smallest cost f64 (b,) at which curves of `hull` (costs x and heights y f64 (b, p)) reach f64 (b,), or NaN.
 
     >>> least_cost(np.array([[1.0, 3.0]]), np.array([[0.4, 0.8]]), np.array([0.5]))
     array([1.5])
@@ -72,16 +72,16 @@ def least_cost(x: Array, y: Array, target: Array) -> Array:
     row, before = np.arange(len(x)), np.maximum(k - 1, 0)
     rise = y[row, k] - y[row, before]
     part = ratio(target - y[row, before], rise, otherwise=1)
-    found = x[row, before] + part.clip(0, 1) * (x[row, k] - x[row, before])
-    return np.where(reached.any(axis=1), np.where(k == 0, x[:, 0], found), np.nan)
+    between = x[row, before] + part.clip(0, 1) * (x[row, k] - x[row, before])
+    return np.where(reached.any(axis=1), np.where(k == 0, x[:, 0], between), np.nan)
 
 
 def aiq(outcome: Outcome, weights: Weights | None = None) -> Array:
-    """RouterBench's average improvement in quality: area under the hull of the curve / its range of cost.
+    """RouterBench's average improvement in quality: area under the hull of the curve / range of costs.
 
-    The range goes from the LLM of the pool that was cheapest on train to the dearest, for all routers; beyond the
-    router's own dearest point the curve is level. Range [0, 1], higher is better. Source: Hu et al., RouterBench,
-    arXiv 2403.12031.
+    The range is the same for all routers: from the mean cost of the LLM that was cheapest in training to that of the
+    most expensive one. Beyond its own most expensive point the curve is flat. Range [0, 1], higher is better. Source:
+    Hu et al., RouterBench, arXiv 2403.12031.
 
     >>> spent = Spending(np.ones(1), np.array([[0.8, 0.4]]), costs=np.array([[3.0, 1.0]]), dearest=np.array([5.0]))
     >>> aiq(Outcome.of([[1, 0]], choice=[0], spending=spent)).round(3)  # (2 * .6 + 2 * .8) / 4
@@ -101,7 +101,7 @@ def mean_height(x: Array, y: Array, low: Array, high: Array) -> Array:
     array([0.7])
     """
     low, high = low[:, None], high[:, None]
-    # np.interp of many curves at once: clip every piece to the range, and carry the last height to its end
+    # like np.interp for many curves: clip every segment to the range, and extend the last height to its end
     x = np.concatenate([np.minimum(x[:, :1], low), x, np.maximum(x[:, -1:], high)], axis=1)
     y = np.concatenate([y[:, :1], y, y[:, -1:]], axis=1)
     width = np.diff(x, axis=1)

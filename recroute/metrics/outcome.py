@@ -1,4 +1,4 @@
-"""What a router's choices came to, per instance: all that the metrics read."""
+"""`Outcome`: per-instance results of a router, from which all metrics are computed."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from numpy.typing import ArrayLike, NDArray
 from recroute.metrics.predictions import Predictions, judge
 from recroute.util.numeric import Array, known_mean
 
-Weights = NDArray[np.floating]  # (b, n): how often each instance counts in each of b resamples
+Weights = NDArray[np.floating]  # (b, n): weight of each instance in each of b resamples
 
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """How a router's predictions agree with the battles on n instances.
+    """Agreement of a router's predictions with preferences on n instances.
 
     Parameters
     ----------
     n_decided : f64 (n,)
-        Battles that were no tie.
+        Number of battles that were not ties.
     n_agreed : f64 (n,)
-        Those of them whose winner the router predicts higher; half of those it predicts equal.
+        Number of these whose winner has the higher predicted score; equal predictions count half.
     """
 
     n_decided: Array
     n_agreed: Array
 
     def take(self, index: NDArray[np.integer]) -> Agreement:
-        """These instances only."""
+        """Restrict to these instances."""
         return Agreement(self.n_decided[index], self.n_agreed[index])
 
     @classmethod
     def of(
         cls, predicted: ArrayLike, row: ArrayLike, llm_a: ArrayLike, llm_b: ArrayLike, outcome: ArrayLike
     ) -> Agreement:
-        """From predicted scores float (n, m) and p battles: their rows and columns int (p,) and outcomes float (p,)."""
+        """Compare predicted scores float (n, m) with p battles: rows and columns int (p,), outcomes float (p,)."""
         table, at = np.asarray(predicted), np.asarray(row)
         won = np.sign(np.asarray(outcome, dtype=np.float64) - 0.5)
         ahead = np.sign(table[at, np.asarray(llm_a)] - table[at, np.asarray(llm_b)]).astype(np.float64)
@@ -49,7 +49,7 @@ class Agreement:
 
 @dataclass(frozen=True, eq=False)
 class Spending:
-    """Choices of one router on n instances at p weights of cost against score, from "free" to "only cost counts".
+    """Choices of one router on n instances at p weights of cost, from "cost is ignored" to "only cost counts".
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ class Spending:
     scores, costs : f64 (n, p)
         Score and cost of the LLM that the choice at each weight is judged by; NaN where unknown.
     dearest : f64 (n,)
-        Cost of the LLM of the pool that cost most on train, or of the next that was evaluated. The cheapest is the last
-        column of `costs`.
+        Cost of the LLM that was most expensive in training, or of the next one that was evaluated. That of the cheapest
+        is the last column of `costs`.
     """
 
     cost: Array
@@ -68,15 +68,15 @@ class Spending:
     dearest: Array
 
     def take(self, index: NDArray[np.integer]) -> Spending:
-        """These instances only."""
+        """Restrict to these instances."""
         return Spending(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """One router on n test instances and a pool of m LLMs. Arrays have shape (n,) unless said.
+    """Results of one router on n test instances and a pool of m LLMs. Arrays have shape (n,) unless stated otherwise.
 
-    An instance without any observed score, which has battles only, has NaN in what is about scores.
+    Instances that have preferences but no scores are NaN in the fields about scores.
 
     Parameters
     ----------
@@ -89,24 +89,24 @@ class Outcome:
     judged_by : int
         Column of the LLM that `chosen` is the score of.
     unobserved : f64
-        1 where nobody evaluated the chosen LLM on the instance, else 0.
+        1 if the chosen LLM was not evaluated on the instance, else 0.
     best, average : f64
         Highest and mean observed score of the pool on the instance.
     best_single, train_best : f64
-        Score of the best single LLM on test, and of the one that was best on train; judged as the choice is: where
-        the LLM was not evaluated, the next best one that was.
+        Score of the best single LLM on test instances, and of the one that was best in training. Like choices, they are
+        judged by the next best LLM where they were not evaluated.
     entropy : f64
         Entropy in bits of the router's own distribution.
     reference : f64
-        Score of the reference; NaN if there is none.
+        Score of the reference LLM; NaN if there is none.
     n_llms : int
         Size of the pool.
     predictions : Predictions, optional
-        None for a router that chooses by chance: it predicts nothing.
+        None for a router that chooses by chance, which predicts nothing.
     spending : Spending, optional
-        None where no costs are known, and for a router that chooses by chance.
+        None if no costs are known, or the router chooses by chance.
     agreement : Agreement, optional
-        None where there are no battles, and for a router that chooses by chance or is told the scores.
+        None if there are no battles, or the router chooses by chance or reads the scores.
     """
 
     instance_id: NDArray[np.str_]
@@ -134,7 +134,7 @@ class Outcome:
         return ~np.isnan(self.best)
 
     def take(self, index: NDArray[np.integer]) -> Outcome:
-        """These instances only, in this order; one may be named several times."""
+        """Restrict to these instances, in this order; repetitions are allowed."""
         arrays = (f.name for f in fields(self) if f.name not in ("n_llms", "predictions", "spending", "agreement"))
         return replace(
             self,
@@ -156,7 +156,7 @@ class Outcome:
         predicted: ArrayLike | None = None,
         **given: Any,
     ) -> Outcome:
-        """From observed scores.
+        """Build an outcome from observed scores.
 
         Parameters
         ----------
@@ -164,16 +164,16 @@ class Outcome:
             NaN where unobserved.
         choice : int (n,)
         judged_by : int (n,), optional
-            Columns of the LLMs that the choices are judged by; default `choice`, where a choice that nobody evaluated
-            has no score.
+            Columns of the LLMs that the choices are judged by. Default: `choice`, so choices that were not evaluated
+            have no score.
         train_best, best_single : int or f64 (n,), optional
-            The best LLM on train and on test: its column, or the scores that it is judged by.
-            Default: those of the LLM with the highest mean of its observed scores, the next where it has none.
+            The LLM that is best in training and on test instances: its column, or the scores that it is judged by.
+            Default: the LLM with the highest mean observed score, or the next best where it was not evaluated.
         predicted : float (n, m), optional
             Predicted scores.
         **given
-            Other fields; None counts as not given. `chosen` is for a router that chooses by chance, `entropy` is 0 by
-            default (a router that is sure), and `reference` may be one number.
+            Other fields; None counts as not given. `chosen` is given for a router that chooses by chance, `entropy` is
+            0 by default, and `reference` may be a single number.
         """
         given = {name: value for name, value in given.items() if value is not None}
         table = np.asarray(scores, dtype=np.float64)
@@ -204,7 +204,7 @@ class Outcome:
 
 
 def _judged_scores(scores: Array, best: int | ArrayLike | None) -> Array:
-    """Scores f64 (n,) that the best LLM is judged by, given as a column or as these; see `Outcome.of`."""
+    """Scores f64 (n,) that the best LLM is judged by; `best` is its column or these scores, see `Outcome.of`."""
     if best is not None:
         given = np.asarray(best)
         return scores[:, int(given)] if given.ndim == 0 else given.astype(np.float64)
@@ -214,11 +214,11 @@ def _judged_scores(scores: Array, best: int | ArrayLike | None) -> Array:
 
 
 def weighted_sum(values: NDArray[np.floating], weights: Weights | None) -> Array:
-    """Sums over instances, f64 (b,) or (b, p), of values (n,) or (n, p); without weights b is 1."""
+    """Weighted sums over instances, f64 (b,) or (b, p), of values (n,) or (n, p); without weights b is 1."""
     every = np.ones((1, len(values))) if weights is None else weights.astype(np.float64, copy=False)
     return every @ values.astype(np.float64)
 
 
 def no_value(weights: Weights | None) -> Array:
-    """What a metric is where the outcome lacks what it is computed from: NaN (b,)."""
+    """NaN (b,), the value of a metric whose inputs the outcome lacks."""
     return np.full(1 if weights is None else len(weights), np.nan)

@@ -1,4 +1,4 @@
-"""What a router's whole predictions came to, per instance: ranking and calibration of the observed cells."""
+"""Per-instance ranking and calibration of a router's predictions, over the observed cells."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from recroute.util.numeric import Array, ratio
 
 RANKS = (3, 10)
 N_BINS = 15
-SOLVED = 0.5  # for `auc` a graded score counts as a success from here
+SOLVED = 0.5  # smallest score that `auc` counts as a success
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Predicted scores P against observed scores S of n instances. Unobserved cells are in none of it.
+    """Predicted scores P compared with observed scores S on n instances; unobserved cells are ignored.
 
-    Everything is a sum or a share of one instance, so that a resample is a weighting of instances and the cells
-    themselves (n, m) need not be kept.
+    All fields are sums or shares per instance, so a bootstrap resample is a weighting of instances and the cells (n, m)
+    need not be kept.
 
     Parameters
     ----------
@@ -48,14 +48,14 @@ class Predictions:
     below: Array
 
     def take(self, index: NDArray[np.integer]) -> Predictions:
-        """These instances only; `above` and `below` stay shares of all."""
+        """Restrict to these instances; `above` and `below` remain shares of all instances."""
         return Predictions(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
 def judge(predicted: NDArray[np.floating], scores: NDArray[np.floating]) -> Predictions:
     """Compare predicted scores (n, m) with observed scores (n, m), NaN where unobserved.
 
-    A row without any has no ranking, NaN, and no cells.
+    A row without observed scores has NaN for its ranking, and no cells.
     """
     seen = ~np.isnan(scores)
     observed = np.where(seen, scores, 0.0).astype(np.float64)

@@ -1,7 +1,7 @@
-"""How good the whole ranking is. Equal predictions are taken in expectation over their orders.
+"""Quality of the whole ranking. Ties count in expectation over their orders.
 
-The ranking is that of the LLMs observed on the instance: an unobserved one neither gains nor pushes others down.
-Routers that choose by chance rank nothing and have none of these.
+Only the LLMs observed on an instance are ranked; unobserved ones are removed from the ranking. Routers that choose by
+chance have no ranking and none of these metrics.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from recroute.util.numeric import Array, known_mean, ratio
 
 
 def ndcg(outcome: Outcome, weights: Weights | None = None, *, k: int = RANKS[-1]) -> Array:
-    """DCG of the first k over that of the best order, DCG = sum_r S[j, l_r] / log2(1 + r).
+    """DCG of the first k divided by that of the best order, where DCG = sum_r S[j, l_r] / log2(1 + r).
 
-    Range [0, 1], higher is better; instances that nobody solves have no best order and are left out.
+    Range [0, 1], higher is better; instances on which all scores are 0 are left out.
 
     Source: Jarvelin and Kekalainen 2002; ties as in McSherry and Najork 2008.
 
@@ -31,7 +31,7 @@ def ndcg(outcome: Outcome, weights: Weights | None = None, *, k: int = RANKS[-1]
 def hit(outcome: Outcome, weights: Weights | None = None, *, k: int = RANKS[-1]) -> Array:
     """Share of instances with a best LLM among the first k.
 
-    Range [0, 1], higher is better; NaN where the pool has no more than k LLMs, for there every ranking hits.
+    Range [0, 1], higher is better; NaN if the pool has at most k LLMs, because every ranking would hit.
 
     >>> scores, predicted = [[0, 0, 0, 1]], [[0.9, 0.5, 0.5, 0.5]]  # two of the three tied ones fit into the first 3
     >>> hit(Outcome.of(scores, choice=[0], predicted=predicted), k=3).round(3)
@@ -55,16 +55,16 @@ def mrr(outcome: Outcome, weights: Weights | None = None) -> Array:
 def agreement(outcome: Outcome, weights: Weights | None = None) -> Array:
     """Share of the decided battles whose winner is predicted higher; equal predictions count half, ties are left out.
 
-    Range [0, 1], higher is better, .5 is chance. Not 1 for the best router there is, for people who prefer differ.
+    Range [0, 1], higher is better, .5 is chance. Even the best router does not reach 1, because people disagree.
 
     >>> from recroute.metrics.outcome import Agreement
     >>> battles = Agreement.of([[0.9, 0.4, 0.4]], row=[0, 0, 0], llm_a=[0, 1, 0], llm_b=[1, 2, 2], outcome=[1, 0, 0.5])
     >>> agreement(Outcome.of([[1, 0, 0]], choice=[0], agreement=battles))  # right, equal and a tie: (1 + .5) / 2
     array([0.75])
     """
-    if (found := outcome.agreement) is None:
+    if (battles := outcome.agreement) is None:
         return no_value(weights)
-    return ratio(weighted_sum(found.n_agreed, weights), weighted_sum(found.n_decided, weights))
+    return ratio(weighted_sum(battles.n_agreed, weights), weighted_sum(battles.n_decided, weights))
 
 
 def _mean(outcome: Outcome, weights: Weights | None, name: str, k: int | None) -> Array:

@@ -1,4 +1,4 @@
-"""How widely a router spreads its choices."""
+"""Spread of a router's choices over the pool."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from recroute.util.numeric import Array, known_mean, ratio
 def selection_entropy(outcome: Outcome, weights: Weights | None = None) -> Array:
     """RouterEval's E_p: mean over j of the entropy in bits of the router's own distribution on instance j.
 
-    The distribution is the softmax of the predicted scores unless the router states another. Range
-    [0, log2 m]; no direction: 0 is a router that is always sure, log2 m one that does not tell LLMs apart.
+    The distribution is the softmax of the predicted scores unless the router defines another. Range [0, log2 m],
+    without a better direction: 0 is a router that is always certain, log2 m one that does not distinguish LLMs.
 
     >>> selection_entropy(Outcome.of([[1, 0], [0, 1]], choice=[0, 0], entropy=entropy_bits([[0.5, 0.5], [1, 0]])))
     array([0.5])
@@ -24,7 +24,7 @@ def selection_entropy(outcome: Outcome, weights: Weights | None = None) -> Array
 def choice_entropy(outcome: Outcome, weights: Weights | None = None) -> Array:
     """Entropy in bits of the LLMs actually chosen: -sum_l q_l log2 q_l, q_l the share of instances given to l.
 
-    Range [0, log2 min(m, n)]; no direction: 0 means the router collapsed onto one LLM.
+    Range [0, log2 min(m, n)]; 0 means that the router always chooses the same LLM.
 
     >>> choice_entropy(Outcome.of([[1, 0], [0, 1], [1, 0], [0, 1]], choice=[0, 1, 0, 1]))
     array([1.])
@@ -35,7 +35,7 @@ def choice_entropy(outcome: Outcome, weights: Weights | None = None) -> Array:
 def coverage(outcome: Outcome, weights: Weights | None = None) -> Array:
     """Share of the pool's LLMs that are chosen at least once.
 
-    Range [1 / m, min(1, n / m)]; no direction. No interval: a resample can only lose LLMs.
+    Range [1 / m, min(1, n / m)]. It has no interval, because a resample can only lose LLMs.
 
     >>> coverage(Outcome.of([[1, 0, 0], [0, 1, 0], [1, 0, 0]], choice=[0, 1, 0])).round(3)
     array([0.667])
@@ -44,9 +44,9 @@ def coverage(outcome: Outcome, weights: Weights | None = None) -> Array:
 
 
 def gini(outcome: Outcome, weights: Weights | None = None) -> Array:
-    """Gini coefficient of the LLMs' shares q of the choices: sum_l (2 l - m - 1) q_l / m, q in rising order.
+    """Gini coefficient of the LLMs' shares q of the choices: sum_l (2 l - m - 1) q_l / m, q in ascending order.
 
-    Range [0, 1 - 1 / m]; no direction: 0 is an even spread over the pool, 1 - 1 / m one LLM for everything.
+    Range [0, 1 - 1 / m]: 0 is an even spread over the pool, 1 - 1 / m a single LLM for all instances.
 
     >>> gini(Outcome.of([[1, 0], [0, 1], [1, 0], [0, 1]], choice=[0, 1, 0, 0]))
     array([0.25])
@@ -58,7 +58,7 @@ def gini(outcome: Outcome, weights: Weights | None = None) -> Array:
 
 
 def shares(outcome: Outcome, weights: Weights | None = None) -> Array:
-    """Share of the choices of each LLM that is chosen at all, f64 (b, distinct choices); NaN where nothing weighs."""
+    """Share of the choices of each LLM chosen at least once, f64 (b, distinct choices); NaN if all weights are 0."""
     chosen, position = np.unique(outcome.choice, return_inverse=True)
     member = np.eye(len(chosen))[position]  # (n, distinct choices)
     counts = weighted_sum(member, weights)

@@ -1,4 +1,4 @@
-"""The table of metrics: to add one, write its formula and give it a record here."""
+"""The table of all metrics. To add a metric, write its formula and add a record here."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ from recroute.util.numeric import Array
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """A metric: a function of an outcome, and what tables, comparisons and searches need to know of it.
+    """A metric: its formula, and how tables, comparisons and searches treat it.
 
     Parameters
     ----------
     name : str
-        Its key in results and options.
+        Key in results and options.
     formula : callable
-        From an outcome and weights (b, n), one row per resample, to values f64 (b,); without weights b is 1. Its
-        docstring says what the metric means.
+        Maps an outcome and weights (b, n), one row per resample, to values f64 (b,); without weights b is 1. Its
+        docstring defines the metric.
     of : {"choices", "predictions", "costs", "preferences"}
-        What it is computed from. NaN where the outcome lacks that.
+        What the metric is computed from; it is NaN if the outcome lacks this.
     better : {"higher", "lower", ""}
-        What a search aims at; "" for what is neither good nor bad.
+        Better direction, which a search optimises; "" if there is none.
     compared : {"", "by pool", "by cost"}
-        Whether routers are compared pairwise in it: at every pool size, or as curves of quality by cost.
+        Whether routers are compared in it pairwise: at every pool size, or as cost-quality curves.
     interval : bool
         Whether it has an interval.
     title, head : str
-        What captions and column heads call it; default its name in words.
+        Name in captions and in column heads (default: the name in words).
     column : int
-        Its place in tables of a few metrics; 0 if it is left out.
+        Position in tables of the main metrics; 0 if it is not among them.
     """
 
     name: str
@@ -73,12 +73,12 @@ class Metric:
 
     @property
     def description(self) -> str:
-        """The docstring of the formula."""
+        """Docstring of the formula."""
         return getattr(self.formula, "func", self.formula).__doc__ or ""
 
 
 def _at(name: str, formula: Callable[..., Array], key: str, value: int, **facts: Any) -> Metric:
-    """A metric at one k or percentage, called such as ndcg@10."""
+    """Metric at one k or percentage, such as ndcg@10."""
     return Metric(f"{name}@{value}", partial(formula, **{key: value}), **facts)
 
 
@@ -109,7 +109,7 @@ METRICS = {
         Metric("auc", auc, of="predictions"),
         Metric("selection_entropy", selection_entropy, better=""),
         Metric("choice_entropy", choice_entropy, column=6),
-        Metric("coverage", coverage, interval=False),  # a resample of instances says nothing of what others choose
+        Metric("coverage", coverage, interval=False),  # a resample can only lose LLMs
         Metric("gini", gini, better="lower"),
         Metric("mean_cost", mean_cost, of="costs", better="lower"),
         *(

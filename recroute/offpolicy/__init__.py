@@ -1,4 +1,4 @@
-"""Off-policy evaluation: what another router would have scored on production logs, which have one score a prompt."""
+"""Off-policy evaluation: estimates of what other routers would have scored, from logs with one score per prompt."""
 
 from recroute.offpolicy.experiment import off_policy
 from recroute.offpolicy.logs import Logs, read_logs

@@ -1,4 +1,4 @@
-"""Predictions for logged rows by routers that were not fitted on them."""
+"""Cross-fitting: predictions for logged rows by routers that were fitted on the other rows."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from recroute.util.numeric import Array
 
 
 def folds_with_vectors(data: Dataset, n_folds: int, seed: int, encoder: str | None = "auto") -> list[Fold]:
-    """Folds of the rows: equal prompts share a fold; its vectors come from an encoder fitted on the other rows.
+    """Split the rows into folds; rows with equal prompts share a fold.
 
-    `encoder` is a kind of encoder, see `fit_encoder`; None leaves the data unchanged.
+    `encoder` is a kind of encoder, see `fit_encoder`; it is fitted for each fold on the other rows. With None, the
+    folds have the vectors of `data`, if any.
     """
     if encoder is None:
         return make_folds(data, n_folds, seed)
@@ -29,18 +30,19 @@ def folds_with_vectors(data: Dataset, n_folds: int, seed: int, encoder: str | No
 def out_of_fold(
     router: Router, data: Dataset, folds: Sequence[Fold], seed: int, predict: Callable[[Router, Dataset], Array]
 ) -> Array:
-    """What `predict` says of each row of `data`, f64 (n, m), by the router fitted on the other folds.
+    """Predictions f64 (n, m) for each row of `data`, made by the router fitted on the other folds.
 
-    A router that is fitted already is taken as it is.
+    `predict(router, part)` returns them for a part of the data, f64 (rows, m). A router that is already fitted is used
+    unchanged on all rows.
     """
     if is_fitted(router):
         return predict(router, data)
-    found = np.empty((data.n_instances, data.n_llms))
+    predicted = np.empty((data.n_instances, data.n_llms))
     for fold in folds:
-        found[fold.index] = predict(replace(router, seed=seed).fit(fold.parts.train), fold.parts.test)
-    return found
+        predicted[fold.index] = predict(replace(router, seed=seed).fit(fold.parts.train), fold.parts.test)
+    return predicted
 
 
 def is_fitted(router: Router) -> bool:
-    """Whether `fit` has been called on it, or it was loaded."""
+    """Whether the router was fitted, or loaded from a folder."""
     return hasattr(router, "llm_ids_")

@@ -1,7 +1,7 @@
-"""Estimators of the mean score that another policy would have had on logged choices: arrays in, estimates out.
+"""Estimators of the mean score that another policy, the target, would have had on logged prompts.
 
-The weight of a logged choice is the probability that the target makes it, divided by the probability with which it was
-logged.
+The weight of a logged choice is the probability that the target makes it, divided by its propensity, the probability
+with which it was made when it was logged.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import numpy as np
 
 from recroute.util.numeric import Array, Positions
 
-ESTIMATORS = {"ips": "IPS", "snips": "SNIPS", "dr": "doubly robust"}  # by the names that tables give them
-Z = 1.959963984540054  # of a two-sided 95% interval
+ESTIMATORS = {"ips": "IPS", "snips": "SNIPS", "dr": "doubly robust"}  # names in rows, and labels in tables
+Z = 1.959963984540054  # quantile of the normal distribution for a two-sided 95% interval
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A mean score and the influence of each of n logged choices on it.
+    """An estimated mean score, and the influence of each of n logged choices on it.
 
     Parameters
     ----------
     value : float
     influence : f64 (n,)
-        Of mean 0; the standard error is their standard deviation over the root of n. Those of two estimates on the
-        same log may be subtracted: the difference is paired.
+        Influence function at each logged choice, with mean 0. The standard error is its standard deviation divided by
+        the square root of n. Subtracting the influences of two estimates on the same log gives a paired difference.
     """
 
     value: float
@@ -44,12 +44,12 @@ class Estimate:
         return self.value - reach, self.value + reach
 
     def minus(self, other: Estimate) -> Estimate:
-        """The paired difference of two estimates on the same log."""
+        """Paired difference to another estimate on the same log."""
         return Estimate(self.value - other.value, self.influence - other.influence)
 
 
 def ips(weight: Array, score: Array) -> Estimate:
-    """Inverse propensity score: the mean of weight times score. Unbiased; not held to [0, 1].
+    """Inverse propensity scoring: the mean of weight times score. Unbiased, and not limited to [0, 1].
 
     Parameters
     ----------
@@ -68,10 +68,17 @@ def ips(weight: Array, score: Array) -> Estimate:
 
 
 def snips(weight: Array, score: Array) -> Estimate:
-    """Self-normalised: the mean of the scores, weighted. Slightly biased, mostly of less variance than `ips`.
+    """Self-normalised inverse propensity scoring: the weighted mean of the scores.
 
-    A constant added to every score is added to the estimate. NaN where every weight is 0.
+    It is slightly biased, and usually has less variance than `ips`. A constant added to every score is added to the
+    estimate. NaN if every weight is 0.
 
+    Parameters
+    ----------
+    weight, score : f64 (n,)
+
+    Examples
+    --------
     >>> snips(np.array([2.0, 1.0, 0.0]), np.array([0.5, 1.0, 1.0])).value  # (2 * .5 + 1 * 1) / 3
     0.6666666666666666
 
@@ -85,18 +92,18 @@ def snips(weight: Array, score: Array) -> Estimate:
 
 
 def doubly_robust(weight: Array, score: Array, predicted: Array, expected: Array) -> Estimate:
-    """The model's expected score of the target, plus the model's weighted errors on the logged choices.
+    """Doubly robust estimate: the target's score as a model predicts it, plus the model's weighted errors.
 
-    Unbiased for any model that was fitted on other rows; the better the model, the smaller the variance. Also right if
-    the propensities are wrong and the model is right.
+    It is unbiased for any model that was fitted on other rows; the better the model, the smaller the variance. It is
+    also unbiased if the propensities are wrong but the model is right.
 
     Parameters
     ----------
     weight, score : f64 (n,)
     predicted : f64 (n,)
-        By the model, of the logged LLM.
+        The model's prediction for the logged LLM.
     expected : f64 (n,)
-        By the model, of the target's choice: the mean over its distribution.
+        The mean of the model's predictions over the target's distribution of choices.
 
     Examples
     --------
@@ -110,7 +117,7 @@ def doubly_robust(weight: Array, score: Array, predicted: Array, expected: Array
 
 
 def estimates(weight: Array, score: Array, taken: Positions, predicted: Array, chosen: Array) -> dict[str, Estimate]:
-    """All three, by name.
+    """The estimates of all `ESTIMATORS`, by name.
 
     Parameters
     ----------
@@ -118,7 +125,7 @@ def estimates(weight: Array, score: Array, taken: Positions, predicted: Array, c
     taken : int (n,)
         Column of each logged LLM.
     predicted, chosen : f64 (n, m)
-        Scores by the reward model, and the target's probabilities.
+        Scores predicted by the reward model, and the target's choice probabilities.
     """
     of_taken = predicted[np.arange(len(taken)), taken]
     expected = (chosen * predicted).sum(axis=1)

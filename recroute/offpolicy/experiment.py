@@ -1,4 +1,4 @@
-"""`off_policy`: what other routers would have scored on logged traffic."""
+"""`off_policy`: estimates of what other routers would have scored on logged traffic."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ REWARD_MODEL, WITHOUT_TEXT = "calibrated", "best_single"
 
 @dataclass(frozen=True, kw_only=True)
 class OffPolicySettings(EncoderSettings):
-    """What `off_policy` is asked for."""
+    """Settings of `off_policy`."""
 
-    epsilon: float = setting(0.0, low=0, high=1, help="Share of uniform choices of the judged routers.")
+    epsilon: float = setting(0.0, low=0, high=1, help="Share of choices that the judged routers make uniformly.")
     temperature: float = setting(
-        0.0, low=0, help="Judged routers draw from their softmax at this temperature; 0: they take the best LLM."
+        0.0, low=0, help="Temperature of the softmax that judged routers draw from; 0: they choose the best LLM."
     )
-    n_folds: int = setting(5, low=2, help="Folds of the log that routers are fitted across.")
+    n_folds: int = setting(5, low=2, help="Folds of the log for cross-fitting the routers.")
     seed: int = setting(
         0, low=0, high=LARGEST_SEED, help="Seed of the folds and of the routers that are fitted.", panel=DATA
     )
@@ -54,32 +54,32 @@ def off_policy(
     progress: Progress | None = None,
     **settings: Any,
 ) -> OffPolicy:
-    """Estimate the mean score of routers that did not make the logged choices, three ways, with 95% intervals.
+    """Estimate the mean score of routers that did not make the logged choices, by three estimators.
 
     Parameters
     ----------
     logs : Logs
     routers : list of Router or str, or mapping from names to them
-        A fitted router is judged as it is. One that is not, or a registry name, is fitted on the logs themselves: for
-        each fold on the others, so that no row is judged by a router that saw its score.
+        A fitted router is judged unchanged. One that is not fitted, or a registry name, is cross-fitted on the logs:
+        for each fold it is fitted on the other folds, so that no row is judged by a router that saw its score.
     known : Dataset, optional
-        Where the logged instances' prompts, tasks and vectors are, if the logs lack them; see `Logs.dataset`.
+        Holds the prompts, tasks and vectors of the logged instances, if the logs lack them; see `Logs.dataset`.
     reward_model : Router or str, optional
-        Predicts scores for the doubly robust estimate; fitted across the folds of the logs, unless it is fitted
-        already. Default: `calibrated`, or `best_single` where there is no text.
+        Predicts scores for the doubly robust estimate; cross-fitted on the logs unless it is already fitted. Default:
+        `calibrated`, or `best_single` if there is no text.
     **settings
     progress : callable, optional
-        Called with the number of routers done and of routers in all, the reward model included.
+        Called with the number of routers done and the total number, both including the reward model.
 
     Returns
     -------
-    OffPolicy. Intervals are asymptotic, over instances; they do not include the variation of a router that is fitted on
-    the logs. A KeyboardInterrupt keeps the routers that were finished.
+    OffPolicy. Its 95% intervals are asymptotic, over instances; they do not include the variation of a router that is
+    fitted on the logs. After a KeyboardInterrupt, it has the routers that were finished.
 
     Raises
     ------
     RecrouteError
-        If there are fewer rows than folds, a name is unknown, or a router cannot be fitted or applied.
+        If there are fewer rows than folds, a name is unknown, or a router cannot be fitted or cannot score the logs.
     """
     return measure(
         OffPolicySettings(**settings), logs, _named(routers), known=known, reward_model=reward_model, progress=progress
@@ -95,7 +95,7 @@ def measure(
     reward_model: Router | str | None = None,
     progress: Progress | None = None,
 ) -> OffPolicy:
-    """As `off_policy`, for routers by the names that tables give them."""
+    """`off_policy` with checked settings, for routers by the names that tables show."""
     data = _dataset(settings, logs, routers, known)
     if reward_model is None:
         reward_model = WITHOUT_TEXT if data.prompts is None and data.embeddings is None else REWARD_MODEL
@@ -107,10 +107,10 @@ def measure(
     run.step(len(routers) + 1)
     with run.keeping("routers"):
         for label, router in routers.items():
-            found, overlap = judge.judged(router)
-            rows += [_row(label, "mean_score", estimate, name) for name, estimate in found.items()]
+            by_estimator, overlap = judge.judged(router)
+            rows += [_row(label, "mean_score", estimate, name) for name, estimate in by_estimator.items()]
             rows += [_row(label, metric, getattr(overlap, metric), None) for metric in OVERLAPS]
-            pairs += [_pair(label, estimate.minus(judge.logged), name) for name, estimate in found.items()]
+            pairs += [_pair(label, estimate.minus(judge.logged), name) for name, estimate in by_estimator.items()]
             run.note(*overlap.warnings(label), *_seen_before(label, router, data))
             run.finished = [settings.seed]
             run.step(len(routers) + 1)
@@ -128,7 +128,7 @@ def measure(
 
 
 class _Judge:
-    """Estimates the scores of routers from a log: its choices, folds of it, and what a reward model says of it."""
+    """Estimates the scores of routers from a log, with its folds and the reward model's cross-fitted predictions."""
 
     def __init__(
         self, settings: OffPolicySettings, logs: Logs, data: Dataset, *, encoder: str | None, reward_model: Router
@@ -141,18 +141,18 @@ class _Judge:
         self.predicted = self._out_of_fold(reward_model, self._scores)
 
     def judged(self, router: Router) -> tuple[dict[str, Estimate], Overlap]:
-        """All estimates of one router, and whether the log says enough about it."""
+        """All estimates of one router by name, and how far its choices overlap with the logged ones."""
         chosen = self._out_of_fold(router, self._policy)
         weight = chosen[np.arange(len(self.taken)), self.taken] / self.propensity
         was_logged = np.bincount(self.taken, minlength=self.data.n_llms) > 0
-        found = estimates(weight, self.score, self.taken, self.predicted, chosen)
-        return found, Overlap.of(weight, chosen, was_logged)
+        by_estimator = estimates(weight, self.score, self.taken, self.predicted, chosen)
+        return by_estimator, Overlap.of(weight, chosen, was_logged)
 
     def _out_of_fold(self, router: Router, predict: Callable[[Router, Dataset], Array]) -> Array:
         return out_of_fold(router, self.data, self.folds, self.settings.seed, predict)
 
     def _policy(self, router: Router, part: Dataset) -> Array:
-        """Probabilities f64 (n, m) with which the router takes each LLM of the data."""
+        """Probabilities f64 (n, m) with which the router chooses each LLM of the data."""
         chosen = np.zeros((part.n_instances, self.data.n_llms))
         columns = self.data.llm_ids.to_index(list(router.llm_ids_))
         epsilon, temperature = self.settings.epsilon, self.settings.temperature
@@ -160,7 +160,7 @@ class _Judge:
         return chosen
 
     def _scores(self, router: Router, part: Dataset) -> Array:
-        """Predicted scores f64 (n, m) in [0, 1] of all LLMs of the data."""
+        """Predicted scores f64 (n, m) of all LLMs of the data, clipped to [0, 1]."""
         try:
             return np.clip(router.score(part, list(self.data.llm_ids)), 0, 1).astype(np.float64)
         except UnknownNameError as error:
@@ -168,31 +168,31 @@ class _Judge:
 
 
 def _dataset(settings: OffPolicySettings, logs: Logs, routers: Mapping[str, Router], known: Dataset | None) -> Dataset:
-    """The logs as a data set, with the LLMs and encoders of the routers that are fitted."""
+    """The logs as a data set that also has the LLMs and the encoder of every fitted router."""
     if (n_folds := settings.n_folds) > len(logs):
-        raise DataError(f"{n_folds} folds do not fit {logs.source} with {len(logs)} rows; take 2 to {len(logs)}")
+        raise DataError(f"{n_folds} folds are too many for the {len(logs)} rows of {logs.source}; use 2 to {len(logs)}")
     fitted = [router for router in routers.values() if is_fitted(router)]
     encoders = [router.encoder_ for router in fitted if router.encoder_ is not None]
     return logs.dataset(known, [name for router in fitted for name in router.llm_ids_], encoders)
 
 
 def _named(routers: Mapping[str, Router] | Iterable[Router | str]) -> dict[str, Router]:
-    """Routers by the name that the tables give them."""
+    """Routers by the name that tables show."""
     if isinstance(routers, Mapping):
         return {name: as_router(router) for name, router in routers.items()}
     made = as_routers(routers)
-    found = {router.label: router for router in made}
-    if not found or LOGGED in found or len(found) < len(made):
-        raise DataError("name at least one router, and each once; give routers of one label names of their own")
-    return found
+    by_label = {router.label: router for router in made}
+    if not by_label or LOGGED in by_label or len(by_label) < len(made):
+        raise DataError("name at least one router, and each once; give routers with the same label different names")
+    return by_label
 
 
 def _seen_before(label: str, router: Router, data: Dataset) -> list[str]:
-    """A warning if a router was, or may have been, fitted on logged prompts: there it looks better than it is."""
+    """A warning if a router was, or may have been, fitted on logged prompts, where it looks better than it is."""
     if not is_fitted(router):
         return []
     if router.background_ is None:
-        return [f"{label}: its training prompts are unknown; if they were logged ones, it looks better than it is"]
+        return [f"{label}: its training prompts are unknown; if some are in the log, it looks better than it is"]
     known = router.background_.prompts
     ids = set(known["instance_id"])
     seen = np.array([name in ids for name in data.instance_ids])

@@ -1,4 +1,4 @@
-"""Logs: one row per routed prompt, with the score of the LLM that was chosen and the probability of that choice."""
+"""Logs of routed prompts: a row each, with the LLM that was chosen, its score and the probability of that choice."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ LOGS: Schema = {
         parsed=True,
         low=np.nextafter(0, 1),
         high=1,
-        outside="is outside (0, 1]; it is the probability with which the LLM was chosen: mend that row",
-        missing="without the probability of a choice it tells nothing here",
+        outside="is outside (0, 1]; it is the probability with which the LLM was chosen: correct that row",
+        missing="a choice without its probability cannot be used here",
     ),
     "prompt": TEXT,
     "task": TEXT,
@@ -38,23 +38,23 @@ LOGS: Schema = {
 
 @dataclass(frozen=True, eq=False)
 class Logs:
-    """Choices of a router in production, with their scores.
+    """Choices that a router made in production, with their scores.
 
     Parameters
     ----------
     table : polars.DataFrame
         One row per decision: `instance_id str, llm_id str` (the LLM that answered), `score f32 in [0, 1]`,
         `propensity f64 in (0, 1]` (the probability with which it was chosen for this prompt) and, if known,
-        `cost f32 USD, prompt str, task str`, or `vector` (list of float) and `encoder str`, the name of the space that
-        all vectors are of. Other columns, such as a time, are left out.
+        `cost f32 USD, prompt str, task str`, or `vector` (list of float) and `encoder str`, the name of the encoder
+        that made all the vectors. Other columns, such as a time, are left out.
     source : str
-        What messages call it.
+        Name of the logs in messages.
 
     Raises
     ------
     DataError
-        For what `Records` refuses; for a propensity that is missing, not a number or outside (0, 1]; for a missing
-        prompt or task; for vectors that are missing or from two encoders; and for a duplicate instance.
+        If `Records` refuses the table; if a propensity is missing, not a number or outside (0, 1]; if a prompt or task
+        is missing; if vectors are missing or from two encoders; or if an instance occurs twice.
     """
 
     table: pl.DataFrame
@@ -80,7 +80,7 @@ class Logs:
 
     @property
     def propensity(self) -> NDArray[np.float64]:
-        """Probability of each logged choice, f64 (n,)."""
+        """Probabilities of the logged choices, f64 (n,)."""
         return self.table[PROPENSITY].to_numpy()
 
     def dataset(
@@ -91,11 +91,11 @@ class Logs:
         Parameters
         ----------
         known : Dataset, optional
-            Where the instances' prompts, tasks and vectors are, found by instance id, if the logs have none.
+            Holds the prompts, tasks and vectors of the logged instances, found by id; used in place of the logs' own.
         llms : list of str, optional
-            LLMs beside the logged ones, which get no record.
+            LLMs to add to the logged ones, without records.
         encoders : iterable of Encoder, optional
-            Those that may have made the logged vectors; the one with the name in the log is used.
+            Encoders that may have made the logged vectors; the one that the log names is used.
 
         Raises
         ------
@@ -134,11 +134,11 @@ class Logs:
 
 @checked
 def read_logs(path: str | Path) -> Logs:
-    """Read logs from a .parquet, .csv or .jsonl file, or from the folder where recroute serve keeps feedback.
+    """Read logs from a .parquet, .csv or .jsonl file, or from the folder where `recroute serve` keeps feedback.
 
-    Of several rows with the same `decision_id`, the first counts. Where there are such ids, an instance may occur more
-    than once, because the same prompt was routed again: from its second row on, its id is joined with that of the
-    decision. Rows without a propensity, which were not chosen by chance, are then left out, and `source` says how many.
+    If the rows have a `decision_id`, the first row of each decision counts. An instance may then occur more than once,
+    because the same prompt was routed again; from its second row on, its id is joined with that of the decision. Rows
+    without a propensity, whose LLM was not drawn at random, are left out, and `source` says how many.
 
     Raises DataError if there is no such file, or its content is not valid, see `Logs`.
     """
@@ -152,15 +152,15 @@ def read_logs(path: str | Path) -> Logs:
     known = table.drop_nulls(PROPENSITY) if PROPENSITY in table.columns else table.clear()
     if known.is_empty():
         raise DataError(
-            f"no record of {path} has a propensity; serve with --explore to log choices that tell of others"
+            f"no record of {path} has a propensity; serve with --explore to log choices that are drawn at random"
         )
-    left_out = f" (without {table.height - known.height} choices not made by chance)" * (known.height < table.height)
+    left_out = f" (without {table.height - known.height} choices not drawn at random)" * (known.height < table.height)
     known = known.select(name for name in known.columns if known[name].dtype != pl.Null)
     return Logs(_by_decision(known), path.name + left_out)
 
 
 def _by_decision(table: pl.DataFrame) -> pl.DataFrame:
-    """One row for each decision, each with an id of its own; a table without decisions as it is."""
+    """One row for each decision, with ids that are unique; a table without decision ids is returned unchanged."""
     if DECISION not in table.columns or table[DECISION].null_count() or "instance_id" not in table.columns:
         return table
     table = table.unique(DECISION, keep="first", maintain_order=True)
@@ -172,8 +172,8 @@ def _by_decision(table: pl.DataFrame) -> pl.DataFrame:
 def _check_vectors(table: pl.DataFrame, source: str) -> None:
     if "encoder" not in table.columns or table["encoder"].n_unique() != 1 or table["encoder"].null_count():
         raise DataError(
-            f"the vectors of {source} are not all of one encoder; keep the rows of one, or leave vector out"
+            f"the vectors of {source} are not all from one encoder; keep the rows of one, or leave vector out"
         )
     lengths = table["vector"].list.len()
     if lengths.null_count() or lengths.n_unique() != 1:
-        raise DataError(f"the vectors of {source} are missing or of different lengths; mend them, or leave vector out")
+        raise DataError(f"some vectors of {source} are missing or differ in length; fix them, or leave vector out")

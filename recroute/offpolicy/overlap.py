@@ -1,4 +1,4 @@
-"""How far the choices of a router overlap with those in a log: whether the log says enough about it."""
+"""Overlap of a router's choices with those in a log, which says whether the log can judge it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ from numpy.typing import NDArray
 from recroute.offpolicy.estimators import ips
 from recroute.util.numeric import Array
 
-# 95% intervals held the truth at an effective n of 37, 39, 61 and 108 in 78%, 88%, 93% and 88% of 200 simulated logs
-# (snips; dr 93% to 96%), and from 237 to 804 in 94% to 96% of 400 (dr 92% to 96%).
-MIN_EFFECTIVE_N, MAX_SHARE = 200, 0.05  # of the log, and of one choice in all weights
-SIGMAS = 3.0  # standard errors by which the mean weight misses 1 before a warning
-MAX_UNLOGGED = 0.01
-OVERLAPS = ("effective_n", "largest_weight", "mean_weight", "never_logged")  # in the rows of a result
+# Coverage of the 95% intervals: at an effective n of 37, 39, 61 and 108, snips covered the true mean in 78%, 88%, 93%
+# and 88% of 200 simulated logs (dr in 93% to 96%); at 237 to 804 in 94% to 96% of 400 logs (dr in 92% to 96%).
+MIN_EFFECTIVE_N = 200
+MAX_SHARE = 0.05  # of one choice in the sum of all weights
+SIGMAS = 3.0  # standard errors between the mean weight and 1 before a warning
+MAX_UNLOGGED = 0.01  # share of choices that could not have been logged
+OVERLAPS = ("effective_n", "largest_weight", "mean_weight", "never_logged")  # metrics in the rows of a result
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Overlap of n logged choices with one target, the router that is judged.
+    """Overlap of n logged choices with the target, the router that is judged.
 
     Parameters
     ----------
     n : int
     effective_n : float
-        `(sum w)^2 / sum w^2`: as many choices of the target itself carry the same information.
+        Effective sample size `(sum w)^2 / sum w^2`: as many choices made by the target itself would carry the same
+        information.
     largest_weight : float
-        Share of the heaviest choice in all weights.
+        Largest weight as a share of their sum.
     mean_weight, mean_weight_error : float
-        1 in expectation if every choice of the target can be logged; lower by the share that cannot.
+        Mean weight and its standard error. It is 1 in expectation if every choice of the target could have been
+        logged, and lower by the share that could not.
     never_logged : float
         Share of the target's choices that are LLMs without a row in the log.
     """
@@ -44,7 +47,7 @@ class Overlap:
 
     @classmethod
     def of(cls, weight: Array, target: Array, logged: NDArray[np.bool_]) -> Overlap:
-        """From weights f64 (n,), the target's probabilities f64 (n, m), and which LLMs the log has, bool (m,)."""
+        """Compute it from weights f64 (n,), the target's probabilities f64 (n, m) and logged LLMs, bool (m,)."""
         total, mean = float(weight.sum()), ips(weight, np.ones_like(weight))
         return cls(
             n=len(weight),
@@ -56,27 +59,27 @@ class Overlap:
         )
 
     def warnings(self, label: str) -> list[str]:
-        """Reasons to doubt the estimates of this target, a line each."""
-        found = []
+        """Reasons to doubt the estimates for this target, one line each."""
+        lines = []
         if self.never_logged > 0:
-            found.append(
+            lines.append(
                 f"{label}: {self.never_logged:.1%} of its choices are LLMs that were never logged; ips counts them "
-                "as 0, snips leaves them out, dr relies on the reward model alone"
+                "as 0, snips leaves them out, and dr relies on the reward model alone"
             )
         missing = 1 - self.mean_weight - self.never_logged
         if missing > max(SIGMAS * self.mean_weight_error, MAX_UNLOGGED):
-            found.append(
-                f"{label}: about {missing:.0%} of its choices had no chance of being logged where it makes them "
+            lines.append(
+                f"{label}: about {missing:.0%} of its choices could not have been logged where it makes them "
                 f"(mean weight {self.mean_weight:.2f}, not 1); estimates are biased: log with more exploration"
             )
         if self.mean_weight - 1 > SIGMAS * self.mean_weight_error:
-            found.append(
-                f"{label}: mean weight {self.mean_weight:.2f} is more than chance allows above 1; the propensities "
-                "are smaller than the choices were likely: check how they were recorded"
+            lines.append(
+                f"{label}: its mean weight {self.mean_weight:.2f} is further above 1 than chance explains; the "
+                "recorded propensities are too small: check how they were recorded"
             )
         if self.effective_n < MIN_EFFECTIVE_N or self.largest_weight > MAX_SHARE:
-            found.append(
-                f"{label}: thin overlap, {self.n} logged choices are worth {self.effective_n:.0f} of its own, "
-                f"and one weighs {self.largest_weight:.1%}; intervals may be too narrow: log more, or explore more"
+            lines.append(
+                f"{label}: little overlap: the {self.n} logged choices are worth {self.effective_n:.0f} of its own, "
+                f"and one has {self.largest_weight:.1%} of all weight; intervals may be too narrow: log or explore more"
             )
-        return found
+        return lines

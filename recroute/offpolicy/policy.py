@@ -1,4 +1,4 @@
-"""The probability with which a fitted router takes each LLM."""
+"""The probabilities with which a fitted router chooses each LLM."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def choice_probabilities(
 ) -> Array:
     """Probability of each LLM for each instance.
 
-    A router takes its best LLM. With a temperature it draws one from its `distribution` at the predicted scores over
-    the temperature (softmax; 1 is the distribution itself), and with probability epsilon it draws one uniformly
-    instead. A router that chooses by chance, such as `random`, draws from its distribution anyway.
+    By default, the router chooses its best LLM. With a temperature, it draws from the `distribution` of its predicted
+    scores divided by the temperature; a temperature of 1 gives its own distribution. With probability epsilon, it
+    draws uniformly instead. A router that chooses at random, such as `random`, draws from its distribution anyway.
 
     Parameters
     ----------
@@ -29,17 +29,17 @@ def choice_probabilities(
 
     Returns
     -------
-    f64 (n, m), rows of sum 1, columns in the order of the router's LLMs.
+    f64 (n, m); each row sums to 1, and columns are in the order of the router's LLMs.
 
     Raises
     ------
     RouterError
-        If epsilon or temperature is outside its range, or the router reads scores that a log does not have.
+        If epsilon or temperature is outside its range, or the router reads the scores of the test instances.
     """
     if not 0 <= epsilon <= 1:
         raise RouterError(f"epsilon {epsilon:g} is outside [0, 1]; it is the share of uniform choices")
     if not 0 <= temperature < np.inf:
-        raise RouterError(f"temperature {temperature:g} is not at least 0; 0 takes the best LLM always")
+        raise RouterError(f"temperature {temperature:g} is not at least 0; with 0 the best LLM is always chosen")
     if router.needs == "scores":
         raise RouterError(f"{router.label} reads the scores of every LLM, which logs do not have; name another router")
     predicted = router.score(instances)

@@ -1,4 +1,4 @@
-"""What off-policy evaluation found."""
+"""The result of off-policy evaluation."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ LOGGED = "logged"
 
 @dataclass(frozen=True, repr=False, eq=False)
 class OffPolicy(Compared):
-    """What other routers would have scored on logged traffic.
+    """Estimates of what other routers would have scored on logged traffic.
 
     Parameters
     ----------
     rows : polars.DataFrame
-        `router, group, pool_size, seed, metric, value, ci_low, ci_high, n_instances, estimator`. Metric `mean_score`
-        has a row for each estimator ("ips", "snips", "dr"), and for the router "logged", the choices that were made,
-        one with the estimator "mean". `effective_n`, `largest_weight`, `mean_weight` and `never_logged` are those of
-        `Overlap`, without an estimator.
+        `router, group, pool_size, seed, metric, value, ci_low, ci_high, n_instances, estimator`. The metric
+        `mean_score` has a row for each estimator ("ips", "snips", "dr"). For the router "logged", which stands for the
+        choices that were made, it has one with the estimator "mean". The metrics `effective_n`, `largest_weight`,
+        `mean_weight` and `never_logged` are those of `Overlap`, and have no estimator.
     info : mapping
-        With `reward_model, n_folds, epsilon, temperature`.
+        Includes `reward_model, n_folds, epsilon, temperature`.
     comparisons : polars.DataFrame
         Paired differences to "logged" for each estimator; p_holm is corrected for the number of routers.
     """
 
     def value(self, router: str, metric: str = "mean_score", estimator: str | None = None) -> float:
-        """One value; KeyError unless exactly one row fits."""
+        """The value of the matching row; KeyError unless exactly one matches."""
         found = self._of(router, metric, estimator)
         if found.height != 1:
             raise KeyError(f"{found.height} rows for router {router!r}, metric {metric!r}, estimator {estimator!r}")
@@ -47,21 +47,21 @@ class OffPolicy(Compared):
         return self.rows.filter(pl.col("estimator").eq_missing(pl.lit(estimator)), router=router, metric=metric)
 
     def sentences(self, estimator: str = "dr") -> list[str]:
-        """Each router against the choices that were logged, in words."""
+        """A sentence for each router that compares it with the logged choices."""
         return [sentence(row) for row in self.comparisons.filter(estimator=estimator).iter_rows(named=True)]
 
     def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
         only_pairs = set(PAIR_COLUMNS) - set(ROW_COLUMNS)
-        found = [
+        rows = [
             {key: value for key, value in row.items() if row["baseline"] is not None or key not in only_pairs}
             for row in records(pl.concat([self.rows, self.comparisons], how="diagonal"))
         ]
-        return {**self.head(command), "rows": found}
+        return {**self.head(command), "rows": rows}
 
     def document(self) -> Document:
         data = self.info["dataset"]
         facts = f"{data['n_instances']:,} logged choices among {data['n_llms']:,} LLMs; asymptotic 95% intervals."
-        caption = "Doubly robust estimates of the mean score, with their 95% intervals; in grey what was logged."
+        caption = "Doubly robust estimates of the mean score with 95% intervals; grey: the logged choices."
         blocks: list[Block] = [
             self._table(),
             Figure(name="offpolicy", draw=self.plot, caption=caption, on=Medium.PAGE),
@@ -69,7 +69,7 @@ class OffPolicy(Compared):
         return self.document_of("Mean score estimated from", facts, blocks, unfinished="routers")
 
     def _table(self) -> Table:
-        """Routers by estimator, with the difference to what was logged and how much the log says about each."""
+        """A row for each router: its estimates, the difference to the logged choices, and the overlap."""
         none = Number(None, missing="")
         logged = next(self._of(LOGGED, "mean_score", "mean").iter_rows(named=True))
         rows: list[list[Cell]] = [[LOGGED, none, none, Number.of(logged), none, none, none]]
@@ -90,13 +90,13 @@ class OffPolicy(Compared):
             heads=["router", *ESTIMATORS.values(), "dr - logged", "effective n", "heaviest"],
             rows=rows,
             caption=f"n = {self.info['dataset']['n_instances']} logged choices, 95% intervals; reward model of the "
-            f"doubly robust estimate: {self.info['reward_model']}; effective n: as many choices of the router itself "
-            "would say as much; heaviest: largest share of one choice in all weights",
+            f"doubly robust estimate: {self.info['reward_model']}; effective n: the number of choices made by the "
+            "router itself that would say as much; heaviest: largest share of one choice in the sum of all weights",
             soft=(LOGGED,),
         )
 
     def plot(self, *, estimator: str = "dr", **options: Any) -> Any:
-        """Each router's estimate with its 95% interval, beside the mean score that was logged.
+        """Draw each router's estimate with its 95% interval, and the mean score of the logged choices.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Simulated logs: what a router in production would have logged, from a matrix without gaps."""
+"""Simulated logs: what a router in production would have logged, from a data set without missing scores."""
 
 from __future__ import annotations
 
@@ -17,23 +17,27 @@ from recroute.util.arguments import checked
 def simulate_logs(
     dataset: Dataset, router: Router, *, epsilon: float = 0.0, temperature: float = 0.0, seed: int = 0
 ) -> Logs:
-    """One choice for each instance, drawn as `choice_probabilities` says, with its score and propensity.
+    """Simulate logs: for each instance one choice, drawn from `choice_probabilities`, its score and its propensity.
 
     Parameters
     ----------
     dataset : Dataset
-        Without gaps; instances that the router was not fitted on, as in production.
+        Without missing scores; as in production, the router should not have been fitted on its instances.
     router : Router
         Fitted on the same LLMs.
     epsilon, temperature : float
-        The exploration, see `choice_probabilities`.
+        How much the router explores, see `choice_probabilities`.
     seed : int
-        Of the draws.
+        Seed of the draws.
+
+    Returns
+    -------
+    Logs, one row per instance.
 
     Raises
     ------
     DataError
-        If a cell is unobserved.
+        If a score is missing.
     """
     scores = dataset.interactions.dense()
     if missing := int(np.isnan(scores).sum()):

@@ -1,4 +1,4 @@
-"""The few LLMs worth deploying: pools chosen for a router or for the oracle, and what they reach."""
+"""Which few LLMs to deploy: pools chosen for a router or for the oracle, and the quality they reach."""
 
 from recroute.pool_choice.choice import PoolChoice
 from recroute.pool_choice.choose import choose_pool

@@ -1,4 +1,4 @@
-"""Which LLMs may be chosen, and the best pool of each size among them."""
+"""The LLMs that may be chosen, and the best pool of each size among them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from recroute.routers.costs import cost_unit, no_costs
 from recroute.routers.trade_off import PROMPTS
 from recroute.util.numeric import Index
 
-ROUNDING = 1e-6  # costs are stored as float32
+ROUNDING = 1e-6  # relative; costs are stored as float32
 
 
 def chosen_pools(value: PoolValue, train: Dataset, size: int, keep: Sequence[int]) -> dict[int, list[int]]:
-    """A pool of each size from that of `keep` (at least 1) to `size`: greedy, then exchanged until nothing gains.
+    """Choose a pool of each size, from that of `keep` (at least 1) to `size`.
 
-    Larger pools need not contain the smaller ones. Among LLMs with the same gain, the one with the higher train mean is
-    taken. Positions are those of `train`; the LLMs to keep come first.
+    Each is grown greedily, then improved by exchanges until none gains; so larger pools need not contain the smaller
+    ones. Among LLMs with the same gain, the one with the higher mean score on train is chosen. LLMs are given by their
+    position in `train`; those to keep come first.
     """
     order = tie_order(llm_means(train))
     grown = greedy(value, size, order, keep=keep)
@@ -30,7 +31,9 @@ def chosen_pools(value: PoolValue, train: Dataset, size: int, keep: Sequence[int
 
 
 def candidates(train: Dataset, size: int, keep: Sequence[str], budget: float | None) -> tuple[Index, list[int]]:
-    """The LLMs that may be chosen, int (c,), and the places among them of those to keep.
+    """The LLMs that may be chosen, int (c,), and where among them those to keep are.
+
+    LLMs without a record on train may not be chosen.
 
     Parameters
     ----------
@@ -39,13 +42,13 @@ def candidates(train: Dataset, size: int, keep: Sequence[str], budget: float | N
     keep : sequence of str
         Ids.
     budget : float, optional
-        USD per 1,000 prompts: LLMs whose mean cost on train is unknown or above it are left out. So are those without a
-        record on train.
+        USD per 1,000 prompts. LLMs whose mean cost on train is unknown or higher are left out.
 
     Raises
     ------
     DataError
-        If the size does not fit the LLMs or those to keep, one to keep is above the budget, or costs are not known.
+        If the size is more than the number of candidates or less than the number to keep, an LLM to keep has no record
+        on train or is above the budget, or costs are unknown.
     UnknownNameError
         If an LLM to keep is not in the data set.
     """
@@ -66,7 +69,7 @@ def candidates(train: Dataset, size: int, keep: Sequence[str], budget: float | N
 
 
 def _affordable(train: Dataset, allowed: Index, kept: dict[str, np.int64], budget: float) -> Index:
-    """Those of `allowed` within the budget; DataError if there are none, or one of `kept` is not."""
+    """Those of `allowed` within the budget; DataError if there are none, or if one of `kept` is above it."""
     if (means := train.interactions.mean_costs()) is None:
         raise DataError(no_costs(train))
     cost, limit, unit = PROMPTS * means, budget * (1 + ROUNDING), f"{cost_unit(train)} per 1,000 prompts"
@@ -76,7 +79,7 @@ def _affordable(train: Dataset, allowed: Index, kept: dict[str, np.int64], budge
                 f"llm {name!r} is to be kept and costs {cost[k]:.4g} {unit}, more than the budget "
                 f"{budget:g}; raise the budget, or do not keep it"
             )
-    found: Index = allowed[cost[allowed] <= limit]
-    if len(found) == 0:
+    affordable: Index = allowed[cost[allowed] <= limit]
+    if len(affordable) == 0:
         raise DataError(f"no LLM costs at most {budget:g} {unit}; the cheapest costs {np.nanmin(cost):.4g}")
-    return found
+    return affordable

@@ -1,4 +1,4 @@
-"""The pool that was chosen, and what it reaches."""
+"""The result of `choose_pool`: the chosen LLMs, and the quality they reach."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from recroute.experiment.result import Result, records
 from recroute.pool_choice.rows import ALL, GROUPS, OF_ALL, ORACLE, ROUTED, SHARES, STRONG
 from recroute.report.document import Block, Cell, Document, Facts, Figure, Medium, Number, Table
 
-KEPT = 0.99  # of what all LLMs reach
-MOST_NAMED = 3  # LLMs that a task's row names
+ENOUGH = 0.99  # share of the routed quality of all LLMs
+MAX_NAMED = 3  # LLMs in the row of a task
 TABLES = Medium.SCREEN | Medium.PAGE
 
 
@@ -29,16 +29,18 @@ class PoolChoice(Result):
         ci_low, ci_high, n_instances`, see `choose_pool`. `seed` is null when pooled over seeds. A row with a baseline
         is a paired difference, group minus baseline.
     info : mapping
-        With `size, objective, router, keep, budget`.
+        Includes `size, objective, router, keep, budget`.
     llms : list of str
-        The pool of the size asked for, chosen for the objective asked for on the training prompts of the first seed.
+        The pool of the requested size, chosen for the requested objective on the training prompts of the first seed.
     pools : polars.DataFrame
-        `objective, pool_size, llm_id, n_seeds`: the first seed's pools, and how many seeds chose the LLM too.
+        `objective, pool_size, llm_id, n_seeds`: the first seed's pools, and the number of seeds that chose each LLM.
     tasks : polars.DataFrame
-        `task, n_instances, llm_id, share`: where the router sends training prompts that it was not fitted on.
+        `task, n_instances, llm_id, share`: the share of each task's training prompts that the router sends to each
+        LLM, by routers fitted on other prompts.
     replacements : polars.DataFrame
-        `llm_id, replacement, mean_score, difference, ci_low, ci_high`: the best exchange if that LLM is withdrawn, the
-        mean score on the first seed's test prompts then, and its paired difference to the pool with its interval.
+        `llm_id, replacement, mean_score, difference, ci_low, ci_high`: the best replacement if that LLM is withdrawn,
+        the mean score on the first seed's test prompts with it, and the paired difference to the pool with its 95%
+        interval.
     """
 
     llms: list[str]
@@ -48,16 +50,16 @@ class PoolChoice(Result):
 
     @property
     def n_all(self) -> int:
-        """The number of all LLMs, the measure of every share."""
+        """The number of LLMs in the pool of all, to which shares refer."""
         return int(self.pooled("mean_score", group=ALL)["pool_size"][0])
 
     def pooled(self, metric: str, **where: Any) -> pl.DataFrame:
-        """Rows of a metric pooled over seeds, by pool size; differences only where a `baseline` is named."""
+        """Rows of a metric pooled over seeds, sorted by pool size; paired differences only if a `baseline` is named."""
         rows = super().pooled(metric, **where).sort("pool_size", maintain_order=True)
         return rows if "baseline" in where else rows.filter(pl.col("baseline").is_null())
 
-    def enough(self, share: float = KEPT) -> int | None:
-        """The smallest size whose routed pool has at least this share of the quality of all LLMs; None if none has."""
+    def enough(self, share: float = ENOUGH) -> int | None:
+        """The smallest pool size that reaches this share of the routed quality of all LLMs; None if none does."""
         reached = self.pooled("share_of_all", group=ROUTED).filter(pl.col("value") >= share)
         return reached["pool_size"].min() if reached.height else None  # type: ignore[return-value]
 
@@ -67,31 +69,31 @@ class PoolChoice(Result):
 
     def sentences(self) -> list[str]:
         router, size, m = self.info["router"], len(self.llms), self.n_all
-        found = []
+        lines = []
         for group, metric, aim, whole in (
             (ROUTED, "share_of_all", "for routing", f"what {router} reaches with all {m:,}"),
             (ORACLE, "oracle_share_of_all", "for the oracle", f"the oracle score of all {m:,}"),
         ):
             row = self.row(metric, group=group, pool_size=size)
             if row is None:
-                found.append(f"{size} chosen {aim}: no share of {whole}, which is 0 on test")
+                lines.append(f"{size} chosen {aim}: no share of {whole}, because that is 0 on test")
                 continue
             line = f"{size} chosen {aim}: {_share(row)} of {whole}"
             if strong := self.row(metric, group=STRONG, pool_size=size):
                 line += f"; RouterEval's all_strong {_share(strong)}"
                 if gap := self.row(metric, group=group, baseline=STRONG, pool_size=size):
                     line += f", difference {_share(gap, '+')}"
-            found.append(line)
+            lines.append(line)
         if self.pooled("share_of_all", group=ROUTED).height:
-            found.append(self._smallest())
-        return found
+            lines.append(self._smallest())
+        return lines
 
     def _smallest(self) -> str:
-        k, whole = self.enough(), f"{KEPT:.0%} of what {self.info['router']} reaches with all {self.n_all:,}"
+        k, whole = self.enough(), f"{ENOUGH:.0%} of what {self.info['router']} reaches with all {self.n_all:,}"
         row = None if k is None else self.row("share_of_all", group=ROUTED, pool_size=k)
         if k is None or row is None:
-            return f"no pool of up to {len(self.llms)} LLMs chosen for routing has {whole}"
-        return f"smallest pool with at least {whole}: {k} LLM{'s' * (k > 1)}, {_share(row)}"
+            return f"no pool of up to {len(self.llms)} LLMs chosen for routing reaches {whole}"
+        return f"smallest pool that reaches {whole}: {k} LLM{'s' * (k > 1)}, {_share(row)}"
 
     def document(self) -> Document:
         data, info = self.info["dataset"], self.info
@@ -101,7 +103,7 @@ class PoolChoice(Result):
             "training prompts."
         )
         caption = (
-            "Left: what the router, fitted on the pool alone, reaches on test prompts, as a share of what it reaches "
+            "Left: mean score of the router on test prompts, fitted on the pool alone, as a share of its mean score "
             "with all LLMs. Right: the same for the best score in the pool, an upper bound for every router."
         )
         asked = {key: info[key] for key in ("objective", "router", "budget")} | {"keep": ", ".join(info["keep"])}
@@ -116,7 +118,7 @@ class PoolChoice(Result):
         return self.document_of("LLMs worth deploying on", facts, blocks)
 
     def _members(self) -> Table:
-        """The LLMs of the pool: their share of all prompts, seeds that chose them, and who replaces them."""
+        """The LLMs of the pool: their share of the prompts, the seeds that chose them, and their replacements."""
         total = self.tasks.unique("task")["n_instances"].sum()
         weighted = (pl.col("share") * pl.col("n_instances")).sum() / total
         share = dict(self.tasks.group_by("llm_id").agg(weighted).iter_rows())
@@ -138,11 +140,11 @@ class PoolChoice(Result):
             )
         return Table(
             title=f"the {len(self.llms)} LLMs (chosen for: {self.info['objective']})",
-            heads=["LLM", "if withdrawn, take", "answers", "seeds", "mean score then", "difference"],
+            heads=["LLM", "if withdrawn, use", "answers", "seeds", "mean score then", "difference"],
             rows=rows,
-            caption=f"answers: share of the training prompts that {self.info['router']} sends there, out of fold; "
-            f"seeds: how many of {len(self.seeds)} chose it; if withdrawn: the exchange that loses least on train, and "
-            f"its effect on the {self.info['dataset']['n_test']} test prompts of seed {self.info['seed']}",
+            caption=f"answers: share of the training prompts that {self.info['router']} sends to it, out of fold; "
+            f"seeds: how many of {len(self.seeds)} chose it; if withdrawn: the replacement that loses least on train, "
+            f"and its effect on the {self.info['dataset']['n_test']} test prompts of seed {self.info['seed']}",
             on=TABLES,
         )
 
@@ -150,9 +152,9 @@ class PoolChoice(Result):
         rows: list[list[Cell]] = []
         for (task,), of_task in self.tasks.group_by("task", maintain_order=True):
             used = of_task.filter(pl.col("share") > 0).sort("share", descending=True, maintain_order=True)
-            named = [f"{share:.0%} {llm}" for llm, share in used.select("llm_id", "share").head(MOST_NAMED).iter_rows()]
+            named = [f"{share:.0%} {llm}" for llm, share in used.select("llm_id", "share").head(MAX_NAMED).iter_rows()]
             if (others := used.height - len(named)) > 0:
-                named.append(f"{used['share'][MOST_NAMED:].sum():.0%} {others} other{'s' * (others > 1)}")
+                named.append(f"{used['share'][MAX_NAMED:].sum():.0%} {others} other{'s' * (others > 1)}")
             rows.append([str(task), Number(of_task["n_instances"][0], form=",d"), "\n".join(named)])
         return Table(title="where the prompts go", heads=["task", "prompts", "LLMs"], rows=rows, on=TABLES)
 
@@ -170,7 +172,7 @@ class PoolChoice(Result):
             title=f"{SHARES[metric]} on test, share of all {self.n_all:,} LLMs",
             heads=["LLMs", *(GROUPS[group] for group in groups)],
             rows=rows,
-            caption=f"of all: {who} {full['value']:.3f} {bracket(full['ci_low'], full['ci_high'])}; n = "
+            caption=f"all LLMs: {who} {full['value']:.3f} {bracket(full['ci_low'], full['ci_high'])}; n = "
             f"{full['n_instances']} test prompts x {len(self.seeds)} seeds, 95% bootstrap intervals",
             on=TABLES,
         )
@@ -181,7 +183,7 @@ class PoolChoice(Result):
         )
         return Table(
             title="paired differences",
-            heads=["pool", "baseline", "share of all LLMs'", "LLMs", "difference"],
+            heads=["pool", "baseline", "share of all LLMs", "LLMs", "difference"],
             rows=[
                 [
                     GROUPS[row["group"]],
@@ -197,11 +199,11 @@ class PoolChoice(Result):
         )
 
     def plot(self, **options: Any) -> Any:
-        """Routed quality and oracle score by size, as shares of those of all LLMs, side by side.
+        """Draw routed quality and oracle score by pool size, side by side, as shares of those of all LLMs.
 
         Returns
         -------
-        matplotlib.axes.Axes of the routed quality; `.figure` has both.
+        matplotlib.axes.Axes of the routed quality; its `.figure` has both.
         """
         from recroute.pool_choice.picture import draw
 

@@ -32,7 +32,7 @@ GROUP_OF = {"routed": ROUTED, "oracle": ORACLE}
 
 @dataclass(frozen=True, kw_only=True)
 class PoolSettings(Protocol):
-    """What `choose_pool` is asked for."""
+    """Settings of `choose_pool`."""
 
     size: int = setting(5, low=1, help="LLMs in the largest pool; smaller pools are shown too.")
     objective: str = setting(
@@ -40,23 +40,23 @@ class PoolSettings(Protocol):
     )
     keep: Sequence[str] = setting((), help="Ids of LLMs that every pool contains: a,b.")
     budget: float | None = setting(
-        None, low=0, help="USD per 1,000 prompts: leave out LLMs whose mean cost on train is higher."
+        None, low=0, help="USD per 1,000 prompts; LLMs whose mean cost on train is higher are left out."
     )
 
 
 @dataclass(frozen=True, eq=False)
 class SeedPools:
-    """What was chosen and judged with one seed.
+    """The pools chosen with one seed, judged on test.
 
     Parameters
     ----------
     parts : Split
-        With the LLMs that may be chosen only.
+        With only the LLMs that may be chosen.
     pools : dict of (objective, size) to list of str
     judged : dict of (group, size) to Judged
-        All LLMs have the size 0: their number differs between seeds.
+        The group of all LLMs has size 0, because their number differs between seeds.
     n_llms : int
-        LLMs with a record on train.
+        Number of LLMs with a record on train.
     notes : list of str
     deployed : tuple of polars.DataFrame, optional
         `tasks` and `replacements` of a PoolChoice.
@@ -80,7 +80,7 @@ def choose_pool(
     progress: Progress | None = None,
     **settings: Any,
 ) -> PoolChoice:
-    """The LLMs worth deploying: pools of 1 to `size` LLMs, chosen on training prompts and judged on test prompts.
+    """Choose pools of 1 to `size` LLMs to deploy on training prompts, and judge them on test prompts.
 
     Parameters
     ----------
@@ -88,38 +88,44 @@ def choose_pool(
     size : int
         LLMs in the largest pool.
     router : Router or str
-        The router that will choose among the deployed LLMs; it is fitted anew.
+        The router that will choose among the deployed LLMs. Copies of it are fitted; it is left unchanged.
     **settings
     progress : callable, optional
-        Called with the number of pools judged and the number of pools in all.
+        Called with the number of pools judged and the total number.
 
     Returns
     -------
-    PoolChoice. Either objective grows the pool by the LLM that gains most, then exchanges LLMs until no exchange gains;
-    `objective` names the one that `llms` is chosen for, the rows have both. Groups of the rows: "chosen_routed" and
-    "chosen_oracle"; "all_strong" of the same size, as RouterEval selects them, and "random", the mean of five pools,
-    both drawn on train; "best_single" of train, and "all" LLMs. Metrics:
+    PoolChoice. For either objective, the pool is grown by the LLM that gains most, then LLMs are exchanged until no
+    exchange gains. `llms` is chosen for `objective`; the rows have both. Groups of the rows:
 
-    - `mean_score`: what the router, fitted on the training scores of the pool alone, reaches on test; `share_of_all`:
-      that score divided by the one it reaches with all LLMs.
+    - "chosen_routed", "chosen_oracle": pools chosen for either objective.
+    - "all_strong": strong LLMs as RouterEval selects them, and "random": the mean of five random pools; both of the
+      same sizes.
+    - "best_single": the LLM with the highest mean score on train.
+    - "all": all LLMs with a record on train.
+
+    Metrics:
+
+    - `mean_score`: mean test score of the router fitted on the training scores of the pool alone; `share_of_all`: that
+      score divided by its score with all LLMs.
     - `oracle`: mean of the best observed score in the pool; `oracle_share_of_all`: divided by that of all LLMs.
     - `unobserved_choice`: share of first choices that were not evaluated; these are judged by the router's next choice
-      that was. Test instances that no LLM of a pool was run on do not count for that pool.
-    - `mean_cost`: mean USD of the choices, where costs are known.
+      that was. Test instances without a score for any LLM of a pool do not count for that pool.
+    - `mean_cost`: mean USD of the choices, if costs are known.
 
-    Intervals: 95% paired bootstrap over test instances, crossed with seeds. A KeyboardInterrupt keeps the seeds that
-    were finished.
+    Intervals: 95% paired bootstrap over test instances, crossed with seeds. After a KeyboardInterrupt, the result has
+    the seeds that were finished.
 
     Raises
     ------
     RecrouteError
-        For an unknown name, a size that does not fit, a budget without costs, or a router that cannot be fitted.
+        If a name is unknown, the size does not fit, a budget is given without costs, or the router cannot be fitted.
     """
     return measure(PoolSettings(size=size, **settings), dataset, replace(as_router(router)), progress)
 
 
 def measure(settings: PoolSettings, dataset: Dataset, router: Router, progress: Progress | None = None) -> PoolChoice:
-    """As `choose_pool`."""
+    """`choose_pool` with checked settings."""
     run = Run(settings.encoded(dataset), settings.seeds, [router], progress=progress)
     found: list[SeedPools] = []
     with run.keeping():
@@ -152,7 +158,7 @@ def measure(settings: PoolSettings, dataset: Dataset, router: Router, progress: 
 
 
 def _of_seed(settings: PoolSettings, parts: Split, router: Router, run: Run, *, is_first: bool) -> SeedPools:
-    """Choose and judge all pools of a seed; the first one also gets `deployed`."""
+    """Choose and judge all pools of a seed; `deployed` is set for the first seed only."""
     size, objective = settings.size, settings.objective
     allowed, kept = candidates(parts.train, size, settings.keep, settings.budget)
     notes = []
@@ -160,7 +166,7 @@ def _of_seed(settings: PoolSettings, parts: Split, router: Router, run: Run, *, 
         budget = "" if settings.budget is None else f" or beyond the budget {settings.budget:g}"
         notes.append(f"seed {parts.seed}: left out {left_out} LLMs without a record on train{budget}")
     whole = replace(parts, test=parts.test.evaluated())
-    everyone = np.flatnonzero(parts.train.interactions.llm_counts)  # above the budget too: what it costs in quality
+    everyone = np.flatnonzero(parts.train.interactions.llm_counts)  # also those above the budget
     train, test = parts.train.take_llms(allowed).evaluated(), whole.test.take_llms(allowed)
     parts = replace(parts, train=train, valid=parts.valid.take_llms(allowed), test=test)
     values = {
@@ -186,7 +192,7 @@ def _of_seed(settings: PoolSettings, parts: Split, router: Router, run: Run, *, 
 def _groups(
     train: Dataset, chosen: dict[str, dict[int, list[int]]], size: int, seed: int, notes: list[str]
 ) -> dict[Key, list[Any]]:
-    """The pools of each group and size, several random ones; adds to the notes what cannot be had."""
+    """The pools of each group and size (several for "random"); adds a note if there is no all_strong pool."""
     groups: dict[Key, list[Any]] = {(SINGLE, 1): [tie_order(llm_means(train))[:1]]}
     for name, pools in chosen.items():
         groups |= {(GROUP_OF[name], k): [pool] for k, pool in pools.items()}
@@ -203,7 +209,7 @@ def _groups(
 
 
 def _pool_table(pools: list[dict[tuple[str, int], list[str]]]) -> pl.DataFrame:
-    """The first seed's pools, and how many seeds chose each LLM."""
+    """`pools` of a PoolChoice: the first seed's pools, and the number of seeds that chose each LLM."""
     return pl.DataFrame(
         {
             "objective": objective,

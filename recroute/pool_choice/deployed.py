@@ -1,4 +1,4 @@
-"""A pool in use: which LLM answers which task, and which replaces one that is withdrawn."""
+"""A deployed pool: which LLM answers which task, and which LLM replaces one that is withdrawn."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from recroute.util.numeric import known_mean
 
 
 def tasks_of(routed: PoolValue, train: Dataset, pool: list[int]) -> pl.DataFrame:
-    """Share of each task's training prompts that the router sends to each LLM of the pool, out of fold.
+    """Shares of each task's training prompts that the router sends to each LLM of the pool, out of fold.
 
     Returns
     -------
-    polars.DataFrame `task, n_instances, llm_id, share`; every task has a row for every LLM, in the order of the pool.
+    polars.DataFrame `task, n_instances, llm_id, share`, with a row for each task and LLM, in the order of the pool.
     """
     choice = routed.choices(pool)
     rows = []
@@ -37,22 +37,23 @@ def tasks_of(routed: PoolValue, train: Dataset, pool: list[int]) -> pl.DataFrame
 
 
 def replacements_of(value: PoolValue, split: Split, router: Router, pool: list[int], judged: Judged) -> pl.DataFrame:
-    """The best exchange for each LLM of the pool by its objective on train, and its effect on test.
+    """The best replacement for each LLM of the pool, by the objective on train, and its effect on test.
 
     Parameters
     ----------
     value : PoolValue
-        The objective of the pool.
+        The objective that the pool was chosen for.
     split : Split
     router : Router
     pool : list of int
-        LLMs to keep can be withdrawn too.
+        Includes LLMs to keep, which can be withdrawn too.
     judged : Judged
         The pool on test.
 
     Returns
     -------
-    polars.DataFrame `llm_id, replacement, mean_score, difference, ci_low, ci_high`; no row where nobody is left.
+    polars.DataFrame `llm_id, replacement, mean_score, difference, ci_low, ci_high`; without rows if the pool already
+    has every LLM.
     """
     numbers = ("mean_score", "difference", "ci_low", "ci_high")
     schema: dict[str, Any] = {"llm_id": pl.String, "replacement": pl.String, **dict.fromkeys(numbers, pl.Float64)}

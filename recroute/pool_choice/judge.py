@@ -1,4 +1,4 @@
-"""What a router reaches on test prompts with each pool."""
+"""Scores and costs of a router's choices on test prompts, for one pool."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from recroute.util.numeric import Array, Positions, known_mean
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """One pool on n test instances; arrays f64 (n,).
+    """One pool on n test instances.
 
     Parameters
     ----------
-    chosen : array
-        Score of the router's highest-ranked LLM that was evaluated; NaN where none of the pool was.
-    best : array
-        Highest observed score of the pool; NaN where there is none.
-    unobserved : array
-        1 where the router's first choice has no score; NaN where none of the pool has.
-    cost : array
-        USD of the LLM whose score is `chosen`; NaN where unknown.
+    chosen : f64 (n,)
+        Score of the highest-ranked LLM that has one; NaN if no LLM of the pool has a score.
+    best : f64 (n,)
+        Highest observed score in the pool; NaN if there is none.
+    unobserved : f64 (n,)
+        1 if the router's first choice has no score, else 0; NaN if no LLM of the pool has a score.
+    cost : f64 (n,)
+        USD of the LLM whose score is `chosen`; NaN if unknown.
     """
 
     chosen: Array
@@ -39,7 +39,10 @@ class Judged:
 
 
 def judge(router: Router, split: Split, pool: Sequence[int] | Positions) -> Judged:
-    """Fit the router on the training scores of the pool alone, as `scale` does, and follow its choices on test."""
+    """Fit the router on the training scores of the pool alone, as `scale` does, and judge its choices on test.
+
+    `pool` holds positions of LLMs in the parts of `split`.
+    """
     llm_index = np.asarray(pool)
     test = split.test.take_llms(llm_index)
     scores = test.interactions.dense().astype(np.float64)
@@ -58,5 +61,5 @@ def judge(router: Router, split: Split, pool: Sequence[int] | Positions) -> Judg
 
 
 def average(draws: Sequence[Judged]) -> Judged:
-    """Several pools as one: the mean of each instance over the pools that have a value."""
+    """Average several pools: for each instance and array, the mean over the pools that have a value."""
     return Judged(**{f.name: known_mean([getattr(draw, f.name) for draw in draws])[0] for f in fields(Judged)})

@@ -1,4 +1,4 @@
-"""A chosen pool as a Matplotlib figure and as curves in a terminal."""
+"""Plots of a PoolChoice: a Matplotlib figure, and curves in a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHOSEN = (ROUTED, ORACLE)
 
 
 def draw(found: Result, what: str) -> Any:
-    """Routed quality and oracle score by size, side by side; see `PoolChoice.plot`. `what` says what is drawn."""
+    """Draw routed quality and oracle score by pool size, see `PoolChoice.plot`; `what` names the unit in the titles."""
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     axes = new_row(11.5, 4.6, 2)
@@ -46,7 +46,7 @@ def draw(found: Result, what: str) -> Any:
 
 
 def text(found: Result, what: str) -> Text:
-    """Routed quality by size for a terminal; nothing where all LLMs reach 0."""
+    """Routed quality by pool size as curves for a terminal; empty if the routed quality of all LLMs is 0."""
     metric, curves = "share_of_all", []
     for group, label in GROUPS.items():
         rows = found.pooled(metric, group=group).select("pool_size", "value", "ci_low", "ci_high")

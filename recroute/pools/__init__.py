@@ -1,4 +1,4 @@
-"""Candidate pools: RouterEval's three groups, nested growth, pools that came with the data, and chosen ones."""
+"""Pools of candidate LLMs: RouterEval's groups, nested pools, pools from the data, and optimised pools."""
 
 from recroute.pools.make import GROUPS, ROUTEREVAL_GROUPS, Pool, largest_pool, make_pools
 from recroute.pools.own import OWN, own_pools

@@ -1,4 +1,4 @@
-"""The oracle score of many pools over the same instances, fast."""
+"""Fast computation of the oracle scores of many pools on the same instances."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Block = NDArray[Any]
 
 
 class BestScores:
-    """Oracle scores (mean over the instances of the best score) of sets of LLMs.
+    """Oracle scores (mean over instances of the best score) of sets of LLMs.
 
-    Where all scores are 0 or 1, "best" is "somebody solved it": 64 instances go into one word, and the LLMs of a pool
-    are joined with a bitwise or. Graded scores are joined with a maximum. Either way the result is exact.
+    Scores of 0 and 1 are packed into bits, 64 instances per word, and the LLMs of a pool are combined with a bitwise
+    or. Graded scores are combined with a maximum. Both are exact.
 
     Parameters
     ----------
     matrix : InteractionMatrix (n, e)
-        An unobserved cell is nobody's best.
+        Unobserved cells count as 0.
 
     Examples
     --------
@@ -44,14 +44,14 @@ class BestScores:
         self._join: np.ufunc = np.bitwise_or if self.binary else np.maximum
 
     def of(self, llm_index: Any) -> float:
-        """The oracle score of these LLMs, int (m,)."""
+        """Oracle score of the LLMs at these positions, int (m,)."""
         return float(self._means(self._join.reduce(self._block[llm_index], axis=0)[None])[0])
 
     def windows(self, start: int, stop: int, size: int) -> NDArray[np.float64]:
-        """Oracle scores f64 (stop - start - size + 1,) of all runs of `size` neighbours among the LLMs start to stop.
+        """Oracle scores f64 (stop - start - size + 1,) of all windows of `size` adjacent LLMs between start and stop.
 
-        Runs of 1, 2, 4, ... LLMs are joined from two of half the length, and `size` from two that overlap: the cost
-        grows with the logarithm of `size`.
+        Windows of 1, 2, 4, ... LLMs are combined from two of half the length, and those of `size` from two that
+        overlap, so the cost grows with the logarithm of `size`.
         """
         joined, length = self._block[start:stop], 1
         while 2 * length <= size:
@@ -62,7 +62,7 @@ class BestScores:
         return self._means(joined)
 
     def _means(self, joined: Block) -> NDArray[np.float64]:
-        """Mean over the instances of joined rows (k, words) or (k, n), f64 (k,)."""
+        """Mean over instances, f64 (k,), of combined rows (k, words) or (k, n)."""
         if self.binary:
             joined = np.bitwise_count(joined).astype(np.int64)
             return np.asarray(joined.sum(axis=1) / self.n_instances)
@@ -71,9 +71,9 @@ class BestScores:
 
 
 def levels_of(matrix: InteractionMatrix) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
-    """Numbers (n, m) in the order of the scores, the lowest where unobserved, and the scores they stand for.
+    """Numbers (n, m) in the order of the scores, lowest where unobserved, and the scores that they represent.
 
-    Codes uint8 and their values f32 (v,), an unobserved cell valued 0; or the scores f32 themselves, and None.
+    Either codes uint8 and their values f32 (v,), with 0 for unobserved cells, or the scores f32 and None.
     """
     if isinstance(matrix.cells, DenseCells):
         return matrix.cells.codes, np.nan_to_num(matrix.cells.values)
@@ -89,7 +89,7 @@ def _packed(solved: NDArray[np.bool_]) -> NDArray[np.uint64]:
         bits[:, : -(-n // 8)] = np.packbits(solved.T, axis=1)
         return bits.view(np.uint64)
     bits = np.zeros((n_bytes, e), dtype=np.uint8)
-    for bit in range(8):  # np.packbits along the other axis takes ten times as long
+    for bit in range(8):  # np.packbits along this axis would take ten times as long
         rows = solved[bit::8].view(np.uint8)
         bits[: len(rows)] |= rows << np.uint8(bit)
     return np.ascontiguousarray(bits.T).view(np.uint64)

@@ -1,4 +1,4 @@
-"""Pools by group and size."""
+"""`make_pools`: pools by group and size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ N_DRAWS = 1000
 
 
 def eligible_llms(means: NDArray[np.float64]) -> Index:
-    """LLMs whose mean score lies in [0.1, 0.9], from weak to strong; equal means by rising index."""
+    """LLMs with a mean score in [0.1, 0.9], from weak to strong, ties by index; DataError if there are none."""
     low, high = MEAN_LIMITS
     kept = np.flatnonzero((means >= low) & (means <= high))
     if len(kept) == 0:
@@ -31,20 +31,21 @@ def eligible_llms(means: NDArray[np.float64]) -> Index:
 
 
 def window(best: BestScores, size: int, *, strong: bool) -> Index:
-    """The `size` neighbours by mean with the best oracle score among the top or bottom fifth.
+    """The `size` LLMs adjacent by mean score with the best oracle score, in the top or bottom fifth.
 
     Parameters
     ----------
     best : BestScores
-        Of e LLMs from weak to strong.
+        Oracle scores of e LLMs, sorted from weak to strong.
     size : int
         At most e.
     strong : bool
-        Look in the top fifth, otherwise in the bottom one; either holds at least `size` LLMs.
+        Whether to search the top fifth instead of the bottom fifth; both hold at least `size` LLMs.
 
     Returns
     -------
-    int (size,), positions among the e; among equal oracle scores the weakest window.
+    int (size,)
+        Positions among the e LLMs; ties go to the weakest window.
     """
     fifth = max(size, int(FIFTH * best.n_llms))
     start = best.n_llms - fifth if strong else 0
@@ -53,9 +54,9 @@ def window(best: BestScores, size: int, *, strong: bool) -> Index:
 
 
 def strong_to_weak(known: BestScores, size: int, rng: np.random.Generator) -> Index:
-    """The best by oracle score of 1,000 draws of one LLM from each of `size` groups by rank.
+    """The best of 1,000 random draws by oracle score, where a draw takes one LLM from each of `size` groups by rank.
 
-    Parameters are those of `window`, and the draws' generator; the first of equally good draws is kept.
+    Parameters and result are those of `window`, with a random generator; ties go to the first draw.
     """
     edges = np.linspace(0, known.n_llms, size + 1).astype(np.int64)  # groups differ by at most one LLM
     width = np.diff(edges)
@@ -66,7 +67,7 @@ def strong_to_weak(known: BestScores, size: int, rng: np.random.Generator) -> In
         oracle = known.of(draw)
         if oracle > best_oracle:
             best, best_oracle = draw, oracle
-            if oracle >= limit:  # no draw can beat all LLMs together
+            if oracle >= limit:  # all LLMs together are not better
                 break
     return best
 
@@ -83,7 +84,7 @@ class Pool:
     ----------
     group : str
     size : int
-        What was asked for, or all LLMs that the group can take if they are fewer.
+        Number of LLMs.
     llm_index : int (size,)
         Columns of the data set.
     """
@@ -94,7 +95,7 @@ class Pool:
 
 
 def largest_pool(basis: Dataset, groups: Sequence[str]) -> int:
-    """The size that all of `groups` can reach on these instances."""
+    """Largest size that all of `groups` can reach on these instances."""
     if not set(groups) & set(ROUTEREVAL_GROUPS):
         return basis.n_llms
     return len(eligible_llms(llm_means(basis)))
@@ -102,18 +103,23 @@ def largest_pool(basis: Dataset, groups: Sequence[str]) -> int:
 
 @checked
 def make_pools(basis: Dataset, groups: Sequence[str], sizes: Sequence[int], seed: int) -> list[Pool]:
-    """Every group at every size.
+    """Make pools of every group and size.
 
     Parameters
     ----------
     basis : Dataset
-        The instances to choose on: train, so that nothing is learned from test. RouterEval chooses on all.
+        Instances on which pools are chosen. Pass the training instances, so that test instances are not used;
+        RouterEval chooses on all instances.
     groups : list of str
-        Of "all_strong", "all_weak", "strong_to_weak" (as RouterEval selects them) and "nested" (one random
-        order of all LLMs, each pool its first m).
+        Any of "all_strong", "all_weak", "strong_to_weak" (as selected by RouterEval) and "nested" (the first m LLMs of
+        a random order).
     sizes : list of int
-        A size beyond the LLMs that a group can take gives the pool of all of them, once.
+        Sizes larger than a group allows are replaced by the largest possible size.
     seed : int
+
+    Returns
+    -------
+    list of Pool
 
     Raises
     ------
@@ -128,7 +134,7 @@ def make_pools(basis: Dataset, groups: Sequence[str], sizes: Sequence[int], seed
             raise UnknownNameError("group", group, GROUPS)
     for size in sizes:
         if size < 1:
-            raise DataError(f"pool size {size} is not at least 1")
+            raise DataError(f"pool size {size} is below 1; give a positive number of LLMs")
     means = llm_means(basis)
     order = eligible_llms(means) if set(groups) & set(ROUTEREVAL_GROUPS) else np.arange(0)
     best = BestScores(basis.interactions.take_llms(order))

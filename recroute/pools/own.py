@@ -1,4 +1,4 @@
-"""Pools that came with the data, such as those of RouterEval's `router_dataset`."""
+"""`own_pools`: pools that came with the data, such as those of RouterEval's `router_dataset`."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ OWN = "own"
 
 
 def own_pools(dataset: Dataset, sizes: Collection[int] | None = None) -> list[Pool]:
-    """The pools of `Dataset.pools` with their own groups and sizes, small ones first.
+    """Pools of `Dataset.pools`, with their own groups and sizes, smallest first.
 
     Parameters
     ----------
     dataset : Dataset
-        With the instances of one benchmark: pools of several cannot be averaged.
+        With the instances of a single benchmark, because pools of several cannot be averaged.
     sizes : collection of int, optional
-        Only these; default every size that came.
+        Sizes to use (default: all).
 
     Raises
     ------
     DataError
-        If the data came without pools or with several benchmarks, if no pool has one of `sizes`, or if a pool is not
-        what it claims: it lacks members, names one twice, or names an LLM that the data set does not have.
+        If the data have no pools or several benchmarks, if no pool has one of `sizes`, or if a pool lacks members,
+        lists one twice, or lists an LLM that the data set does not have.
     """
     table = dataset.pools
     if table is None or table.is_empty():
         raise DataError(
-            f"{dataset.name} came without pools of its own; import RouterEval's router_dataset, or let recroute choose "
+            f"{dataset.name} has no pools of its own; import RouterEval's router_dataset, or let recroute choose pools "
             f"with --groups {','.join(ROUTEREVAL_GROUPS)}"
         )
     _refuse_mixture(dataset, table)
@@ -41,19 +41,19 @@ def own_pools(dataset: Dataset, sizes: Collection[int] | None = None) -> list[Po
     wanted = [size for size in there if sizes is None or size in sizes]
     if not wanted:
         asked = ", ".join(str(size) for size in sorted(sizes or ()))
-        raise DataError(f"{dataset.name} has no pools of size {asked}; there: {', '.join(map(str, there))}")
+        raise DataError(f"{dataset.name} has no pools of size {asked}; choose from {', '.join(map(str, there))}")
     chosen = table.filter(pl.col("pool_size").is_in(wanted)).sort("pool_size", maintain_order=True)
     pools = []
     for (group, size), members in chosen.group_by("group", "pool_size", maintain_order=True):
         llms = members["llm_id"].to_list()
         what = f"the {group} pool of {size} LLMs in {dataset.name}"
         if len(llms) != size or len(set(llms)) != size:
-            raise DataError(f"{what} has {len(llms)} members, {len(set(llms))} of them different; import it again")
+            raise DataError(f"{what} has {len(llms)} members, {len(set(llms))} of them distinct; import it again")
         lost = [llm for llm in llms if llm not in dataset.llm_ids]
         if lost:
             raise DataError(
-                f"{what} needs {len(lost)} LLMs that are not there, {lost[0]!r} first; leave --min-coverage out, or "
-                "import the data again"
+                f"{what} has {len(lost)} LLMs that the data set lacks, such as {lost[0]!r}; leave out --min-coverage, "
+                "or import the data again"
             )
         pools.append(Pool(str(group), len(llms), dataset.llm_ids.to_index(llms).astype(np.int64)))
     return pools
@@ -66,6 +66,6 @@ def _refuse_mixture(dataset: Dataset, table: pl.DataFrame) -> None:
     of_instances = set(dataset.instances["benchmark"]) if "benchmark" in dataset.instances.columns else set()
     if len(with_pools) > 1 or len(of_instances) > 1:
         raise DataError(
-            f"{dataset.name} has pools for {', '.join(with_pools)}, each with instances of its own; choose one with "
+            f"{dataset.name} has pools for {', '.join(with_pools)}, each with its own instances; choose one with "
             f"--benchmark {with_pools[0]} (in Python dataset.take_benchmark({with_pools[0]!r}))"
         )

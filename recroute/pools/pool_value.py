@@ -1,4 +1,4 @@
-"""What pools of LLMs are worth when every instance goes to one LLM of the pool: many pools at a time, in blocks."""
+"""Mean scores of pools in which every instance goes to one LLM, and greedy optimisation of pools."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from recroute.retrieval import tie_order
 from recroute.util.numeric import Array, Index
 
-BLOCK_CELLS = 1 << 18  # a block and what is made of it stay in the cache
-NOBODY = -1.0  # below every value that a choice goes by
+BLOCK_CELLS = 1 << 18  # cells of a block, which fits in the CPU cache
+NO_KEY = -1.0  # below every key
 
 
 class _Held(NamedTuple):
-    """For each instance the LLM of the pool that it goes to, and the one it goes to without that: arrays (n,)."""
+    """For each instance the LLM of the pool that it goes to, and the one it would go to without it; arrays (n,)."""
 
     owner: Index  # position in the pool
     key: NDArray[np.float32]
@@ -26,19 +26,19 @@ class _Held(NamedTuple):
 
 
 class PoolValue:
-    """Mean score of a pool in which each instance goes to the LLM of the highest key.
+    """Mean score of a pool in which each instance goes to the LLM with the highest key.
 
-    Where the LLM of the highest key has the highest score too, this is a monotone submodular function of the pool: its
-    oracle score, if the scores are observed ones. Keys made of predictions (`ranks`) with observed scores give what a
-    router reaches. Either way one pass over the cells tells the value of adding
-    each LLM, and two passes that of every exchange (as in Schubert and Rousseeuw, Fast and eager k-medoids
-    clustering, Information Systems 2021). Instances that no LLM can win from the pool are left out of the pass.
+    With observed scores as keys this is the pool's oracle score, a monotone submodular function of the pool. With keys
+    made of predictions (`ranks`) it is the score that a router reaches. One pass over the cells gives the value of
+    adding each LLM, and two passes that of every exchange (as in Schubert and Rousseeuw, Fast and eager k-medoids
+    clustering, Information Systems 2021). Instances on which the pool has the highest key are skipped.
 
     Parameters
     ----------
-    key : uint8, uint16 or f32 (n, m), at least 0
-    score : uint8 or f32 (n, m), at least 0
-        Without unobserved cells.
+    key : uint8, uint16 or f32 (n, m)
+        Non-negative.
+    score : uint8 or f32 (n, m)
+        Non-negative, without unobserved cells.
 
     Examples
     --------
@@ -54,46 +54,46 @@ class PoolValue:
         self._highest = key.max(axis=1)
 
     def of(self, pool: list[int]) -> float:
-        """Mean score of the pool; 0 without any LLM."""
+        """Mean score of the pool; 0 if it is empty."""
         return float(self._held(pool).score.mean(dtype=np.float64))
 
     def with_each(self, pool: list[int]) -> Array:
-        """Mean score of the pool with one more LLM, f64 (m,)."""
+        """Mean score f64 (m,) of the pool with each LLM added."""
         held = self._held(pool)
         gain = self._gains(np.arange(self.n_instances), held.key, held.score)
         return np.asarray(held.score.mean(dtype=np.float64) + gain / self.n_instances)
 
     def exchanged(self, pool: list[int]) -> Array:
-        """Mean score of the pool with its i-th LLM exchanged for l, f64 (k, m)."""
+        """Mean score f64 (k, m) of the pool with its i-th LLM exchanged for l."""
         held = self._held(pool)
-        found = np.empty((len(pool), self.n_llms))
+        change = np.empty((len(pool), self.n_llms))
         for i in range(len(pool)):
-            rows = np.flatnonzero(held.owner == i)  # without the i-th LLM only these go elsewhere
-            found[i] = -self._gains(rows, held.key, held.score) + self._gains(rows, held.next_key, held.next_score)
-            found[i] += (held.next_score[rows] - held.score[rows]).sum(dtype=np.float64)
-        everywhere = self._gains(np.arange(self.n_instances), held.key, held.score)
-        return np.asarray(held.score.mean(dtype=np.float64) + (found + everywhere) / self.n_instances)
+            rows = np.flatnonzero(held.owner == i)  # only these are affected if the i-th LLM leaves
+            change[i] = -self._gains(rows, held.key, held.score) + self._gains(rows, held.next_key, held.next_score)
+            change[i] += (held.next_score[rows] - held.score[rows]).sum(dtype=np.float64)
+        added = self._gains(np.arange(self.n_instances), held.key, held.score)
+        return np.asarray(held.score.mean(dtype=np.float64) + (change + added) / self.n_instances)
 
     def choices(self, pool: list[int]) -> Index:
-        """The LLM of the pool that each instance goes to, int (n,)."""
+        """LLM of the pool that each instance goes to, int (n,)."""
         return np.asarray(pool)[self._held(pool).owner]
 
     def _held(self, pool: list[int]) -> _Held:
         n = self.n_instances
-        nobody = np.full(n, NOBODY, dtype=np.float32), np.zeros(n, dtype=np.float32)
+        empty = np.full(n, NO_KEY, dtype=np.float32), np.zeros(n, dtype=np.float32)
         if not pool:
-            return _Held(np.full(n, -1), *nobody, *nobody)
+            return _Held(np.full(n, -1), *empty, *empty)
         keys, scores = (block[:, pool].astype(np.float32) for block in (self._key, self._score))
         rows, owner = np.arange(n), keys.argmax(axis=1)
         first = keys[rows, owner], scores[rows, owner]
         if len(pool) == 1:
-            return _Held(owner, *first, *nobody)
-        keys[rows, owner] = NOBODY
+            return _Held(owner, *first, *empty)
+        keys[rows, owner] = NO_KEY
         second = keys.argmax(axis=1)
         return _Held(owner, *first, keys[rows, second], scores[rows, second])
 
     def _gains(self, rows: Index, key: NDArray[np.float32], score: NDArray[np.float32]) -> Array:
-        """What each LLM adds to the summed score of these rows if it gets those where its key is higher, f64 (m,)."""
+        """Change f64 (m,) of the summed score of these rows if each LLM gets the rows where its key is higher."""
         rows = rows[key[rows] < self._highest[rows]]
         total = np.zeros(self.n_llms)
         step = max(1, BLOCK_CELLS // self.n_llms)
@@ -106,9 +106,9 @@ class PoolValue:
 
 
 def ranks(predicted: NDArray[np.float32], llm_mean: Array) -> NDArray[Any]:
-    """Position of each LLM in each instance's ranking, the best highest: keys without ties.
+    """Reversed rank of each LLM on each instance (the best has the highest), used as keys without ties.
 
-    Equal predictions go by `tie_order`, as routers choose.
+    Ties of predictions are broken by `tie_order`, as in routers.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def ranks(predicted: NDArray[np.float32], llm_mean: Array) -> NDArray[Any]:
 
     Returns
     -------
-    uint16 (n, m), or f32 beyond 65,536 LLMs.
+    uint16 (n, m), or f32 (n, m) for more than 65,536 LLMs
 
     Examples
     --------
@@ -126,71 +126,74 @@ def ranks(predicted: NDArray[np.float32], llm_mean: Array) -> NDArray[Any]:
     """
     n, m = predicted.shape
     last_first = tie_order(llm_mean)[::-1]
-    found = np.empty((n, m), dtype=np.uint16 if m <= 1 << 16 else np.float32)
+    keys = np.empty((n, m), dtype=np.uint16 if m <= 1 << 16 else np.float32)
     step = max(1, BLOCK_CELLS // m)
     for start in range(0, n, step):
         block = predicted[start : start + step]
         order = last_first[np.argsort(block[:, last_first], axis=1, kind="stable")]
-        np.put_along_axis(found[start : start + step], order, np.arange(m, dtype=found.dtype)[None], axis=1)
-    return found
+        np.put_along_axis(keys[start : start + step], order, np.arange(m, dtype=keys.dtype)[None], axis=1)
+    return keys
 
 
-MIN_GAIN = 1e-6  # of the value; an exchange has to gain more, so exchanges end
+MIN_GAIN = 1e-6  # smallest gain of an exchange, which ensures that exchanges end
 
 
 def greedy(value: PoolValue, size: int, order: Index, *, keep: Sequence[int] = ()) -> list[int]:
-    """Add the LLM that gains most until there are `size`, beginning with those to keep.
+    """Build a pool greedily: add the LLM with the largest gain until there are `size`.
 
-    Where the value is submodular, without LLMs to keep, the pool has at least 1 - 1/e of the best pool's value. Source:
+    If the value is submodular and there are no LLMs to keep, the pool has at least 1 - 1/e of the best pool's value.
+    Source:
     Nemhauser, Wolsey and Fisher, An analysis of approximations for maximizing submodular set functions, Mathematical
     Programming 1978.
 
     Parameters
     ----------
     value : PoolValue
-        Of m LLMs.
+        Values of pools of m LLMs.
     size : int
         At most m.
     order : int (m,)
-        All LLMs; of those that gain the same the first in this order is taken.
+        All LLMs, in the order that breaks ties.
     keep : sequence of int
+        LLMs that the pool starts with.
 
     Returns
     -------
-    list of int (size,): those to keep, then the others in the order they were taken.
+    list of int (size,)
+        The LLMs to keep, then the others in the order in which they were added.
     """
     pool = list(keep)
     while len(pool) < size:
-        found = value.with_each(pool)
-        found[pool] = -np.inf
-        pool.append(_first_best(found, order))
+        values = value.with_each(pool)
+        values[pool] = -np.inf
+        pool.append(_first_best(values, order))
     return pool
 
 
 def exchange(value: PoolValue, pool: Sequence[int], order: Index, *, n_kept: int = 0) -> list[int]:
-    """Exchange the LLM for the one outside that gains most, until none gains more than `MIN_GAIN`.
+    """Improve a pool by the exchange with the largest gain, until none gains more than `MIN_GAIN`.
 
-    The first `n_kept` stay. Every exchange raises the value by so much, and it has an upper bound, so this ends.
+    The first `n_kept` LLMs stay in the pool.
     """
-    found = list(pool)
-    worth = value.of(found)
-    while n_kept < len(found) < value.n_llms:
-        exchanged = replacements(value, found)[n_kept:]
+    improved = list(pool)
+    worth = value.of(improved)
+    while n_kept < len(improved) < value.n_llms:
+        exchanged = replacements(value, improved)[n_kept:]
         best = int(exchanged.max(axis=1).argmax())
         if exchanged[best].max() <= worth + MIN_GAIN:
             break
-        found[n_kept + best] = _first_best(exchanged[best], order)
-        worth = value.of(found)
-    return found
+        improved[n_kept + best] = _first_best(exchanged[best], order)
+        worth = value.of(improved)
+    return improved
 
 
 def replacements(value: PoolValue, pool: Sequence[int]) -> Array:
-    """Value of the pool with its i-th LLM exchanged for l, f64 (k, m); -inf for those that are in the pool."""
+    """Value f64 (k, m) of the pool with its i-th LLM exchanged for l; -inf if l is in the pool."""
     exchanged = value.exchanged(list(pool))
     exchanged[:, list(pool)] = -np.inf
     return exchanged
 
 
-def _first_best(found: Array, order: Index) -> int:
-    """The highest value; of equal ones (up to rounding) the first in the order."""
-    return int(order[np.argmax(found[order] >= found.max() - 1e-12)])
+def _first_best(values: Array, order: Index) -> int:
+    """Position of the highest value; ties (up to rounding) go to the first in the order."""
+    return int(order[np.argmax(values[order] >= values.max() - 1e-12)])

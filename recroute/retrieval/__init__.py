@@ -1,4 +1,4 @@
-"""Search over vectors with FAISS: exact neighbours and the best LLMs. How rankings treat ties and unobserved cells."""
+"""Vector search with FAISS (nearest prompts, best LLMs), and rules for ties and unobserved cells in rankings."""
 
 from recroute.retrieval.llm_index import LLMIndex
 from recroute.retrieval.neighbors import Neighbors

@@ -1,4 +1,4 @@
-"""The best LLMs for instance factors, by inner product."""
+"""`LLMIndex`: search for the best LLMs by inner product with instance factors."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from recroute.util.numeric import Array, Index
 from recroute.util.threads import one_thread
 
 KINDS = ("flat", "hnsw", "ivf", "exact")
-SLACK = 10  # candidates of an approximate search beyond k: room for what float32 may have swapped
-BLOCK = 1 << 19  # scores at a time: what the cache holds
+SLACK = 10  # additional candidates of an approximate search, because float32 rounding may swap some
+BLOCK = 1 << 19  # scores computed at a time, which fit in the CPU cache
 
 Found = tuple[Index, NDArray[np.float32]]
 
 
 class LLMIndex:
-    """LLM vectors [bias, factors] to be searched with queries [1, instance factors].
+    """LLM vectors [bias, factors], searched with queries [1, instance factors].
 
-    Candidates are named in float32, scored again in float64, rounded to float32 and ordered by the rule for equal
-    scores: higher train mean, then lower index. "flat" takes for candidates all LLMs that float32 cannot tell from
-    the k best, so it gives what "exact" gives, equal scores across the k-th place included. "hnsw" and "ivf" order
-    the candidates of FAISS by the same rule but may miss LLMs, also ones equal to the k-th.
+    Candidates are found in float32, scored again in float64, rounded to float32 and sorted; ties go to the higher
+    training mean, then to the lower index. "flat" considers all LLMs that float32 cannot distinguish from the k best,
+    so its result equals that of "exact", including ties at the k-th place. "hnsw" and "ivf" sort the candidates of
+    FAISS by the same rule but may miss some LLMs.
 
     Parameters
     ----------
     bias : f64 (m,)
     factors : f64 (m, d)
     llm_mean : f64 (m,)
-        Train means, for equal scores.
+        Training means, which break ties.
     kind : {"flat", "hnsw", "ivf", "exact"}
-        Every vector, a graph of neighbours, inverted lists, or every vector in float64. Flat is right below 100,000
+        Exhaustive search, a neighbour graph, inverted lists, or exhaustive search in float64. Use "flat" below 100,000
         LLMs.
     seed : int
-        For the lists of "ivf".
+        Seed of the clustering of "ivf".
     """
 
     def __init__(self, bias: Array, factors: Array, llm_mean: Array, kind: str = "flat", seed: int = 0) -> None:
@@ -54,7 +54,7 @@ class LLMIndex:
     def add(self, bias: Array, factors: Array, llm_mean: Array) -> None:
         """Append LLMs: f64 (j,), (j, d) and (j,); they get the next indices.
 
-        Approximate kinds are built anew if a vector is longer than all before it.
+        Approximate indexes are rebuilt if a new vector is longer than all others.
         """
         new = np.column_stack([bias, factors]).astype(np.float64)
         self._vectors = np.vstack([self._vectors, new])
@@ -65,13 +65,13 @@ class LLMIndex:
         self._build()
 
     def extended(self, bias: Array, factors: Array, llm_mean: Array) -> LLMIndex:
-        """A copy with more LLMs, see `add`; this one stays as it is."""
-        found = copy(self)
-        found.add(bias, factors, llm_mean)
-        return found
+        """Copy with more LLMs, see `add`."""
+        larger = copy(self)
+        larger.add(bias, factors, llm_mean)
+        return larger
 
     def _build(self) -> None:
-        """What the kind needs of the vectors."""
+        """Build the index of the vectors."""
         self._approximate = None
         if self._kind in ("hnsw", "ivf"):
             self._approximate = Approximate(self._vectors, self._kind, self._seed)
@@ -89,12 +89,13 @@ class LLMIndex:
         k : int
             At most the number of LLMs, or of the pool.
         pool : int (p,), optional
-            Indices to choose among; FAISS skips the others by a selector. Among equals of equal mean the one that
-            stands first in it wins, as in `top_k` over its columns.
+            Indices of the LLMs to choose from (default: all). Among LLMs with equal score and mean, the first in the
+            pool wins, as in `top_k` over its columns.
 
         Returns
         -------
-        index int64 (b, k), predicted score f32 (b, k)
+        index : int64 (b, k)
+        predicted_score : f32 (b, k)
         """
         queries = np.empty((len(factors), self._vectors.shape[1]))
         queries[:, 0] = 1
@@ -121,9 +122,9 @@ class LLMIndex:
         near = queries.astype(np.float32) @ self._columns  # (b, 1 + d) x (1 + d, m) -> (b, m)
         if pool is not None:
             near = near[:, pool]
-        # Rounding of a float32 inner product of d terms is at most about d + 2 units in the last place of
-        # |query| * |vector|; two more for the scores as they are returned, and all of it twice to be safe. Both the
-        # k-th best and one that is better may be off by that.
+        # The rounding error of a float32 inner product of d terms is at most about d + 2 units in the last place of
+        # |query| * |vector|. Two units are added for rounding the result, and the bound is doubled to be safe. Both the
+        # k-th best and a better one may be off by this.
         unit = 2.0**-24 * 2 * (self._vectors.shape[1] + 4)
         slack = 2 * unit * self._longest * np.sqrt(np.einsum("bd,bd->b", queries, queries))[:, None]
         least = least_of_top_k(near, k) - slack.astype(np.float32)
@@ -136,7 +137,7 @@ class LLMIndex:
             size, place = len(pool), np.full(len(self), -1)
             place[pool] = np.arange(size)
         member = place >= 0
-        if k + SLACK >= size or np.count_nonzero(member) < size:  # an LLM named twice is ranked twice
+        if k + SLACK >= size or np.count_nonzero(member) < size:  # a pool may list an LLM twice
             return self._exact(queries, k, pool)
         found = approximate.search(queries, k + SLACK, None if pool is None else member)  # (b, k + SLACK)
         row, llm = np.repeat(np.arange(len(queries)), k + SLACK), found.ravel()
@@ -146,7 +147,7 @@ class LLMIndex:
         return index, score
 
     def _ordered(self, queries: Array, k: int, row: Index, place: Index, llm: Index) -> Found:
-        """The k best of candidates (c,): each an LLM for the query in a row, at a place of the pool."""
+        """The k best of c candidates, each given by the row of its query, its position in the pool and its LLM."""
         predicted = np.einsum("cd,cd->c", self._vectors[llm], queries[row]).astype(np.float32)
         order = np.lexsort((place, -self._mean[llm], -predicted, row))
         first = np.searchsorted(row[order], np.arange(len(queries)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recroute.util.memo import Memo
 
-MANY = 64  # queries from which on the answer is remembered: pools and folds ask for the same neighbours again
+MIN_CACHED = 64  # queries of a search whose result is cached, because pools and folds repeat it
 
 
 class Neighbors:
@@ -19,7 +19,7 @@ class Neighbors:
     Parameters
     ----------
     vectors : f32 (n, d)
-        Any length; they are normalised here. A zero vector has similarity 0 to everything.
+        Need not be normalised. A zero vector has similarity 0 to all others.
     """
 
     def __init__(self, vectors: NDArray[np.float32]) -> None:
@@ -34,20 +34,21 @@ class Neighbors:
         return index
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The k nearest of each query.
+        """Find the k nearest vectors of each query.
 
         Parameters
         ----------
         queries : f32 (b, d)
         k : int
-            At most the number of vectors; larger values are cut to it.
+            Larger values than the number of vectors are reduced to it.
 
         Returns
         -------
-        index int64 (b, k), similarity f32 (b, k)
-            By falling similarity; equal similarities by rising index.
+        index : int64 (b, k)
+            By descending similarity; ties by ascending index.
+        similarity : f32 (b, k)
         """
-        if len(queries) >= MANY:
+        if len(queries) >= MIN_CACHED:
             return _search_many(self._vectors, queries, np.array(k))
         return self._search(queries, k)
 
@@ -62,8 +63,8 @@ _search_many = Memo(lambda vectors, queries, k: Neighbors(vectors)._search(queri
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows scaled to length 1, f32 (n, d), contiguous as FAISS wants them; zero rows stay zero."""
-    vectors = np.array(vectors, dtype=np.float32, order="C")  # a copy: the caller's vectors stay
+    """Rows scaled to length 1, f32 (n, d), contiguous as FAISS requires; zero rows stay zero."""
+    vectors = np.array(vectors, dtype=np.float32, order="C")  # a copy
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors /= np.where(norms > 0, norms, 1)
     return vectors

@@ -1,4 +1,4 @@
-"""The k best LLMs of each instance, equal scores by a stated rule."""
+"""The k best LLMs of each instance, with a fixed rule for ties, and condensed rankings for unobserved cells."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ N_GROUPS = 256
 
 
 def tie_order(llm_mean: NDArray[np.floating]) -> NDArray[np.int64]:
-    """The rule for equal predicted scores: higher train mean first, then lower index.
+    """Order in which ties of predicted scores are broken: higher training mean first, then lower index.
 
     >>> tie_order(np.array([0.2, 0.7, 0.7]))
     array([1, 2, 0])
@@ -29,7 +29,7 @@ def top_k(predicted: NDArray[np.float32], k: int, order: NDArray[np.int64]) -> N
     predicted : f32 (b, m)
     k : int
     order : int (m,)
-        Columns from most to least preferred among equals, see `tie_order`.
+        Columns from most to least preferred among ties, see `tie_order`.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def top_k(predicted: NDArray[np.float32], k: int, order: NDArray[np.int64]) -> N
     ordered = predicted[:, order]  # ties now resolve by position
     if k == 1:
         return order[ordered.argmax(axis=1)[:, None]].astype(np.int32)
-    if k < ordered.shape[1]:  # a sort of all would cost more than everything else
+    if k < ordered.shape[1]:  # much cheaper than sorting whole rows
         last = -np.partition(-ordered, k - 1, axis=1)[:, [k - 1]]
         above, equal = ordered > last, ordered == last
         kept = above | (equal & (equal.cumsum(axis=1) <= k - above.sum(axis=1, keepdims=True)))
@@ -55,9 +55,9 @@ def top_k(predicted: NDArray[np.float32], k: int, order: NDArray[np.int64]) -> N
 
 
 def least_of_top_k(predicted: NDArray[np.float32], k: int) -> NDArray[np.float32]:
-    """A value for each row, f32 (b, 1), that its k largest do not fall below, and few others reach.
+    """Lower bound f32 (b, 1) of the k largest values of each row, which few other values reach.
 
-    The k-th largest among the maxima of groups of columns: a fraction of what the k-th largest of all costs.
+    It is the k-th largest of the maxima of groups of columns, much cheaper to find than the k-th largest value.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def least_of_top_k(predicted: NDArray[np.float32], k: int) -> NDArray[np.float32
     array([[0.2]], dtype=float32)
     """
     n = max(N_GROUPS, 8 * k)
-    if (size := predicted.shape[1] // n) > 1:  # the columns that are left over may only raise the value
+    if (size := predicted.shape[1] // n) > 1:  # ignoring the remaining columns can only lower the bound
         predicted = predicted[:, : size * n].reshape(len(predicted), size, n).max(axis=1)
     at = predicted.shape[1] - k
     return np.partition(predicted, at, axis=1)[:, at : at + 1]
@@ -75,14 +75,14 @@ LOWEST = np.finfo(np.float32).min
 
 
 class Choices(NamedTuple):
-    """What is chosen for b instances, and what that is judged by.
+    """Choices for b instances, and the LLMs that they are judged by.
 
     Parameters
     ----------
     first : int64 (b,)
         Column of the highest-ranked LLM.
     judged : int64 (b,)
-        Column of the highest-ranked LLM with a score on the instance; `first` where none has one.
+        Column of the highest-ranked LLM with a score on the instance; `first` if no LLM has one.
     """
 
     first: Index
@@ -92,13 +92,12 @@ class Choices(NamedTuple):
 def condensed(
     first: NDArray[np.integer], scores: NDArray[np.floating], predicted: NDArray[np.float32], order: Index
 ) -> Choices:
-    """The choices `first` int (b,), condensed to the LLMs that have a score.
+    """Judge choices `first` int (b,) by the best-ranked LLM that has a score on the instance.
 
-    A choice that nobody evaluated can neither be counted nor left out: left out, a router would look better the more
-    often it takes an LLM that was not run on the hard instances. So the ranking is read without the LLMs that were not
-    evaluated on the instance. Source: Sakai, Alternatives to bpref, SIGIR 2007 (condensed lists).
-
-    Only rows whose first choice has no score are ranked again.
+    A choice that was not evaluated has no score, and leaving out such instances would favour routers that choose LLMs
+    not run on the hard instances. So LLMs that were not evaluated on an instance are removed from its ranking. Only
+    rows whose first choice has no score are ranked again.
+    Source: Sakai, Alternatives to bpref, SIGIR 2007 (condensed lists).
 
     Parameters
     ----------
@@ -106,9 +105,9 @@ def condensed(
     scores : float (b, m)
         NaN where unobserved.
     predicted : f32 (b, m)
-        What `first` is the best of.
+        Predictions by which `first` is best.
     order : int (m,)
-        All columns; equal predictions go by it, see `tie_order`.
+        All columns, in the order that breaks ties, see `tie_order`.
 
     Examples
     --------
@@ -130,9 +129,9 @@ def condensed(
 
 
 def first_evaluated(scores: NDArray[np.floating], order: Index) -> Index:
-    """The first LLM of an order of all, int (m,), with a score on each instance: columns int64 (b,).
+    """Columns int64 (b,) of the first LLM in `order` int (m,) that has a score on each instance.
 
-    So a choice that does not depend on the prompt, such as the best single LLM, is judged as a router is.
+    Judges choices that do not depend on the prompt, such as the best single LLM, in the same way as routers.
 
     >>> first_evaluated(np.array([[0.5, 1.0], [0.5, float("nan")]]), order=np.array([1, 0]))
     array([1, 0])

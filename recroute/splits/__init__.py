@@ -1,4 +1,4 @@
-"""Train, validation and test: by instance, stratified by task, repeated prompts kept together; or one task held out."""
+"""Training, validation and test splits: by instance, by held-out task or benchmark, and cross-validation folds."""
 
 from recroute.splits.by_instance import SPLITS, split_dataset
 from recroute.splits.folds import Fold, make_folds

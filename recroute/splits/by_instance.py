@@ -1,4 +1,4 @@
-"""Splitting by instance."""
+"""`split_dataset`: splits by instance."""
 
 from __future__ import annotations
 
@@ -18,29 +18,28 @@ DROPPED = -1
 
 @checked
 def split_dataset(dataset: Dataset, *, kind: str | None = None, seed: int = 0) -> Split:
-    """Split by instance, stratified by task; prompts that occur twice stay on one side.
+    """Split by instance, stratified by task; duplicate prompts stay in the same part.
 
     Parameters
     ----------
     dataset : Dataset
     kind : {"own", "random"}, optional
-        "random": 80/10/10. "own": the `split` column; where it names no validation part, an eighth of its
-        training instances becomes one. Default: "own" if the data set has the column.
+        "random": 80/10/10. "own": the `split` column; if it has no validation instances, an eighth of the training
+        instances is used for validation. Default: "own" if the data set has the column.
     seed : int
 
     Raises
     ------
     UnknownNameError
-        If `kind` is neither.
+        If `kind` is something else.
     DataError
-        If there is no `split` column to use, a value in it is unknown, or there are fewer than ten distinct
-        prompts to split.
+        If `kind` is "own" and the `split` column is missing or has an unknown value, or if there are fewer than ten
+        distinct prompts.
 
     Notes
     -----
-    Prompts are compared after Unicode normalisation (NFKC), lower-casing and collapsing white space. In an
-    "own" split the test part is kept whole, and training or validation instances with the prompt of a test
-    instance are dropped.
+    Prompts are compared after Unicode normalisation (NFKC), lower-casing and collapsing white space. An "own" split
+    keeps all test instances and drops training and validation instances that have the prompt of a test instance.
     """
     has_own = "split" in dataset.instances.columns
     kind = kind or ("own" if has_own else "random")
@@ -54,7 +53,7 @@ def split_dataset(dataset: Dataset, *, kind: str | None = None, seed: int = 0) -
     if kind == "own":
         part = _drop_leaks(_own_parts(dataset), group)
         if n_leaks := int(np.count_nonzero(part == DROPPED)):
-            note = f"{n_leaks} training or validation instances share a prompt with test and were left out"
+            note = f"{n_leaks} training or validation instances share a prompt with a test instance and were left out"
         if not (part == VALID).any():
             train = np.flatnonzero(part == TRAIN)
             part[train[draw_parts(group[train], dataset.tasks[train], (VALID,), 8, rng) == VALID]] = VALID
@@ -78,10 +77,10 @@ def draw_parts(
     out_of: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Draw one of every `out_of` groups for each of `parts`, the rest for training.
+    """Draw one of every `out_of` groups for each of `parts`; the rest is for training.
 
-    The groups are laid in a row, task by task and in random order within a task, and each run of `out_of`
-    neighbours gives one to each part: so every task is split in proportion, to within one, however small.
+    The groups are sorted by task, in random order within a task, and every block of `out_of` consecutive groups gives
+    one to each part. So every task is split in proportion, to within one group, however small it is.
     """
     _, first = np.unique(group, return_index=True)
     n_groups = len(first)
@@ -89,7 +88,7 @@ def draw_parts(
     of_group = np.full(n_groups, TRAIN)
     for start in range(0, n_groups, out_of):
         run = rng.permutation(row[start : start + out_of])
-        if len(run) < out_of:  # the last, short run: fill its missing places with groups that stay in training
+        if len(run) < out_of:  # the last block is short; fill it up with placeholders
             run = rng.permutation(np.concatenate([run, np.full(out_of - len(run), DROPPED)]))
         for part, chosen in zip(parts, run, strict=False):
             if chosen != DROPPED:
@@ -111,7 +110,7 @@ def _own_parts(dataset: Dataset) -> NDArray[np.int64]:
 
 
 def _drop_leaks(part: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Test keeps its prompts, validation those that are not in test, training the rest."""
+    """Drop validation instances with a test prompt, and training instances with a test or validation prompt."""
     part = part.copy()
     for kept in (TEST, VALID):
         leaks = np.isin(group, group[part == kept]) & (part < kept) & (part != DROPPED)

@@ -1,4 +1,4 @@
-"""Folds for cross-validation."""
+"""Cross-validation folds."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from recroute.util.numeric import Index
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Instances held out, at the positions `index` int (k,) of the whole; `parts` has them as test, the rest as train.
+    """A fold: the positions `index` int (k,) of the held-out instances, and the split `parts`.
 
-    They are `parts.valid` too: whoever fits on a fold may look at them.
+    The held-out instances are both `parts.test` and `parts.valid`, the others are `parts.train`.
     """
 
     index: Index
@@ -23,20 +23,20 @@ class Fold:
 
 
 def make_folds(dataset: Dataset, n_folds: int, seed: int) -> list[Fold]:
-    """Folds that hold each instance out once, see `draw_folds`."""
+    """Cross-validation folds that hold out each instance once, see `draw_folds`."""
     member = draw_folds(dataset, n_folds, seed)
-    found = []
+    folds = []
     for fold in range(member.max() + 1):
         index = np.flatnonzero(member == fold)
         rest, held_out = dataset.take_instances(np.flatnonzero(member != fold)), dataset.take_instances(index)
-        found.append(Fold(index, Split(train=rest, valid=held_out, test=held_out, name=f"fold {fold}", seed=seed)))
-    return found
+        folds.append(Fold(index, Split(train=rest, valid=held_out, test=held_out, name=f"fold {fold}", seed=seed)))
+    return folds
 
 
 def draw_folds(dataset: Dataset, n_folds: int, seed: int) -> Index:
-    """Fold of each instance, int (n,): equal prompts share one, and tasks are spread evenly.
+    """Fold of each instance, int (n,); duplicate prompts share a fold, and tasks are spread evenly.
 
-    There are fewer folds where there are fewer distinct prompts.
+    There are at most as many folds as distinct prompts.
     """
     _, first, group = np.unique(prompt_groups(dataset), return_index=True, return_inverse=True)
     order = np.lexsort((np.random.default_rng([seed, 7]).random(len(first)), dataset.tasks[first]))

@@ -1,4 +1,4 @@
-"""Leave one task or benchmark out: what is left when the kind of prompt is new."""
+"""`holdout_splits`: leave one task or benchmark out, to measure routing of new kinds of prompts."""
 
 from __future__ import annotations
 
@@ -15,36 +15,37 @@ HOLDOUTS = ("task", "benchmark")
 
 
 def holdout_splits(dataset: Dataset, by: str, *, seed: int = 0) -> Iterator[Split]:
-    """One split for each task (or benchmark), in alphabetical order: its instances are the test set.
+    """Splits that hold out one task (or benchmark) each as the test set, in alphabetical order.
 
     Parameters
     ----------
     dataset : Dataset
     by : {"task", "benchmark"}
-        The column of the instances.
+        Column of the instance table.
     seed : int
-        Of the draw of the validation part, a ninth of the rest.
+        Seed of the validation part, a ninth of the remaining instances.
 
     Yields
     ------
-    Split named after what it holds out, such as "task gsm8k". Instances outside with the prompt of a test instance are
-    in no part.
+    Split
+        Named after what it holds out, such as "task gsm8k". Other instances with the prompt of a test instance are
+        dropped.
 
     Raises
     ------
     UnknownNameError
-        If `by` is neither.
+        If `by` is something else.
     DataError
         If the data set lacks the column, or it has fewer than two values or too few instances to train on.
     """
     if by not in HOLDOUTS:
         raise UnknownNameError("holdout", by, HOLDOUTS)
     if by not in dataset.instances.columns:
-        raise DataError(f"{dataset.name} has no {by} column in its instances, so there is no {by} to hold out")
+        raise DataError(f"{dataset.name} has no {by} column in its instances; add one, or use --split")
     kinds = dataset.instances[by].to_numpy().astype(np.str_)
     names = np.unique(kinds)
     if len(names) < 2:
-        raise DataError(f"{dataset.name} has the one {by} {names[0]!r}; holding it out leaves nothing to train on")
+        raise DataError(f"{dataset.name} has only the {by} {names[0]!r}; holding it out leaves nothing to train on")
     group = prompt_groups(dataset)
     for name in names:
         test = np.flatnonzero(kinds == name)
@@ -52,7 +53,9 @@ def holdout_splits(dataset: Dataset, by: str, *, seed: int = 0) -> Iterator[Spli
         part = draw_parts(group[rest], dataset.tasks[rest], (VALID,), 9, np.random.default_rng(seed))
         train, valid = rest[part == TRAIN], rest[part == VALID]
         if len(train) == 0 or len(valid) == 0:
-            raise DataError(f"{dataset.name}: without the {by} {name!r} {len(rest)} instances are left, too few to fit")
+            raise DataError(
+                f"{dataset.name}: without the {by} {name!r} only {len(rest)} instances are left to train on"
+            )
         leaks = len(kinds) - len(test) - len(rest)
         yield Split(
             train=dataset.take_instances(train),

@@ -1,4 +1,4 @@
-"""A split of a data set, and a part of its training instances."""
+"""`Split`, and taking a fraction of its training instances."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Split(Shown):
         "random", "own", or what is held out, such as "task gsm8k".
     seed : int
     note : str
-        What was done that a reader of the results should know; empty if nothing.
+        Note for the reader of the results; may be empty.
     """
 
     train: Dataset
@@ -43,7 +43,7 @@ class Split(Shown):
         return f"Split({self.name!r}, seed {self.seed}: {sizes} instances; {self.train.n_llms:,} LLMs)"
 
     def document(self) -> Document:
-        """The sizes of the parts."""
+        """Table of the sizes of the parts."""
         rows: list[list[Cell]] = [
             [
                 name,
@@ -60,22 +60,22 @@ class Split(Shown):
 
 
 def take_train_fraction(split: Split, fraction: float) -> Split:
-    """The split with a fraction of its training instances; validation and test stay as they are.
+    """Reduce the training instances of a split to a fraction; validation and test instances do not change.
 
-    Nested: of one split, what a smaller fraction takes a larger one takes too. Stratified: of every task it takes the
-    fraction, to within one instance (systematic sampling within the task, from a random start).
+    Fractions of one split are nested: a larger fraction contains a smaller one. They are stratified: every task is
+    reduced by the same fraction, to within one instance (systematic sampling within the task, from a random start).
 
     Parameters
     ----------
     split : Split
-        Seeds the order in which instances are taken.
+        Its seed determines the order in which instances are taken.
     fraction : float
-        In (0, 1]; 1 gives the split itself.
+        In (0, 1]; 1 returns the split itself.
 
     Raises
     ------
     DataError
-        If the fraction is outside, or leaves fewer than two instances.
+        If the fraction is outside (0, 1], or leaves fewer than two instances.
     """
     if not 0 < fraction <= 1:
         raise DataError(f"training fraction {fraction:g} is outside (0, 1]; give shares such as 0.1 or 1")
@@ -85,14 +85,14 @@ def take_train_fraction(split: Split, fraction: float) -> Split:
     n_taken = round(fraction * n)
     if n_taken < 2:
         raise DataError(
-            f"training fraction {fraction:g} of {n} training instances leaves {n_taken}; take at least {2 / n:.2g}"
+            f"training fraction {fraction:g} of {n} training instances leaves {n_taken}; use at least {2 / n:.2g}"
         )
     first = _order(split.train.tasks, np.random.default_rng([split.seed, 13]))[:n_taken]
     return replace(split, train=split.train.take_instances(np.sort(first)))
 
 
 def _order(tasks: NDArray[np.str_], rng: np.random.Generator) -> Index:
-    """Positions int (n,) such that every prefix holds its share of each task, to within one."""
+    """Positions int (n,) in an order in which every prefix contains each task in proportion, to within one."""
     _, task = np.unique(tasks, return_inverse=True)
     shuffled = rng.permutation(len(tasks))
     shuffled = shuffled[np.argsort(task[shuffled], kind="stable")]  # task by task, in random order within

@@ -1,4 +1,4 @@
-"""For tests of routers, ours and yours: the contract that every router keeps, and planted data."""
+"""Tools for testing routers, including your own: the tests that every router must pass, and planted data."""
 
 from recroute.testing.contract import RouterContract
 from recroute.testing.planted import drawn_preferences, planted_dataset

@@ -1,4 +1,4 @@
-"""The contract of a router, as a class of tests to inherit from."""
+"""The contract of routers: a class of tests to inherit from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,13 @@ TOLERANCE = 1e-4
 
 
 class RouterContract:
-    """What every router keeps; a test class inherits it and sets `router`, a registry name.
+    """Tests that every router must pass. A test class inherits them and sets `router`, a registry name.
+
+    It may also set:
+
+    - `better_than_random = False` for a router that does not read the prompt,
+    - `any_number_of_threads = False` if predictions depend on the number of threads,
+    - `holds_back = True` if LLMs with few records are predicted to score lower.
 
     >>> class TestMine(RouterContract):
     ...     router = "svd"
@@ -30,7 +36,7 @@ class RouterContract:
     router: str
     better_than_random = True
     any_number_of_threads = True
-    holds_back = False  # what little is known of
+    holds_back = False
     _taking: ClassVar[Router]
 
     @cached_property
@@ -136,9 +142,9 @@ class RouterContract:
 
     @property
     def taking(self) -> Router:
-        """A router fitted once for all tests that add LLMs to it; they are skipped if it takes none."""
+        """A router fitted once for all tests that add LLMs to it; they are skipped if it cannot take unseen LLMs."""
         if not self.make().takes_unseen_llms:
-            pytest.skip("the router takes no unseen LLMs")
+            pytest.skip("the router cannot take unseen LLMs")
         cls = type(self)
         if "_taking" not in vars(cls):
             cls._taking = self.fitted()
@@ -156,7 +162,7 @@ class RouterContract:
         grown = self.taking.add_llms(*self.newcomers)
         known, copy = grown.score(self.split.test, llms=["llm-0", "copy"]).T
         assert np.abs(known - copy).mean() < 0.15
-        if known.std() > 0.01:  # of some routers the prediction does not depend on the prompt
+        if known.std() > 0.01:  # some routers' predictions do not depend on the prompt
             assert np.corrcoef(known, copy)[0, 1] > 0.9
 
     def test_an_llm_without_records_is_expected_to_be_like_the_known_ones(self) -> None:

@@ -1,4 +1,4 @@
-"""Data with a known right answer."""
+"""Synthetic data sets for which the right choices are known."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def planted_dataset(
     costs: bool = False,
     seed: int = 0,
 ) -> Dataset:
-    """Three kinds of prompts; LLM l solves kind l % 3 and fails the others, up to noise.
+    """A data set with three kinds of prompts; LLM l solves kind l % 3 and fails the others, up to noise.
 
-    So the right LLMs are known from the text alone, every LLM is right on a third of the prompts, and no single
-    LLM is better than another.
+    The text of a prompt alone determines which LLMs solve it. Every LLM solves a third of the prompts, so that none is
+    better than another overall.
 
     Parameters
     ----------
@@ -32,9 +32,10 @@ def planted_dataset(
     noise : float
         Share of flipped scores.
     missing : float
-        Share of unobserved cells.
+        Share of unobserved scores.
     costs : bool
-        The first three LLMs cost a tenth of a cent, the next three twice as much, and so on, give or take a fifth.
+        Whether records have costs: 0.001 USD for the first three LLMs, 0.002 USD for the next three, and so on, each
+        varied by up to a fifth.
     seed : int
     """
     rng = np.random.default_rng(seed)
@@ -61,18 +62,18 @@ def planted_dataset(
 def drawn_preferences(
     dataset: Dataset, n_battles: int, *, noise: float = 0.1, first_shown: float = 0.0, seed: int = 0
 ) -> Dataset:
-    """The data set with battles in place of its scores: what a judge says who sees two answers and no score.
+    """The data set with simulated battles, pairwise judgements of two answers, in place of its scores.
 
     Parameters
     ----------
     dataset : Dataset
     n_battles : int
-        Each is of a random instance and two random LLMs that have a score there: a win for the higher score, a tie
-        where they are equal.
+        Each battle is of a random instance and two random LLMs that have a score for it. The higher score wins; equal
+        scores are a tie.
     noise : float
-        Share of the battles that a coin decides.
+        Share of the battles that are decided by a coin toss.
     first_shown : float
-        Share of the battles that go to the answer shown first, whatever the scores.
+        Share of the battles that the answer shown first wins, whatever the scores.
     seed : int
     """
     rng = np.random.default_rng(seed)
@@ -80,7 +81,7 @@ def drawn_preferences(
     row = rng.choice(np.flatnonzero((~np.isnan(block)).sum(axis=1) >= 2), n_battles)
     draw = np.where(np.isnan(block[row]), np.inf, rng.random((n_battles, dataset.n_llms)))
     a, b = np.argpartition(draw, 1, axis=1)[:, :2].T
-    flip = rng.random(n_battles) < 0.5  # argpartition has an order of its own
+    flip = rng.random(n_battles) < 0.5  # because the order that argpartition returns is not random
     a, b = np.where(flip, b, a), np.where(flip, a, b)
     outcome = (1 + np.sign(block[row, a] - block[row, b])) / 2
     luck = rng.random(n_battles)

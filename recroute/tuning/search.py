@@ -12,7 +12,9 @@ from optuna.study import Study, StudyDirection
 
 from recroute.data import Dataset
 from recroute.encoders.registry import check_savable
-from recroute.evaluation import Evaluation, router_card, scale
+from recroute.evaluation.card import router_card
+from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.run import scale
 from recroute.routers import Router, make_router
 from recroute.splits import Split, split_dataset
 from recroute.tuning.choice import best_of_each, choose, front, importances

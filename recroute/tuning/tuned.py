@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from recroute.errors import DataError
-from recroute.evaluation import Evaluation
+from recroute.evaluation.evaluation import Evaluation
 from recroute.report.document import Block, Document, Figure, Medium, Number, Section, Table
 from recroute.report.shown import Shown
 from recroute.routers import Router

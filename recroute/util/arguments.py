@@ -1,7 +1,7 @@
-"""Arguments that are lists or numbers: what counts as one, and one line for what does not.
+"""Checks of arguments: lists, numbers and classes, with a message of one line for a wrong value.
 
-One rule for all: where a list is expected a lone text counts as a list of one, never as its letters; a lone number is
-refused, for `seeds=3` may mean the seed 3 or three seeds.
+If a list is expected, a single text counts as a list of one text, never as its letters. A single number is refused,
+because `seeds=3` may mean the seed 3 or three seeds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from recroute.errors import DataError
 
 LARGEST_SEED = 2**31 - 1
 F = TypeVar("F", bound=Callable[..., Any])
-# What counts as a parameter's class; a truth value is no number.
+# Classes that are accepted for an annotation, besides the class itself. A bool is not accepted as a number.
 ABSTRACT: dict[type, tuple[type, ...]] = {
     int: (Integral,),
     float: (Real,),
@@ -33,10 +33,10 @@ ABSTRACT: dict[type, tuple[type, ...]] = {
 
 
 def checked(function: F) -> F:
-    """Decorator: refuses in one line what is of another class than its annotation names, and a seed below 0.
+    """Decorator: raises DataError for an argument of another class than its annotation names, and for a seed below 0.
 
-    Only annotations of plain classes count: lists are read by the functions of this module, and whatever has
-    parameters of its own, as arrays do, is left to the function.
+    Only annotations that are plain classes are checked. Lists are checked by other functions of this module, and
+    generic types such as arrays are left to the decorated function.
     """
     parameters = signature(function).parameters
     names = unwrap(function).__globals__
@@ -59,24 +59,27 @@ def checked(function: F) -> F:
 
 
 def check_kind(value: Any, kinds: tuple[type, ...], what: str) -> None:
-    """Raise DataError unless the value is of one of these classes."""
+    """Raise DataError unless the value is an instance of one of these classes; `what` is its name in the message."""
     allowed = tuple(one for kind in kinds for one in ABSTRACT.get(kind, (kind,)))
     if not isinstance(value, allowed) or (isinstance(value, bool) and not {bool, object} & set(kinds)):
         names = dict.fromkeys(_class_name(kind) for kind in kinds)
-        raise DataError(f"{what} is {_told(value)}; give {' or '.join(names)}")
+        raise DataError(f"{what} is {_described(value)}; give {' or '.join(names)}")
 
 
 def classes_of(annotation: Any, names: dict[str, Any]) -> tuple[type, ...]:
-    """The classes that an annotation, or its text among `names`, stands for; none where it is anything else."""
+    """The classes that an annotation names; empty if it is not a plain class or a union of such.
+
+    An annotation that is text is evaluated with the globals `names`.
+    """
     if isinstance(annotation, str):
         try:
             annotation = eval(annotation, names)
         except NameError:  # imported for type checkers only
             return ()
-    found = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    found = tuple(NoneType if one is None else one for one in found)
-    plain = all(isinstance(one, type) and one not in (Any, Parameter.empty) and not get_args(one) for one in found)
-    return found if plain else ()
+    classes = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    classes = tuple(NoneType if one is None else one for one in classes)
+    plain = all(isinstance(one, type) and one not in (Any, Parameter.empty) and not get_args(one) for one in classes)
+    return classes if plain else ()
 
 
 def _class_name(kind: type) -> str:
@@ -86,7 +89,7 @@ def _class_name(kind: type) -> str:
 
 
 def as_texts(value: Any, what: str) -> list[str]:
-    """A list of texts from any ordered collection of them: list, tuple, generator, array or column of a frame.
+    """A list of texts from a single text or any ordered collection: list, tuple, generator, array, column of a frame.
 
     Parameters
     ----------
@@ -97,7 +100,7 @@ def as_texts(value: Any, what: str) -> list[str]:
     Raises
     ------
     DataError
-        If it is something else, or one of its entries is.
+        If the value is neither, or if an entry is not a text.
 
     Examples
     --------
@@ -110,31 +113,43 @@ def as_texts(value: Any, what: str) -> list[str]:
 
 
 def as_list(value: Any, what: str, kind: Any, called: str) -> list[Any]:
-    """A list whose entries are of that kind; a lone entry, unless it is a number, counts as a list of one.
+    """A list whose entries are instances of `kind`; a single entry that is not a number counts as a list of one.
 
-    `kind` is a class or several; messages call the entries `called`.
+    Parameters
+    ----------
+    value : instance of kind, or iterable of such
+    what : str
+        Name of the argument, for messages.
+    kind : type or tuple of type
+    called : str
+        The entries' name in messages, in the plural.
+
+    Raises
+    ------
+    DataError
+        If the value is neither, or if an entry is of another kind.
     """
     if isinstance(value, np.ndarray):
-        value = value.tolist()  # an array of one number is that number
+        value = value.tolist()  # a number for an array without dimensions
     if isinstance(value, kind) and not isinstance(value, Real):
         return [value]
-    no_list = isinstance(value, str | bytes | Mapping | set | frozenset) or hasattr(value, "columns")
-    if no_list or not isinstance(value, Iterable):
-        raise DataError(f"{what} is {_told(value)}; give a list of {called}")
-    found = list(value)
-    for i, entry in enumerate(found):
+    unordered = isinstance(value, str | bytes | Mapping | set | frozenset) or hasattr(value, "columns")
+    if unordered or not isinstance(value, Iterable):
+        raise DataError(f"{what} is {_described(value)}; give a list of {called}")
+    entries = list(value)
+    for i, entry in enumerate(entries):
         if isinstance(entry, bool) or not isinstance(entry, kind):
-            raise DataError(f"{what} has {_told(entry)} at position {i}; give a list of {called}")
-    return found
+            raise DataError(f"{what} has {_described(entry)} at position {i}; give a list of {called}")
+    return entries
 
 
 def as_whole_numbers(value: Any, what: str, low: float = -inf, high: float = inf) -> list[int]:
-    """Whole numbers, each from `low` to `high`."""
+    """A list of whole numbers, each from `low` to `high`; DataError for anything else."""
     return [_whole(number, what, low, high) for number in as_list(value, what, Integral, "whole numbers")]
 
 
 def as_numbers(value: Any, what: str) -> list[float]:
-    """Numbers, whole or not.
+    """A list of numbers as floats; DataError for anything else.
 
     >>> as_numbers([1, 0.5], "shares")
     [1.0, 0.5]
@@ -143,33 +158,36 @@ def as_numbers(value: Any, what: str) -> list[float]:
 
 
 def as_seeds(value: Any, what: str = "seeds") -> list[int]:
-    """Seeds: at least one, none twice.
+    """A list of seeds, at least one and none twice; DataError for anything else.
 
     >>> as_seeds(range(3))
     [0, 1, 2]
     """
-    found = as_whole_numbers(value, what, low=0, high=LARGEST_SEED)
-    if not found or len(set(found)) < len(found):
-        raise DataError(f"{what}={found}: give at least one, and none twice")
-    return found
+    seeds = as_whole_numbers(value, what, low=0, high=LARGEST_SEED)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise DataError(f"{what}={seeds}: give at least one, and none twice")
+    return seeds
 
 
 def as_whole_number(value: Any, what: str, low: float = -inf, high: float = inf) -> int:
-    """A whole number from `low` to `high`."""
+    """A whole number from `low` to `high`; DataError for anything else."""
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise DataError(f"{what} is {_told(value)}, not a whole number")
+        raise DataError(f"{what} is {_described(value)}, not a whole number")
     return _whole(value, what, low, high)
 
 
 def as_index(value: Any, n: int, what: str) -> NDArray[np.int64]:
-    """Positions int64 (k,) among n, from whole numbers or a truth value for each; negative ones count from the end."""
+    """Positions int64 (k,) among n, from whole numbers or n truth values; negative numbers count from the end.
+
+    DataError if it is neither, or if a position is out of range.
+    """
     array = np.asarray(value if hasattr(value, "__len__") or not isinstance(value, Iterable) else list(value))
     if array.dtype == bool and array.shape == (n,):
         return np.flatnonzero(array)
     if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
-        raise DataError(f"positions of {what} are {_told(value)}; give a list of whole numbers")
+        raise DataError(f"positions of {what} are {_described(value)}; give a list of whole numbers")
     if array.size and not -n <= array.min() <= array.max() < n:
-        raise DataError(f"positions of {what} go from {array.min()} to {array.max()}, and there are {n}")
+        raise DataError(f"positions of {what} go from {array.min()} to {array.max()}, but there are only {n}")
     index = array.astype(np.int64)
     return index + n * (index < 0)
 
@@ -177,12 +195,12 @@ def as_index(value: Any, n: int, what: str) -> NDArray[np.int64]:
 def _whole(value: Any, what: str, low: float, high: float) -> int:
     if not low <= value <= high:
         limits = f"at least {low}" if value < low else f"at most {high}"
-        raise DataError(f"{what}={value} has to be {limits}")
+        raise DataError(f"{what}={value} must be {limits}")
     return int(value)
 
 
-def _told(value: Any) -> str:
-    """A wrong value and its kind, cut where it is long."""
+def _described(value: Any) -> str:
+    """A wrong value and its class for a message; a long value is cut."""
     kind = type(value).__name__
     if value is None or (isinstance(value, Iterable) and not isinstance(value, str | bytes)):
         return "None" if value is None else f"a {kind}"

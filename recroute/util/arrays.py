@@ -1,7 +1,7 @@
-"""What an array of a saved file has to be: declared beside the field that holds it, checked where it is read.
+"""Rules for the arrays of saved files: declared with the field that holds an array, checked when it is read.
 
-A shape is a tuple of dimensions. `"n_llms"` is a name, which has one size in a file; `"n_dims?"` may be 0, where others
-are at least 1; `"n_dims+1"` is one more than that; `"4"` is 4.
+A shape is a tuple of dimensions. A name such as `"n_llms"` stands for the same size everywhere in a file, at least 1;
+`"n_dims?"` may also be 0, `"n_dims+1"` is one more than `"n_dims"`, and `"4"` is 4.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
 Shape = tuple[str, ...]
-LARGEST = 1e30  # what a fit may give: its square does not leave the range of double precision
-KINDS = {  # what messages call them
+LARGEST = 1e30  # of fitted numbers; their squares stay within the range of double precision
+KINDS = {  # dtypes of each kind, by their name in messages
     "float": ("float32", "float64"),
     "int": ("int32", "int64"),
     "code": ("uint8",),
@@ -27,31 +27,31 @@ KINDS = {  # what messages call them
 
 
 class ArrayError(ValueError):
-    """An array is not what was declared: half a line, which lacks the file and the mend."""
+    """An array breaks its rule. The message is only a clause: callers add the file and how to fix it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayRule:
-    """What one array has to be.
+    """Rule for one array.
 
     Parameters
     ----------
     shape : tuple of str, optional
-        Its dimensions; None lets any pass.
+        Dimensions; None accepts any.
     kind : str
         One of `KINDS`.
     low, high : float, optional
-        Closed range of its numbers; default what a fit may give.
+        Closed range of its numbers. Default: -LARGEST to LARGEST for floats, no limit for whole numbers.
     allow : tuple of str
-        "nan", "inf" or both, where they mean something.
+        Of "nan" and "inf", those that are valid values.
     below : str
-        The dimension that its whole numbers are positions in.
+        Dimension that its numbers are positions in, from 0 to the size minus 1.
     distinct : bool
-        Whether no value may occur twice.
+        Whether values must be distinct.
     needed : bool
-        Folders of older versions may lack what is not.
+        False if folders of older versions may lack the array.
     per_llm : bool, optional
-        Where no shape says it: whether the first dimension has an entry for each LLM.
+        For an array without a shape: whether its first dimension has an entry for each LLM.
     """
 
     shape: Shape | None = None
@@ -73,16 +73,16 @@ class ArrayRule:
 
 
 def check_arrays(arrays: Arrays, rules: Mapping[str, ArrayRule], sizes: dict[str, int], place: str = "") -> None:
-    """Raise ArrayError unless the arrays are those that were declared.
+    """Raise ArrayError unless every array follows its rule, none is missing and none has no rule.
 
     Parameters
     ----------
     arrays : mapping of str to array
     rules : mapping of str to ArrayRule
     sizes : dict of str to int
-        Dimensions that are known; the others are added.
+        Known sizes of dimensions; those that are found are added.
     place : str
-        Before the names in messages.
+        Prefix of the names in messages.
     """
     check_types(arrays, rules, sizes, place)
     for name, values in arrays.items():
@@ -90,7 +90,7 @@ def check_arrays(arrays: Arrays, rules: Mapping[str, ArrayRule], sizes: dict[str
 
 
 def check_types(arrays: Arrays, rules: Mapping[str, ArrayRule], sizes: dict[str, int], place: str = "") -> None:
-    """As `check_arrays`, but for the numbers in them, which are not read."""
+    """As `check_arrays`, but only dtypes and shapes; the values are not read."""
     for name, rule in rules.items():
         if name not in arrays and rule.needed:
             raise ArrayError(f"array {place}{name} is missing")
@@ -101,7 +101,7 @@ def check_types(arrays: Arrays, rules: Mapping[str, ArrayRule], sizes: dict[str,
 
 
 def _parsed(dimension: str) -> tuple[str, bool, int]:
-    """Its name, whether it may be 0, and how many more."""
+    """Name of a dimension, whether its size may be 0, and the number that is added to it."""
     name, _, more = dimension.partition("+")
     return name.rstrip("?"), name.endswith("?"), int(more or 0)
 
@@ -113,7 +113,7 @@ def _check_type(name: str, values: NDArray[Any], rule: ArrayRule, sizes: dict[st
         return
     expected = " or ".join(KINDS[rule.kind])
     if rule.shape is not None:
-        expected += f" ({', '.join(_told(dimension, sizes) for dimension in rule.shape)})"
+        expected += f" ({', '.join(_described(dimension, sizes) for dimension in rule.shape)})"
     raise ArrayError(f"array {name} is {str(values.dtype)[:40]} {values.shape}, not {expected}")
 
 
@@ -130,8 +130,8 @@ def _fits(found: tuple[int, ...], shape: Shape, sizes: dict[str, int]) -> bool:
     return True
 
 
-def _told(dimension: str, sizes: Mapping[str, int]) -> str:
-    """A dimension for a message, with its size where that is known."""
+def _described(dimension: str, sizes: Mapping[str, int]) -> str:
+    """A dimension for a message, with its size if that is known."""
     name, _, more = _parsed(dimension)
     size = sizes.get(name, -1)
     if name.isdigit() or size < 0:
@@ -147,7 +147,7 @@ def _check_values(name: str, values: NDArray[Any], rule: ArrayRule, sizes: Mappi
             raise ArrayError(f"array {name} holds invalid characters")
     elif rule.kind != "any":
         low, high = _range(rule, sizes)
-        if not (values.min() >= low and values.max() <= high):  # NaN is neither
+        if not (values.min() >= low and values.max() <= high):  # also true for NaN
             _refuse_outside(name, values, rule, low, high)
     if rule.distinct and len(np.unique(values)) < values.size:
         raise ArrayError(f"array {name} holds a value twice")
@@ -173,12 +173,12 @@ def _refuse_outside(name: str, values: NDArray[Any], rule: ArrayRule, low: float
 
 
 def inside(arrays: Arrays, prefix: str) -> dict[str, NDArray[Any]]:
-    """The arrays under a prefix, by what follows it."""
+    """The arrays whose names start with a prefix, by name without the prefix."""
     return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
 
 
 def is_text(values: NDArray[Any]) -> bool:
-    """Whether an array of type "U" holds characters only: NumPy stores any number as one."""
+    """Whether an array of dtype "U" holds valid Unicode only; NumPy accepts any 32-bit number as a character."""
     if values.size == 0 or values.dtype.itemsize == 0:
         return True
     kind = np.dtype(np.uint32)

@@ -1,11 +1,12 @@
-"""Files that are written whole or not at all; one place for every file that recroute writes.
+"""Atomic writing of files; every file that recroute writes goes through this module.
 
-A link is followed. What is no regular file, such as a pipe or a device, is written to as it is. `-` is standard output.
+Links are followed. Pipes and devices are written to directly. `-` is standard output.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -23,33 +24,32 @@ from recroute.util.temporary import temporary_file
 
 if TYPE_CHECKING:
     import polars as pl
-import hashlib
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write text as UTF-8. RecrouteError if that cannot be done."""
+    """Write text as UTF-8; RecrouteError if the file cannot be written."""
     with new_file(Path(path)) as temporary:
         temporary.write_bytes(text.encode("utf8", "backslashreplace"))
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write a value as JSON, see `to_json`. RecrouteError if that cannot be done."""
+    """Write a value as JSON, see `to_json`; RecrouteError if the file cannot be written."""
     write_text(path, f"{to_json(value, indent=1)}\n")
 
 
 def write_parquet(path: str | Path, table: pl.DataFrame) -> None:
-    """Write a table as parquet. RecrouteError if that cannot be done."""
+    """Write a table as parquet; RecrouteError if the file cannot be written."""
     from polars.exceptions import PolarsError
 
     with new_file(Path(path)) as temporary:
         try:
             table.write_parquet(temporary, compression="zstd")
-        except PolarsError as error:  # what the system said is lost on the way
+        except PolarsError as error:  # which does not pass on the system's error
             raise RecrouteError(f"{path} cannot be written: {error}; is the disk full?") from None
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """JSON of mappings, lists, tuples, paths, NumPy's scalars and arrays; what is not finite becomes null.
+    """JSON of mappings, lists, tuples, paths, and NumPy scalars and arrays; NaN and infinity become null.
 
     >>> to_json({"mean": float("nan"), "path": Path("a")})
     '{"mean": null, "path": "a"}'
@@ -65,7 +65,7 @@ def _plain(value: Any) -> Any:
         return dict(value)
     if isinstance(value, Path):
         return str(value)
-    if hasattr(value, "tolist"):  # of NumPy
+    if hasattr(value, "tolist"):  # a NumPy scalar or array
         return value.tolist()
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
@@ -82,15 +82,15 @@ def _finite(value: Any) -> Any:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """A temporary name to write to; its content becomes that of `path` when the block ends without an error.
+    """Context manager: a temporary file whose content replaces that of `path` when the block ends without an error.
 
-    An existing regular file keeps its permissions and is replaced in one step, unless it has several names or its
-    folder cannot be written to: then it is written over, as pipes and devices are.
+    An existing regular file is replaced atomically and keeps its permissions. If it has several hard links, or its
+    folder cannot be written to, it is overwritten in place, as are pipes and devices.
 
     Raises
     ------
     RecrouteError
-        If it cannot be written.
+        If the file cannot be written.
     """
     try:
         found = _status(path)
@@ -106,7 +106,7 @@ def new_file(path: Path) -> Iterator[Path]:
             if found is not None:
                 _keep_owner_and_mode(temporary, found)
             temporary.replace(target)
-    except BrokenPipeError:  # whoever read it has gone
+    except BrokenPipeError:  # the reader has closed the pipe
         raise
     except OSError as error:
         place = "standard output" if str(path) == "-" else path
@@ -114,7 +114,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 def check_file(path: Path) -> None:
-    """Refuse a file that `new_file` could not write, before the work is done."""
+    """Raise RecrouteError, before any work is done, if `new_file` could not write the file."""
     if is_stdout(path):
         if sys.stdout is None:
             raise RecrouteError("standard output is closed, so nothing can be written there; name a file")
@@ -132,10 +132,7 @@ def check_file(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder that files are written into, if there is none; a link is followed.
-
-    RecrouteError if it cannot be made.
-    """
+    """Make a folder and its parents unless they exist; a link is followed. RecrouteError if that fails."""
     try:
         resolved(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -143,30 +140,30 @@ def make_folder(path: Path) -> None:
 
 
 def is_stdout(path: Path) -> bool:
-    """Whether a path is standard output: by the name `-`, or as the file or pipe that standard output leads to."""
+    """Whether a path is standard output: `-`, or the file or pipe that standard output is redirected to."""
     if str(path) == "-":
         return True
     try:
         found, own = os.stat(path), os.fstat(sys.stdout.fileno())
-    except (OSError, ValueError, AttributeError):  # there is no such file; standard output is none, or closed
+    except (OSError, ValueError, AttributeError):  # no such file; or standard output is None or closed
         return False
     return not stat.S_ISCHR(found.st_mode) and os.path.samestat(found, own)
 
 
 def is_stream(path: Path) -> bool:
-    """Whether a path is no file that stays, but standard output, a pipe or a device."""
+    """Whether a path is standard output, a pipe or a device, so that nothing is kept there."""
     found = _status(path)
     return is_stdout(path) or (found is not None and not stat.S_ISREG(found.st_mode))
 
 
 def resolved(path: Path) -> Path:
-    """Where a path leads, through all links; there need be nothing. RecrouteError if it leads nowhere."""
+    """The path with all links followed; it need not exist. RecrouteError if links form a loop."""
     _status(path)
     return Path(os.path.realpath(path))
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """What stands at the end of all links; None if there is nothing."""
+    """Status of what the path leads to, with all links followed; None if it does not exist."""
     try:
         return os.stat(path)
     except FileNotFoundError:
@@ -190,7 +187,7 @@ def _keep_owner_and_mode(path: Path, found: os.stat_result) -> None:
 
 
 def _pour(source: Path, path: Path) -> None:
-    """Write the content of a file to standard output, a pipe, a device, or over a file."""
+    """Write the content of a file to standard output, a pipe or a device, or overwrite a file with it."""
     if not is_stdout(path):
         with source.open("rb") as content, path.open("wb") as target:
             shutil.copyfileobj(content, target)
@@ -198,7 +195,7 @@ def _pour(source: Path, path: Path) -> None:
     sys.stdout.flush()
     if hasattr(sys.stdout, "buffer"):
         sys.stdout.buffer.write(source.read_bytes())
-    else:  # of a notebook, or of whoever holds what is printed
+    else:  # a notebook, or a test that captures the output
         sys.stdout.write(source.read_text(encoding="utf8"))
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""Folders that are either the old ones or the new ones, never half of each."""
+"""Atomic replacement of folders: readers get the old folder or the new one, never a mixture."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ from recroute.util.files import make_folder, resolved
 from recroute.util.temporary import lock, locked
 
 T = TypeVar("T")
-TICK = 0.02  # seconds; Linux stamps files 100 to 1,000 times a second
-LOOKS = 5  # at a place with nothing: each is fooled only by a writer who moves the folder in the middle of it
-TRIES = 100  # each is lost only to another writer who has just replaced the folder
-AT_FDCWD, RENAME_EXCHANGE = -100, 2
-PREVIOUS = r"\.previous(-[0-9a-f]{8})?"  # without a number: of earlier commits
+CLOCK_TICK = 0.02  # seconds; the clock of file times on Linux ticks 100 to 1,000 times a second
+EXISTENCE_CHECKS = 5  # of a folder that seems to be missing: each fails only if a writer is just moving the folder
+TRIES = 100  # each fails only if another writer has just replaced the folder
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # from Linux's fcntl.h and fs.h
+PREVIOUS = r"\.previous(-[0-9a-f]{8})?"  # earlier versions wrote no number
 UNFINISHED = r"\.new-[a-z0-9_]{8}"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # errors that only writing can raise
 
 
 @contextmanager
 def unfinished_folder(path: Path) -> Iterator[Path]:
-    """An empty folder beside `path`, locked so that other writers leave it alone, and removed at the end."""
+    """Context manager: an empty folder beside `path`, locked against other writers, and removed at the end."""
     folder, handle = locked(lambda: Path(tempfile.mkdtemp(prefix=f".{path.name}.new-", dir=path.parent)))
     try:
         yield folder
@@ -43,10 +44,10 @@ def unfinished_folder(path: Path) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, path: Path) -> None:
-    """Give the folder `new` the name `path`, whatever else writes there; the last one stays.
+    """Rename the folder `new` to `path`, even if others write there at the same time; the last writer wins.
 
-    In one step where the system can exchange two names: `new` is then the old folder. Elsewhere in two, between which
-    the old folder has a name that `standing` and `recover` know.
+    On Linux the two names are exchanged in one step, so that `new` is then the old folder. Elsewhere it takes two
+    steps; between them, the old folder has a name that `standing` and `recover` recognise.
     """
     for _ in range(TRIES):
         if _exchanged(new, path):
@@ -59,14 +60,15 @@ def replace_folder(new: Path, path: Path) -> None:
                 raise
         with suppress(FileNotFoundError):  # another writer has moved it
             path.rename(path.parent / f".{path.name}.previous-{secrets.token_hex(4)}")
-    raise RecrouteError(f"{path} is replaced by others over and over; write to another place")
+    raise RecrouteError(f"{path} is replaced by others again and again; write to another place")
 
 
 def read_folder(path: Path, read: Callable[[Path], T]) -> T:
-    """What `read` makes of the folder, read again where another took its place meanwhile: never half of each.
+    """Call `read` on the folder, and again if the folder was replaced in the meantime; returns its last result.
 
-    An error is raised when it is met twice in a folder that stayed, a tick of the file system's clock apart: one that
-    was moved away and put back within a tick looks as if it had stayed.
+    An error that `read` raises is passed on only if it occurs twice in a folder that was not replaced. The two tries
+    are a tick of the file system's clock apart, because a folder that is moved away and back within a tick looks
+    unchanged.
     """
     failed: list[os.stat_result | None] = []
     for _ in range(TRIES):
@@ -78,42 +80,42 @@ def read_folder(path: Path, read: Callable[[Path], T]) -> T:
             if failed and _is_still(failed.pop(), path, unmoved=True):
                 raise
             failed = [before]
-            time.sleep(TICK)
+            time.sleep(CLOCK_TICK)
         else:
             if _is_still(before, path):
                 return found
         finally:
             if handle is not None:
                 os.close(handle)
-    raise RecrouteError(f"{path} is replaced over and over while it is read; wait for its writers to end")
+    raise RecrouteError(f"{path} is replaced again and again while it is read; wait for its writers to end")
 
 
 def standing(path: Path) -> Path:
-    """`path`; where there is nothing, the old folder that a writer is replacing, or was when it was killed."""
+    """`path` if it exists, else the old folder of a writer that is replacing it or was killed while doing so."""
     if path.exists():
         return path
     return max(_beside(Path(os.path.realpath(path)), PREVIOUS), key=_written, default=path)
 
 
 def recover(path: Path) -> None:
-    """Put back the folder that a killed writer moved away, if there is no other, and remove all else that it left."""
+    """Clean up after killed writers: restore the folder that one moved away if `path` is missing, remove the rest."""
     path = Path(os.path.realpath(path))
     old = sorted(_beside(path, PREVIOUS), key=_written)
     if old and not path.exists():
-        with suppress(OSError):  # another writer was here first
+        with suppress(OSError):  # another writer was faster
             old.pop().rename(path)
     for folder in old:
-        with suppress(OSError):  # never half a folder under a name that may be put back
+        with suppress(OSError):  # renamed before removal, so that a half-removed folder is never restored
             folder.rename(path.parent / f".{path.name}.new-{secrets.token_hex(4)}")
     for folder in _beside(path, UNFINISHED):
-        with suppress(BlockingIOError):  # its writer is at work
+        with suppress(BlockingIOError):  # its writer is still working
             if (handle := lock(folder)) is not None:
                 shutil.rmtree(folder, ignore_errors=True)
                 os.close(handle)
 
 
 def _exchanged(one: Path, other: Path) -> bool:
-    """Whether the two names were exchanged in one step; False where the system, or the file system, cannot."""
+    """Exchange the names of two folders in one step; False if the system or the file system cannot do that."""
     try:
         call = ctypes.CDLL(None).renameat2
     except (AttributeError, OSError, TypeError):  # not Linux
@@ -122,7 +124,10 @@ def _exchanged(one: Path, other: Path) -> bool:
 
 
 def _identity(place: Path) -> tuple[int | None, os.stat_result | None]:
-    """What a path names: with a handle, where it can be opened, so that the folder's number is not given to another."""
+    """An open handle of a folder, if it can be opened, and its status.
+
+    While the handle is open, the system does not reuse the folder's inode number.
+    """
     try:
         handle = os.open(place, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         return handle, os.fstat(handle)
@@ -131,9 +136,9 @@ def _identity(place: Path) -> tuple[int | None, os.stat_result | None]:
 
 
 def _is_still(before: os.stat_result | None, path: Path, *, unmoved: bool = False) -> bool:
-    """Whether the path names the same folder; and has not lost its name in between, where that is asked."""
-    looks = (_stat(standing(path)) for _ in range(LOOKS))
-    now = next((found for found in looks if found is not None), None)
+    """Whether the path still names the same folder; with `unmoved`, also whether it was never renamed."""
+    statuses = (_stat(standing(path)) for _ in range(EXISTENCE_CHECKS))
+    now = next((status for status in statuses if status is not None), None)
     if before is None or now is None:
         return before is now
     return os.path.samestat(before, now) and not (unmoved and before.st_ctime_ns != now.st_ctime_ns)
@@ -147,7 +152,7 @@ def _stat(path: Path) -> os.stat_result | None:
 
 
 def _beside(path: Path, suffix: str) -> list[Path]:
-    """The folders beside `path` that are named after it."""
+    """The folders beside `path` whose names are a dot, its name and text that matches `suffix`."""
     name = re.compile(rf"\.{re.escape(path.name)}{suffix}")
     try:
         return [found for found in path.parent.iterdir() if name.fullmatch(found.name)]
@@ -160,15 +165,12 @@ def _written(folder: Path) -> int:
     return 0 if found is None else found.st_mtime_ns
 
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # what only writing can raise
-
-
 @contextmanager
 def new_folder(path: Path, marker: str) -> Iterator[Path]:
-    """A temporary folder that takes the place of `path` when the block ends without an error; a link is followed.
+    """Context manager: a temporary folder that replaces `path` when the block ends without an error.
 
-    An existing folder is replaced only if it holds the file `marker`, so that nothing foreign is lost. Several writers
-    may be at work at the same place: each replaces the whole folder, and the last one's stays.
+    A link is followed. An existing folder is replaced only if it is empty or holds the file `marker`, so that no other
+    folder is lost. Several writers may work at the same time: each replaces the whole folder, and the last one wins.
     """
     check_new_folder(path, marker)
     path = resolved(path)
@@ -176,7 +178,7 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
     with unfinished_folder(path) as temporary:
         try:
             yield temporary
-            temporary.chmod(_mode(path))  # mkdtemp's 0700 would hide a shared result from its readers
+            temporary.chmod(_mode(path))  # mkdtemp creates it with 0700, which hides it from other users
             check_new_folder(path, marker)
             replace_folder(temporary, path)
         except OSError as error:
@@ -190,7 +192,7 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
 
 
 def check_new_folder(path: Path, marker: str) -> None:
-    """Refuse a place that `new_folder` could not take, before the work is done."""
+    """Raise RecrouteError, before any work is done, if `new_folder` could not write the folder."""
     real = _named_folder(path)
     recover(real)
     read_folder(real, lambda place: _check_ours(place, path, marker))
@@ -202,7 +204,7 @@ def check_new_folder(path: Path, marker: str) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Refuse a folder that files could not be written into, before the work is done; there need be none yet."""
+    """Raise RecrouteError, before any work is done, if files could not be written into a folder; it need not exist."""
     real = _named_folder(path)
     if real.exists() and not real.is_dir():
         raise RecrouteError(f"{path} is a file; name a folder")
@@ -216,7 +218,7 @@ def _named_folder(path: Path) -> Path:
 
 
 def _refuse_unwritable(path: Path, folders: Iterable[Path]) -> None:
-    """Look at the first of the folders that is there."""
+    """Raise RecrouteError if the first of these folders that exists cannot be written to."""
     above = next(folder for folder in folders if folder.exists())
     if not os.access(above, os.W_OK):
         raise RecrouteError(f"{path} cannot be written to: no permission in {above}; name another place")
@@ -234,7 +236,7 @@ def _check_ours(place: Path, path: Path, marker: str) -> None:
 
 
 def _mode(path: Path) -> int:
-    """The permissions of the folder that is there, else those of one that everybody may read."""
+    """Permissions of an existing folder, else 755, with which everybody may read it."""
     try:
         return stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:

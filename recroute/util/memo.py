@@ -1,4 +1,4 @@
-"""Work that does not depend on the LLMs is done once: pools, folds and routers share their prompts."""
+"""Cache of results that depend on prompts only, shared by pools, folds and routers."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ T = TypeVar("T")
 
 
 class Memo(Generic[T]):
-    """A pure function of arrays that remembers its latest results, by the content of the arrays.
+    """A pure function of arrays with a cache of its latest results, by the content of the arrays.
 
     Parameters
     ----------
     compute : callable, optional
-        None where only `get` is used.
+        The function; None if only `get` is used.
     max_cells : int
-        Results are forgotten, oldest first, once the arrays they came from have more cells together; so memory stays
-        bounded, and a larger array is never remembered. See `room`.
+        Bound on the total number of cells of the arrays whose results are kept; the oldest results are dropped first.
+        The result for an array with more cells is never kept. See `room`.
     """
 
-    times: ClassVar[int] = 1
+    times: ClassVar[int] = 1  # factor of every memo's max_cells, see `room`
     made: ClassVar[WeakSet[Memo[Any]]] = WeakSet()
 
     def __init__(self, compute: Callable[..., T] | None = None, *, max_cells: int) -> None:
@@ -40,17 +40,17 @@ class Memo(Generic[T]):
         return self.get(arrays, lambda: self._run(*arrays), sum(array.size for array in arrays))
 
     def get(self, arrays: Sequence[NDArray[Any]], compute: Callable[[], T], cells: int) -> T:
-        """What `compute` gives, remembered as the result of these arrays and as large as so many cells."""
+        """The kept result for these arrays, else that of `compute`, which is then kept and counts as `cells`."""
         if self.times == 0:
             return compute()
         key = _digest(arrays)
-        if (kept := self._kept.get(key)) is not None:  # one look-up: another thread may forget it in between
+        if (kept := self._kept.get(key)) is not None:  # one look-up, because another thread may drop it in between
             return kept[1]
-        found = compute()
-        self._kept[key] = (cells, found)
+        result = compute()
+        self._kept[key] = (cells, result)
         while sum(size for size, _ in list(self._kept.values())) > self._max_cells * self.times:
             self._kept.popitem(last=False)
-        return found
+        return result
 
 
 def _nothing(*arrays: NDArray[Any]) -> Any:
@@ -59,7 +59,7 @@ def _nothing(*arrays: NDArray[Any]) -> Any:
 
 @contextmanager
 def room(times: int) -> Iterator[None]:
-    """All memos keep so many times as much inside the block: 0 for nothing, more where folds come round again."""
+    """Context manager: multiply the bound of all memos; 0 keeps nothing, more is for folds that are used repeatedly."""
     before, Memo.times = Memo.times, times
     try:
         yield
@@ -68,7 +68,7 @@ def room(times: int) -> Iterator[None]:
 
 
 def forget() -> None:
-    """Give back what all memos keep, where memory is short."""
+    """Drop the results of all memos to free memory."""
     for one in list(Memo.made):
         one._kept.clear()
 

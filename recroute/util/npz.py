@@ -1,4 +1,4 @@
-"""Reading .npy and .npz files of strangers: what a header announces is compared with what there is, then it is read."""
+"""Reading .npy and .npz files from untrusted sources: headers are checked against the file's size before reading."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from numpy.typing import NDArray
 DTYPE = re.compile(r"[<>|=]?[biufU][1-9]\d{0,8}")
 MAX_HEADER = 10_000  # bytes; NumPy writes 128
 MAX_ARRAYS = 100_000
-ALIGNED = 16  # bytes, of what is mapped
-AT_ONCE = 1 << 20
-# How far a compressed file may swell: vectors shrink to a half at best, and small files may hold zeros.
-SWELL, SMALL = 20, 1 << 26
-# What reading a damaged archive raises.
+ALIGNMENT = 16  # bytes, of mapped numbers
+CHUNK = 1 << 20  # bytes read at once
+# Largest ratio of uncompressed to compressed size, for contents above SMALL bytes. Vectors compress to a half at best,
+# but the zeros in a small file compress to almost nothing.
+MAX_RATIO, SMALL = 20, 1 << 26
+# Errors that reading a damaged archive raises.
 DAMAGE = (
     OSError,
     EOFError,
     ValueError,
     TypeError,
     MemoryError,
-    RuntimeError,  # an encrypted member, or a compression that is not known
+    RuntimeError,  # an encrypted member, or an unknown compression
     LookupError,
     OverflowError,
     zipfile.BadZipFile,
@@ -39,14 +40,14 @@ DAMAGE = (
 
 
 class NpzError(ValueError):
-    """A file cannot be read: half a line, which lacks the file and the mend."""
+    """A file cannot be read. The message is only a clause: callers add the file and how to fix it."""
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an .npz file, by name: numbers and text, no pickles.
+    """Read the arrays of an .npz file, by name: numbers and text, never pickles.
 
-    Memory grows with the size of the file, whatever its headers announce. Raises NpzError if it is damaged, or no
-    regular file.
+    Memory is bounded by the size of the file, whatever its headers announce. Raises NpzError if the file is damaged
+    or not a regular file.
     """
     try:
         if not path.is_file():
@@ -63,10 +64,10 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def map_npy(path: Path) -> tuple[NDArray[Any], mmap.mmap]:
-    """The array of an .npy file, mapped into memory and not read, and the whole file as it is mapped.
+    """Map an .npy file into memory without reading it; returns its array and the mapping of the whole file.
 
-    The mapping keeps what it is where the file is replaced meanwhile. Raises NpzError if the file is damaged, no
-    regular file, or longer or shorter than its header announces.
+    The mapping keeps its content even if the file is replaced. Raises NpzError if the file is damaged, not a regular
+    file, or not as long as its header announces.
     """
     try:
         if not path.is_file():
@@ -74,7 +75,7 @@ def map_npy(path: Path) -> tuple[NDArray[Any], mmap.mmap]:
         with path.open("rb") as file:
             dtype, shape, order = _read_header(file)
             _refuse_size(dtype, shape, path.stat().st_size - file.tell())
-            if file.tell() % ALIGNED:
+            if file.tell() % ALIGNMENT:
                 raise NpzError("its numbers are not where NumPy writes them")
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             found = np.ndarray(shape, dtype, buffer=content, offset=file.tell(), order=order)
@@ -85,21 +86,21 @@ def map_npy(path: Path) -> tuple[NDArray[Any], mmap.mmap]:
 
 def _refuse_bomb(members: list[zipfile.ZipInfo], size: int) -> None:
     total = sum(member.file_size for member in members)
-    if len(members) > MAX_ARRAYS or total > max(SMALL, SWELL * size):
+    if len(members) > MAX_ARRAYS or total > max(SMALL, MAX_RATIO * size):
         raise NpzError(f"it announces {len(members)} arrays of {total} bytes in a file of {size}")
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
     with archive.open(member) as file:
-        dtype, shape, order = _read_header(file)  # type: ignore[arg-type]  # of which it reads only
+        dtype, shape, order = _read_header(file)  # type: ignore[arg-type]  # only its `read` is used
         _refuse_size(dtype, shape, member.file_size - file.tell())
         flat = np.empty(math.prod(shape), dtype)
         if flat.nbytes:
             raw = flat.view(np.uint8)
-            for start in range(0, len(raw), AT_ONCE):
-                part = file.read(min(AT_ONCE, len(raw) - start))
-                raw[start : start + AT_ONCE] = np.frombuffer(part, np.uint8)
-        if file.read(1):  # at the end the checksum is compared
+            for start in range(0, len(raw), CHUNK):
+                part = file.read(min(CHUNK, len(raw) - start))
+                raw[start : start + CHUNK] = np.frombuffer(part, np.uint8)
+        if file.read(1):  # zipfile compares the checksum when it reaches the end
             raise NpzError(f"{member.filename} is longer than it announces")
     return flat.reshape(shape, order=order)
 

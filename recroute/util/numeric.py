@@ -1,4 +1,4 @@
-"""Names for types of arrays, and divisions and means that say NaN where there is nothing to divide by."""
+"""Names for array types, and divisions and means that are NaN where there is nothing to divide by."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AnyArray = NDArray[Any]
 
 
 def ratio(above: NDArray[np.number], below: NDArray[np.number], otherwise: float = np.nan) -> Array:
-    """`above / below`, elementwise and broadcast, in f64; `otherwise` where `below` is not above 0.
+    """`above / below` elementwise with broadcasting, f64; `otherwise` where `below` is not positive.
 
     >>> ratio(np.array([1, 1]), np.array([2, 0]))
     array([0.5, nan])
@@ -25,13 +25,13 @@ def ratio(above: NDArray[np.number], below: NDArray[np.number], otherwise: float
 
 
 def known_mean(values: ArrayLike, weights: NDArray[np.floating] | None = None) -> Array:
-    """Means over the first axis of the values that are not NaN; NaN where none is left.
+    """Weighted means over the first axis that leave out NaN; NaN where every value is.
 
     Parameters
     ----------
     values : float (n,) or (n, p)
     weights : float (b, n), optional
-        One row for each mean, such as a resample; default one row of ones.
+        A row for each of b means, such as the counts of a bootstrap resample. Default: one row of ones.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def known_mean(values: ArrayLike, weights: NDArray[np.floating] | None = None) -
 
 
 def evenly(n: int, most: int = 2000) -> Index:
-    """At most so many of n positions, evenly spread, int (k,).
+    """At most `most` of n positions, evenly spread, int (k,).
 
     >>> evenly(5, 3)
     array([0, 2, 4])

@@ -1,4 +1,4 @@
-"""Names for classes: our own and those that other packages add by entry point, and settings given as text."""
+"""Registries of classes by name, with those that other packages add by entry point; and settings given as text."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from typing import Any, get_args, get_type_hints
 
 from recroute.errors import RecrouteError, UnknownNameError
 
-SIMPLE = (str, Real, Path)  # what a setting is given as
+SIMPLE = (str, Real, Path)  # types that a setting may be given as
 
 
 @dataclass(frozen=True)
 class Registry:
-    """Classes by name; imported when they are first asked for.
+    """Classes by name, imported when they are first needed.
 
     Parameters
     ----------
     kind : str
-        What the names name, for messages.
+        What the names stand for, in messages.
     group : str
-        Entry point group in which other packages add theirs, as "module:Class".
+        Entry point group in which other packages register their classes.
     built_in : mapping of str to str
-        Our own, in the order of tables.
+        Recroute's own classes as "module:Class" by name, in the order of tables.
     added : dict of str to type
-        Those that `add` was called with.
+        Classes added by `add`.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class Registry:
 
     @cached_property
     def places(self) -> dict[str, str]:
-        """Where the classes are that need no `add`, as "module:Class" by name."""
+        """Built-in classes and those of entry points, as "module:Class" by name."""
         return dict(self.built_in) | {entry.name: entry.value for entry in entry_points(group=self.group)}
 
     def names(self) -> list[str]:
@@ -48,11 +48,11 @@ class Registry:
         return list(dict.fromkeys([*self.places, *self.added]))
 
     def add(self, name: str, cls: type) -> None:
-        """Register a class for this process, in the place of one that was added before under this name."""
+        """Register a class for this process; it replaces any other class of that name."""
         self.added[name] = cls
 
     def get(self, name: str) -> Any:
-        """The class registered as `name`; UnknownNameError with the nearest name if there is none."""
+        """The class registered as `name`; UnknownNameError, which suggests the nearest name, if there is none."""
         if name in self.added:
             return self.added[name]
         if name not in self.places:
@@ -64,17 +64,36 @@ class Registry:
 def convert_settings(
     cls: type, label: str, kind: str, known: list[str], values: Mapping[str, Any], error: type[RecrouteError]
 ) -> dict[str, Any]:
-    """Values for the fields of a dataclass, text converted to the type each field is annotated with.
+    """Convert values to the annotated types of the fields of a dataclass; text is parsed.
 
-    Raises UnknownNameError for a field that is not in `known`, and `error` for a value of the wrong type.
+    Parameters
+    ----------
+    cls : type
+        The dataclass.
+    label : str
+        What the settings belong to, for messages.
+    kind : str
+        What messages call a setting.
+    known : list of str
+        Names of the fields that may be set.
+    values : mapping of str to value
+    error : type
+        Class of the error for a value of the wrong type.
+
+    Raises
+    ------
+    UnknownNameError
+        If a name is not in `known`.
+    RecrouteError
+        Of class `error`, if a value is of the wrong type.
     """
     types = get_type_hints(cls)
-    found = {}
+    converted = {}
     for key, value in values.items():
         if key not in known:
             raise UnknownNameError(kind, key, known or ["none"], where=f" of {label}")
-        found[key] = _convert(label, key, value, types[key], error)
-    return found
+        converted[key] = _convert(label, key, value, types[key], error)
+    return converted
 
 
 def field_names(cls: Any) -> list[str]:
@@ -83,7 +102,7 @@ def field_names(cls: Any) -> list[str]:
 
 
 def _convert(label: str, key: str, value: Any, annotation: Any, error: type[RecrouteError]) -> Any:
-    """`value` as int, float, bool, str or Path, perhaps `| None`."""
+    """Convert a value to int, float, bool, str or Path, or to None if the annotation allows it."""
     kinds = get_args(annotation) or (annotation,)
     optional = type(None) in kinds
     if optional and (value is None or value == "none"):
@@ -94,16 +113,16 @@ def _convert(label: str, key: str, value: Any, annotation: Any, error: type[Recr
             return {"true": True, "false": False}[str(value).lower()]
         if (kind is float and isinstance(value, bool)) or not isinstance(value, SIMPLE):
             raise TypeError
-        found = int(str(value)) if kind is int else kind(value)
-        if found != found:  # NaN
+        converted = int(str(value)) if kind is int else kind(value)
+        if converted != converted:  # NaN
             raise ValueError
-        return found
+        return converted
     except (ValueError, KeyError, TypeError, OverflowError):
         raise error(f"{label}: {key}={value!r} is not {kind.__name__}{' or none' if optional else ''}") from None
 
 
 def read_toml(path: Path, error: type[RecrouteError]) -> dict[str, Any]:
-    """What a person has written down in a TOML file; `error` if it cannot be read."""
+    """Read a TOML file; raises `error` if it cannot be read or is not valid TOML."""
     try:
         return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as problem:
@@ -118,7 +137,7 @@ def read_toml(path: Path, error: type[RecrouteError]) -> dict[str, Any]:
 
 
 def split_outside(text: str, sign: str) -> list[str]:
-    """The parts of `text` between signs that stand outside of brackets.
+    """Split `text` at each `sign`, a single character, that is not inside brackets.
 
     >>> split_outside("svd + knn(n_neighbors=9) + guarded(router=svd + als)", "+")
     ['svd', 'knn(n_neighbors=9)', 'guarded(router=svd + als)']

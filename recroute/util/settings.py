@@ -1,7 +1,7 @@
-"""Settings, declared once as fields of a dataclass: of routers, experiments, searches and the service.
+"""Settings of routers, experiments, searches and the service, declared as fields of dataclasses.
 
-A field made by `setting()` holds the default, the range or the choices, and the line of help. Keywords in Python,
-options of the command line and keys of TOML files all come from it.
+A field made by `setting()` has a default, a range or choices, and a line of help. Keywords in Python, options of the
+command line and keys of TOML files are all derived from it.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ def setting(
     option: str | None = None,
     repeated: bool = False,
 ) -> Any:
-    """A setting: its default, its closed range or its choices, and one line of help.
+    """Declare a setting as a field of a dataclass.
 
     Parameters
     ----------
     default
     low, high : float, optional
-        Closed range of a number; of a list, that of its entries.
+        Closed range of a number, or of the entries of a list.
     choices : list of str, optional
-        All values that a text may have; of a list, its entries.
+        Valid values of a text, or of the entries of a list.
     help : str
         One line, for `--help` and notebooks.
     panel : str, optional
-        Where `--help` shows it.
+        Heading under which `--help` lists it.
     option : str, optional
-        Name on the command line. Default: the field's, with dashes; "" if it is no option.
+        Name of the option on the command line. Default: the field's name with dashes. "": not an option.
     repeated : bool
-        Whether entries of a list are options of their own there, not one text such as a,b,c.
+        Whether the option is repeated for each entry of a list, rather than given once as a,b,c.
     """
     shown = {"help": help, "panel": panel, "option": option, "repeated": repeated}
     return field(default=default, metadata={"low": low, "high": high, "choices": choices, **shown})
@@ -53,9 +53,10 @@ def setting(
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Base of the settings of experiments, searches and the service: checked when they are made.
+    """Base class of settings of experiments, searches and the service, which are checked when they are made.
 
-    Raises DataError for a value of the wrong kind or outside its range, UnknownNameError for one that is no choice.
+    Raises DataError for a value of the wrong type or outside its range, UnknownNameError for one that is not among the
+    choices.
     """
 
     def __post_init__(self) -> None:
@@ -68,7 +69,7 @@ S = TypeVar("S", bound=Callable[..., Any])
 
 
 def _checked(settings: Settings, f: Field[Any]) -> Any:
-    """The value of a field, as its annotation has it: a list as a list."""
+    """The value of a field after its checks; sequences become lists."""
     value, kind = getattr(settings, f.name), list_of(f)
     if value is None and "None" in str(f.type):
         return None
@@ -86,13 +87,16 @@ def _checked(settings: Settings, f: Field[Any]) -> Any:
 
 
 def list_of(f: Field[Any]) -> str | None:
-    """Of what a field is a list: "int", "float", "str"; None if it is none."""
-    found = re.match(r"Sequence\[(int|float|str)\]", str(f.type))
-    return found[1] if found else None
+    """Type of the entries of a field that is a list: "int", "float" or "str"; None for other fields."""
+    match = re.match(r"Sequence\[(int|float|str)\]", str(f.type))
+    return match[1] if match else None
 
 
 def check_range(value: Any, f: Field[Any], what: str, of: str = "", error: type[RecrouteError] = DataError) -> None:
-    """Raise `error` or UnknownNameError unless the value is among the choices or within the range of its field."""
+    """Raise `error` if a value is outside the range of its field, UnknownNameError if it is not among the choices.
+
+    None passes. `what` is the name in the message, `of` an addition to it such as " of knn".
+    """
     if value is None:
         return
     low, high = f.metadata.get("low"), f.metadata.get("high")
@@ -101,30 +105,29 @@ def check_range(value: Any, f: Field[Any], what: str, of: str = "", error: type[
             raise UnknownNameError(f.name.replace("_", " "), str(value), choices, where=of)
     elif (low is not None and not value >= low) or (high is not None and not value <= high):
         limits = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
-        raise error(f"{what}={value!r} has to be {limits}")
+        raise error(f"{what}={value!r} must be {limits}")
 
 
 @cache
 def kinds_of(cls: type) -> dict[str, tuple[type, ...]]:
-    """Classes of the fields of a dataclass whose annotations name plain ones."""
+    """Classes that a dataclass's annotations name, by field; without fields whose annotation is not a plain class."""
     names = {name: value for one in reversed(cls.__mro__) for name, value in vars(sys.modules[one.__module__]).items()}
     kinds = {f.name: classes_of(f.type, names) for f in fields(cls) if f.init}
     return {name: kind for name, kind in kinds.items() if kind}
 
 
 def check_known(names: Iterable[str], known: Sequence[str], of: str) -> None:
-    """Raise UnknownNameError for the first of these names that is no setting of `of`."""
+    """Raise UnknownNameError for the first of these names that is not a setting of `of`."""
     for name in names:
         if name not in known:
             raise UnknownNameError("setting", name, known, where=f" of {of}")
 
 
 def takes_settings(cls: type[Settings], without: Sequence[str] = ()) -> Callable[[S], S]:
-    """Decorator: the function's `**settings` are the fields of `cls`; its signature and documentation list them.
+    """Decorator: lists the fields of `cls` as keywords in the signature and docstring, in place of `**settings`.
 
-    Fields named in `without` the function makes itself.
-
-    Raises UnknownNameError for a keyword that is no field.
+    Fields in `without` are left out, because they are parameters of the function itself. The decorated function raises
+    UnknownNameError for a keyword that is not a field.
     """
 
     def decorate(function: S) -> S:

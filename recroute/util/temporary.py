@@ -1,6 +1,7 @@
-"""Temporary files and folders that are locked while their process lives, so that the next one can remove what is left.
+"""Temporary files and folders, locked by the process that writes them.
 
-A killed process removes nothing, but the kernel takes back its locks.
+A killed process cannot remove its files, but the system releases its locks. So the next process can tell leftovers,
+which it removes, from files that are still being written.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from pathlib import Path
 if sys.platform != "win32":
     import fcntl
 
-CUT = 40  # characters of a name that its temporary name keeps: a name has at most 255 bytes
+MAX_PREFIX = 40  # characters of the target's name in a temporary name; file names have at most 255 bytes
 
 
 @contextmanager
 def temporary_file(target: Path) -> Iterator[Path]:
-    """An empty file beside `target`; removed when the block ends, unless it was renamed.
+    """Context manager: an empty file beside `target`, removed when the block ends unless it was renamed.
 
-    Those of `target` whose processes have died are removed first.
+    Temporary files of `target` that killed processes left are removed first.
     """
-    prefix = f".{target.name[:CUT]}.new-"
+    prefix = f".{target.name[:MAX_PREFIX]}.new-"
     _remove_left_over(target.parent, prefix)
     temporary, handle = locked(lambda: _touched(target.parent / f"{prefix}{secrets.token_hex(6)}"))
     try:
@@ -37,19 +38,19 @@ def temporary_file(target: Path) -> Iterator[Path]:
 
 
 def locked(make: Callable[[], Path]) -> tuple[Path, int | None]:
-    """A file or folder that `make` has made, and what `lock` gives for it."""
+    """Call `make` to make a file or folder, and lock it; returns its path and the handle of `lock`."""
     while True:
         path = make()
-        with suppress(BlockingIOError):  # another writer takes it for one that was left, because it was not locked yet
+        with suppress(BlockingIOError):  # before it was locked, another writer took it for a leftover and removes it
             handle = lock(path)
             if path.exists():
                 return path, handle
 
 
 def lock(path: Path) -> int | None:
-    """A handle that locks a file or folder until closed; BlockingIOError if another has it.
+    """Lock a file or folder until the returned handle is closed; BlockingIOError if another process has locked it.
 
-    None where there are no locks: there, what is left is not told from what is being written, and stays.
+    None if the system or the file system has no locks. Leftovers cannot be recognised there, and are not removed.
     """
     if sys.platform == "win32":
         return None
@@ -74,10 +75,10 @@ def _touched(path: Path) -> Path:
 
 def _remove_left_over(folder: Path, prefix: str) -> None:
     left: list[Path] = []
-    with suppress(PermissionError):  # a folder may be written to and not be listed
+    with suppress(PermissionError):  # a folder may be writable but not readable
         left = [folder / name for name in os.listdir(folder) if name.startswith(prefix)]
     for path in left:
-        with suppress(OSError):  # its writer is at work; or it is no file
+        with suppress(OSError):  # its writer is still working, or it is not a file
             if (handle := lock(path)) is not None:
                 path.unlink(missing_ok=True)
                 os.close(handle)

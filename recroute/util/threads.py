@@ -1,4 +1,4 @@
-"""Work on all cores with the same sums on every machine, and BLAS at one thread where a second would only wait."""
+"""Parallel work with results that do not depend on the number of cores, and a limit on the threads of BLAS."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 Item = TypeVar("Item")
 Part = TypeVar("Part")
 
-SHARED_FROM = 460_000  # OpenBLAS shares out no product of one vector with a smaller matrix
+SHARED_FROM = 460_000  # cells; OpenBLAS computes the product of one vector with a smaller matrix in one thread anyway
 
 
 @contextmanager
 def one_thread(n_rows: int, n_cells: int) -> Iterator[None]:
-    """Hold BLAS at one thread for the product of n_rows vectors with a matrix of n_cells.
+    """Context manager: limit BLAS to one thread for the product of n_rows vectors with a matrix of n_cells.
 
-    On a busy machine a product shared by two threads waits for the scheduler, milliseconds, where a few prompts times
-    10,000 LLMs take microseconds. `threadpool_limits` takes milliseconds as well: it looks for the libraries each
-    time. Those that are loaded after the first call here are not held, and OpenBLAS heeds only the main thread.
+    The product of a few prompts with 10,000 LLMs takes microseconds; shared by two threads on a busy machine, it waits
+    milliseconds for the scheduler. `threadpool_limits` takes milliseconds too, because it searches for the libraries at
+    each call; here they are searched once, so libraries loaded later are not limited. OpenBLAS obeys the limit only in
+    the main thread.
     """
     if n_rows < 2 and n_cells < SHARED_FROM:
         yield
@@ -39,10 +40,10 @@ def _libraries() -> ThreadpoolController:
 
 
 def in_order(items: Sequence[Item], work: Callable[[Item], Part]) -> Iterator[Part]:
-    """What `work` makes of each item, in their order.
+    """Yield the results of `work` for all items, in their order, computed by as many threads as there are cores.
 
-    Items are worked on by as many threads as there are cores, one BLAS thread each; because their results come in
-    the order of the items, a sum of them does not depend on the number of threads.
+    BLAS is limited to one thread each. Because results come in the order of the items, a sum of them does not depend
+    on the number of threads.
     """
     n_threads = min(len(items), os.cpu_count() or 1)
     if n_threads <= 1:
@@ -51,7 +52,7 @@ def in_order(items: Sequence[Item], work: Callable[[Item], Part]) -> Iterator[Pa
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
         rest = iter(items)
         waiting = [pool.submit(work, item) for item in islice(rest, n_threads)]
-        while waiting:  # no more items at once than threads: their results take memory
+        while waiting:  # no more items at once than threads, because their results take memory
             done = waiting.pop(0).result()
             waiting += [pool.submit(work, item) for item in islice(rest, 1)]
             yield done

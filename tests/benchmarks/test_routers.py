@@ -16,7 +16,7 @@ from recroute.routers import router_class, router_names
 FIT = """
 import sys, time
 import recroute as rr
-from recroute.evaluation import prepare_split
+from recroute.experiment.prepare import prepare_split
 def peak():
     return int([line for line in open("/proc/self/status") if line.startswith("VmHWM")][0].split()[1]) / 1e6
 path, coverage, m, name = sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), sys.argv[4]

@@ -12,7 +12,7 @@ import pytest
 
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.sources import simulate
-from recroute.evaluation import prepare_split
+from recroute.experiment.prepare import prepare_split
 from recroute.routers import make_router
 
 N_LLMS, N_INSTANCES, SHARE, WORLDS = 97, 1500, 0.28, range(6)

@@ -8,7 +8,7 @@ import pytest
 from recroute.cli.app import run
 from recroute.data import write_dataset
 from recroute.data.sources import simulate
-from recroute.evaluation import evaluate
+from recroute.evaluation.run import evaluate
 from recroute.routers import load_router
 
 

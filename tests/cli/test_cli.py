@@ -121,7 +121,7 @@ def test_scale_on_own_pools(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert run(["scale", str(tmp_path / "arc"), *common, "--benchmark", "arc"]) == 0
     out = capsys.readouterr().out
     assert "V_B published for arc" in out
-    assert "pools are those that came with the data" in out
+    assert "pools came with the data" in out
     result = json.loads((tmp_path / "f.json").read_text("utf8"))
     assert {row["group"] for row in result["rows"]} == {*groups, "mean"}
     assert result["published"]["benchmark"] == "arc"
@@ -236,7 +236,7 @@ def test_usage_errors_are_one_line(
     assert "--pool-sizes" in refused(capsys, "scale", folder, "--router", "svd", "--pool-sizes", "3,x")
     assert "did you mean 'nested'" in refused(capsys, "scale", folder, "--router", "svd", "--groups", "nestd")
     assert "did you mean 'own'" in refused(capsys, "scale", folder, "--router", "svd", "--groups", "owm")
-    assert "came without pools" in refused(capsys, "scale", folder, "--router", "svd", "--groups", "own")
+    assert "has no pools" in refused(capsys, "scale", folder, "--router", "svd", "--groups", "own")
     assert "unknown benchmark 'arc'" in refused(capsys, "scale", folder, "--router", "svd", "--benchmark", "arc")
     assert "known: train, all" in refused(capsys, "scale", folder, "--router", "svd", "--pool-basis", "test")
     assert "name=value" in refused(capsys, "fit", folder, "--router", "svd", "--set", "3", "--out", tmp_path / "r")

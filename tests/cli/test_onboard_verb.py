@@ -71,7 +71,13 @@ def test_the_whole_way(world: Dataset, router: Path, tmp_path: Path, capsys: pyt
 
     assert go(router, "--llm", NEW, "--results", scored, "--out", grown, "--json", facts) == 0
     printed = capsys.readouterr().out
-    for part in ("after 8 of 120 prompts", "90% interval", "most alike", "of the training prompts", "16 more prompts"):
+    for part in (
+        "after 8 of 120 prompts",
+        "90% interval",
+        "most similar",
+        "of the training prompts",
+        "16 more prompts",
+    ):
         assert part in printed
     found = json.loads(facts.read_text("utf8"))
     assert found["ci_low"] < found["mean"] < found["ci_high"]
@@ -148,7 +154,7 @@ def test_samples_of_lm_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     facts = tmp_path / "facts.json"
     arguments = ("--llm", "my/model", "--results", file, "--out", tmp_path / "grown", "--json", facts)
     assert go(tmp_path / "router", *arguments) == 0
-    assert "10 documents the router was not fitted on were left out" in capsys.readouterr().out
+    assert "10 documents that the router was not fitted on were left out" in capsys.readouterr().out
     assert json.loads(facts.read_text("utf8"))["n_answers"] == 10
 
 

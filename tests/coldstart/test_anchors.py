@@ -108,5 +108,5 @@ def test_bad_input_is_refused(prior: LLMPrior) -> None:
         select_anchors(prior, 4, strategy="a-optimal")
     with pytest.raises(DataError, match="301 anchors cannot be chosen from the 300"):
         select_anchors(prior, 301)
-    with pytest.raises(DataError, match="one for each of the 300 prompts"):
+    with pytest.raises(DataError, match="one number for each of the 300 prompts"):
         select_anchors(prior, 1, scores=np.zeros(4, dtype=np.float32))

@@ -7,7 +7,7 @@ import recroute as rr
 from recroute.data import Dataset, Precomputed, Prompts
 from recroute.encoders import fit_encoder, vectors_of, view_encoder
 from recroute.errors import RouterError
-from recroute.evaluation import prepare_split
+from recroute.experiment.prepare import prepare_split
 from recroute.routers import Router, make_router
 
 

@@ -178,10 +178,10 @@ def test_a_registered_encoder_is_saved_and_loaded(name: str, registered: type, t
     assert isinstance(part, Saved)
     assert part.scale == 3
     REGISTRY.added.clear()
-    with pytest.raises(RouterError, match="encoder 'saved', which is not registered here"):
+    with pytest.raises(RouterError, match="encoder 'saved', which is not registered"):
         rr.load_router(tmp_path / "router")
     register_encoder(type("Later", (Saved,), {"name": "later"}))
-    with pytest.raises(RouterError, match="comes back as 'later' and was 'saved'"):
+    with pytest.raises(RouterError, match="is restored as 'later' but was 'saved'"):
         rr.load_router(tmp_path / "router")
 
 
@@ -190,8 +190,8 @@ def test_a_registered_encoder_is_saved_and_loaded(name: str, registered: type, t
     [
         ({"kind": None}, "give the class a kind"),
         ({"kind": "two words"}, "give the class a kind"),
-        ({"kind": "tfidf"}, "what another encoder is called"),
-        ({"kind": "sentence"}, "what another encoder is called"),
+        ({"kind": "tfidf"}, "the kind of another encoder"),
+        ({"kind": "sentence"}, "the kind of another encoder"),
     ],
 )
 def test_a_class_without_a_kind_of_its_own_is_not_registered(made: dict[str, Any], message: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from recroute.data.sources import simulate
-from recroute.evaluation import prepare_split
+from recroute.experiment.prepare import prepare_split
 from recroute.routers import make_router
 
 N, K = 500, 5

@@ -16,7 +16,9 @@ from recroute.encoders import JointEncoder, SentenceEncoder, TfidfEncoder, encod
 from recroute.encoders.choose import agreement
 from recroute.encoders.sentence import SentenceModel
 from recroute.errors import RecrouteError
-from recroute.evaluation import evaluate, learning_curve, prepare_split
+from recroute.evaluation.learning import learning_curve
+from recroute.evaluation.run import evaluate
+from recroute.experiment.prepare import prepare_split
 from recroute.routers import load_router, make_router
 from recroute.testing import planted_dataset
 from recroute.tuning import tune
@@ -180,7 +182,7 @@ def test_a_router_grows_and_changes_its_place_with_its_encoder(
     router = make_router("budgeted", router="auto").fit(prepare_split(data, encoder=f"sentence:{own}").train)
     router.save(tmp_path / "first")
     shutil.rmtree(own)  # the folder needs nothing outside of it
-    with pytest.raises(RecrouteError, match="is gone, and the router cannot be saved without it"):
+    with pytest.raises(RecrouteError, match="is missing, and the router cannot be saved without it"):
         router.save(tmp_path / "late")
     assert not (tmp_path / "late").exists()
     loaded = load_router(tmp_path / "first")
@@ -221,7 +223,7 @@ try:
 except ValueError as error:
     print(error)
 """]  # fmt: skip
-    assert "vocab.txt is missing or damaged" in subprocess.run(command, capture_output=True, text=True).stdout
+    assert "vocab.txt is missing, damaged" in subprocess.run(command, capture_output=True, text=True).stdout
     shutil.rmtree(folder)
     make_router("ridge").fit(prepare_split(planted, encoder=kind).train).save(folder)
     (folder / "encoder" / "adapter_config.json").write_text("{}", "utf8")

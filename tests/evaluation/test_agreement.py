@@ -10,7 +10,9 @@ import pytest
 from recroute.coldstart import coldstart
 from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import RecrouteError
-from recroute.evaluation import Evaluation, evaluate, learning_curve, scale
+from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.learning import learning_curve
+from recroute.evaluation.run import evaluate, scale
 from recroute.metrics import METRICS, Agreement, Outcome
 from recroute.metrics.ranking import agreement
 from recroute.report.shown import write_html

@@ -11,7 +11,10 @@ import pytest
 from recroute.data import Dataset
 from recroute.data.sources import simulate
 from recroute.errors import RouterError, UnknownNameError
-from recroute.evaluation import evaluate, evaluate_fitted, prepare_split, router_card
+from recroute.evaluation.card import router_card
+from recroute.evaluation.fitted import evaluate_fitted
+from recroute.evaluation.run import evaluate
+from recroute.experiment.prepare import prepare_split
 from recroute.routers import load_router, make_router
 from recroute.routers.storage import CARD, changed_card
 from recroute.splits import Split
@@ -105,23 +108,23 @@ def test_without_a_score_on_test_the_card_says_so(parts: Split) -> None:
     router = make_router("svd").fit(parts.train)
     nothing = dataclasses.replace(parts, test=parts.test.take_instances(np.zeros(0, dtype=np.int64)))
     assert "Not measured: no LLM was evaluated on a test instance." in router_card(router, nothing)
-    with pytest.raises(RouterError, match="nothing can be judged"):
+    with pytest.raises(RouterError, match="use a split with evaluated test instances"):
         evaluate_fitted(router, nothing)
 
 
 def test_test_is_not_read_where_it_may_not_be(parts: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recroute.evaluation.card.measured", lambda *parts: pytest.fail("test instances were read"))
     card = router_card(make_router("svd").fit(parts.train), parts, judge=False, notes=["the best of 3 trials"])
-    assert "Not measured: test has not been read." in card
+    assert "Not measured: the router was not evaluated on test instances." in card
     assert "- the best of 3 trials" in card
-    assert "Test was read" not in card
+    assert "Test instances were used only after" not in card
 
 
 def test_costs_stand_in_the_card(parts: Split) -> None:
     train, valid, test = (_with_costs(data) for data in parts.parts().values())
     parts = dataclasses.replace(parts, train=train, valid=valid, test=test)
     card = router_card(make_router("budgeted", router="svd", budget=3.0).fit(train), parts)
-    assert re.search(r"Expected of prompts like the training prompts: [\d.]+ USD per 1,000", card)
+    assert re.search(r"Expected on prompts like the training prompts: [\d.]+ USD per 1,000", card)
     assert "mean cost" in card
     assert "`budget=3.0`" in card
 
@@ -149,7 +152,7 @@ def test_preferences_alone_are_judged_by_agreement() -> None:
     card = router_card(make_router("best_single").fit(parts.train), parts)
     assert "| router | agreement |" in card
     assert f"| preferences | {len(pairs)} |" in card
-    assert "has to be fitted again" in card
+    assert "fit the router again" in card
 
 
 def test_an_llm_that_the_split_does_not_have_is_refused(parts: Split) -> None:
@@ -173,8 +176,8 @@ def test_the_use_of_a_router_depends_on_what_it_reads(parts: Split, planted: Dat
     card = router_card(make_router("svd").fit(own.train), own)
     assert "--encoder tfidf" in card
     assert "recroute route ." not in card
-    assert "no prompt: give `rank` a data set" in router_card(make_router("task_best").fit(parts.train), parts)
-    assert "has to be fitted again" in router_card(make_router("mlp").fit(parts.train), parts)
+    assert "not its prompt: pass a data set to `rank`" in router_card(make_router("task_best").fit(parts.train), parts)
+    assert "fit the router again" in router_card(make_router("mlp").fit(parts.train), parts)
 
 
 def _with_vectors(data: Dataset) -> Dataset:

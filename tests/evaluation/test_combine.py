@@ -8,8 +8,9 @@ import pytest
 
 from recroute.data.sources import simulate
 from recroute.errors import RecrouteError
-from recroute.evaluation import Evaluation, scale
 from recroute.evaluation.combine import combine
+from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.run import scale
 from recroute.report.html import page
 
 DATA = simulate(n_llms=12, n_instances=120)

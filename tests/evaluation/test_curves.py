@@ -7,8 +7,9 @@ from rich.console import Console
 
 from recroute.data.sources import simulate
 from recroute.errors import RecrouteError
-from recroute.evaluation import Evaluation, evaluate, scale
 from recroute.evaluation.curves import growth_text, plot_growth
+from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.run import evaluate, scale
 
 
 @pytest.fixture(scope="module")

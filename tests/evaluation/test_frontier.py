@@ -10,7 +10,8 @@ import pytest
 
 from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import DataError
-from recroute.evaluation import Frontier, frontier
+from recroute.evaluation.frontier import frontier
+from recroute.evaluation.frontier_result import Frontier
 from recroute.evaluation.frontier_rows import Traced, summarise_curves
 from recroute.metrics import Spending
 from recroute.report.document import Figure, Table
@@ -67,7 +68,7 @@ def test_a_curve_by_hand() -> None:
     assert points.filter(group="all")["on_hull"].to_list() == [True, True, True]
     assert points.filter(group="llm")["mean_score"].to_list() == [0.5, 0.75]
     assert pairs.is_empty()
-    assert notes == ["the best single LLM, on 2 test instances, is y"]
+    assert notes == ["the best single LLM on 2 test instances is y"]
 
 
 def test_a_router_that_tells_easy_from_hard_gets_full_quality_at_half_the_difference(found: Frontier) -> None:
@@ -99,7 +100,7 @@ def test_differences_are_paired_and_said_in_words(found: Frontier) -> None:
 
 def test_a_router_that_chooses_by_chance_is_left_out_with_a_note(found: Frontier) -> None:
     assert "random" not in found.routers
-    assert any("choose by chance" in note and "random" in note for note in found.notes)
+    assert any("choose at random" in note and "random" in note for note in found.notes)
 
 
 def test_json_has_the_rows_of_an_evaluation_and_the_points(found: Frontier, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import recroute as rr
 from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import RecrouteError
-from recroute.evaluation import Evaluation
+from recroute.evaluation.evaluation import Evaluation
 from recroute.routers import Ranking
 from recroute.routers.refresh.change import wilson
 from recroute.testing import planted_dataset

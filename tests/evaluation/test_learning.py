@@ -10,7 +10,10 @@ import pytest
 from recroute.cli.app import run
 from recroute.data import Dataset, write_dataset
 from recroute.errors import DataError, UnknownNameError
-from recroute.evaluation import LearningCurve, evaluate, learning_curve, prepare_split, read_run, scale
+from recroute.evaluation.learning import LearningCurve, learning_curve
+from recroute.evaluation.run import evaluate, scale
+from recroute.evaluation.run_folder import read_run
+from recroute.experiment.prepare import prepare_split
 from recroute.routers import make_router
 from recroute.splits import split_dataset, take_train_fraction
 from recroute.testing import planted_dataset

@@ -9,7 +9,8 @@ import pytest
 
 from recroute.data import read_dataset
 from recroute.data.sources import import_dataset
-from recroute.evaluation import Evaluation, scale
+from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.run import scale
 
 FILES = {"arc": "arc", "truthfulqa": "harness_truthfulqa_mc_0"}
 GROUPS = ("all_strong", "all_weak", "strong_to_weak")

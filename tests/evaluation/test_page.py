@@ -11,8 +11,9 @@ import pytest
 
 from recroute.data import Dataset
 from recroute.data.sources import simulate
-from recroute.evaluation import Evaluation, evaluate, scale
 from recroute.evaluation.combine import combine
+from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.run import evaluate, scale
 from recroute.report.html import page as page_of
 from recroute.report.shown import write_html
 from recroute.testing import planted_dataset

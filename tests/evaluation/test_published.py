@@ -9,8 +9,10 @@ from rich.console import Console
 
 from recroute.data import Dataset
 from recroute.data.sources import simulate
-from recroute.evaluation import REFERENCE_SCORES, Evaluation, scale
+from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.published import published_table
+from recroute.evaluation.run import scale
+from recroute.experiment.reference import REFERENCE_SCORES
 
 
 def as_benchmark(name: str, card: dict[str, bool] | None = None) -> Dataset:

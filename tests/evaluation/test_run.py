@@ -13,7 +13,9 @@ import recroute.experiment.controls as controls
 from recroute.data import Dataset, InteractionMatrix, llm_means, read_dataset
 from recroute.data.sources import simulate
 from recroute.errors import RecrouteError
-from recroute.evaluation import Evaluation, evaluate, prepare_split, scale
+from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.run import evaluate, scale
+from recroute.experiment.prepare import prepare_split
 from recroute.experiment.rows import COLUMNS
 from recroute.pools import largest_pool, make_pools
 from recroute.routers import make_router
@@ -190,7 +192,7 @@ def test_unobserved_choices_are_reported_and_judged_by_the_next_llm() -> None:
     assert found.value("best_single", "unobserved_choice") == pytest.approx(np.isnan(test[:, best]).mean())
     judged = np.where(np.isnan(test[:, best]), test[:, order[1]], test[:, best])
     assert found.value("best_single", "mean_score") == pytest.approx(judged.mean(), abs=1e-7)
-    assert any("nobody evaluated" in note for note in found.notes)
+    assert any("were not evaluated" in note for note in found.notes)
 
 
 def test_entropy_of_a_router_that_chooses_by_chance_is_that_of_its_distribution(data: Dataset) -> None:
@@ -242,7 +244,7 @@ def test_pools_grow_on_held_out_tasks(data: Dataset) -> None:
     n_tasks = len(set(data.tasks))
     assert len(found.rows.filter(router="oracle", metric="mean_score", pool_size=3)) == n_tasks + 1
     assert done[-1] == (2 * n_tasks, 2 * n_tasks)
-    with pytest.raises(RecrouteError, match="leave the split 'random' out"):
+    with pytest.raises(RecrouteError, match="--split random exclude each other"):
         evaluate(data, [], holdout="task", split="random", **FAST)
 
 

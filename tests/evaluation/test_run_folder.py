@@ -11,7 +11,10 @@ import pytest
 from recroute.data import write_dataset
 from recroute.data.sources import simulate
 from recroute.errors import RecrouteError
-from recroute.evaluation import Evaluation, prepare_split, read_run, scale, write_run
+from recroute.evaluation.evaluation import Evaluation
+from recroute.evaluation.run import scale
+from recroute.evaluation.run_folder import read_run, write_run
+from recroute.experiment.prepare import prepare_split
 from recroute.experiment.provenance import file_digests, split_digest
 
 

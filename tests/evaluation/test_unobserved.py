@@ -12,8 +12,12 @@ from recroute.coldstart import coldstart
 from recroute.data import Dataset, InteractionMatrix, llm_means
 from recroute.data.means import standardised_scores
 from recroute.data.sources import simulate
-from recroute.evaluation import evaluate, evaluate_fitted, frontier, learning_curve, prepare_split, scale
+from recroute.evaluation.fitted import evaluate_fitted
+from recroute.evaluation.frontier import frontier
+from recroute.evaluation.learning import learning_curve
+from recroute.evaluation.run import evaluate, scale
 from recroute.experiment.outcomes import fitted_outcomes, pool_outcomes
+from recroute.experiment.prepare import prepare_split
 from recroute.metrics import METRICS, Outcome
 from recroute.pool_choice.judge import judge
 from recroute.routers import Router, make_router
@@ -192,8 +196,8 @@ def test_97_llms_with_28_percent_missing_by_task() -> None:
     assert found.value("gambler", "unobserved_choice") > 0.9
     assert found.value("gambler", "lift") == 0
     assert not any("gambler beats" in line for line in found.sentences())
-    (note,) = [note for note in found.notes if "nobody evaluated" in note]
-    assert "judged by the next LLM" in note
+    (note,) = [note for note in found.notes if "were not evaluated" in note]
+    assert "judged by the next evaluated LLM" in note
     assert "gambler up to" in note
 
 
@@ -298,8 +302,8 @@ def test_instances_that_nobody_in_the_pool_was_run_on_are_left_out_for_all_and_s
     found = evaluate(data, ["knn"], **FAST)
     n = prepare_split(gaps).test.n_instances
     assert set(found.rows["n_instances"]) == {n - 3}
-    assert [note for note in found.notes if "left out there for every router" in note] == [
-        f"up to 3 of {n} test instances were run on no LLM of a pool: left out there for every router"
+    assert [note for note in found.notes if "left out for all routers" in note] == [
+        f"up to 3 of {n} test instances have no score for any LLM of a pool and are left out for all routers"
     ]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recroute.data import Dataset
-from recroute.evaluation import evaluate, scale
+from recroute.evaluation.run import evaluate, scale
 from recroute.experiment.compare import comparisons, holm, sentence, two_sided_p
 
 

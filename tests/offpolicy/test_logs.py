@@ -129,7 +129,7 @@ def test_the_records_of_a_service_are_logs_with_vectors_in_place_of_prompts(tmp_
     again = table.with_columns(instance_id=pl.lit("same"))
     again.write_ndjson(path)
     assert read_logs(path).table["instance_id"][:2].to_list() == ["same", "same/d1"]
-    with pytest.raises(DataError, match="not all of one encoder"):
+    with pytest.raises(DataError, match="not all from one encoder"):
         Logs(
             table.with_columns(encoder=pl.when(pl.int_range(pl.len()) == 1).then(pl.lit("other")).otherwise("encoder"))
         )

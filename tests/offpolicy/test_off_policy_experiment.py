@@ -104,7 +104,7 @@ def test_logs_without_text_are_judged_with_mean_scores(logs: Logs) -> None:
 
 
 def test_what_cannot_be_done_is_refused(logs: Logs, parts: tuple[Dataset, Dataset]) -> None:
-    with pytest.raises(DataError, match="folds do not fit"):
+    with pytest.raises(DataError, match="folds are too many"):
         off_policy(Logs(logs.table.head(3)), ["random"])
     with pytest.raises(DataError, match="each once"):
         off_policy(logs, ["knn", "knn"])

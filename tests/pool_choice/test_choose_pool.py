@@ -181,8 +181,8 @@ def test_choices_that_nobody_evaluated_are_judged_by_the_next_and_told() -> None
     expected = (0.7 * 0.9 + 0.3 * (1 - 0.3**2) * 0.1) / (1 - 0.3**3)
     reached = found.pooled("mean_score", group="chosen_routed", pool_size=3)["value"][0]
     assert reached == pytest.approx(expected, abs=0.15)
-    assert any("nobody evaluated" in note and "chosen_routed" in note for note in found.notes)
-    assert any("run on no LLM of a pool" in note and "best_single up to" in note for note in found.notes)
+    assert any("were not evaluated" in note and "chosen_routed" in note for note in found.notes)
+    assert any("with no score for any LLM of a pool" in note and "best_single up to" in note for note in found.notes)
 
 
 def test_an_llm_without_a_record_on_train_is_never_chosen(planted: Dataset) -> None:

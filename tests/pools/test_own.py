@@ -5,7 +5,7 @@ import pytest
 
 from recroute.data import Dataset
 from recroute.errors import DataError
-from recroute.evaluation import scale
+from recroute.evaluation.run import scale
 from recroute.pools import own_pools
 
 MEMBERS = {("all_strong", 2): [1, 4], ("all_weak", 2): [0, 3], ("all_strong", 3): [4, 2, 1], ("all_weak", 3): [5, 0, 3]}
@@ -30,7 +30,7 @@ def test_pools_keep_groups_sizes_members_and_their_order(planted: Dataset) -> No
 def test_sizes_restrict(planted: Dataset) -> None:
     data = with_pools(planted, table(MEMBERS))
     assert {pool.size for pool in own_pools(data, [3, 10])} == {3}
-    with pytest.raises(DataError, match=r"no pools of size 10; there: 2, 3"):
+    with pytest.raises(DataError, match=r"no pools of size 10; choose from 2, 3"):
         own_pools(data, [10])
     found = scale(data, [], groups=["own"], pool_sizes=[3, 10], n_resamples=10)
     assert set(found.rows["pool_size"].drop_nulls()) == {3}
@@ -39,12 +39,12 @@ def test_sizes_restrict(planted: Dataset) -> None:
 
 def test_data_without_pools_are_refused(planted: Dataset) -> None:
     for data in (planted, with_pools(planted, table(MEMBERS).clear())):
-        with pytest.raises(DataError, match="came without pools of its own"):
+        with pytest.raises(DataError, match="has no pools of its own"):
             scale(data, [], groups=["own"])
 
 
 def test_own_stands_alone(planted: Dataset) -> None:
-    with pytest.raises(DataError, match="run nested apart from it"):
+    with pytest.raises(DataError, match="run nested separately"):
         scale(with_pools(planted, table(MEMBERS)), [], groups=["own", "nested"])
 
 
@@ -64,9 +64,9 @@ def test_several_benchmarks_are_never_averaged(planted: Dataset) -> None:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({("g", 3): [0, 1]}, "the g pool of 3 LLMs in .* has 2 members, 2 of them different"),
-        ({("g", 2): [1, 1]}, "has 2 members, 1 of them different"),
-        ({("g", 2): [0, 77]}, "needs 1 LLMs that are not there, 'llm-77' first; leave --min-coverage out"),
+        ({("g", 3): [0, 1]}, "the g pool of 3 LLMs in .* has 2 members, 2 of them distinct"),
+        ({("g", 2): [1, 1]}, "has 2 members, 1 of them distinct"),
+        ({("g", 2): [0, 77]}, "has 1 LLMs that the data set lacks, such as 'llm-77'; leave out --min-coverage"),
     ],
 )
 def test_pools_that_are_not_what_they_claim_are_refused(

@@ -77,7 +77,7 @@ def test_wide_tables_break_intervals_and_never_numbers() -> None:
 
 
 def test_numbers_are_whole_in_every_width() -> None:
-    heads = ["router", "AIQ", "cost at 95%", "cost at 100%", "mu, cost ignored", "cost of that"]
+    heads = ["router", "AIQ", "cost at 95%", "cost at 100%", "mu, ignoring cost", "cost of that"]
     rows = [["best_single", *(Number(100 + i, 90 + i, 110 + i) for i in range(5))]]
     document = made(blocks=[Table(heads=heads, rows=rows, title="x")])
     for width in (70, 80, 100, 120):

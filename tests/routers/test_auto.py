@@ -9,7 +9,8 @@ import pytest
 
 from recroute.data import Dataset, InteractionMatrix, Precomputed
 from recroute.errors import RecrouteError
-from recroute.evaluation import evaluate, prepare_split
+from recroute.evaluation.run import evaluate
+from recroute.experiment.prepare import prepare_split
 from recroute.routers import load_router, make_router
 from recroute.routers.auto import stacking_weights
 from recroute.routers.parts import out_of_fold

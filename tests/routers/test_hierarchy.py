@@ -6,7 +6,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset, InteractionMatrix, Precomputed
-from recroute.evaluation import prepare_split
+from recroute.experiment.prepare import prepare_split
 from recroute.routers import make_router
 from recroute.routers.text_views import fit_text_views
 from recroute.testing import planted_dataset

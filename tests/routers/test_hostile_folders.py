@@ -135,7 +135,7 @@ def test_a_prior_that_is_learned_from_a_folder(folder: Callable[[str], Path]) ->
         ("name", "nobody", "unknown router"),
         ("hyperparameters", [], "hyperparameters is list"),
         ("hyperparameters", {"n_factors": [3]}, "hyperparameters is dict"),
-        ("hyperparameters", {"n_factors": -3}, "n_factors=-3 has to be"),
+        ("hyperparameters", {"n_factors": -3}, "n_factors=-3 must be"),
         ("hyperparameters", {"nothing": 3}, "unknown hyperparameter 'nothing'"),
         ("encoder", "tfidf", "encoder is 'tfidf'"),
         ("encoder", {"kind": "tfidf"}, "its kind, name or source is missing"),

@@ -9,7 +9,7 @@ import pytest
 
 import recroute as rr
 from recroute.data import Dataset
-from recroute.evaluation import prepare_split
+from recroute.experiment.prepare import prepare_split
 from recroute.routers import Router
 
 READ_TEXT = ("svd", "knn", "cluster", "auto", "best_single", "svd(index=flat)")

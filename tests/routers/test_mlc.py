@@ -9,7 +9,7 @@ import pytest
 
 from recroute.data import Dataset, InteractionMatrix, Precomputed
 from recroute.errors import RecrouteError, RouterError
-from recroute.evaluation import evaluate
+from recroute.evaluation.run import evaluate
 from recroute.routers import Router, load_router, make_router
 from recroute.testing import planted_dataset
 

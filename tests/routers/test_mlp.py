@@ -39,5 +39,5 @@ def test_another_seed_is_another_start(planted: Dataset) -> None:
 
 
 def test_a_batch_of_none_is_refused() -> None:
-    with pytest.raises(RouterError, match="batch_size=0 has to be at least 1"):
+    with pytest.raises(RouterError, match="batch_size=0 must be at least 1"):
         make_router("mlp", batch_size=0)

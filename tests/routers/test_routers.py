@@ -145,8 +145,8 @@ def test_bounds_cannot_route_a_prompt(planted: Dataset) -> None:
         ("svdd", {}, "unknown router 'svdd': did you mean 'svd'"),
         ("svd", {"n_factor": 3}, "did you mean 'n_factors'"),
         ("svd", {"n_factors": "many"}, "n_factors='many' is not int"),
-        ("svd", {"n_factors": 0}, "n_factors=0 has to be at least 1"),
-        ("oracle_mix", {"p": 1.5}, "p=1.5 has to be between 0 and 1"),
+        ("svd", {"n_factors": 0}, "n_factors=0 must be at least 1"),
+        ("oracle_mix", {"p": 1.5}, "p=1.5 must be between 0 and 1"),
         ("nowhere.toml", {}, "nowhere.toml cannot be read"),
     ],
 )

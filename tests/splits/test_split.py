@@ -40,7 +40,7 @@ def test_the_seed_decides_and_decides_alone(planted: Dataset) -> None:
     assert taken(planted, 0.1, seed=1) != taken(planted, 0.1, seed=2)
 
 
-@pytest.mark.parametrize(("fraction", "said"), [(0, "outside"), (1.1, "outside"), (0.001, "take at least 0.01")])
+@pytest.mark.parametrize(("fraction", "said"), [(0, "outside"), (1.1, "outside"), (0.001, "use at least 0.01")])
 def test_impossible_fractions_are_refused(planted: Dataset, fraction: float, said: str) -> None:
     with pytest.raises(DataError, match=said):
         taken(planted, fraction)

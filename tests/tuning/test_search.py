@@ -153,7 +153,7 @@ def test_at_the_timeout_the_best_so_far_is_written_and_test_is_not_read(tmp_path
         ({"metrics": ["mean_cost"]}, "mean_cost is undefined"),
         ({"groups": ["strong"]}, "unknown group 'strong'"),
         ({"pool_sizes": []}, "give at least one"),
-        ({"n_folds": 1}, "folds=1 has to be at least 2"),
+        ({"n_folds": 1}, "folds=1 must be at least 2"),
         ({"routers": ["oracle"]}, "oracle has no search space"),
         ({"storage": "sqlite:////nowhere/at/all.db"}, "cannot be opened"),
         ({"storage": "postgresql://me:secret@127.0.0.1:1/x"}, r"--storage postgresql://me@127\.0\.0\.1:1/x"),
@@ -198,7 +198,7 @@ def test_an_interrupt_keeps_what_was_finished(tmp_path: Path, noisy: Dataset, jo
     assert pl.read_csv(tmp_path / "study" / "trials.csv").height >= 3
     assert (tmp_path / "study" / "best.toml").is_file()
     assert not (tmp_path / "study" / "run").exists()
-    assert "test has not been read" in (tmp_path / "study" / "router" / "CARD.md").read_text("utf8")
+    assert "was not evaluated on test instances" in (tmp_path / "study" / "router" / "CARD.md").read_text("utf8")
 
 
 @pytest.mark.parametrize(

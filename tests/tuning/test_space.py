@@ -64,7 +64,7 @@ def test_a_file_takes_the_place_of_what_is_packaged(tmp_path: Path) -> None:
         ("[knn]\nn_neighbors = { low = 1, hihg = 2 }", "unknown key 'hihg' of knn.n_neighbors"),
         ("[knn]\nn_neighbors = { low = 9, high = 2 }", "low=9, high=2 is not a range"),
         ("[knn]\nn_neighbors = { low = 0, high = 2, log = true }", "must be above 0 if log = true"),
-        ("[knn]\nn_neighbors = { low = 0, high = 2 }", "n_neighbors=0 has to be at least 1"),
+        ("[knn]\nn_neighbors = { low = 0, high = 2 }", "n_neighbors=0 must be at least 1"),
         ("[knn]\nn_neighbors = { low = 1, high = 2, choices = [3] }", "either low and high, or choices, or parts"),
         ('[knn]\nviews = { choices = ["embedding", "words"] }', "unknown views 'words'"),
         ("[knn]\nn_neighbors = 5", "write a table such as"),

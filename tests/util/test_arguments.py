@@ -68,9 +68,9 @@ def test_a_lone_number_is_refused_where_a_list_is_expected() -> None:
     for given in (3, np.int64(3), np.array(3), 2.5, [1.5], ["1"], [True], "123"):
         with pytest.raises(rr.RecrouteError, match=r"sizes (is|has) "):
             as_whole_numbers(given, "sizes")
-    with pytest.raises(rr.RecrouteError, match="sizes=-1 has to be at least 0"):
+    with pytest.raises(rr.RecrouteError, match="sizes=-1 must be at least 0"):
         as_whole_numbers([-1], "sizes", low=0)
-    with pytest.raises(rr.RecrouteError, match="sizes=9 has to be at most 8"):
+    with pytest.raises(rr.RecrouteError, match="sizes=9 must be at most 8"):
         as_whole_number(9, "sizes", high=8)
 
 

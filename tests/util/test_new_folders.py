@@ -10,7 +10,7 @@ import pytest
 
 from recroute.data import Dataset, read_dataset, write_dataset
 from recroute.errors import RecrouteError
-from recroute.evaluation import read_run
+from recroute.evaluation.run_folder import read_run
 from recroute.routers import load_router, make_router
 from recroute.util import folders
 from recroute.util.folders import new_folder, read_folder, recover
@@ -108,7 +108,7 @@ def test_a_folder_moved_away_and_back_within_a_tick_of_the_clock_is_read_again(t
 
 def test_a_folder_replaced_for_ever_ends_in_one_line(tmp_path: Path) -> None:
     write(path := tmp_path / "thing", "old")
-    with pytest.raises(RecrouteError, match="replaced over and over"):
+    with pytest.raises(RecrouteError, match="replaced again and again"):
         read_folder(path, lambda _: write(path, "new"))
 
 
