@@ -26,7 +26,7 @@ COLUMNS: dict[str, Any] = {
     "n_llms": pl.Int64,
     "n_instances": pl.Int64,
 }
-ENOUGH = 0.99  # share of the mean score with full data
+TARGET_SHARE = 0.99  # share of the mean score with full data
 ERRORS = {
     "mean_score_error": "error of the mean score",
     "plain_mean_error": "error of the anchors' plain mean",
@@ -57,7 +57,7 @@ class ColdStart(Result):
         """Rows of a metric pooled over seeds, sorted by number of anchors."""
         return super().pooled(metric, **where).sort("n_anchors", maintain_order=True)
 
-    def enough(self, share: float = ENOUGH) -> pl.DataFrame:
+    def enough(self, share: float = TARGET_SHARE) -> pl.DataFrame:
         """Smallest number of anchors from which a router reaches at least `share` of its mean score with full data.
 
         Returns
@@ -90,9 +90,9 @@ class ColdStart(Result):
         for row in self.enough().filter(strategy=best, group="mixed").iter_rows(named=True):
             head = f"{row['router']}, with half of the pool unseen,"
             sentences.append(
-                f"{head} stays below {ENOUGH:.0%} of full data at every number of {best} anchors"
+                f"{head} stays below {TARGET_SHARE:.0%} of full data at every number of {best} anchors"
                 if row["n_anchors"] is None
-                else f"{head} has {ENOUGH:.0%} of full data from {row['n_anchors']} {best} anchors on: {_interval(row)}"
+                else f"{head} has {TARGET_SHARE:.0%} of full data from {row['n_anchors']} {best} anchors on: {_interval(row)}"
             )
         return sentences
 

@@ -13,7 +13,7 @@ from recroute.experiment.result import Result, records
 from recroute.pool_choice.rows import ALL, GROUPS, OF_ALL, ORACLE, ROUTED, SHARES, STRONG
 from recroute.report.document import Block, Cell, Document, Facts, Figure, Medium, Number, Table
 
-ENOUGH = 0.99  # share of the routed quality of all LLMs
+TARGET_SHARE = 0.99  # share of the routed quality of all LLMs
 MAX_NAMED = 3  # LLMs in the row of a task
 TABLES = Medium.SCREEN | Medium.PAGE
 
@@ -58,7 +58,7 @@ class PoolChoice(Result):
         rows = super().pooled(metric, **where).sort("pool_size", maintain_order=True)
         return rows if "baseline" in where else rows.filter(pl.col("baseline").is_null())
 
-    def enough(self, share: float = ENOUGH) -> int | None:
+    def enough(self, share: float = TARGET_SHARE) -> int | None:
         """The smallest pool size that reaches this share of the routed quality of all LLMs; None if none does."""
         reached = self.pooled("share_of_all", group=ROUTED).filter(pl.col("value") >= share)
         return reached["pool_size"].min() if reached.height else None  # type: ignore[return-value]
@@ -89,7 +89,7 @@ class PoolChoice(Result):
         return lines
 
     def _smallest(self) -> str:
-        k, whole = self.enough(), f"{ENOUGH:.0%} of what {self.info['router']} reaches with all {self.n_all:,}"
+        k, whole = self.enough(), f"{TARGET_SHARE:.0%} of what {self.info['router']} reaches with all {self.n_all:,}"
         row = None if k is None else self.row("share_of_all", group=ROUTED, pool_size=k)
         if k is None or row is None:
             return f"no pool of up to {len(self.llms)} LLMs chosen for routing reaches {whole}"

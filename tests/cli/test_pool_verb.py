@@ -46,7 +46,7 @@ def test_pool_writes_all_its_files_and_a_data_set_to_go_on_with(
         result["rows"][0]
     )
     assert run(["report", str(files["json"]), "--html", str(tmp_path / "report.html")]) == 2
-    assert "recroute pool --html writes itself" in capsys.readouterr().err
+    assert "write its report with recroute pool --html" in capsys.readouterr().err
     page = files["html"].read_text("utf8")
     assert "<svg" in page
     assert not [address for address in ("http://", "https://", "src=") if address in page.split("</style>")[1]]
