@@ -92,7 +92,8 @@ class ColdStart(Result):
             sentences.append(
                 f"{head} stays below {TARGET_SHARE:.0%} of full data at every number of {best} anchors"
                 if row["n_anchors"] is None
-                else f"{head} has {TARGET_SHARE:.0%} of full data from {row['n_anchors']} {best} anchors on: {_interval(row)}"
+                else f"{head} has {TARGET_SHARE:.0%} of full data from {row['n_anchors']} {best} anchors on: "
+                f"{_interval(row)}"
             )
         return sentences
 
