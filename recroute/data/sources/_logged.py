@@ -159,9 +159,9 @@ class Questions:
         if not text and there:  # a row that does not say what it asks
             text = next(iter(there))
         question = there.setdefault(text, Question(row.where, row.prompt, set()))
-        if row.prompt != question.prompt:
+        if row.prompt and question.prompt and row.prompt != question.prompt:
             self.differing.add(row.id)
-            question.prompt = question.prompt or row.prompt
+        question.prompt = question.prompt or row.prompt
         question.runs.add(run_index)
         return row.id, text
 

@@ -198,7 +198,8 @@ def _name_tasks(runs: Sequence[HelmRun], notes: list[str]) -> None:
         for run in same:
             options = shared if once else run.options
             run.task += f":{','.join(options)}" if options else ""
-            arguments = as_dict(as_dict(json.loads(run.scenario)).get("args"))
+            scenario = as_dict(json.loads(run.scenario))
+            arguments = {**as_dict(scenario.get("args")), "scenario": scenario.get("class_name")}
             run.arguments = {clean_text(key): clean_text(json.dumps(value)) for key, value in arguments.items()}
         if once and others:
             notes.append(f"{same[0].task}: runs differ in {', '.join(others)[:200]}, taken as one task")

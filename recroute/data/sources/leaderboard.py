@@ -24,7 +24,7 @@ from recroute.errors import DataError
 
 DATE = r"\d{4}[-_]\d{2}[-_]\d{2}T[\d.:_-]+"
 NAME = re.compile(rf"details_(?P<task>.+?)_(?P<date>{DATE})\.parquet")
-FOLDER = re.compile(r"details_+(?P<llm>.+?)(_private)?")
+FOLDER = re.compile(r"(datasets--.+--)?details_+(?P<llm>.+?)(_private)?")  # on a hub, and in its cache
 WHERE = "details_<org>__<model>/<date>/details_<task>_<date>.parquet"
 TEXTS = ("example", "full_prompt", "query", "prompt", "text")  # of versions, the question itself first
 FACTS = ("model_sha", "model_dtype")
@@ -156,19 +156,19 @@ class Leaderboard(LoggedSource[Details]):
     def _details(self, file: Path, task: str, date: str, read: dict[Path, dict[str, Any]]) -> Details:
         folder = file.absolute().parent
         folder = folder.parent if re.fullmatch(DATE, folder.name) else folder
-        beside = _results_files(file.resolve().parent, folder.resolve())
+        beside = _results_files(file.absolute().parent, folder)
         results = next((other for other in beside if _date(other.stem) == date), None)
         if results is not None and results not in read:
             read[results] = json_object(results)
         content = read[results] if results is not None else {}
-        who = _who(content) or _named(folder.resolve())
+        who = _who(content) or _named(folder)
         if who is None:
             if not self.by_hand:
                 raise DataError(
                     f"nothing says which LLM {file} is of: no results_{date}.json beside it, and its folder is not "
                     "details_<org>__<model>; put it there, or name the LLM with --set llm_id=NAME"
                 )
-            who = Who(clean_text(folder.resolve().name), told=False)
+            who = Who(clean_text(folder.name), told=False)
         return Details(file, task, date, identity=who, model_folder=folder, results=content, results_file=results)
 
 
@@ -207,8 +207,9 @@ def _who(results: dict[str, Any]) -> Who | None:
 
 def _named(folder: Path) -> Who | None:
     """What the names of folders say: `details_<org>__<model>`, or `details/<org>/<model>`."""
-    if (found := FOLDER.fullmatch(folder.name)) is not None:
-        return Who(clean_text(found["llm"].replace("__", "/", 1)))
+    for name in (folder.name, folder.parent.parent.name if folder.parent.name == "snapshots" else ""):
+        if (found := FOLDER.fullmatch(name)) is not None:
+            return Who(clean_text(found["llm"].replace("__", "/", 1)))
     places = [place for place, part in enumerate(folder.parts) if part == "details"]
     below = folder.parts[places[-1] + 1 :] if places else ()
     return Who(clean_text("/".join(below))) if 1 <= len(below) <= 2 else None

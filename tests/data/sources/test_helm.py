@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from written import helm_stat, question, write_helm
+from written import change, helm_stat, question, write_helm
 
 from recroute.errors import DataError
 
@@ -23,12 +23,6 @@ def put(logs: Any, folder: str, llm: str, scores: list[float], metric: str = "ex
     texts = more.pop("texts", TEXTS)
     values = {number: {metric: score} for number, score in zip(texts, scores, strict=True)}
     return write_helm(logs.root / folder, llm, values, texts, **more)
-
-
-def change(file: Path, edit: Any) -> None:
-    content = json.loads(file.read_text("utf8"))
-    edit(content)
-    file.write_text(json.dumps(content), "utf8")
 
 
 def test_scores_and_prompts_come_in(logs: Any) -> None:
@@ -56,6 +50,14 @@ def test_two_subjects_that_count_from_0_are_two_tasks(logs: Any, named: bool) ->
     assert logs.data.n_instances == 8
     tasks = {f"mmlu:subject={s}" if named else f'mmlu (subject="{s}")' for s in ("anatomy", "astronomy")}
     assert set(logs.data.instances["task"]) == tasks
+
+
+def test_two_scenarios_of_one_name_are_two_tasks(logs: Any) -> None:
+    for kind, scores in (("Easy", ONE), ("Hard", TWO)):
+        folder = put(logs, f"v1/{kind}", "lab/one", scores, texts={f"id{i}": question(kind, i) for i in range(4)})
+        change(folder / "run_spec.json", lambda spec, kind=kind: spec["scenario_spec"].update(class_name=kind))
+    assert logs.means() == {"lab/one": 0.375}
+    assert set(logs.data.instances["task"]) == {'sums (scenario="Easy")', 'sums (scenario="Hard")'}
 
 
 def test_options_of_some_llms_do_not_part_them(logs: Any) -> None:

@@ -84,12 +84,26 @@ def test_the_newest_run_of_an_llm_stands(logs: Any) -> None:
     assert logs.notes == ("lab/m ran harness|sums|5 2 times: the run of 2023-09-01T00-00-00.1 stands",)
 
 
-@pytest.mark.parametrize("folder", ["details_lab__m", "details__lab__m", "details_lab__m_private", "details/lab/m"])
+CACHE = "datasets--open-llm-leaderboard--details_lab__m/snapshots/0123abcd"
+
+
+@pytest.mark.parametrize(
+    "folder", ["details_lab__m", "details__lab__m", "details_lab__m_private", "details/lab/m", CACHE]
+)
 def test_without_results_the_folder_names_the_llm(logs: Any, folder: str) -> None:
     file = put(logs, folder, None, ONE)
     assert logs.means() == {"lab/m": 0.25}
     assert logs.means(file) == {"lab/m": 0.25}
     assert logs.means(file.parent) == {"lab/m": 0.25}
+
+
+def test_files_of_a_cache_are_links_to_elsewhere(logs: Any) -> None:
+    file = put(logs, CACHE, "lab/m", ONE, model_sha="a" * 40)
+    blob = logs.root / "blobs"
+    file.rename(blob)
+    file.symlink_to(blob)
+    put(logs, CACHE, "lab/m", TWO, date="2023-09-01T00-00-00.1", model_sha="b" * 40)
+    assert logs.means() == {"lab/m (model_sha=aaaaaaaa)": 0.25, "lab/m (model_sha=bbbbbbbb)": 0.5}
 
 
 def test_results_of_lighteval_lie_beside_the_details(logs: Any) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from written import question, write_opencompass
+from written import change, question, write_opencompass
 
 from recroute.errors import DataError
 
@@ -21,12 +21,6 @@ def logs(tmp_path: Path, importing: Any) -> Any:
 def put(logs: Any, llm: str, scores: list[Any], folder: str = ".", **more: Any) -> Path:
     texts = more.pop("texts", TEXTS)
     return write_opencompass(logs.root / folder, llm, scores, texts, **more)
-
-
-def change(file: Path, edit: Any) -> None:
-    content = json.loads(file.read_text("utf8"))
-    edit(content)
-    file.write_text(json.dumps(content), "utf8")
 
 
 def predictions(file: Path) -> Path:

@@ -21,6 +21,13 @@ def mean(values: Sequence[Any]) -> float:
     return sum(known) / len(known) if known else 0.0
 
 
+def change(file: Path, edit: Callable[[Any], Any]) -> None:
+    """Edit the JSON in a file."""
+    content = json.loads(file.read_text("utf8"))
+    edit(content)
+    file.write_text(json.dumps(content), "utf8")
+
+
 def write_zstd_zip(path: Path, members: Mapping[str, bytes]) -> None:
     """A zip archive compressed with Zstandard, which Python before 3.14 does not write."""
     body, directory = b"", b""
