@@ -61,7 +61,11 @@ class Answerer:
         llms = None if request.llms is None else _known(router, request.llms)
         prompts = Prompts.of(texts)  # they are encoded once
         propensity: Sequence[float | None] = [None] * len(texts)
-        if self.explorer is None:
+        if request.tried is not None:  # a second attempt is no place to explore
+            tried = {each.llm: each.score for each in request.tried}
+            _known(_attempted(router), list(tried))
+            ranking = router.rank(prompts, request.k, llms, tried=tried)
+        elif self.explorer is None:
             ranking = router.rank(prompts, request.k, llms)
         else:
             ranking, propensity = explored(router, prompts, request.k, llms, self.explorer, self.dice.generator())
@@ -135,6 +139,16 @@ def instance_id(prompt: str) -> str:
 def _at_budget(router: Router, budget: float | None) -> Router:
     """The router, kept within that mean cost of 1,000 prompts."""
     return router if budget is None else router.with_target(budget=budget)
+
+
+def _attempted(router: Router) -> Router:
+    """The router, if it has learned what attempts say of each other; learning it takes seconds, too long for a request.
+
+    Raises RouterError if it has not.
+    """
+    if router.joint_ is None:
+        raise RouterError("this router was not fitted for second attempts; fit it with --attempts, or leave out tried")
+    return router
 
 
 def _known(router: Router, llms: Sequence[str]) -> list[str]:

@@ -38,6 +38,13 @@ class Request(BaseModel):
         return {name: given[name] for name in (*cls.model_fields, unknown) if name in given}
 
 
+class TriedLLM(Request):
+    """An LLM that has answered the prompt already."""
+
+    llm: LLMId
+    score: float = Field(ge=0, le=1, description="Of its answer, 0 to 1; a provider's error is not a score.")
+
+
 class RouteRequest(Request):
     """Prompts to route, and among what."""
 
@@ -50,6 +57,14 @@ class RouteRequest(Request):
         None,
         ge=0,
         description="Mean cost of 1,000 prompts to stay within, for routers fitted with a budget or a quality.",
+        examples=[None],
+    )
+    tried: list[TriedLLM] | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="LLMs that have answered these prompts, with their scores: the others are ranked by what that "
+        "tells. For routers fitted with --attempts.",
         examples=[None],
     )
     explain: bool = Field(

@@ -44,6 +44,22 @@ def test_one_prompt_is_a_list_of_one_and_the_pool_can_be_restricted(make_client:
     assert client.get("/llms").json()["llms"][0]["llm_id"] == "llm-0"
 
 
+def test_a_second_attempt_is_ranked_by_the_first(make_client: MakeClient, tmp_path: Path) -> None:
+    router = make_router("svd", n_factors=2).fit(planted_dataset())
+    best = router.rank([PROMPT]).names[0][0]
+    tried = {"prompt": [PROMPT], "k": 2, "tried": [{"llm": best, "score": 0.0}]}
+    refused = make_client().post("/route", json=tried)
+    assert refused.status_code == 422
+    assert "not fitted for second attempts; fit it with --attempts" in refused.json()["error"]
+    expected = router.rank([PROMPT], 2, tried={best: 0.0})  # learns what attempts say of each other
+    router.save(tmp_path / "router")
+    client = make_client(router_dir=tmp_path / "router")
+    (route,) = client.post("/route", json=tried).json()["routes"]
+    assert [llm["llm_id"] for llm in route["llms"]] == expected.names[0]
+    for wrong in ([], [{"llm": best, "score": 2}], [{"llm": best}], [{"llm": "nobody", "score": 0}]):
+        assert client.post("/route", json={**tried, "tried": wrong}).status_code == 422
+
+
 def test_explain_adds_an_explanation(make_client: MakeClient) -> None:
     (route,) = make_client().post("/route", json={"prompt": PROMPT, "explain": True, "k": 2}).json()["routes"]
     explanation = route["explanation"]
