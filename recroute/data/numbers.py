@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import polars as pl
 
 from recroute.errors import DataError
 
-WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
-MISSING = ("", "na", "n/a", "#n/a", "<na>", "null", "none")  # and NaN, which is a number to polars
+TRUE, FALSE = ("true", "yes"), ("false", "no")
+NOTHING, ONE, ZERO = (pl.Series([value], dtype=pl.Float64) for value in (None, 1.0, 0.0))
+MISSING = ("na", "n/a", "#n/a", "<na>", "null", "none")  # and NaN, which is a number to polars
 COMMA = r"^[+-]?\d*,\d+(?:[eE][+-]?\d+)?$"
 
 
@@ -28,75 +29,87 @@ def plain_number(values: pl.Expr) -> pl.Expr:
     return values.cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
 
 
-def number(values: pl.Expr) -> pl.Expr:
-    """Text as f64: also true, false, yes and no, and numbers with a decimal comma; null for any other."""
-    text = values.cast(pl.String).str.strip_chars()
-    words = text.str.to_lowercase().replace_strict(WORDS, default=None, return_dtype=pl.Float64)
-    comma = pl.when(text.str.contains(COMMA)).then(text.str.replace(",", ".", literal=True))
-    return pl.coalesce(plain_number(values), words, comma.cast(pl.Float64, strict=False))
-
-
-def is_odd(values: pl.Expr) -> pl.Expr:
-    """Whether text is there, and is no plain number."""
-    return values.is_not_null() & (values.cast(pl.String).str.strip_chars() != "") & plain_number(values).is_null()
-
-
-def as_numbers(values: pl.Series, source: str, first: int = 0, mend: str = "") -> pl.Series:
-    """A column as f64, null where it is missing.
-
-    Parameters
-    ----------
-    values : polars.Series
-        Numbers, truth values, or text that stands for them.
-    source : str
-        What messages call the table.
-    first : int
-        Where the column's first value stands in the table.
-    mend : str
-        What else a person may do about a value that is no number.
-
-    Raises
-    ------
-    DataError
-        For a column of another kind, text that is no number, and decimal commas beside decimal points.
+def as_numbers(values: pl.Series, source: str) -> pl.Series:
+    """A column as f64, null where it is missing, see `NumberReader`.
 
     Examples
     --------
     >>> as_numbers(pl.Series("score", ["0,5", "yes", "NA"]), "t").to_list()
     [0.5, 1.0, None]
     """
-    kind, name = values.dtype, values.name
-    if kind.is_numeric() or kind in (pl.Boolean, pl.Null):
-        return values.cast(pl.Float64)
-    if not is_text(kind):
-        raise DataError(f"{name} is {kind_name(kind)} in {source}, not a number; give it as a float{mend}")
-    table, text = values.to_frame(), pl.col(name)
-    odd = table.select(is_odd(text)).to_series()
-    if not odd.any():
-        return table.select(plain_number(text)).to_series()
-    found = table.select(number(text)).to_series()
-    missing = values.cast(pl.String).str.strip_chars().str.to_lowercase().is_in(MISSING)
-    wrong = odd & found.is_null() & ~missing
-    if wrong.any():
-        row = int(wrong.arg_max() or 0)
-        raise DataError(f"{name} {values[row]!r} in {source}, row {first + row} is not a number; fix that row{mend}")
-    refuse_mixed(table.lazy(), [name], source)
-    return found
+    return NumberReader(source).read(values.to_frame()).to_series()
 
 
-def has_comma(values: pl.Expr) -> pl.Expr:
-    """Whether text is a number with a decimal comma."""
-    return values.cast(pl.String).str.strip_chars().str.contains(COMMA)
+class NumberReader:
+    """Reads the columns of numbers of a table, batch by batch, and remembers how they are written.
 
+    Parameters
+    ----------
+    source : str
+        What messages call the table.
+    mend : callable
+        What else a person may do about a column of this name in which something is no number.
 
-def refuse_mixed(frame: pl.LazyFrame, columns: Sequence[str], source: str) -> None:
-    """Raise DataError for a column in which some numbers have a decimal comma, and others a decimal point."""
-    points = [pl.col(name).cast(pl.String).str.contains(".", literal=True) for name in columns]
-    commas = [has_comma(pl.col(name)) for name in columns]
-    both = [a.any() & b.any() for a, b in zip(points, commas, strict=True)]
-    found = frame.select(both[i].alias(name) for i, name in enumerate(columns)).collect(engine="streaming")
-    for name, mixed in zip(columns, found.row(0), strict=True):
-        if mixed:
+    Attributes
+    ----------
+    commas, points : set of str
+        Columns of text with decimal commas, and with decimal points.
+    words : set of str
+        What stood for a number, or for one that is missing, in lower case.
+    """
+
+    def __init__(self, source: str, mend: Callable[[str], str] = lambda name: "") -> None:
+        self.source, self.mend = source, mend
+        self.n_rows = 0
+        self.commas: set[str] = set()
+        self.points: set[str] = set()
+        self.words: set[str] = set()
+
+    def read(self, table: pl.DataFrame) -> pl.DataFrame:
+        """All columns of the next rows as f64, null where a number is missing.
+
+        Raises DataError for a column of another kind, text that is no number, and decimal commas beside points.
+        """
+        for name, kind in table.schema.items():
+            if not (is_text(kind) or kind.is_numeric() or kind in (pl.Boolean, pl.Null)):
+                mend = self.mend(name)
+                raise DataError(f"{name} is {kind_name(kind)} in {self.source}, not a number; give it as a float{mend}")
+        texts = [name for name, kind in table.schema.items() if is_text(kind)]
+        if texts and table.height:
+            cells = pl.concat([table[name].cast(pl.String).alias("cells") for name in texts]).str.strip_chars()
+            numbers = self._read(cells, texts, table.height)
+            parts = [numbers[at * table.height : (at + 1) * table.height] for at in range(len(texts))]
+            table = table.with_columns(part.alias(name) for name, part in zip(texts, parts, strict=True))
+        self.n_rows += table.height
+        return table.cast(pl.Float64)
+
+    def _read(self, cells: pl.Series, texts: Sequence[str], height: int) -> pl.Series:
+        """The cells of columns of text, one column after the other, as f64."""
+        numbers = cells.cast(pl.Float64, strict=False)
+        for at in self._columns(cells.str.contains(".", literal=True).fill_null(False), height):
+            self.points.add(texts[at])
+        odd = (cells.is_not_null() & numbers.is_null() & (cells != "")).arg_true()
+        if len(odd) == 0:
+            return numbers
+        told, word = cells.gather(odd), cells.gather(odd).str.to_lowercase()
+        comma = told.str.contains(COMMA)
+        found = told.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False).zip_with(comma, NOTHING)
+        found = ONE.zip_with(word.is_in(TRUE), ZERO.zip_with(word.is_in(FALSE), found))
+        wrong = found.is_null() & ~word.is_in(MISSING)
+        if wrong.any():
+            at, row = divmod(int(odd[int(wrong.arg_max() or 0)]), height)
+            value, place = cells[at * height + row], f"{self.source}, row {self.n_rows + row}"
+            raise DataError(f"{texts[at]} {value!r} in {place} is not a number; fix that row{self.mend(texts[at])}")
+        self.words.update(word.filter(~comma).unique())
+        self.commas.update(texts[at] for at in set((odd.filter(comma) // height).to_list()))
+        if both := sorted(self.commas & self.points):
             raise DataError(
-                f"{name} has numbers with a decimal comma and numbers with a decimal point in {source}; write all alike"
+                f"{both[0]} has numbers with a decimal comma and numbers with a decimal point in {self.source}; write "
+                "all alike"
             )
+        return numbers.scatter(odd, found)
+
+    @staticmethod
+    def _columns(marked: pl.Series, height: int) -> list[int]:
+        """Columns in which a cell is marked."""
+        return (marked.arg_true() // height).unique().to_list()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from recroute.data.numbers import is_text
 from recroute.data.schema import LABELS, label_text
 from recroute.data.tables import reading_table
 from recroute.errors import DataError
@@ -39,9 +40,9 @@ class LongTable:
 
 def with_text_ids(table: LongTable) -> LongTable:
     """The table with ids and names of tasks as text; DataError for numbers that are not whole."""
-    there = [name for name in LABELS if name in table.names]
+    numbers = [name for name, kind in table.frame.collect_schema().items() if name in LABELS and not is_text(kind)]
     with reading_table(table.path):
-        texts = [label_text(table.frame, name, table.path.name).alias(name) for name in there]
+        texts = [label_text(table.frame, name, table.path.name).alias(name) for name in numbers]
         return replace(table, frame=table.frame.with_columns(texts))
 
 

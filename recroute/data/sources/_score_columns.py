@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.data.numbers import (
-    MISSING,
-    WORDS,
-    as_numbers,
-    has_comma,
-    is_odd,
-    is_text,
-    number,
-    plain_number,
-    refuse_mixed,
-)
+from recroute.data.numbers import MISSING, NumberReader, is_text, plain_number
 from recroute.data.sources._entities import LongTable
 from recroute.data.tables import reading_table
 from recroute.errors import DataError
 
+YES_NO = ("yes", "no")  # true and false need no note
 SCALES = ("percent", "minmax")
 # What pandas, Arrow and polars call the column of row labels that a program wrote without a name.
 UNNAMED = re.compile(r"(Unnamed: \d+(\.\d+)?|__index_level_\d+__|)")
 # What people and programs call a column of row numbers; an LLM may be called so too, if its scores are none.
 NUMBERED = ("index", "level_0", "id", "idx", "row", "rowid", "row_id", "rownames", "row.names", "X", "no", "nr", "#")
+BATCH = 1 << 18  # scores read at once
 FEWEST = 4  # rows from which on 0, 1, 2, ... are no scores
 
 
@@ -44,48 +36,60 @@ class Range:
 def ranges(table: LongTable, columns: Sequence[str], notes: list[str]) -> dict[str, Range]:
     """The range of each column of scores; how they are written, where that had to be told, becomes a note.
 
-    Raises DataError for a column with decimal commas and decimal points.
+    Raises DataError for a column that is none of numbers.
     """
+    texts = [name for name in columns if is_text(table.frame.collect_schema()[name])]
+    found = _ranges_of_numbers(table, [name for name in columns if name not in texts])
+    if texts:
+        found |= _ranges_of_text(table, texts, notes)
+    return {name: found[name] for name in columns}
+
+
+def _ranges_of_numbers(table: LongTable, columns: Sequence[str]) -> dict[str, Range]:
     kinds = table.frame.collect_schema()
-    for name in columns:
-        as_numbers(pl.Series(name, [], kinds[name]), table.path.name, mend="; name another column with --columns")
-    texts = [name for name in columns if is_text(kinds[name])]
-    values = {name: plain_number(pl.col(name)) if name in texts else _cast(name) for name in columns}
+    reader = NumberReader(table.path.name, lambda _: "; name another column with --columns")
+    reader.read(pl.DataFrame(schema={name: kinds[name] for name in columns}))  # refuses other kinds
+    numbers = [_value(table, name).fill_nan(None) for name in columns]
+    ends = [end.alias(str(at)) for at, end in enumerate([*(n.min() for n in numbers), *(n.max() for n in numbers)])]
     with reading_table(table.path):
-        odd = table.frame.select(is_odd(pl.col(name)).any().alias(name) for name in texts).collect(engine="streaming")
-        odd_columns = [name for name in texts if odd[name].item()]
-        if odd_columns:
-            notes += _how_written(table, odd_columns)
-            values |= {name: number(pl.col(name)) for name in odd_columns}
-        low, high = (
-            table.frame.select(getattr(value.fill_nan(None), end)().alias(name) for name, value in values.items())
-            .collect(engine="streaming")
-            .row(0)
-            for end in ("min", "max")
-        )
-    return {name: Range(low[at], high[at]) for at, name in enumerate(columns)}
+        found = table.frame.select(ends).collect(engine="streaming").row(0) if columns else ()
+    return {name: Range(found[at], found[at + len(columns)]) for at, name in enumerate(columns)}
 
 
-def _cast(name: str) -> pl.Expr:
+def _ranges_of_text(table: LongTable, columns: Sequence[str], notes: list[str]) -> dict[str, Range]:
+    reader = NumberReader(table.path.name, lambda name: f", or leave the column out with --set ignore={name}")
+    low, high = np.full(len(columns), np.nan), np.full(len(columns), np.nan)
+    for batch in batches(table, columns, len(columns)):
+        block = reader.read(batch).fill_null(np.nan).to_numpy()
+        low = np.fmin(low, np.fmin.reduce(block, axis=0))
+        high = np.fmax(high, np.fmax.reduce(block, axis=0))
+    notes += _how_written(reader)
+    known = [Range(a, b) if a <= b else Range(None, None) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
+    return dict(zip(columns, known, strict=True))
+
+
+def batches(table: LongTable, columns: Sequence[str], n_wide: int = 1) -> Iterator[pl.DataFrame]:
+    """Some rows at a time of these columns of a table, `n_wide` scores in each."""
+    rows = max(1, BATCH // max(n_wide, 1))
+    with reading_table(table.path):
+        yield from table.frame.select(columns).collect_batches(chunk_size=rows, maintain_order=True)
+
+
+def _value(table: LongTable, name: str) -> pl.Expr:
+    """A column as f64, null where it is no plain number."""
+    if is_text(table.frame.collect_schema()[name]):
+        return plain_number(pl.col(name))
     return pl.col(name).cast(pl.Float64, strict=False)
 
 
-def _how_written(table: LongTable, columns: Sequence[str]) -> list[str]:
-    refuse_mixed(table.frame, columns, table.path.name)
-    lower = {name: pl.col(name).cast(pl.String).str.strip_chars().str.to_lowercase() for name in columns}
-    special = [*WORDS, *(word for word in MISSING if word)]
-    found = table.frame.select(
-        *(text.filter(text.is_in(special)).unique().implode().alias(name) for name, text in lower.items()),
-        pl.any_horizontal(has_comma(pl.col(name)).any() for name in columns).alias("a decimal comma"),
-    ).collect(engine="streaming")
-    words = {word for name in columns for word in found[name].explode().drop_nulls()}
+def _how_written(reader: NumberReader) -> list[str]:
     notes = []
-    if found["a decimal comma"].item():
-        notes.append(f"numbers of {table.path.name} have a decimal comma")
-    if known := [word for word in ("yes", "no") if word in words]:
-        notes.append(f"{_listed(known)} in {table.path.name} are taken for 1 and 0")
-    if unknown := [word for word in MISSING if word in words]:
-        notes.append(f"{_listed(unknown)} in {table.path.name} are taken for scores that are missing")
+    if reader.commas:
+        notes.append(f"numbers of {reader.source} have a decimal comma")
+    if known := [word for word in YES_NO if word in reader.words]:
+        notes.append(f"{_listed(known)} in {reader.source} are taken for 1 and 0")
+    if unknown := [word for word in MISSING if word in reader.words]:
+        notes.append(f"{_listed(unknown)} in {reader.source} are taken for scores that are missing")
     return notes
 
 
@@ -93,7 +97,7 @@ def index_columns(table: LongTable, names: Sequence[str]) -> list[str]:
     """Columns without a name that are the labels of rows; DataError for one that may be the scores of an LLM."""
     unnamed = [name for name in names if UNNAMED.fullmatch(name)]
     for name in unnamed:
-        value = number(pl.col(name)) if is_text(table.frame.collect_schema()[name]) else _cast(name)
+        value = _value(table, name)
         with reading_table(table.path):
             n_known, n_distinct, n_whole = (
                 table.frame.select(
@@ -112,24 +116,24 @@ def index_columns(table: LongTable, names: Sequence[str]) -> list[str]:
     return unnamed
 
 
-def counting_columns(table: LongTable, found: dict[str, Range]) -> list[str]:
+def counting_columns(table: LongTable, found: dict[str, Range], n_rows: int) -> list[str]:
     """Columns that count the rows, or number them in another order, instead of holding scores."""
-    above = [name for name, of in found.items() if of.high is not None and of.high > 1]
-    kinds, row = table.frame.collect_schema(), pl.int_range(pl.len()).cast(pl.Float64)
     checks = []
-    for name in above:
-        value = number(pl.col(name)) if is_text(kinds[name]) else _cast(name)
-        step = value - row
-        counts = (step == step.first()).all() & value.is_not_null().all() & step.first().is_in([0.0, 1.0])
-        counts &= pl.len() >= FEWEST
-        if name in NUMBERED:
-            counts |= (value == value.round()).all() & value.is_not_null().all() & (value.n_unique() == pl.len())
-        checks.append(counts.alias(name))
+    for name, of in found.items():
+        if of.low is None or of.high is None or of.high <= 1:
+            continue
+        value, row = _value(table, name), pl.int_range(pl.len()).cast(pl.Float64)
+        if n_rows >= FEWEST and of.low in (0, 1) and of.high - of.low == n_rows - 1:
+            checks.append((value - row == of.low).fill_null(False).all().alias(name))
+        elif name in NUMBERED:
+            checks.append(
+                ((value == value.round()).fill_null(False).all() & (value.n_unique() == pl.len())).alias(name)
+            )
     if not checks:
         return []
     with reading_table(table.path):
         counted = table.frame.select(checks).collect(engine="streaming")
-    return [name for name in above if counted[name].item()]
+    return [name for name in counted.columns if counted[name].item()]
 
 
 def scaling(found: Sequence[Range], scale: str | None) -> tuple[float, float]:

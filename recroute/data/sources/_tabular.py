@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from recroute.data.content import Block, Content
-from recroute.data.numbers import as_numbers
+from recroute.data.numbers import NumberReader
 from recroute.data.schema import listed
 from recroute.data.sources._entities import INSTANCE_COLUMNS, LongTable, instance_table, llm_table, with_text_ids
-from recroute.data.sources._score_columns import Range, counting_columns, ranges, scaled, scaling
+from recroute.data.sources._score_columns import Range, batches, counting_columns, ranges, scaled, scaling
 from recroute.data.tables import reading_table
 from recroute.errors import DataError
 
 __all__ = ["LongTable", "long_content", "rename", "wide_content", "with_missing_noted"]
 
-BATCH = 1 << 18
 COST_SUFFIXES = ("|cost", "|total_cost")
 RESCALE = "scale with --scale percent or --scale minmax, or fix that record"
 
@@ -50,7 +47,7 @@ def long_content(tables: Sequence[LongTable], scale: str | None = None) -> Conte
     for table in tables:
         of_score = ranges(table, ["score"], notes)
         found += of_score.values()
-        if counting_columns(table, of_score):
+        if counting_columns(table, of_score, n_rows):
             raise DataError(
                 f"score counts the rows of {table.path.name} (0, 1, 2, ...); name the column of scores with "
                 "--columns score=NAME"
@@ -75,7 +72,7 @@ def wide_content(
     with reading_table(table.path):
         instances = table.frame.select(kept).collect(engine="streaming").with_columns(pl.all().cast(pl.String))
     found = ranges(table, llm_columns, notes)
-    if counting := counting_columns(table, found):
+    if counting := counting_columns(table, found, instances.height):
         notes.append(f"{_columns(counting)} of {table.path.name} number the rows: left out, they are no LLMs")
     llms = [name for name in llm_columns if name not in counting]
     if not llms:
@@ -106,14 +103,11 @@ def with_missing_noted(content: Content) -> Content:
 
 
 def _counted(blocks: Iterable[Block], content: Content) -> Iterator[Block]:
-    n_scores = np.zeros(content.llms.height, dtype=np.int64)
-    n_given = np.zeros_like(n_scores)
+    missing = np.zeros(content.llms.height, dtype=np.int64)
     for block in blocks:
-        seen = ~np.isnan(block.score)
-        n_given += np.bincount(block.llm_index, minlength=len(n_scores))
-        n_scores += np.bincount(block.llm_index[seen], minlength=len(n_scores))
+        if (unknown := np.isnan(block.score)).any():
+            missing += np.bincount(block.llm_index[unknown], minlength=len(missing))
         yield block
-    missing = n_given - n_scores
     worst = np.argsort(-missing, kind="stable")[: (missing > 0).sum()]
     if len(worst):
         names = content.llms["llm_id"]
@@ -129,43 +123,39 @@ def _long_blocks(
     with_costs = all("cost" in table.names for table in tables)
     for table in tables:
         wanted = ["instance_id", "llm_id", "score", *(["cost"] if with_costs else [])]
-        first = 0
-        for batch in _batches(table, wanted):
+        reader = NumberReader(table.path.name)
+        for batch in batches(table, wanted):
+            numbers = reader.read(batch.select(wanted[2:])).fill_null(np.nan)
             yield Block(
                 batch["instance_id"].cast(pl.String).cast(rows).to_physical().to_numpy(),
                 batch["llm_id"].cast(pl.String).cast(columns).to_physical().to_numpy(),
-                scaled(_numbers(batch["score"], table.path, first), by),
-                _numbers(batch["cost"], table.path, first) if with_costs else None,
+                scaled(numbers["score"].to_numpy(), by),
+                numbers["cost"].to_numpy() if with_costs else None,
             )
-            first += batch.height
 
 
 def _wide_blocks(
     table: LongTable, llms: Sequence[str], costs: Mapping[str, str], by: tuple[float, float], leave_out: str
 ) -> Iterator[Block]:
-    first = 0
-    for batch in _batches(table, [*llms, *costs.values()], rows=max(1, BATCH // max(len(llms), 1))):
-        scores = np.stack([_numbers(batch[llm], table.path, first, leave_out) for llm in llms], axis=1)  # (rows, LLMs)
+    def mend(name: str) -> str:
+        return f", or leave the column out with {leave_out}{name}" if leave_out and name in llms else ""
+
+    first, reader = 0, NumberReader(table.path.name, mend)
+    for batch in batches(table, [*llms, *costs.values()], len(llms)):
+        numbers = reader.read(batch).fill_null(np.nan)
+        scores = numbers.select(llms).to_numpy()  # (rows, LLMs)
         cost = None
         if costs:
-            unknown = np.full(batch.height, np.nan)
-            parts = [_numbers(batch[costs[llm]], table.path, first) if llm in costs else unknown for llm in llms]
-            cost = np.stack(parts, axis=1).ravel()
+            unknown = pl.lit(np.nan)
+            cost = (
+                numbers.select((pl.col(costs[llm]) if llm in costs else unknown).alias(llm) for llm in llms)
+                .to_numpy()
+                .ravel()
+            )
         rows = np.repeat(np.arange(first, first + batch.height, dtype=np.int32), len(llms))
         columns = np.tile(np.arange(len(llms), dtype=np.int32), batch.height)
         yield Block(rows, columns, scaled(scores.ravel(), by), cost)
         first += batch.height
-
-
-def _batches(table: LongTable, columns: Sequence[str], rows: int = BATCH) -> Iterator[pl.DataFrame]:
-    with reading_table(table.path):
-        yield from table.frame.select(columns).collect_batches(chunk_size=rows, maintain_order=True)
-
-
-def _numbers(column: pl.Series, path: Path, first: int, leave_out: str = "") -> NDArray[np.float64]:
-    """The column as f64, NaN where it is missing."""
-    mend = f", or leave the column out with {leave_out}{column.name}" if leave_out else ""
-    return as_numbers(column, path.name, first, mend).fill_null(float("nan")).to_numpy()
 
 
 def _require(table: LongTable, columns: Sequence[str]) -> None:
