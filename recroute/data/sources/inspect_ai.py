@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ HEADER, START = "header.json", "_journal/start.json"  # the latter stands alone 
 LETTERS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}  # correct, partially, incorrect, no answer
 WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 UNNAMED = "88F74D2C"  # the one scorer of a sample of version 1
+LONG = 60  # characters of an argument that a name shows
 NO_MODEL = ("", "none", "none/none")
 # Settings of generation on how requests are sent, not on what is answered.
 SENDING = {"attempt_timeout", "max_connections", "adaptive_connections", "cache", "cache_prompt", "batch"}
@@ -35,13 +37,11 @@ class Log(LoggedRun):
     Parameters
     ----------
     header : mapping
-        All of the log but its samples.
-    samples : list, optional
-        Those of a `.json` log; those of an archive are read when they are needed.
+        All of the log but its samples, which are read when they are needed.
     """
 
     header: dict[str, Any] = field(default_factory=dict)
-    samples: list[Any] | None = None
+    is_zip: bool = True
     n_invalid: int = 0
 
     @property
@@ -86,9 +86,11 @@ class Log(LoggedRun):
             notes.append(f"{self.file.name} ({self.llm}, {self.task}) did not end: {self.status}, {n:,} samples")
 
     def _read(self) -> Iterator[tuple[str, Any]]:
-        if self.samples is not None:
-            for number, sample in enumerate(self.samples):
-                yield f"{self.file}, sample {number}", sample
+        if not self.is_zip:
+            samples = as_dict(parse_json(self.file.read_bytes(), str(self.file))).get("samples") or []
+            if not isinstance(samples, list):
+                raise DataError(f"samples of {self.file} is {type(samples).__name__}, not a list; get it again")
+            yield from ((f"{self.file}, sample {number}", sample) for number, sample in enumerate(samples))
             return
         with open_zip(self.file) as archive:
             for name in archive.members:
@@ -180,7 +182,7 @@ class InspectAi(LoggedSource[Log]):
             is_zip = opened.read(2) == b"PK"
         if is_zip:
             with open_zip(file) as archive:
-                header, samples = _header(archive), None
+                header = _header(archive)
         elif file.suffix == ".eval":
             raise DataError(f"{file} is not a zip archive, which a .eval log is; get it again")
         else:
@@ -189,10 +191,10 @@ class InspectAi(LoggedSource[Log]):
                 if alone:
                     raise DataError(f"{file} is not a log of inspect-ai: it has no version and no eval")
                 return None
-            samples = header.pop("samples", None) or []
-        return self._run(file, header, samples)
+            header.pop("samples", None)
+        return self._run(file, header, is_zip=is_zip)
 
-    def _run(self, file: Path, header: dict[str, Any], samples: Any) -> Log:
+    def _run(self, file: Path, header: dict[str, Any], *, is_zip: bool) -> Log:
         if header.get("version") not in VERSIONS:
             raise DataError(
                 f"{file} is a log of version {header.get('version')!r}; versions {' and '.join(map(str, VERSIONS))} "
@@ -201,14 +203,12 @@ class InspectAi(LoggedSource[Log]):
         spec = as_dict(header.get("eval"))
         if not isinstance(spec.get("task"), str) or not spec["task"]:
             raise DataError(f"{file} does not say of which task it is a log; get it again")
-        if samples is not None and not isinstance(samples, list):
-            raise DataError(f"samples of {file} is {type(samples).__name__}, not a list; get it again")
-        arguments = _known(as_dict(spec.get("task_args_passed", spec.get("task_args"))), set())
+        arguments = _known(as_dict(spec.get("task_args")), set())
         if spec.get("task_version") not in (None, 0, 1):
             arguments["version"] = clean_text(str(spec["task_version"]))
         task, date = clean_text(spec["task"]), _date(spec.get("created"))
         who = self._who(file, spec)
-        return Log(file, task, date, identity=who, arguments=arguments, header=header, samples=samples)
+        return Log(file, task, date, identity=who, arguments=arguments, header=header, is_zip=is_zip)
 
     def _who(self, file: Path, spec: dict[str, Any]) -> Who:
         name = spec.get("model")
@@ -221,7 +221,7 @@ class InspectAi(LoggedSource[Log]):
         known = _known(as_dict(spec.get("model_args")), set())
         known |= _known(as_dict(spec.get("model_generate_config")), SENDING)
         if isinstance(solver := spec.get("solver"), str) and solver:
-            said = _known(as_dict(spec.get("solver_args_passed", spec.get("solver_args"))), set())
+            said = _known(as_dict(spec.get("solver_args")), set())
             known["solver"] = clean_text(solver) + "".join(f" {key}={value}" for key, value in said.items())
         return Who(clean_text(name), known, complete=True)
 
@@ -239,7 +239,13 @@ def _known(arguments: Mapping[str, Any], left_out: set[str]) -> dict[str, str]:
     """Arguments as text, without those that are not given, or say how and where something runs."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in arguments.items()}
     known = {clean_text(key): normal(key, text) for key, text in texts.items() if key not in left_out}
-    return {key: text for key, text in known.items() if text and not LOGISTICS.fullmatch(key)}
+    return {key: _brief(text) for key, text in known.items() if text and not LOGISTICS.fullmatch(key)}
+
+
+def _brief(text: str) -> str:
+    """A long text, such as a system message, by its beginning and a hash."""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return text if len(text) <= LONG else f"{' '.join(text.split())[: LONG // 2]}... {digest}"
 
 
 def _prompt(sample: dict[str, Any]) -> str | None:
@@ -274,6 +280,7 @@ def _number(value: Any) -> float | None:
 def _date(value: Any) -> str:
     """A moment in a form that sorts."""
     try:
-        return datetime.fromisoformat(str(value)).astimezone(UTC).isoformat()
+        moment = datetime.fromisoformat(str(value))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
     except (ValueError, OverflowError):
         return clean_text(str(value or ""))

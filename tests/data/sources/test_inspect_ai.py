@@ -58,7 +58,9 @@ def test_values_count_as_inspect_ai_counts_them(logs: Any, value: Any, score: fl
          (" (effort=low)", " (effort=high)")),
         ({"model_generate_config": {"temperature": 0.0}}, {"model_generate_config": {"temperature": 1.0}},
          (" (temperature=0.0)", " (temperature=1.0)")),
-        ({}, {"solver": "plan", "solver_args_passed": {"depth": 2}}, ("", " (solver=plan depth=2)")),
+        ({}, {"solver": "plan", "solver_args": {"depth": 2}}, ("", " (solver=plan depth=2)")),
+        ({}, {"model_generate_config": {"system_message": "Be kind. " * 99}},
+         ("", " (system_message=Be kind. Be kind. Be kind. Be ... 181c6d72)")),
     ],
 )  # fmt: skip
 def test_two_answers_to_who_ran_are_two_llms(logs: Any, first: Any, second: Any, names: tuple[str, str]) -> None:
@@ -282,7 +284,7 @@ def test_version_1_with_its_one_scorer(logs: Any) -> None:
     [
         (lambda log: log.update(version=3), r"a\.json is a log of version 3; versions 1 and 2 are known"),
         (lambda log: log["eval"].pop("task"), r"a\.json does not say of which task it is a log"),
-        (lambda log: log.update(samples={}), r"holds no score|samples of .* is dict"),
+        (lambda log: log.update(samples={"a": 1}), r"samples of .*a\.json is dict, not a list"),
         (lambda log: log["samples"].append(3), r"a\.json, sample 4 is int, not an object"),
         (lambda log: log["samples"][1].pop("id"), r"id None of .*sample 1 is not a name"),
         (lambda log: log.pop("eval"), "has no log of inspect-ai"),
