@@ -33,7 +33,9 @@ def test_words_are_completed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert tab(monkeypatch, capsys, "fit", "my_dataset", "--o") == ["--out"]
 
 
-@pytest.mark.parametrize("verb", ["fit", "evaluate", "scale", "frontier", "tune", "coldstart", "pool", "off-policy"])
+@pytest.mark.parametrize(
+    "verb", ["fit", "evaluate", "scale", "frontier", "tune", "coldstart", "cascade", "pool", "off-policy"]
+)
 def test_routers_are_completed(verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert tab(monkeypatch, capsys, verb, "my_dataset", "--router", "") == router_names()
     assert tab(monkeypatch, capsys, verb, "my_dataset", "--router", "knn", "--router", "kn")[:1] == ["knn"]

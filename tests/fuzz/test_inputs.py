@@ -32,7 +32,7 @@ WORDS = [
 ]
 NUMBERS = ["-1", "0", "1", "2", "3", "0.5", "1.0", "nan", "inf", "-inf", "x", ""]
 READS = {  # verb: what it reads; those that ask a network, wait for requests or take long are left out
-    **dict.fromkeys(("fit", "evaluate", "scale", "frontier", "pool", "coldstart", "tune"), "data"),
+    **dict.fromkeys(("fit", "evaluate", "scale", "frontier", "pool", "coldstart", "cascade", "tune"), "data"),
     **dict.fromkeys(("route", "onboard", "refresh"), "router"),
     **dict.fromkeys(("off-policy", "report", "routers"), "nothing"),
 }

@@ -49,6 +49,8 @@ def uses(router: Router, place: Path) -> list[Callable[[], Any]]:
     found: list[Callable[[], Any]] = [
         lambda: router.rank(PROMPTS, 1),
         lambda: router.rank(data, 1),
+        lambda: router.rank(PROMPTS, 1, tried={router.llm_ids_.ids[0]: 0.0}),
+        lambda: router.choose_set(data, 2),
         lambda: router.score_std(PROMPTS[:2]),
         lambda: router.explain(PROMPTS[:2], 1),
         lambda: refresh_with_change(router, feedback())[0].save(place / "refreshed"),

@@ -59,6 +59,22 @@ LINES: dict[str, Callable[[Path, str, Path], Line]] = {
         *("coldstart", data, "--router", router, "--anchors", "0,1,2,4", "--pool-size", 2, "--holdout", "random"),
         *("--json", out / "o.json", "--html", out / "o.html"),
     ],
+    "cascade": lambda data, router, out: [
+        *(
+            "cascade",
+            data,
+            "--router",
+            router,
+            "--attempts",
+            "1,2,9",
+            "--pool-sizes",
+            "2,3",
+            "--verifier",
+            "noisy:.9,.8",
+        ),
+        *("--json", out / "o.json", "--html", out / "o.html"),
+    ],
+    "cascade of all": lambda data, router, out: ["cascade", data, "--router", router, "--seeds", 2, "--accept", 0.5],
     "tune": lambda data, router, out: [
         *("tune", data, "--router", router, "--out", out / "study", "--trials", 1, "--folds", 2, "--pool-sizes", "2"),
     ],
@@ -75,6 +91,8 @@ def run_line(verb: str, data: Path, router: str, out: Path) -> Ran:
 
 def _use(router: Path, data: Path, out: Path) -> None:
     run_verb("route", router, "some text", "", "--explain", "--top-k", 2, "--json", out / "o.json")
+    run_verb("route", router, "some text", "--tried", "llm-0=0.5", "--json", out / "o.json")
+    run_verb("route", router, "some text", "", "--together", 2, "--json", out / "o.json")
     run_verb("refresh", router, "--records", data / "records.parquet" if data.is_dir() else data, "--out", out / "new")
     rows = pl.DataFrame(
         {"instance_id": ["new"], "llm_id": ["llm-0"], "score": [1.0], "prompt": ["text"], "task": ["math"]}
