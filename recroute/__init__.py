@@ -1,7 +1,7 @@
 """recroute: LLM routing as collaborative filtering.
 
-Prompts are instances, LLMs are items, evaluated answers are interactions in a sparse matrix. Everything public
-is here; it is imported when it is first used, so that `import recroute` stays light.
+Prompts are instances, LLMs are items, and evaluated answers are interactions in a sparse matrix. All public names are
+available here. Each is imported when it is first used, so that `import recroute` stays fast.
 
 >>> import recroute as rr
 >>> rr.make_router("svd", n_factors=2).label
@@ -14,7 +14,7 @@ from importlib import import_module
 
 from recroute._version import __version__
 
-TYPE_CHECKING = False  # without typing, so that the command line is soon where it can be interrupted in order
+TYPE_CHECKING = False  # not from typing, whose import would delay the handling of Ctrl-C in the command line
 if TYPE_CHECKING:
     from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a person can mend: every error here is one line that names the value, the place and the mend."""
+"""Errors that users can fix: each message is one line that names the value, the place and the fix."""
 
 import difflib
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 LONGEST_NAME, LONGEST_LINE = 200, 1200  # characters
 LONG = re.compile(rf"""(?<!\w)(['"])(?:(?!\1).){{{LONGEST_NAME},}}\1|\S{{{LONGEST_NAME},}}""")
-# What a terminal obeys or cannot show: control characters, breaks, changes of direction, half a pair.
+# Characters that a terminal obeys or cannot show: control characters, line breaks, changes of direction, surrogates.
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -21,12 +21,12 @@ def one_line(message: str) -> str:
 
 
 def visible(text: str) -> str:
-    """A text whose control characters are shown as Python writes them, but for line feeds."""
+    """The text with control characters escaped as in Python, except line feeds."""
     return CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _cut(text: str, longest: int) -> str:
-    """The beginning and the end of what is too long."""
+    """The beginning and the end of a text that is too long."""
     if len(text) <= longest:
         return text
     head, tail = longest * 2 // 3, longest // 3
@@ -34,22 +34,22 @@ def _cut(text: str, longest: int) -> str:
 
 
 class RecrouteError(ValueError):
-    """Base of all errors caused by input; the command line prints it as one line and exits with 2."""
+    """Base class of all errors caused by input; the command line prints the message and exits with status 2."""
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
 
 
 class DataError(RecrouteError):
-    """A data set, a table, a file or an argument is not what it has to be."""
+    """A data set, a table, a file or an argument is invalid."""
 
 
 class RouterError(RecrouteError):
-    """A router cannot do what it was asked to do, or its folder is damaged."""
+    """A router cannot do what was requested, or its folder is damaged."""
 
 
 class UnknownNameError(RecrouteError):
-    """A name that is not in its registry; the message offers the nearest ones."""
+    """A name that is not in its registry; the message suggests the nearest one and lists the known names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
         known = list(known)

@@ -1,6 +1,6 @@
 """recroute as the routing strategy of a `litellm.Router` (extra `[litellm]`).
 
-LiteLLM calls the LLMs, retries, falls back and cools down; recroute says which of them is asked first:
+LiteLLM calls the LLMs and handles retries, fallbacks and cooldowns; recroute chooses the LLM to call first:
 
     llms = litellm.Router(model_list=[...])  # one model_name, say "auto", for all that recroute may choose among
     llms.register_plugin(RecrouteStrategy("my_router", llms))
@@ -24,36 +24,36 @@ UNKNOWN = ("error", "ignore")
 
 
 class RecrouteStrategy:
-    """Gives each request the deployment of the LLM that a router predicts the highest score for.
+    """Routing strategy that sends each request to a deployment of the LLM with the highest predicted score.
 
-    It chooses among the deployments of the requested model group that LiteLLM would choose among itself: not in
-    cooldown, not excluded by a retry, a tag or another of its checks. When the first choice fails and cools down, the
-    next request, or the retry, goes to the second. Among several deployments of the chosen LLM one is drawn at random.
+    It chooses among the deployments of the requested model group that LiteLLM would consider: not in cooldown, and not
+    excluded by a retry, a tag or another of its checks. If the first choice fails and cools down, the next request or
+    the retry goes to the second. Among several deployments of the chosen LLM, one is drawn at random.
 
     The router reads the text of the last user message that has any (`prompt_of`). A deployment serves the LLM of the
     first of these names that the router knows: id and base model in `model_info`, `litellm_params.model` with and
     without the part before a slash, `model_name`. Deployments of unknown LLMs, such as those of a group for embeddings
-    or for fallbacks, are used only where the group has no other, at random.
+    or for fallbacks, are used only if the group has no other, at random.
 
     An async request is routed in a thread, so the event loop is not blocked. LiteLLM's weights are ignored.
 
     Parameters
     ----------
     router : Router, str or Path
-        A fitted router, or its folder. It has to route raw text.
+        A fitted router that can route raw text, or its folder.
     llms : litellm.Router
         Register the strategy there: `llms.register_plugin(RecrouteStrategy(router, llms))`.
     llm_of : mapping of str to str, optional
-        Names of deployments (any of those above) to the router's LLM ids, where they differ.
+        The router's LLM id for names of deployments (any of those above) that differ from it.
     unknown : {"error", "ignore"}
-        Whether a deployment of an unknown LLM is refused here. One that is added later never is.
+        Whether a deployment of an unknown LLM raises an error here. Deployments added later never do.
     seed : int
-        Of the draws among deployments of the same LLM.
+        Seed of the draws among deployments of the same LLM.
 
     Raises
     ------
     RouterError
-        If the router's folder is damaged, it cannot route raw text, or no deployment is of an LLM it knows.
+        If the router's folder is damaged, the router cannot route raw text, or it knows no deployment's LLM.
     UnknownNameError
         If a deployment, or an LLM in `llm_of`, is not known to the router.
     """
@@ -93,7 +93,7 @@ class RecrouteStrategy:
         specific_deployment: bool | None = False,
         request_kwargs: dict[str, Any] | None = None,
     ) -> Deployment:
-        """The deployment for a request; what LiteLLM raises if it has none."""
+        """The deployment for a request; raises LiteLLM's error if there is none."""
         able = await self._able(model, messages, input, specific_deployment, request_kwargs)
         return able if isinstance(able, Mapping) else await asyncio.to_thread(self._choose, able, messages, input)
 
@@ -105,7 +105,7 @@ class RecrouteStrategy:
         specific_deployment: bool | None = False,
         request_kwargs: dict[str, Any] | None = None,
     ) -> Deployment:
-        """The deployment for a request; what LiteLLM raises if it has none."""
+        """The deployment for a request; raises LiteLLM's error if there is none."""
         with ThreadPoolExecutor(1) as thread:  # here a loop may be running already
             asked = self._able(model, messages, input, specific_deployment, request_kwargs)
             able = thread.submit(asyncio.run, asked).result()
@@ -142,11 +142,11 @@ class RecrouteStrategy:
 
 
 def prompt_of(messages: Sequence[Mapping[str, Any]] | None, input: str | Sequence[Any] | None = None) -> str:
-    """The text to route by: the last user message that has text, or `input` where there are no messages.
+    """The text to route by: the last user message that has text, or `input` if there are no messages.
 
-    Routers learn from single prompts, so earlier messages and the system message are left out. Of a message in parts
-    only text counts. `input` may be a text, texts, or messages as in OpenAI's Responses API. Without any text
-    it is "": the router then relies on what it knows of the LLMs.
+    Routers learn from single prompts, so earlier messages and the system message are left out. Of a message in parts,
+    only text parts count. `input` may be a text, a list of texts, or messages as in OpenAI's Responses API. Without any
+    text the result is "", and the router then relies on the LLMs' mean scores.
 
     >>> prompt_of([{"role": "user", "content": "Add 2 and 3."}, {"role": "assistant", "content": "5"}])
     'Add 2 and 3.'

@@ -113,7 +113,7 @@ def _rising(values: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.
 def _ranking(key: NDArray[np.floating], gain: NDArray[np.floating]) -> tuple[Array, Array, Array]:
     """nDCG, hits and reciprocal rank in expectation over the orders of equal predictions.
 
-    `key` is -inf and `gain` -1 where unobserved: those cells come last, gain nothing and are nobody's best.
+    `key` is -inf and `gain` -1 where unobserved: those cells come last, gain nothing and are never the best.
     """
     n, m = key.shape
     width = min(max(RANKS), m)

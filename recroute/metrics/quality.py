@@ -38,7 +38,7 @@ def random(outcome: Outcome, weights: Weights | None = None) -> Array:
 
 
 def best_single_ratio(outcome: Outcome, weights: Weights | None = None) -> Array:
-    """RouterEval's V_B: mu / mean score of the best single LLM on test, which nobody knows beforehand.
+    """RouterEval's V_B: mu / mean score of the best single LLM on test, which is known only in hindsight.
 
     Range [0, inf), higher is better, above 1 the router beats every single LLM of the pool. Where LLMs were
     evaluated on different instances the best one is that with the highest `llm_means` on test. It is judged as every

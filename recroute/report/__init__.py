@@ -1,1 +1,1 @@
-"""What a person looks at: a document is said once and shown in a terminal, in a notebook and as a page."""
+"""Documents that are shown in a terminal, in a notebook and as an HTML page."""

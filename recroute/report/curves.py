@@ -1,4 +1,4 @@
-"""Curves over sizes, as a Matplotlib figure: routers in colour, bounds and baselines in grey, names at the ends."""
+"""Matplotlib plots of curves over sizes: routers in colour, bounds and baselines in grey, labels at the ends."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from recroute.report.figure import DASHES, MARKERS, SOFT, colour, new_axes, plain, tidy
 
 LEADER = {"arrowstyle": "-", "lw": 0.5, "alpha": 0.6, "shrinkA": 0, "relpos": (0, 0.5)}
-MOST_BANDS = 6  # more of them on top of each other tell nothing
+MAX_BANDS = 6  # more overlapping bands are not readable
 LINE = 0.165  # inches between two labels
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Points by rising size: size, value, low and high end of the interval. A soft one is grey, in its own dashes."""
+    """A curve: points (size, value, ci_low, ci_high) by increasing size. A soft curve is grey, with dashes `dash`."""
 
     name: str
     points: Sequence[tuple[float, float, float, float]]
@@ -24,9 +24,9 @@ class Curve:
 
 
 def draw_curves(curves: Sequence[Curve], *, title: str, x_label: str, y_label: str, ax: Any = None) -> Any:
-    """Values against sizes on a logarithmic axis; beyond six routers bands are left out. Returns the axes."""
+    """Draw values against sizes on a logarithmic axis, without bands for more than six routers. Returns the axes."""
     if ax is None:
-        # As high as the names at the right end need.
+        # high enough for the labels at the right end
         ax = new_axes(8.5, max(4.8, LINE * len(curves) + 1))
     coloured = [curve.name for curve in curves if not curve.soft]
     for curve in curves:
@@ -44,7 +44,7 @@ def draw_curves(curves: Sequence[Curve], *, title: str, x_label: str, y_label: s
 
 
 def draw_intervals(curves: Sequence[Curve], *, title: str, x_label: str, ax: Any = None) -> Any:
-    """The last point of each curve with its interval, best on top. Returns the axes."""
+    """Draw the last point of each curve with its interval, the best on top. Returns the axes."""
     curves = sorted(curves, key=lambda curve: curve.points[-1][1])
     if ax is None:
         ax = new_axes(8, 1.1 + 0.27 * len(curves))
@@ -66,21 +66,21 @@ def _draw(ax: Any, curve: Curve, coloured: Sequence[str]) -> None:
         ax.plot(size, value, color=SOFT, lw=1.2, ls=curve.dash)
         return
     position = coloured.index(curve.name)
-    if len(coloured) <= MOST_BANDS:
+    if len(coloured) <= MAX_BANDS:
         ax.fill_between(size, low, high, color=colour(position), alpha=0.13, lw=0)
-    look = {"marker": MARKERS[position % len(MARKERS)], "ls": DASHES[position // MOST_BANDS % len(DASHES)]}
+    look = {"marker": MARKERS[position % len(MARKERS)], "ls": DASHES[position // MAX_BANDS % len(DASHES)]}
     ax.plot(size, value, color=colour(position), lw=2, ms=5, **look)
 
 
 def _label_ends(ax: Any, curves: Sequence[Curve], coloured: Sequence[str]) -> None:
-    """Names at the right end of the curves, moved apart where they would overlap."""
+    """Label the curves at their right ends; labels are moved apart if they would overlap."""
     low, high = ax.get_ylim()
     gap = (high - low) * LINE / (ax.figure.get_figheight() - 0.9)
     ends = sorted(((curve.points[-1][1], curve) for curve in curves), key=lambda end: end[0])
     heights = [value for value, _ in ends]
     for i in range(1, len(heights)):
         heights[i] = max(heights[i], heights[i - 1] + gap)
-    if heights[-1] > high:  # too many at the top: push the pile down again
+    if heights[-1] > high:  # above the axes: move the labels down
         heights[-1] = high
         for i in range(len(heights) - 2, -1, -1):
             heights[i] = min(heights[i], heights[i + 1] - gap)

@@ -1,4 +1,4 @@
-"""What a result has to say, said once: a terminal, a notebook and an HTML page show it."""
+"""The content of a result, independent of the medium: a terminal, a notebook or an HTML page."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from enum import Flag, auto
 from typing import Any
 
-SIMULATED = "SIMULATED DATA: "  # before every title
+SIMULATED = "SIMULATED DATA: "  # prefix of titles
 
 
 class Medium(Flag):
-    """Where a block is shown."""
+    """The media that show a block."""
 
     SCREEN = auto()
     NOTEBOOK = auto()
@@ -22,7 +22,7 @@ class Medium(Flag):
 
 @dataclass(frozen=True)
 class Number:
-    """A number of a table, with its interval where it has one.
+    """A number in a table, optionally with an interval.
 
     Parameters
     ----------
@@ -33,6 +33,7 @@ class Number:
     form : str
         Format specification.
     missing : str
+        Text for a missing value.
     below : str
         A second line in place of the interval.
     """
@@ -46,7 +47,7 @@ class Number:
 
     @classmethod
     def of(cls, row: Mapping[str, Any] | None, form: str = ".3f", times: float = 1.0) -> Number:
-        """The number of a row with `value, ci_low, ci_high`, multiplied by `times`; a dash where there is no row."""
+        """The number of a row with `value, ci_low, ci_high`, multiplied by `times`; missing if the row is None."""
         if row is None:
             return cls(None)
         value, low, high = (row[name] if row[name] is None else times * row[name] for name in _ENDS)
@@ -57,7 +58,7 @@ class Number:
         return self.value is not None and not math.isnan(self.value)
 
     def shown(self) -> str:
-        """The number without its interval.
+        """The formatted number without its interval.
 
         >>> Number(0.25, 0.2, 0.3).shown()
         '0.250'
@@ -65,7 +66,7 @@ class Number:
         return f"{self.value:{self.form}}" if self.known else self.missing
 
     def ends(self) -> tuple[str, str] | None:
-        """Both ends of the interval; None where it has none."""
+        """The formatted ends of the interval; None if there is none."""
         if not self.known or self.low is None or self.high is None or math.isnan(self.low + self.high):
             return None
         return f"{self.low:{self.form}}", f"{self.high:{self.form}}"
@@ -77,18 +78,20 @@ Cell = str | Number
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows of words and numbers.
+    """A table of text and numbers.
 
     Parameters
     ----------
     heads : sequence of str
+        Column headings.
     rows : sequence of sequence of str or Number
     title, caption : str
-        What it shows, and what a reader needs beside it (n, seeds, intervals).
+        The content, and what a reader needs to interpret it (n, seeds, intervals).
     soft : collection of str
-        First cells of rows that are printed softer: bounds and baselines.
+        First cells of rows that are printed in grey: bounds and baselines.
     ruled : bool
         Whether a line is drawn where the first column changes.
+    on : Medium
     """
 
     heads: Sequence[str]
@@ -100,13 +103,13 @@ class Table:
     on: Medium = Medium.ALL
 
     def is_text(self, column: int) -> bool:
-        """Whether a column holds words rather than numbers."""
+        """Whether a column holds text rather than numbers."""
         return any(isinstance(row[column], str) for row in self.rows) if self.rows else column == 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A picture: `draw` gives Matplotlib axes for pages and notebooks, `text` the same for a terminal (a Rich text)."""
+    """A plot: `draw` returns Matplotlib axes for pages and notebooks, `text` a Rich text for a terminal."""
 
     name: str
     draw: Callable[[], Any]
@@ -117,7 +120,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Names and values, a line each."""
+    """Names and values, one per line."""
 
     facts: Mapping[str, Any]
     title: str = ""
@@ -135,7 +138,7 @@ class Words:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """Blocks under a title; a folded one is a click away on a page."""
+    """Blocks under a title; on a page, a folded section is closed until it is clicked."""
 
     title: str
     blocks: Sequence[Block]
@@ -148,10 +151,10 @@ Block = Table | Figure | Facts | Words | Section
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """All that a result has to say.
+    """The content of a result.
 
-    A terminal shows tables and plots, then the verdict and the notes, where a reader's eye ends; a notebook and a page
-    open with the verdict.
+    A notebook and a page open with the verdict. A terminal shows the tables and plots first, then the verdict and the
+    notes, so that they are visible above the prompt.
 
     Parameters
     ----------
@@ -159,14 +162,14 @@ class Document:
     facts : str
         One line: shape, n, seeds, intervals.
     verdict : sequence of str
-        What can be said in words.
+        Sentences that summarise the result.
     notes : sequence of str
-        What a reader has to know before believing it.
+        Caveats.
     blocks : sequence of Block
     simulated : bool
-        Whether the data are simulated: every title says so.
+        Whether the data are simulated; every title then says so.
     unfinished : str
-        What is missing, if the work was interrupted.
+        What is missing if the work was interrupted.
     """
 
     title: str
@@ -178,12 +181,12 @@ class Document:
     unfinished: str = ""
 
     def marked(self, title: str) -> str:
-        """A title that says whether the data are simulated."""
+        """The title, marked if the data are simulated."""
         return f"{SIMULATED if self.simulated else ''}{title}"
 
 
 def cut(text: str, longest: int) -> str:
-    """The beginning of a text on one line, for a cell of a table.
+    """The beginning of a text on one line, at most `longest` characters, for a cell of a table.
 
     >>> cut("one \\n two three", 10)
     'one two...'

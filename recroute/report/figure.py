@@ -1,4 +1,4 @@
-"""Matplotlib figures of our own: they belong to no session of pyplot, and a notebook shows them nevertheless."""
+"""Matplotlib figures without pyplot, which notebooks display."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any
 
 from recroute.util.files import new_file
 
-# Okabe and Ito's palette without yellow, which vanishes on paper; markers and dashes tell the curves apart too.
+# Okabe and Ito's palette without yellow, which is hard to see on paper; curves also differ in markers and dashes.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = "osD^vPX*"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (2, 1)), (0, (6, 1.5, 1.5, 1.5)))
-SOFT = "0.45"  # the grey of bounds and baselines
+SOFT = "0.45"  # grey for bounds and baselines
 
 
 def new_axes(width: float, height: float) -> Any:
-    """Axes of a new figure, so large in inches.
+    """Axes of a new figure of this size in inches.
 
-    pyplot keeps every figure it makes until somebody closes it, so it is not asked. A notebook shows what a cell ends
-    with: the axes show their figure. In a script there is `axes.figure.savefig`, or axes of pyplot's given as `ax=`.
+    pyplot is not used, because it keeps every figure until it is closed. A notebook displays the figure of axes that a
+    cell ends with. In a script, use `axes.figure.savefig`, or pass axes made by pyplot as `ax=`.
     """
     return new_row(width, height, 1)[0]
 
 
 def new_row(width: float, height: float, n: int) -> list[Any]:
-    """The same for n pictures side by side; each shows the whole figure."""
+    """Axes of n plots side by side in a new figure; a notebook displays the whole figure for each."""
     from recroute.report.mpl import ShownAxes, ShownFigure
 
     figure = ShownFigure(figsize=(width, height), layout="constrained")
@@ -33,24 +33,24 @@ def new_row(width: float, height: float, n: int) -> list[Any]:
 
 
 def save_axes(ax: Any, path: str | Path) -> None:
-    """Write the figure of these axes as a PNG file of 150 dpi, whole or not at all."""
+    """Write the figure of these axes atomically as a PNG file of 150 dpi."""
     with new_file(Path(path)) as temporary:
         ax.figure.savefig(temporary, dpi=150, format="png")
 
 
 def plain(text: str) -> str:
-    """Without Matplotlib's mathematics: a dollar sign in a name is a dollar sign."""
+    """Escape dollar signs, which Matplotlib would take for mathematics."""
     return text.replace("$", r"\$")
 
 
 def tidy(ax: Any, *, grid: str = "y") -> None:
-    """The look of every picture: no box, a faint grid."""
+    """Apply the style of all plots: no box, a faint grid."""
     ax.grid(axis=grid, alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
 
 
 def colour(position: int) -> str:
-    """The colour of the router at this position."""
+    """Colour of the router at this position."""
     return COLOURS[position % len(COLOURS)]
 
 
@@ -65,7 +65,7 @@ def draw_band(
     marker: str | None = None,
     band: bool = True,
 ) -> None:
-    """A curve of rows with `value, ci_low, ci_high` over column `x`, and its band."""
+    """Draw a curve of rows with `value, ci_low, ci_high` over the column `x`, with its band."""
     look = {"color": colour(position), "ls": dash, "marker": marker or MARKERS[position % len(MARKERS)]}
     ax.plot(rows[x], rows["value"], ms=4, lw=1.8, label=label, **look)
     if band:

@@ -1,4 +1,4 @@
-"""A document as HTML: a page that needs no network, or what a notebook shows."""
+"""Documents as HTML: a page that needs no network, or the display in a notebook."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from importlib.resources import files
 from recroute.report.document import Block, Cell, Document, Facts, Figure, Medium, Number, Section, Table, Words
 from recroute.report.svg import inline_svg, notebook_svg
 
-# No address may be loaded, whatever a name in the data says.
+# Forbids loading anything, even if a name in the data contains an address.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 TEXT = ' class="text"'
 HOW_TO_READ = "Click a column to sort. Small numbers are 95% intervals."
 
 
 def page(document: Document) -> str:
-    """A whole page: style, script and figures are in it."""
+    """A complete page that includes style, script and figures."""
     assets = files("recroute.report").joinpath("assets")
     style, script = (assets.joinpath(f"report.{kind}").read_text(encoding="utf8") for kind in ("css", "js"))
     sections = [*_head(document, 1), *_shown(document.blocks, Medium.PAGE, 2)]
@@ -31,7 +31,7 @@ def page(document: Document) -> str:
 
 
 def notebook(document: Document) -> str:
-    """What a notebook shows, in its own colours: no script and no style."""
+    """HTML for a notebook, without script and style, so that it has the notebook's colours."""
     return "\n".join([*_head(document, 3), *_shown(document.blocks, Medium.NOTEBOOK, 4)])
 
 
@@ -55,7 +55,7 @@ def _list(lines: Sequence[str]) -> str:
 
 
 def _shown(blocks: Iterable[Block], medium: Medium, level: int) -> Iterator[str]:
-    """Blocks of this medium; headings begin at this level."""
+    """HTML of the blocks for this medium; headings begin at this level."""
     for block in blocks:
         if medium not in block.on:
             continue
@@ -95,7 +95,7 @@ def _figure(figure: Figure, medium: Medium) -> str:
 
 
 def _sortable(table: Table) -> str:
-    """A table of a page; every number carries its value for sorting."""
+    """A table for a page; each number has its value as an attribute, for sorting."""
     words = [table.is_text(i) for i in range(len(table.heads))]
     head = "".join(
         f'<th scope="col"{" class=text" if is_text else ""}><button type="button">{escape(name)}</button></th>'
@@ -114,7 +114,7 @@ def _sortable(table: Table) -> str:
 
 
 def _plain(table: Table) -> str:
-    """A table of a notebook."""
+    """A table for a notebook."""
     left = ' style="text-align: left"'
     head = "".join(f"<th{left if table.is_text(i) else ''}>{escape(name)}</th>" for i, name in enumerate(table.heads))
     body = "\n".join(f"<tr>{''.join(_cell(cell, left) for cell in row)}</tr>" for row in table.rows)

@@ -1,4 +1,4 @@
-"""Matplotlib's figure and axes with a picture for notebooks; imported when something is drawn."""
+"""Matplotlib's figure and axes with a display for notebooks; imported when something is drawn."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ DPI = 100
 
 
 class ShownFigure(Figure):
-    """A figure that a notebook shows where a cell ends with it."""
+    """A figure that a notebook displays if a cell ends with it."""
 
     def savefig(self, *args: Any, **options: Any) -> None:
-        """As Matplotlib's, but silent about names: what a font lacks is a box, and what is too long is cut."""
+        """As in Matplotlib, but without its warnings about missing glyphs and long names."""
         with warnings.catch_warnings():
             for message in (r"Glyph \d+", "constrained_layout not applied"):
                 warnings.filterwarnings("ignore", message=message, category=UserWarning)
@@ -29,7 +29,7 @@ class ShownFigure(Figure):
 
 
 class ShownAxes(Axes):
-    """Axes that show their figure, as what is drawn on them is."""
+    """Axes that a notebook displays as their figure."""
 
     def _repr_png_(self) -> bytes:
         figure = self.get_figure()

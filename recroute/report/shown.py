@@ -1,4 +1,4 @@
-"""What can be looked at: one `document()`, shown in a notebook, in a terminal and as an HTML page."""
+"""Base class of objects with a `document()`, which a notebook, a terminal and an HTML page can show."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class Shown(ABC):
-    """Base of results: a subclass says once what it has to say."""
+    """Base class of results; a subclass implements `document`."""
 
     @abstractmethod
     def document(self) -> Document:
-        """What there is to say, for every medium."""
+        """The content of the result, for every medium."""
 
     def _repr_html_(self) -> str:
         from recroute.report.html import notebook
@@ -27,7 +27,7 @@ class Shown(ABC):
         return notebook(self.document())
 
     def show(self, console: Console | None = None) -> None:
-        """Print it in a terminal."""
+        """Print the result in a terminal."""
         from rich.console import Console as RichConsole
 
         from recroute.report.terminal import show
@@ -35,7 +35,7 @@ class Shown(ABC):
         show(self.document(), console or RichConsole())
 
     def write_html(self, path: str | Path) -> None:
-        """Write it as one HTML file that needs no network, whole or not at all."""
+        """Write the result atomically as one HTML file that needs no network."""
         from recroute.report.html import page
 
         write_text(path, page(self.document()))
@@ -43,5 +43,5 @@ class Shown(ABC):
 
 @checked
 def write_html(shown: Shown, path: str | Path) -> None:
-    """Write a result as one HTML file that needs no network, whole or not at all."""
+    """Write a result atomically as one HTML file that needs no network; RecrouteError if it cannot be written."""
     shown.write_html(path)

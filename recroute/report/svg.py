@@ -1,4 +1,4 @@
-"""Matplotlib figures as SVG that stands inside an HTML page."""
+"""Matplotlib figures as SVG to embed in an HTML page."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
 def inline_svg(figure: Any, name: str, description: str) -> str:
-    """The figure as an <svg> element without any address in it, its ids made distinct by `name`.
+    """The figure as an <svg> element without external references; ids are prefixed with `name` to be unique.
 
-    Text stays text, so that it can be searched and scales with the page.
+    Text remains text, so that it can be searched and scales with the page.
     """
     import matplotlib as mpl
 
@@ -27,14 +27,14 @@ def inline_svg(figure: Any, name: str, description: str) -> str:
     for element in root.iter():
         element.tag = _local(element.tag)
         element.attrib = {_local(key): _renamed(_local(key), value, name) for key, value in element.attrib.items()}
-    for size in ("width", "height"):  # the page decides; the view box keeps the shape
+    for size in ("width", "height"):  # set by the page; the view box keeps the aspect ratio
         root.attrib.pop(size, None)
     root.attrib |= {"role": "img", "aria-label": description}
     return ElementTree.tostring(root, encoding="unicode")
 
 
 def notebook_svg(figure: Any, name: str, description: str) -> str:
-    """The same for a notebook, which has no style for it: no wider than the figure is on paper."""
+    """The same for a notebook, no wider than the figure's size, because a notebook has no style for it."""
     return (
         f'<div style="max-width: {round(96 * figure.get_figwidth())}px">{inline_svg(figure, name, description)}</div>'
     )

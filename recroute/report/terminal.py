@@ -1,4 +1,4 @@
-"""A document in a terminal, by Rich."""
+"""Documents in a terminal, printed by Rich."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rich.text import Text
 from recroute.report.document import Block, Cell, Document, Facts, Figure, Medium, Number, Section, Table, Words
 
 WIDTH = 100  # columns that a table should fit
-WIDEST_WORDS = 22  # of them for words, which may be folded
-PARAGRAPH = 60  # characters from which on text in a cell is one
+WIDEST_WORDS = 22  # columns for text, which may be folded
+PARAGRAPH = 60  # characters from which text in a cell counts as a paragraph
 
 
 def show(document: Document, console: Console) -> None:
-    """Print tables and plots, then the verdict and the notes."""
+    """Print a document: tables and plots, then the verdict and the notes."""
     for shown in _rendered(document, document.blocks, min(console.width, WIDTH)):
         console.print(shown)
     for line in document.verdict:
@@ -48,7 +48,7 @@ def _rendered(document: Document, blocks: Iterable[Block], width: int) -> Iterat
 
 
 def _table(table: Table, title: str, width: int) -> RichTable:
-    """The table in at most `width` columns: heads break between words first, then intervals into two lines."""
+    """The table in at most `width` columns: first headings are broken between words, then intervals into two lines."""
     found = _empty(title, table.caption, show_lines=any(map(_is_long, table.rows)))
     words = [table.is_text(i) for i in range(len(table.heads))]
     cells = [max([1, *(len(line) for row in table.rows for line in _lines(row[i]))]) for i in range(len(table.heads))]
@@ -58,7 +58,7 @@ def _table(table: Table, title: str, width: int) -> RichTable:
     for head, is_text, cell, least in zip(table.heads, words, cells, broken, strict=True):
         if is_text:
             found.add_column(Text(head), overflow="fold")
-        else:  # numbers stay whole
+        else:  # numbers are never broken
             low, high = cell if fits else None, least if fits and is_wide else None
             found.add_column(Text(head), justify="right", min_width=low, max_width=high, overflow="fold")
     apart = " " if fits else "\n"
@@ -69,7 +69,7 @@ def _table(table: Table, title: str, width: int) -> RichTable:
 
 
 def _total(widths: Sequence[int], words: Sequence[bool]) -> int:
-    """Columns of a table whose columns are so wide; words may be folded."""
+    """Total width of a table with columns of these widths; text may be folded."""
     return 1 + sum(3 + (min(w, WIDEST_WORDS) if is_text else w) for w, is_text in zip(widths, words, strict=True))
 
 
@@ -94,7 +94,7 @@ def _facts(block: Facts, title: str) -> RichTable:
 
 
 def _empty(title: str, caption: str = "", **options: Any) -> RichTable:
-    """A table without rows; its title and caption are shown as they are, whatever brackets they have."""
+    """A table without rows; brackets in its title and caption are not read as Rich's markup."""
     return RichTable(
         title=Text(title, style="table.title") if title else None,
         caption=Text(caption, style="table.caption") if caption else None,
@@ -105,5 +105,5 @@ def _empty(title: str, caption: str = "", **options: Any) -> RichTable:
 
 
 def _is_long(row: Sequence[Cell]) -> bool:
-    """Whether a row has a paragraph in it: a line then parts it from the next."""
+    """Whether a row contains a paragraph; a line then separates it from the next row."""
     return any(isinstance(cell, str) and len(cell) > PARAGRAPH for cell in row)

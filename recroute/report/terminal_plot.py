@@ -1,4 +1,4 @@
-"""Curves in a terminal: a letter for each."""
+"""Plots of curves in a terminal, with a letter for each curve."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ LABEL_WIDTH = 7
 
 
 class Canvas:
-    """Signs on a grid between the smallest and the largest x and y.
+    """A grid of characters that spans the smallest to the largest x and y.
 
     Parameters
     ----------
     xs, ys : iterable of float
-        All that has to fit.
+        All values that must fit.
     logarithmic : bool
-        Of the x axis.
+        Whether the x axis is logarithmic.
     width, height : int
         Columns and lines of the plot without its legend; at least 40 and 6 are used.
     margin : int
@@ -62,18 +62,18 @@ class Canvas:
         self._grid[self.line(y)][self.column(x)] = (sign, style)
 
     def dot(self, column: int, line: int, style: str) -> None:
-        """A dot, where nothing else stands."""
+        """Draw a dot unless the cell is taken."""
         if self._grid[line][column][0] in " ·":
             self._grid[line][column] = ("·", style)
 
     def join(self, start: tuple[float, float], end: tuple[float, float], style: str) -> None:
-        """Dots between two points."""
+        """Draw dots between two points."""
         (x0, y0), (x1, y1) = ((self.column(x), self.line(y)) for x, y in (start, end))
         for x in range(x0 + 1, x1):
             self.dot(x, round(y0 + (y1 - y0) * (x - x0) / (x1 - x0)), style)
 
     def text(self, title: str, x_label: str, ticks: Sequence[float], legend: Iterable[tuple[str, str]]) -> Text:
-        """The plot; `ticks` are shown below it, and entries of the legend, (text, style), below these."""
+        """The plot as a Rich text, with `ticks` and the legend, entries (text, style), below it."""
         plot = Text(f"{title}\n", style="bold", no_wrap=True)
         for i, line in enumerate(self._grid):
             shown = i % 4 == 0 or i == self.n_lines - 1
@@ -97,7 +97,7 @@ class Canvas:
         return plot
 
     def _labels(self, ticks: Sequence[float]) -> str:
-        """Labels of the x axis; one that would run into its neighbour is left out."""
+        """Labels of the x axis; a label that would overlap its neighbour is left out."""
         labels, free_from = [" "] * self.n_columns, 0
         for tick in ticks:
             text = f"{tick:.4g}" if isinstance(tick, float) else str(tick)
@@ -109,13 +109,13 @@ class Canvas:
 
 
 def styles(curves: Sequence[Curve]) -> dict[str, str]:
-    """Colour of each curve by name."""
+    """Colour of each curve, by name."""
     coloured = [curve.name for curve in curves if not curve.soft]
     return {curve.name: GREY if curve.soft else COLOURS[coloured.index(curve.name) % len(COLOURS)] for curve in curves}
 
 
 def curves_text(curves: Sequence[Curve], *, title: str, x_label: str, width: int = 96, height: int = 18) -> Text:
-    """Values against sizes on a logarithmic axis, for a terminal."""
+    """Plot values against sizes on a logarithmic axis, as a Rich text for a terminal."""
     sizes = sorted({size for curve in curves for size, *_ in curve.points})
     values = [value for curve in curves for _, value, *_ in curve.points]
     canvas = Canvas(sizes, values, logarithmic=True, width=width, height=height, margin=1)

@@ -1,4 +1,4 @@
-"""The LLM with the best training mean on the prompt's task: a control that is told the task."""
+"""The LLM with the best training mean on the prompt's task: a control that knows the task."""
 
 from __future__ import annotations
 
