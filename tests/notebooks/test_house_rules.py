@@ -15,6 +15,7 @@ NAMES = (
     "05_cold_start",
     "06_cost_and_pools",
     "07_your_own_data_and_router",
+    "08_second_attempts",
 )
 MACHINE_PATH = re.compile(r"/(home|root|Users|tmp|work|mnt|opt|usr)/|[A-Z]:\\\\")
 
