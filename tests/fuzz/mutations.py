@@ -45,7 +45,7 @@ RETYPED: dict[str, Callable[[list[Any]], pa.Array]] = {
         len(values),
         [None, pa.py_buffer(np.arange(len(values) + 1, dtype=np.int32)), pa.py_buffer(b"\xff" * len(values))],
     ),
-    "decimal": lambda values: pa.array(range(len(values))).cast(pa.decimal128(20, 3)),
+    "decimal": lambda values: pa.array(range(len(values))).cast(pa.decimal128(22, 3)),
     "datetime": lambda values: pa.array(range(len(values)), pa.timestamp("us", "UTC")),
     "date": lambda values: pa.array(range(len(values)), pa.date32()),
     "time": lambda values: pa.array(range(len(values)), pa.time64("us")),

@@ -8,6 +8,8 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from recroute.data.content import Progress
 from recroute.data.dataset import Dataset
 from recroute.data.description import shape_facts
@@ -25,7 +27,7 @@ from recroute.data.doctor.row_order import check_row_order
 from recroute.data.doctor.scale import check_costs, check_raw_scores, check_scores
 from recroute.data.doctor.twins import check_twins
 from recroute.data.folder import read_dataset, read_records
-from recroute.data.schema import number_column
+from recroute.data.schema import number_column, text_column
 from recroute.errors import DataError
 from recroute.report.document import Document, Table
 from recroute.report.shown import Shown
@@ -145,12 +147,23 @@ def diagnose_path(path: Path, *, seed: int = 0, progress: Progress | None = None
     try:
         dataset = read_dataset(path)
     except DataError:
-        records = read_records(path)
-        findings = check_raw_scores(records) if {"llm_id", "score"} <= set(records.columns) else []
+        records, findings = _raw(path)
         if not findings:
             raise
         return Diagnosis(path.name, {"n_records": records.height}, findings)
     found = diagnose(dataset, seed=seed, progress=progress)
-    if path.is_file() and {"llm_id", "score"} <= set((records := read_records(path)).columns):
-        found.findings[:0] = check_raw_scores(number_column(records, "score", path.name))  # NaN is left out by then
+    if path.is_file():  # of a table NaN is left out as it is read
+        found.findings[:0] = _raw(path)[1]
     return found
+
+
+def _raw(path: Path) -> tuple[pl.DataFrame, list[Finding]]:
+    """The records as they are on disk, and what is wrong with their scores; nothing where they are no numbers."""
+    records = read_records(path)
+    if not {"llm_id", "score"} <= set(records.columns):
+        return records, []
+    try:
+        records = number_column(text_column(records, "llm_id", path.name), "score", path.name)
+    except DataError:
+        return records, []
+    return records, check_raw_scores(records)
