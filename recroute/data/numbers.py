@@ -55,7 +55,7 @@ class NumberReader:
     commas, points : set of str
         Columns of text with decimal commas, and with decimal points.
     words : set of str
-        What stood for a number, or for one that is missing, in lower case.
+        What stood for a number, or for one that is missing.
     """
 
     def __init__(self, source: str, mend: Callable[[str], str] = lambda name: "") -> None:
@@ -100,7 +100,7 @@ class NumberReader:
             at, row = divmod(int(odd[int(wrong.arg_max() or 0)]), height)
             value, place = cells[at * height + row], f"{self.source}, row {self.n_rows + row}"
             raise DataError(f"{texts[at]} {value!r} in {place} is not a number; fix that row{self.mend(texts[at])}")
-        self.words.update(word.filter(~comma).unique())
+        self.words.update(told.filter(~comma).unique())
         self.commas.update(texts[at] for at in set((odd.filter(comma) // height).to_list()))
         if both := sorted(self.commas & self.points):
             raise DataError(

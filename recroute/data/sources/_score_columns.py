@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ UNNAMED = re.compile(r"(Unnamed: \d+(\.\d+)?|__index_level_\d+__|)")
 # What people and programs call a column of row numbers; an LLM may be called so too, if its scores are none.
 NUMBERED = ("index", "level_0", "id", "idx", "row", "rowid", "row_id", "rownames", "row.names", "X", "no", "nr", "#")
 BATCH = 1 << 18  # scores read at once
-FEWEST = 4  # rows from which on 0, 1, 2, ... are no scores
+FEWEST = 3  # rows from which on 0, 1, 2, ... are no scores
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,17 @@ class Range:
     high: float | None
 
 
-def ranges(table: LongTable, columns: Sequence[str], notes: list[str]) -> dict[str, Range]:
+def ranges(table: LongTable, columns: Sequence[str], notes: list[str], leave_out: str = "") -> dict[str, Range]:
     """The range of each column of scores; how they are written, where that had to be told, becomes a note.
+
+    `leave_out` is how a person can leave out a column that is no LLM, for messages.
 
     Raises DataError for a column that is none of numbers.
     """
     texts = [name for name in columns if is_text(table.frame.collect_schema()[name])]
     found = _ranges_of_numbers(table, [name for name in columns if name not in texts])
     if texts:
-        found |= _ranges_of_text(table, texts, notes)
+        found |= _ranges_of_text(table, texts, notes, leave_out)
     return {name: found[name] for name in columns}
 
 
@@ -56,8 +58,8 @@ def _ranges_of_numbers(table: LongTable, columns: Sequence[str]) -> dict[str, Ra
     return {name: Range(found[at], found[at + len(columns)]) for at, name in enumerate(columns)}
 
 
-def _ranges_of_text(table: LongTable, columns: Sequence[str], notes: list[str]) -> dict[str, Range]:
-    reader = NumberReader(table.path.name, lambda name: f", or leave the column out with --set ignore={name}")
+def _ranges_of_text(table: LongTable, columns: Sequence[str], notes: list[str], leave_out: str) -> dict[str, Range]:
+    reader = NumberReader(table.path.name, mend(columns, leave_out))
     low, high = np.full(len(columns), np.nan), np.full(len(columns), np.nan)
     for batch in batches(table, columns, len(columns)):
         block = reader.read(batch).fill_null(np.nan).to_numpy()
@@ -66,6 +68,11 @@ def _ranges_of_text(table: LongTable, columns: Sequence[str], notes: list[str]) 
     notes += _how_written(reader)
     known = [Range(a, b) if a <= b else Range(None, None) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
     return dict(zip(columns, known, strict=True))
+
+
+def mend(llms: Sequence[str], leave_out: str) -> Callable[[str], str]:
+    """How a column in which something is no number can be left out, by its name."""
+    return lambda name: f", or leave the column out with {leave_out}{name}" if leave_out and name in llms else ""
 
 
 def batches(table: LongTable, columns: Sequence[str], n_wide: int = 1) -> Iterator[pl.DataFrame]:
@@ -86,9 +93,10 @@ def _how_written(reader: NumberReader) -> list[str]:
     notes = []
     if reader.commas:
         notes.append(f"numbers of {reader.source} have a decimal comma")
-    if known := [word for word in YES_NO if word in reader.words]:
+    words = sorted(reader.words)
+    if known := [word for word in words if word.lower() in YES_NO]:
         notes.append(f"{_listed(known)} in {reader.source} are taken for 1 and 0")
-    if unknown := [word for word in MISSING if word in reader.words]:
+    if unknown := [word for word in words if word.lower() in MISSING]:
         notes.append(f"{_listed(unknown)} in {reader.source} are taken for scores that are missing")
     return notes
 

@@ -11,7 +11,7 @@ from recroute.data.content import Block, Content
 from recroute.data.numbers import NumberReader
 from recroute.data.schema import listed
 from recroute.data.sources._entities import INSTANCE_COLUMNS, LongTable, instance_table, llm_table, with_text_ids
-from recroute.data.sources._score_columns import Range, batches, counting_columns, ranges, scaled, scaling
+from recroute.data.sources._score_columns import Range, batches, counting_columns, mend, ranges, scaled, scaling
 from recroute.data.tables import reading_table
 from recroute.errors import DataError
 
@@ -71,12 +71,12 @@ def wide_content(
     kept = ["instance_id", *(column for column in INSTANCE_COLUMNS if column in names)]
     with reading_table(table.path):
         instances = table.frame.select(kept).collect(engine="streaming").with_columns(pl.all().cast(pl.String))
-    found = ranges(table, llm_columns, notes)
+    found = ranges(table, llm_columns, notes, leave_out)
     if counting := counting_columns(table, found, instances.height):
-        notes.append(f"{_columns(counting)} of {table.path.name} number the rows: left out, they are no LLMs")
+        notes.append(f"row numbers in {_columns(counting)} of {table.path.name} are no scores: left out")
     llms = [name for name in llm_columns if name not in counting]
     if not llms:
-        raise DataError(f"{table.path.name} has no column of scores: {_columns(counting)} number the rows")
+        raise DataError(f"{table.path.name} has no column of scores, only row numbers in {_columns(counting)}")
     costs = {llm: llm + end for llm in llms for end in COST_SUFFIXES if llm + end in names}
     content = Content(
         instances,
@@ -137,10 +137,7 @@ def _long_blocks(
 def _wide_blocks(
     table: LongTable, llms: Sequence[str], costs: Mapping[str, str], by: tuple[float, float], leave_out: str
 ) -> Iterator[Block]:
-    def mend(name: str) -> str:
-        return f", or leave the column out with {leave_out}{name}" if leave_out and name in llms else ""
-
-    first, reader = 0, NumberReader(table.path.name, mend)
+    first, reader = 0, NumberReader(table.path.name, mend(llms, leave_out))
     for batch in batches(table, [*llms, *costs.values()], len(llms)):
         numbers = reader.read(batch).fill_null(np.nan)
         scores = numbers.select(llms).to_numpy()  # (rows, LLMs)

@@ -84,8 +84,8 @@ def table_content(table: LongTable, scale: str | None = None) -> Content:
         notes.append(f"the first column of {path.name}, which has no name, is taken for instance_id")
         names.remove(unnamed.pop(0))
     if unnamed:
-        shown = ", ".join(map(repr, unnamed))
-        notes.append(f"column {shown} of {path.name} is an index without a name: left out, it is no LLM")
+        shown = f"column{'s' * (len(unnamed) > 1)} {', '.join(map(repr, unnamed))}"
+        notes.append(f"an index without a name in {shown} of {path.name} is no LLM: left out")
     llms = [name for name in names if name not in unnamed]
     if not llms:
         raise DataError(f"{path.name} is neither long (llm_id, score) nor has it a column for an LLM")

@@ -82,7 +82,7 @@ def test_an_index_without_a_name_is_left_out_and_said(
     table: Importer, name: str, index: Callable[[int], object]
 ) -> None:
     assert table.scores(table.write(with_index(WIDE, name, index))) == SCORES
-    assert any("is an index without a name: left out" in note for note in table.notes)
+    assert any(note.startswith("an index without a name in column") for note in table.notes)
 
 
 def test_an_index_never_bends_a_scale(table: Importer) -> None:
@@ -96,7 +96,7 @@ def test_a_column_that_counts_the_rows_is_no_llm_whatever_its_name(table: Import
     for scale in (None, "minmax"):
         scores = table.scores(table.write(with_index(WIDE, name, lambda row: row + 1)), scale=scale)
         assert scores == SCORES
-        assert f"column {name!r} of t.csv number the rows: left out, they are no LLMs" in table.notes
+        assert f"row numbers in column {name!r} of t.csv are no scores: left out" in table.notes
 
 
 def test_a_known_name_of_an_index_may_be_shuffled_and_be_an_llm(table: Importer) -> None:
@@ -563,3 +563,10 @@ def test_llms_that_share_no_instance_are_told(table: Importer) -> None:
     text = rows(*((row, "ab"[row % 2], 1, "x", f"p{row}") for row in range(20)))
     table.read(table.write(text))
     assert any("only 0 of 20 instances have scores of two LLMs" in note for note in table.notes)
+
+
+def test_a_scale_is_never_advised_for_row_numbers_nor_a_column_to_ignore_for_a_score(table: Importer) -> None:
+    assert table.scores(table.write("instance_id,rank,a\nq0,0,1\nq1,1,0\nq2,2,1\n")) == {"a": [1, 0, 1]}
+    assert "only row numbers in column 'rank'" in table.refused(table.write("instance_id,rank\nq0,0\nq1,1\nq2,2\n"))
+    assert "ignore" not in table.refused(table.write("instance_id,llm_id,score\nq0,a,good\n"))
+    assert "--set ignore=a" in table.refused(table.write("instance_id,a\nq0,good\n"))
