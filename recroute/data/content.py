@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from recroute.data.encoding import as_vectors
 from recroute.data.ids import IdMap
 from recroute.data.matrix import is_dense
 from recroute.data.preferences import Preferences
 from recroute.data.records import Records
 from recroute.data.schema import INSTANCES, LARGEST, LLMS, RECORDS, check_columns
 from recroute.data.stored_matrix import store_matrix, twice_message
-from recroute.data.vectors import as_vectors
 from recroute.errors import DataError
 from recroute.util.files import write_json, write_parquet
 from recroute.util.folders import new_folder

@@ -12,14 +12,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data.description import document_of
-from recroute.data.encoding import Encoder, check_encoder
+from recroute.data.encoding import Encoder, as_vectors, check_encoder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.preferences import Preferences, pair_table
 from recroute.data.records import Records, id_table, score_matrix, side_table, side_tables, with_task
 from recroute.data.schema import INSTANCES, LLMS, check_columns
 from recroute.data.task_means import compute_task_means
-from recroute.data.vectors import as_vectors
 from recroute.errors import DataError, UnknownNameError, one_line
 from recroute.report.document import Document
 from recroute.report.shown import Shown

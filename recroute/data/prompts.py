@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data.dataset import Dataset
-from recroute.data.encoding import Encoder, JointEncoder, encode_texts
+from recroute.data.encoding import Encoder, JointEncoder, as_vectors, encode_texts
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
-from recroute.data.vectors import as_vectors
 from recroute.errors import RouterError
 from recroute.util.arguments import as_list
 from recroute.util.numeric import Floats, Index

@@ -12,8 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data.content import Block, Content
+from recroute.data.encoding import as_vectors
 from recroute.data.sources._pickle import as_array, as_dict, clean_text, load_pickle
-from recroute.data.vectors import as_vectors
 from recroute.errors import DataError
 
 SUFFIX = "_router_dataset.pkl"

@@ -12,10 +12,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data.content import Block, Content
+from recroute.data.encoding import as_vectors
 from recroute.data.sources._pickle import as_array, as_dict, clean_text, load_pickle
 from recroute.data.sources._router_dataset import SUFFIX, benchmark_of, read_router_dataset
 from recroute.data.sources.source import Source
-from recroute.data.vectors import as_vectors
 from recroute.errors import DataError
 
 BOARDS = ("old", "new", "mmlu_pro")

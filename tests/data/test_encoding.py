@@ -3,7 +3,7 @@ import pytest
 
 from recroute.data import Dataset, Precomputed
 from recroute.data.content import Content, write_content
-from recroute.data.vectors import as_vectors
+from recroute.data.encoding import as_vectors
 from recroute.errors import DataError
 
 ROW = {"instance_id": ["q1", "q2"], "llm_id": ["a", "a"], "score": [1.0, 0.0]}
