@@ -15,7 +15,7 @@ from recroute.experiment.result import Compared, records
 from recroute.report.curves import Curve, draw_curves
 from recroute.report.document import Block, Cell, Document, Figure, Medium, Number, Section, Table
 
-PER_THOUSAND = 1000  # prompts that a cost is told of
+COST_PER = 1000  # prompts
 SCORES = "score after at most k attempts"
 SOFT = ("oracle", "fixed_order", "fixed_set", "task_order", "task_set", "random next")
 DASHES: dict[str, Any] = {"oracle": "-", "fixed_order": "--", "fixed_set": ":", "task_order": (0, (6, 2))}
@@ -96,7 +96,7 @@ class Cascade(Compared):
         """What attempts cost, how far they come, and the comparisons."""
         for metric, title in ((CALLS, "LLMs called"), (COST, "cost of 1,000 prompts"), (HEADROOM, "headroom closed")):
             if self.pooled(metric).height:
-                form, times = (".4g", PER_THOUSAND) if metric == COST else (".2f", 1)
+                form, times = (".4g", COST_PER) if metric == COST else (".2f", 1)
                 tables: list[Block] = []
                 for group, size in self._pools():
                     where = {"group": group, "pool_size": size}

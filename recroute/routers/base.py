@@ -86,7 +86,7 @@ class Router(RememberingRouter, Shown):
         RouterError
             As `score`; if k LLMs are not left, and with `tried` if the router keeps no training prompts.
         DataError
-            If a tried score or the verifier is not what it has to be.
+            If a tried score is not from 0 to 1, or the verifier cannot be read.
 
         Examples
         --------
@@ -99,7 +99,7 @@ class Router(RememberingRouter, Shown):
         return rank_tried(self, self.prompts(instances), k, self.llm_index(llms), tried, verifier)
 
     def choose_set(self, instances: Instances, k: int, llms: Pool | None = None) -> Ranking:
-        """The k LLMs to ask at once: those whose *best* score is expected highest, which are not the top k.
+        """The k LLMs to ask at once: those with the highest expected *maximum* score, which are not the top k.
 
         Parameters and errors are those of `rank` with `tried`. In the ranking the LLMs stand in the order in which
         they were added, greedily, and `predicted_score` is the expected maximum of the first one, two, ... of them. A

@@ -30,13 +30,13 @@ MIN_PROMPTS = 20
 
 @dataclass(frozen=True, eq=False)
 class JointScores:
-    """A mixture over c training prompts: each stands for prompts on which the LLMs do as they did there.
+    """Joint distribution of the LLMs' scores on one prompt: a mixture over c training prompts.
 
-    A new prompt is, by its text, like those training prompts for which the router predicts similar scores. In each of
-    them LLM l has the expected score `mean[l] + loadings[i] . factors[l]`, shifted by what the router predicts for the
-    new prompt beyond the mixture, and LLMs err independently; so before any attempt the expected scores are the
-    router's. A score that is seen makes those training prompts likelier on which it was to be expected; from then on
-    the mixture alone speaks, without the shift: on validation instances that was better at every number of attempts.
+    Component i assumes that the LLMs do as they did on training prompt i: LLM l has the expected score
+    `mean[l] + loadings[i] . factors[l]`, and the LLMs' scores are independent. The prior weight of a component falls
+    with the distance between the router's predictions for the new prompt and for the training prompt. A shift makes
+    the expected scores before any attempt equal to the router's. Each observed score updates the weights by Bayes'
+    rule; from then on the shift is left out, which was better on validation instances at every number of attempts.
 
     Parameters
     ----------
@@ -62,27 +62,28 @@ class JointScores:
 
     @classmethod
     def learn(cls, scores: Floats, predicted: Floats) -> JointScores:
-        """From scores f32 (n, m), NaN where unobserved, and out-of-fold predictions f32 (n, m) for them.
+        """Learn from scores f32 (n, m), NaN where unobserved, and the router's out-of-fold predictions f32 (n, m).
 
-        A training score is an expectation and luck. A part of it is kept (`OWN`); the rest is what the remaining LLMs
-        say of it by the shrunk correlation of the deviations, leaving its own out.
+        An observed score is an expectation plus noise. The expectation is estimated as a weighted mean of the score
+        itself (weight `OWN`) and of its regression on the other LLMs' scores on the same prompt, with shrunk
+        correlations.
         Source of the shrinkage: Schäfer and Strimmer, A shrinkage approach to large-scale covariance matrix
         estimation, Statistical Applications in Genetics and Molecular Biology 2005.
         """
         expected = predicted.astype(np.float64)
         observed = ~np.isnan(scores)
         deviation = np.where(observed, scores - expected, 0.0)
-        told = _by_others(deviation)
-        smooth = expected + OWN * deviation + (1 - OWN) * np.where(observed, told, 0.0)
+        by_others = _by_others(deviation)
+        smooth = expected + OWN * deviation + (1 - OWN) * np.where(observed, by_others, 0.0)
         mean = smooth.mean(axis=0)
         loadings, factors = _truncated(smooth - mean, MAX_FACTORS)
         level = expected.mean(axis=0)
         profiles, directions = _truncated(expected - level, MAX_DIRECTIONS)
-        arrays = mean, factors, loadings, level, directions, profiles, _dispersion(scores, expected + told)
+        arrays = mean, factors, loadings, level, directions, profiles, _dispersion(scores, expected + by_others)
         return cls(*(np.asarray(values, dtype=np.float32) for values in arrays))
 
     def belief(self, predicted: Floats) -> Belief:
-        """What is believed of prompts f32 (b, m) by the router's predictions for all LLMs, before any attempt."""
+        """The belief before any attempt, from the router's predictions f32 (b, m) for all LLMs."""
         own = (predicted - self.level) @ self.directions  # (b, q)
         distance = (own**2).sum(axis=1)[:, None] - 2 * own @ self.profiles.T + (self.profiles**2).sum(axis=1)
         rank = min(max(int(NEAR * len(self.profiles)), LEAST_NEAR), len(self.profiles)) - 1
@@ -96,7 +97,7 @@ class JointScores:
 
 
 class Verifier(NamedTuple):
-    """How an answer is judged: by its score itself, or by a judge that accepts answers of score 1 and 0 at these rates.
+    """How an answer is judged: exactly, by its score, or by a judge with these error rates.
 
     Parameters
     ----------
@@ -126,7 +127,9 @@ class Verifier(NamedTuple):
         if name != "noisy" or not (0 <= right <= 1 and 0 <= wrong <= 1):
             raise DataError(f"verifier {text!r} is neither exact nor noisy:TPR,TNR with two rates from 0 to 1")
         if right + wrong <= 1:
-            raise DataError(f"verifier {text!r} accepts right answers no more often than wrong ones; it tells nothing")
+            raise DataError(
+                f"verifier {text!r} accepts right answers no more often than wrong ones, so its verdicts carry no information"
+            )
         return cls(right, wrong)
 
     @property
@@ -143,13 +146,13 @@ EXACT = Verifier()
 
 @dataclass(eq=False)
 class Belief:
-    """What is believed of the LLMs' scores on b prompts.
+    """Distribution of the LLMs' scores on b prompts, given the answers observed so far.
 
     Parameters
     ----------
     joint : JointScores
     shift : f32 (b, m)
-        What the router predicts beyond the mixture.
+        The router's predictions less the mixture's; 0 once a score was observed.
     weight : f32 (b, c)
         Of the training prompts.
     """
@@ -161,8 +164,8 @@ class Belief:
     def expected(self, llm_index: Index | None = None) -> Floats:
         """Expected scores f32 (b, k) of these LLMs, default all, given what was observed."""
         at = slice(None) if llm_index is None else llm_index
-        told = (self.weight @ self.joint.loadings) @ self.joint.factors[at].T  # (b, c) x (c, r) x (r, k)
-        return np.asarray(self.joint.mean[at] + told + self.shift[:, at], dtype=np.float32)
+        mixed = (self.weight @ self.joint.loadings) @ self.joint.factors[at].T  # (b, c) x (c, r) x (r, k)
+        return np.asarray(self.joint.mean[at] + mixed + self.shift[:, at], dtype=np.float32)
 
     def of_each(self, llm: Index) -> Floats:
         """Expected score f32 (b, c) of one LLM for each prompt, int (b,), in every training prompt."""
@@ -182,13 +185,13 @@ class Belief:
         verifier : Verifier
         """
         expected = self.of_each(llm)
-        told = np.where(np.isnan(score), 0, score)[:, None]
+        verdict = np.where(np.isnan(score), 0, score)[:, None]
         if verifier.exact:
             weight = 1 / np.maximum(self.joint.dispersion[llm], SURE)[:, None]
-            logs = weight * (told * np.log(expected) + (1 - told) * np.log1p(-expected))
+            logs = weight * (verdict * np.log(expected) + (1 - verdict) * np.log1p(-expected))
         else:
             accepted = verifier.accepted(expected)
-            logs = np.log(np.where(told > 0.5, accepted, 1 - accepted))
+            logs = np.log(np.where(verdict > 0.5, accepted, 1 - accepted))
         logs = np.where(np.isnan(score)[:, None], 0, logs)
         weight = self.weight * np.exp(logs - logs.max(axis=1, keepdims=True))
         weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-30)
@@ -197,7 +200,7 @@ class Belief:
     def choose_set(
         self, k: int, llm_index: Index, price: Floats | None = None, best: Floats | None = None
     ) -> tuple[Index, Floats]:
-        """Greedily the k LLMs whose best score is expected highest, less their price.
+        """Choose k LLMs greedily by the expected maximum of their scores, less their price.
 
         The expected maximum is submodular, so a greedy set reaches at least 1 - 1/e of the best set's value.
         Source: Nemhauser, Wolsey and Fisher, An analysis of approximations for maximizing submodular set functions,
@@ -263,7 +266,7 @@ def learn_joint(router: RouterCore, background: Background) -> JointScores:
 
 
 def _by_others(deviation: Array) -> Array:
-    """What the other LLMs' deviations f64 (n, m) on the same prompt say of each LLM's: linear, shrunk, f64 (n, m)."""
+    """Regression of each LLM's deviation f64 (n, m) on the other LLMs' on the same prompt, f64 (n, m)."""
     n, m = deviation.shape
     scale = np.sqrt((deviation**2).mean(axis=0))
     scale = np.where(scale > 0, scale, 1.0)
@@ -278,8 +281,8 @@ def _by_others(deviation: Array) -> Array:
     known = 1 / shrink - 1 / ((1 - shrink) * value + shrink)
     inverse = 1 / shrink - (right**2) @ known  # its diagonal
     pulled = z / shrink - ((left * length) * known) @ right.T
-    told: Array = (z - pulled / inverse) * scale
-    return told
+    predicted: Array = (z - pulled / inverse) * scale
+    return predicted
 
 
 def _svd(table: Array) -> tuple[Array, Array, Array]:
