@@ -173,7 +173,11 @@ BAD: list[tuple[Mapping[str, Any], type[Exception], str]] = [
     ({"tried": {"weak": 0}, "k": 4}, RouterError, "k=4 LLMs are wanted, and 3"),
     ({"tried": {"weak": 0}, "verifier": "judge"}, DataError, "'judge' is neither exact nor noisy:TPR,TNR"),
     ({"tried": {"weak": 0}, "verifier": "noisy:2,1"}, DataError, "two rates from 0 to 1"),
-    ({"tried": {"weak": 0}, "verifier": "noisy:.3,.6"}, DataError, "carry no information"),
+    (
+        {"tried": {"weak": 0}, "verifier": "noisy:.3,.6"},
+        DataError,
+        "its verdicts carry no information; correct the rates",
+    ),
 ]
 
 

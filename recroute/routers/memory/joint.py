@@ -128,7 +128,8 @@ class Verifier(NamedTuple):
             raise DataError(f"verifier {text!r} is neither exact nor noisy:TPR,TNR with two rates from 0 to 1")
         if right + wrong <= 1:
             raise DataError(
-                f"verifier {text!r} accepts right answers no more often than wrong ones, so its verdicts carry no information"
+                f"verifier {text!r} accepts right answers no more often than wrong ones, so its verdicts carry no "
+                "information; correct the rates"
             )
         return cls(right, wrong)
 
