@@ -129,20 +129,25 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
             write_parquet(folder / "records.parquet", Records.empty())
         elif dense:
             store_matrix(folder, instance_ids, llm_ids)  # which finds pairs that occur twice
-        write_parquet(folder / "instances.parquet", content.instances)
-        write_parquet(folder / "llms.parquet", content.llms)
-        if content.pools is not None:
-            write_parquet(folder / "pools.parquet", content.pools)
-        if vectors is not None:
-            np.savez_compressed(
-                folder / "embeddings.npz",
-                instance_id=np.array(instance_ids.ids, dtype=np.str_),
-                embedding=vectors,
-                encoder=np.array(content.encoder),
-            )
-        if content.card:
-            write_json(folder / "card.json", dict(content.card))
+        _write_tables(content, vectors, instance_ids, folder)
     return n_records
+
+
+def _write_tables(content: Content, vectors: NDArray[Any] | None, instance_ids: IdMap, folder: Path) -> None:
+    """All but the records and preferences: instances, LLMs and, where there are any, pools, vectors and the card."""
+    write_parquet(folder / "instances.parquet", content.instances)
+    write_parquet(folder / "llms.parquet", content.llms)
+    if content.pools is not None:
+        write_parquet(folder / "pools.parquet", content.pools)
+    if vectors is not None:
+        np.savez_compressed(
+            folder / "embeddings.npz",
+            instance_id=np.array(instance_ids.ids, dtype=np.str_),
+            embedding=vectors,
+            encoder=np.array(content.encoder),
+        )
+    if content.card:
+        write_json(folder / "card.json", dict(content.card))
 
 
 class _Shared:
