@@ -202,7 +202,7 @@ def test_a_damaged_encoder_is_refused(planted: Dataset, kind: str, tmp_path: Pat
     file.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
     if damage == "remove":
         file.unlink()
-    assert f"{file} is missing or damaged" in refused(tmp_path / "router")
+    assert f"{file} is missing, damaged or different" in refused(tmp_path / "router")
 
 
 def test_what_was_put_beside_the_encoder_or_swapped_later_is_refused(
@@ -247,6 +247,6 @@ def test_vectors_that_came_with_the_data_are_compared(planted: Dataset, kind: st
     rounded = found.embeddings.astype(np.float16).astype(np.float32)
     rounded[:3] = -rounded[:3]
     line = agreement(planted.with_embeddings(rounded, Precomputed("tiny")), found)
-    assert f"came with (tiny) are those of {found.encoder.name} for 237 of 240 prompts" in line
+    assert f"came with (tiny) equal those of {found.encoder.name} for 237 of 240 prompts" in line
     narrow = replace(planted, embeddings=rounded[:, :5], encoder=Precomputed("other"))
     assert "are 5 wide" in agreement(narrow, found)

@@ -120,7 +120,7 @@ def test_a_name_is_looked_up_in_the_cache_only(tmp_path: Path, monkeypatch: pyte
     assert find_model("me/small") == snapshot
     refused = line(DataError, find_model, "no-such-model")
     assert refused.endswith("get it with: hf download sentence-transformers/no-such-model")
-    assert "nothing is downloaded" in refused
+    assert "recroute downloads nothing" in refused
 
 
 def test_without_the_extra_one_line_says_what_to_install(
