@@ -188,9 +188,11 @@ def experiment(
 
 
 def _option(f: Field[Any]) -> Option:
-    """The option of a setting."""
+    """The option of a setting; the argument, if it has no default."""
     meta, kind, default = f.metadata, list_of(f), cast(Any, f.default)
-    optional = "None" in str(f.type)
+    made = f.default_factory is not MISSING  # the default, when the settings are made
+    optional = made or "None" in str(f.type)
+    default = None if made else default
     if kind is not None:
         of: Any = list[str] if meta["repeated"] else str
         if not meta["repeated"]:
@@ -211,6 +213,7 @@ def _option(f: Field[Any]) -> Option:
         panel=meta["panel"],
         low=low,
         high=high,
+        is_argument=default is MISSING,
         complete=complete_router if name == "--router" else None,
     )
 
@@ -225,7 +228,7 @@ def _values(cls: type[Settings], options: Mapping[str, Any]) -> dict[str, Any]:
     for f in fields(cls):
         if f.name == "seeds":
             found["seeds"] = range(options["seed"], options["seed"] + options["seeds"])
-        elif f.name in options:
+        elif f.name in options and not (options[f.name] is None and f.default_factory is not MISSING):
             value, kind = options[f.name], list_of(f)
             if kind is not None and isinstance(value, str):
                 value = PARSERS[kind](value, f.metadata["option"] or f"--{f.name.replace('_', '-')}")

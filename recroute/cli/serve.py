@@ -4,106 +4,60 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recroute.cli.options import OUTPUTS, QUIET, Option, verb
-from recroute.cli.places import check_places
-from recroute.cli.screen import Screen, console
+from recroute.cli.experiment import Asked, experiment
+from recroute.cli.options import Option
+from recroute.cli.screen import Screen
 from recroute.errors import RecrouteError
+from recroute.serve.settings import LIMITS, ServeSettings
 from recroute.util.files import write_json
 
 if TYPE_CHECKING:
     from recroute.serve.service import Service
-    from recroute.serve.settings import Settings
 
 TOKEN = "RECROUTE_TOKEN"
-LEARN, LIMITS = "Feedback and exploration", "Limits"
-
-
-ROUTER_DIR = Option(
-    "router_dir", Path, help="Folder of a fitted router; when it changes, the new one serves.", is_argument=True
-)
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 HOST = Option("host", str, "127.0.0.1", help="Address to listen on.")
 PORT = Option("port", int, 8000, help="Port; 0 takes a free one.", low=0, high=65535)
-POLL = Option("poll", float, 2.0, help="Seconds between looks at the router's folder; 0: POST /reload only.", low=0)
-OF_LEARNING = (
-    Option(
-        "feedback",
-        Path | None,
-        None,
-        help="Folder for decisions and feedback; without it there are none.",
-        panel=LEARN,
-    ),
-    Option(
-        "explore",
-        str,
-        "none",
-        help="none; epsilon:0.05, a share of uniform choices; thompson or thompson:256, by so many draws of the "
-        "scores. Propensities are kept with the feedback.",
-        panel=LEARN,
-    ),
-    Option(
-        "seed",
-        int | None,
-        None,
-        help="Random seed for exploration (default: random, printed at start-up).",
-        panel=LEARN,
-        low=0,
-        high=2**31 - 1,
-    ),
-    Option(
-        "log_prompts",
-        bool,
-        False,
-        flag="--log-prompts",
-        help="Keep the prompts' texts with decisions and feedback.",
-        panel=LEARN,
-    ),
-)
 TOKEN_FILE = Option(
     "token_file",
     Path | None,
     None,
-    help=f"File with a token that requests have to carry. Default: ${TOKEN}, if set.",
+    help=f"File with the token that requests must carry (default: ${TOKEN}, if set).",
     panel=LIMITS,
 )
-OF_LIMITS = (  # by the names of the service's settings
-    Option("max_body", int, 4_000_000, help="Bytes of a request.", panel=LIMITS, low=1),
-    Option("max_prompts", int, 256, help="Prompts of a request.", panel=LIMITS, low=1),
-    Option("max_chars", int, 100_000, help="Characters of a prompt.", panel=LIMITS, low=1),
-    Option("timeout", float, 10.0, help="Seconds for a request.", panel=LIMITS, low=0.001),
-)
-THREADS = Option("threads", int | None, None, help="Threads that route. Default: one per core.", panel=LIMITS, low=1)
 
 
-@verb(ROUTER_DIR, HOST, PORT, *OF_LEARNING, TOKEN_FILE, *OF_LIMITS, THREADS, POLL, OUTPUTS["json"], QUIET)
-def serve(chosen: Any) -> None:
+@experiment(ServeSettings, HOST, PORT, TOKEN_FILE, outputs=("json",), min_coverage=False)
+def serve(asked: Asked) -> None:
     """Serve a fitted router over HTTP until it is stopped: POST /route, POST /feedback and more, see /docs.
 
-    Needs the extra serve (see recroute env). SIGTERM and Ctrl-C answer what is under way first. --json says where it
-    listens.
+    Needs the extra serve (see recroute env). After SIGTERM or Ctrl-C, requests under way are answered first. --json
+    says where the service listens.
 
     Example: recroute serve my_router --feedback feedback --explore epsilon:0.05
     """
     _check_extra()
     from recroute.serve.app import create_app
     from recroute.serve.run import bind, run
-    from recroute.serve.settings import LOOPBACK
 
-    check_places(chosen.json_path, into=chosen.feedback, inputs=(chosen.router_dir, chosen.feedback, chosen.token_file))
+    chosen, settings = asked.chosen, asked.settings
+    asked.check(settings.router_dir, settings.feedback_dir, chosen.token_file, into=settings.feedback_dir)
+    settings = replace(settings, token=_token(chosen.token_file))
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("recroute.serve").setLevel(logging.ERROR if chosen.quiet else logging.INFO)
-    settings, host = _settings(chosen), chosen.host
+    host = chosen.host
     with bind(host, chosen.port) as listener:
         app = create_app(settings)
         port = listener.getsockname()[1]
         facts = _facts(app.state.service, f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        screen = console(chosen.quiet, chosen.json_path)
-        _announce(facts, settings, screen)
+        _announce(facts, settings, asked.screen)
         if host not in LOOPBACK and settings.token is None:
-            warning = f"warning: everybody who reaches {host} may use this; set {TOKEN} or --token-file"
-            screen.say(warning, style="yellow")
+            warning = f"warning: everybody who can reach {host} can use this service; set {TOKEN} or --token-file"
+            asked.screen.say(warning, style="yellow")
         if chosen.json_path is not None:  # last: whoever waits for the file finds the service
             write_json(chosen.json_path, {**facts, "host": host, "port": port})
         run(app, listener, patience=settings.timeout)
@@ -118,25 +72,8 @@ def _check_extra() -> None:
         raise RecrouteError(f"serving needs {missing.name}; install it with: pip install 'recroute[serve]'") from None
 
 
-def _settings(chosen: Any) -> Settings:
-    """The settings of the service."""
-    from recroute.serve.settings import Settings
-
-    return Settings(
-        router_dir=chosen.router_dir,
-        feedback_dir=chosen.feedback,
-        explore=chosen.explore,
-        seed=chosen.seed,
-        token=_token(chosen.token_file),
-        log_prompts=chosen.log_prompts,
-        threads=chosen.threads or os.cpu_count() or 1,
-        poll=chosen.poll,
-        **{option.name: getattr(chosen, option.name) for option in OF_LIMITS},
-    )
-
-
 def _facts(service: Service, url: str) -> dict[str, Any]:
-    """What a program has to know of the service."""
+    """What a program needs to know to use the service."""
     now, settings = service.live.current, service.settings
     return {
         "url": url,
@@ -150,7 +87,7 @@ def _facts(service: Service, url: str) -> dict[str, Any]:
     }
 
 
-def _announce(facts: dict[str, Any], settings: Settings, screen: Screen) -> None:
+def _announce(facts: dict[str, Any], settings: ServeSettings, screen: Screen) -> None:
     kept = "none is kept (--feedback DIR)"
     if settings.feedback_dir is not None:
         kept = f"{settings.feedback_dir}, {'with' if settings.log_prompts else 'without'} the prompts' texts"
@@ -165,7 +102,7 @@ def _announce(facts: dict[str, Any], settings: Settings, screen: Screen) -> None
 
 
 def _token(path: Path | None) -> str | None:
-    """The token of a file, else of the environment; every user of a machine can read a command line."""
+    """The token from a file, else from the environment; not from the command line, which every user can read."""
     if path is None:
         return os.environ.get(TOKEN)
     return path.read_text(encoding="utf8").strip()

@@ -19,7 +19,7 @@ from recroute.serve import schemas
 from recroute.serve.guard import Guard
 from recroute.serve.problems import ServeError, add_handlers
 from recroute.serve.service import Service
-from recroute.serve.settings import Settings
+from recroute.serve.settings import ServeSettings
 
 DESCRIPTION = """Which LLM for this prompt? A router fitted by recroute answers.
 
@@ -38,7 +38,7 @@ MEANINGS = {
 }
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: ServeSettings) -> FastAPI:
     """The application that serves the router of a folder.
 
     The router is loaded at once; the feedback folder is closed at the application's shutdown.

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recroute.serve.metrics import OTHER, Metrics
 from recroute.serve.problems import ServeError, error_response
-from recroute.serve.settings import Settings
+from recroute.serve.settings import ServeSettings
 
 OPEN = ("/healthz", "/docs", "/openapi.json")  # they tell nothing of prompts, LLMs or choices
 
@@ -22,13 +22,13 @@ class Guard:
     Parameters
     ----------
     app : ASGI application
-    settings : Settings
+    settings : ServeSettings
     metrics : Metrics
     paths : mapping
         The paths that are counted by name, and the seconds each may take; all others count as one.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, paths: Mapping[str, float]) -> None:
+    def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics, paths: Mapping[str, float]) -> None:
         self.app = app
         self.settings = settings
         self.metrics = metrics

@@ -14,7 +14,7 @@ from recroute.serve.live import LiveRouter
 from recroute.serve.metrics import Metrics
 from recroute.serve.problems import ServeError
 from recroute.serve.schemas import FeedbackRequest, RouteRequest
-from recroute.serve.settings import Settings
+from recroute.serve.settings import ServeSettings
 from recroute.serve.work import Workers
 
 log = logging.getLogger("recroute.serve")
@@ -27,7 +27,7 @@ LARGE = 50_000  # from so much on, about microseconds of work, a request waits a
 class Service:
     """A router being served; `close` it."""
 
-    settings: Settings
+    settings: ServeSettings
     live: LiveRouter
     feedback: FeedbackLog | None
     answer: Answerer
@@ -36,7 +36,7 @@ class Service:
     metrics: Metrics
 
     @classmethod
-    def open(cls, settings: Settings) -> Service:
+    def open(cls, settings: ServeSettings) -> Service:
         """Load the router and open the feedback folder.
 
         Raises RecrouteError if one of the two cannot be done.

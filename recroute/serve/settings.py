@@ -1,83 +1,87 @@
-"""What a person chooses about the service, and its limits."""
+"""Settings of the service, and its limits."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from recroute.errors import RecrouteError
+from recroute.util.settings import Settings, setting
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LEARN, LIMITS = "Feedback and exploration", "Limits"
+
+
+def _n_cores() -> int:
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How a router is served.
+class ServeSettings(Settings):
+    """Settings of a service that answers requests with a fitted router.
 
-    Parameters
-    ----------
-    router_dir : Path
-        Folder of a fitted router; when it changes, the service goes on with the new one.
-    feedback_dir : Path, optional
-        Where decisions and feedback are kept; None for neither.
-    explore : str
-        "none", "epsilon:0.05" or "thompson", perhaps with a number of draws: "thompson:256".
-    seed : int, optional
-        Of the exploration; None draws one from the system.
-    token : str, optional
-        What a request has to carry as `Authorization: Bearer TOKEN`.
-    log_prompts : bool
-        Whether the feedback folder holds the prompts' texts.
-    max_body : int
-        Bytes of a request.
-    max_prompts, max_chars : int
-        Prompts of a request, and characters of a prompt.
-    timeout, reload_timeout : float
-        Seconds until a request is given up, and one to /reload.
-    threads : int
-        Threads that route; None for one per core.
-    max_waiting : int
-        Requests that may wait for a thread, and feedback that may wait for the disk; beyond that they are refused.
-    poll : float
-        Seconds between looks at the router's folder; 0 for none.
+    Each field's line of help says what it is. Exploration and logged prompts need a feedback folder, which must not be
+    in the router's folder.
 
     Raises
     ------
     RecrouteError
-        If a limit is not positive, the token is empty, exploration is on and nothing would keep its propensities, or
-        the feedback is in the router's folder.
+        For a value outside its range, an empty token, exploration or logged prompts without a feedback folder, or a
+        feedback folder in the router's folder.
+
+    Examples
+    --------
+    >>> ServeSettings(router_dir=Path("my_router"), feedback_dir=Path("feedback"), explore="epsilon:0.05").timeout
+    10.0
     """
 
-    router_dir: Path
-    feedback_dir: Path | None = None
-    explore: str = "none"
-    seed: int | None = None
-    token: str | None = field(default=None, repr=False)
-    log_prompts: bool = False
-    max_body: int = 4_000_000
-    max_prompts: int = 256
-    max_chars: int = 100_000
-    timeout: float = 10.0
-    reload_timeout: float = 300.0
-    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
-    max_waiting: int = 1024
-    poll: float = 2.0
+    router_dir: Path = setting(help="Folder of a fitted router; when it changes, the new router is loaded.")
+    feedback_dir: Path | None = setting(
+        None,
+        option="--feedback",
+        help="Folder for decisions and feedback (default: neither is kept).",
+        panel=LEARN,
+    )
+    explore: str = setting(
+        "none",
+        help="none; epsilon:0.05, a share of uniform choices; thompson or thompson:256, Thompson sampling with so many "
+        "draws of the scores. Propensities are kept with the feedback.",
+        panel=LEARN,
+    )
+    seed: int | None = setting(
+        None,
+        low=0,
+        high=2**31 - 1,
+        help="Random seed for exploration (default: random, printed at start-up).",
+        panel=LEARN,
+    )
+    log_prompts: bool = setting(False, help="Keep the texts of prompts with decisions and feedback.", panel=LEARN)
+    token: str | None = setting(
+        None, option="", repr=False, help="Token that requests must carry as `Authorization: Bearer TOKEN`."
+    )
+    max_body: int = setting(4_000_000, low=1, help="Maximum bytes of a request.", panel=LIMITS)
+    max_prompts: int = setting(256, low=1, help="Maximum prompts of a request.", panel=LIMITS)
+    max_chars: int = setting(100_000, low=1, help="Maximum characters of a prompt.", panel=LIMITS)
+    timeout: float = setting(10.0, above=0, help="Seconds after which a request is given up.", panel=LIMITS)
+    reload_timeout: float = setting(300.0, above=0, option="", help="The same for a request to /reload.")
+    threads: int = setting(
+        default_factory=_n_cores, low=1, help="Threads that route (default: one per core).", panel=LIMITS
+    )
+    max_waiting: int = setting(
+        1024, low=1, option="", help="Maximum requests that wait for a thread, and feedback that waits for the disk."
+    )
+    poll: float = setting(2.0, low=0, help="Seconds between checks of the router's folder; 0: only POST /reload loads.")
 
     def __post_init__(self) -> None:
-        for name in ("max_body", "max_prompts", "max_chars", "timeout", "reload_timeout", "threads", "max_waiting"):
-            if not getattr(self, name) > 0:
-                raise RecrouteError(f"{name}={getattr(self, name)!r} has to be more than 0")
-        if not self.poll >= 0:
-            raise RecrouteError(f"poll={self.poll!r} has to be at least 0 seconds; 0 does not look at the folder")
+        super().__post_init__()
         if self.token is not None and not (self.token.isascii() and self.token.strip()):
             raise RecrouteError("the token is empty or not ASCII; make one with: openssl rand -hex 32")
         if self.explore != "none" and self.feedback_dir is None:
-            raise RecrouteError("exploration needs a feedback folder, where the propensities are kept; add --feedback")
+            raise RecrouteError("exploration needs a feedback folder to keep its propensities; add --feedback")
         if self.log_prompts and self.feedback_dir is None:
-            raise RecrouteError("prompts are logged in the feedback folder only; add --feedback")
+            raise RecrouteError("prompts are kept in the feedback folder only; add --feedback")
         if self.feedback_dir is not None and self.feedback_dir.resolve().is_relative_to(self.router_dir.resolve()):
             raise RecrouteError(
-                f"the feedback folder {self.feedback_dir} is in the router's folder, and would go with it when a new "
-                "router takes its place; name one outside"
+                f"the feedback folder {self.feedback_dir} is inside the router's folder and would be deleted when a "
+                "new router replaces it; name a folder outside"
             )

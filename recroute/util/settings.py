@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache, wraps
 from inspect import Parameter, signature
 from typing import Any, TypeVar
@@ -19,23 +19,31 @@ from recroute.util.arguments import as_numbers, as_texts, as_whole_numbers, chec
 
 
 def setting(
-    default: Any,
+    default: Any = MISSING,
     *,
+    default_factory: Any = MISSING,
     low: float | None = None,
+    above: float | None = None,
     high: float | None = None,
     choices: Sequence[str] | None = None,
     help: str = "",
     panel: str | None = None,
     option: str | None = None,
     repeated: bool = False,
+    repr: bool = True,
 ) -> Any:
     """Declare a setting as a field of a dataclass.
 
     Parameters
     ----------
-    default
+    default : optional
+        Without one the setting is required, and an argument of its verb.
+    default_factory : callable, optional
+        Makes the default instead, where it depends on the machine.
     low, high : float, optional
         Closed range of a number, or of the entries of a list.
+    above : float, optional
+        Open lower bound of a number, in place of `low`.
     choices : list of str, optional
         Valid values of a text, or of the entries of a list.
     help : str
@@ -46,9 +54,15 @@ def setting(
         Name of the option on the command line. Default: the field's name with dashes. "": not an option.
     repeated : bool
         Whether the option is repeated for each entry of a list, rather than given once as a,b,c.
+    repr : bool
+        False for a secret, which is not printed with the settings.
     """
+    limits = {"low": low, "high": high, "above": above, "choices": choices}
     shown = {"help": help, "panel": panel, "option": option, "repeated": repeated}
-    return field(default=default, metadata={"low": low, "high": high, "choices": choices, **shown})
+    source: dict[str, Any] = (
+        {"default": default} if default_factory is MISSING else {"default_factory": default_factory}
+    )
+    return field(**source, repr=repr, metadata={**limits, **shown})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +120,8 @@ def check_range(value: Any, f: Field[Any], what: str, of: str = "", error: type[
     elif (low is not None and not value >= low) or (high is not None and not value <= high):
         limits = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
         raise error(f"{what}={value!r} must be {limits}")
+    elif (above := f.metadata.get("above")) is not None and not value > above:
+        raise error(f"{what}={value!r} must be more than {above:g}")
 
 
 @cache

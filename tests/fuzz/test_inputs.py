@@ -18,7 +18,7 @@ from small_data import sound
 from typer.models import OptionInfo
 
 from recroute.cli.app import VERBS
-from recroute.serve import Settings, create_app
+from recroute.serve import ServeSettings, create_app
 
 SOUND = sound(24, 4)
 WORDS = [
@@ -191,7 +191,7 @@ def test_feedback_of_any_content(made: Path, rows: list[dict[str, Any]], tail: s
 
 @pytest.fixture(scope="module")
 def service(made: Path) -> Iterator[TestClient]:
-    settings = Settings(router_dir=made / "router", feedback_dir=made / "feedback", poll=0.0)
+    settings = ServeSettings(router_dir=made / "router", feedback_dir=made / "feedback", poll=0.0)
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:
         yield client
 

@@ -15,7 +15,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from recroute.routers import make_router
-from recroute.serve import Settings, create_app
+from recroute.serve import ServeSettings, create_app
 from recroute.testing import planted_dataset
 
 MakeClient = Callable[..., TestClient]
@@ -36,7 +36,7 @@ def make_client(router_dir: Path) -> Iterator[MakeClient]:
     opened = []
 
     def make(**settings: Any) -> TestClient:
-        app = create_app(Settings(**{"router_dir": router_dir, "poll": 0.0, **settings}))
+        app = create_app(ServeSettings(**{"router_dir": router_dir, "poll": 0.0, **settings}))
         opened.append(client := TestClient(app, raise_server_exceptions=False))
         client.__enter__()
         return client

@@ -12,7 +12,7 @@ from recroute.data.folder import read_records
 from recroute.data.preferences import pair_table
 from recroute.data.records import Records
 from recroute.routers import load_router, make_router
-from recroute.serve import Settings, create_app
+from recroute.serve import ServeSettings, create_app
 from recroute.serve.answer import instance_id
 from recroute.testing import planted_dataset
 
@@ -160,7 +160,7 @@ def test_feedback_on_another_named_llm_has_no_propensity(make_client: MakeClient
 
 
 def test_decisions_and_feedback_outlive_a_restart(make_client: MakeClient, router_dir: Path, tmp_path: Path) -> None:
-    with TestClient(create_app(Settings(router_dir=router_dir, feedback_dir=tmp_path))) as client:
+    with TestClient(create_app(ServeSettings(router_dir=router_dir, feedback_dir=tmp_path))) as client:
         body = client.post("/route", json={"prompt": [PROMPT, "other"]}).json()
         first, second = (route["decision_id"] for route in body["routes"])
         client.post("/feedback", json={"decision_id": first, "score": 1.0})

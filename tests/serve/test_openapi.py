@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from recroute.serve import Settings, create_app
+from recroute.serve import ServeSettings, create_app
 
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
 LIMITS = settings(
@@ -31,7 +31,7 @@ LIMITS = settings(
 @pytest.fixture(scope="module")
 def client(router_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     folder = tmp_path_factory.mktemp("feedback")
-    app = create_app(Settings(router_dir=router_dir, feedback_dir=folder, explore="epsilon:0.5", seed=0, poll=0))
+    app = create_app(ServeSettings(router_dir=router_dir, feedback_dir=folder, explore="epsilon:0.5", seed=0, poll=0))
     with TestClient(app, raise_server_exceptions=False) as found:
         yield found
 

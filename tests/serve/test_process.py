@@ -106,7 +106,8 @@ def test_what_cannot_be_served_is_one_line(
     assert "no address of this machine" in refused(capsys, router_dir, "--host", "no such host", "--port", 0)
     assert "add --feedback" in refused(capsys, router_dir, "--explore", "thompson")
     assert "is none of" in refused(capsys, router_dir, "--explore", "x", "--feedback", tmp_path / "f", "--port", 0)
-    assert "is in the router's folder" in refused(capsys, router_dir, "--feedback", router_dir / "feedback")
+    assert "timeout=0.0 must be more than 0" in refused(capsys, router_dir, "--timeout", 0)
+    assert "is inside the router's folder" in refused(capsys, router_dir, "--feedback", router_dir / "feedback")
     (tmp_path / "token").write_text("\n", "utf8")
     assert "the token is empty" in refused(capsys, router_dir, "--token-file", tmp_path / "token")
     (tmp_path / "file").write_text("", "utf8")
@@ -122,7 +123,7 @@ def test_the_token_is_from_the_environment_and_a_server_for_everybody_warns(
     monkeypatch.setattr("recroute.serve.run.run", lambda app, listener, patience: served.append(app))
     everybody = ["serve", str(router_dir), "--host", "0.0.0.0", "--port", "0"]
     assert run(everybody) == 0
-    assert "warning: everybody who reaches 0.0.0.0 may use this" in capsys.readouterr().out
+    assert "warning: everybody who can reach 0.0.0.0 can use this service" in capsys.readouterr().out
     monkeypatch.setenv("RECROUTE_TOKEN", "of the environment")
     assert run(everybody) == 0
     assert "warning" not in capsys.readouterr().out
