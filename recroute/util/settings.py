@@ -21,7 +21,6 @@ from recroute.util.arguments import as_numbers, as_texts, as_whole_numbers, chec
 def setting(
     default: Any = MISSING,
     *,
-    default_factory: Any = MISSING,
     low: float | None = None,
     above: float | None = None,
     high: float | None = None,
@@ -30,7 +29,7 @@ def setting(
     panel: str | None = None,
     option: str | None = None,
     repeated: bool = False,
-    repr: bool = True,
+    **of_field: Any,
 ) -> Any:
     """Declare a setting as a field of a dataclass.
 
@@ -38,8 +37,6 @@ def setting(
     ----------
     default : optional
         Without one the setting is required, and an argument of its verb.
-    default_factory : callable, optional
-        Makes the default instead, where it depends on the machine.
     low, high : float, optional
         Closed range of a number, or of the entries of a list.
     above : float, optional
@@ -54,15 +51,14 @@ def setting(
         Name of the option on the command line. Default: the field's name with dashes. "": not an option.
     repeated : bool
         Whether the option is repeated for each entry of a list, rather than given once as a,b,c.
-    repr : bool
-        False for a secret, which is not printed with the settings.
+    **of_field
+        Options of `dataclasses.field`: `default_factory`, where the default depends on the machine; `repr=False` for a
+        secret, which is then not printed with the settings.
     """
     limits = {"low": low, "high": high, "above": above, "choices": choices}
     shown = {"help": help, "panel": panel, "option": option, "repeated": repeated}
-    source: dict[str, Any] = (
-        {"default": default} if default_factory is MISSING else {"default_factory": default_factory}
-    )
-    return field(**source, repr=repr, metadata={**limits, **shown})
+    found: Any = field(default=default, metadata={**limits, **shown}, **of_field)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
