@@ -27,6 +27,7 @@ from recroute.util.state import fitted
 if TYPE_CHECKING:
     from recroute.routers.memory.attempts import Tried
     from recroute.routers.memory.explain import Explanation
+    from recroute.routers.memory.joint import JointScores
     from recroute.routers.refresh.answers import Answers
 
 VIEWS = ("embedding", "tfidf", "all")
@@ -44,7 +45,6 @@ class Router(RememberingRouter, Shown):
     `expected`, `cost_limit` and `with_target`.
     """
 
-    weighs_cost: ClassVar[bool] = False
     is_composite: ClassVar[bool] = False  # made of other routers
 
     def document(self) -> Document:
@@ -97,6 +97,17 @@ class Router(RememberingRouter, Shown):
         from recroute.routers.memory.attempts import rank_tried
 
         return rank_tried(self, self.prompts(instances), k, self.llm_index(llms), tried, verifier)
+
+    @property
+    def joint(self) -> JointScores:
+        """What LLMs' scores on one prompt say about each other: learned when it is first asked for, and saved with it.
+
+        The router is fitted anew on folds of its training prompts for that. Raises RouterError if it does not keep
+        them, or keeps too few.
+        """
+        from recroute.routers.memory.attempts import joint_of
+
+        return joint_of(self)
 
     def choose_set(self, instances: Instances, k: int, llms: Pool | None = None) -> Ranking:
         """The k LLMs to ask at once: those with the highest expected *maximum* score, which are not the top k.

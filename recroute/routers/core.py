@@ -47,6 +47,8 @@ class RouterCore(ABC):
         Whether the router can be fitted on preferences alone.
     chooses_by_chance : bool
         Whether the choice is random. Such a router is evaluated by `expected_score` instead of a single draw.
+    weighs_cost : bool
+        Whether the router trades score for cost, so that `score` is less than `predicted_score`.
     optional_modules : mapping of str to str
         Imports beyond the default install, each with the extra that provides it.
     """
@@ -56,6 +58,7 @@ class RouterCore(ABC):
     needs: ClassVar[str] = ""
     learns_from_preferences: ClassVar[bool] = False
     chooses_by_chance: ClassVar[bool] = False
+    weighs_cost: ClassVar[bool] = False
     optional_modules: ClassVar[Mapping[str, str]] = {}
 
     seed: int = setting(0, low=0, high=LARGEST_SEED, help="seed of everything random in the fit")

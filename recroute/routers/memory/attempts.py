@@ -3,26 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
+import polars as pl
+from threadpoolctl import threadpool_limits
 
-from recroute.data import Prompts
+from recroute.data import Dataset, Prompts
 from recroute.errors import DataError, RouterError
 from recroute.routers.core import RouterCore
-from recroute.routers.memory.joint import Belief, Verifier
+from recroute.routers.memory.joint import Belief, JointScores, Verifier
 from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.ranking import Ranking
-from recroute.util.numeric import Floats, Index
+from recroute.splits import make_folds
+from recroute.util.numeric import Floats, Index, evenly
 from recroute.util.threads import one_thread
 
+N_FOLDS = 5
+MIN_PROMPTS, MAX_PROMPTS = 20, 4000
 Tried = Mapping[str, float] | Sequence[Mapping[str, float]]
 
 
-def belief_of(router: RememberingRouter, prompts: Prompts) -> Belief:
-    """What a fitted router believes of all LLMs' scores on the prompts, before any attempt."""
+def joint_of(router: RememberingRouter) -> JointScores:
+    """See `Router.joint`."""
+    if router.joint_ is None:
+        router.joint_ = learn_joint(router)
+    return router.joint_
+
+
+def learn_joint(router: RememberingRouter) -> JointScores:
+    """Learn from the scores that a fitted router keeps, and what it predicts for training prompts held out from it.
+
+    At most 4,000 prompts are kept. Raises RouterError if the router keeps no scores, or too few.
+    """
+    background = router.remembered()
+    if (evidence := background.evidence) is None:
+        raise RouterError(f"this {router.name} router was saved by an older version without scores; fit it again")
+    llms = pl.DataFrame({"llm_id": list(router.llm_ids_)}).join(background.llms, on="llm_id", how="left")
+    train = Dataset("the training prompts", evidence.scores, background.prompts, llms)
+    if evidence.vectors is not None and router.encoder_ is not None:
+        train = train.with_embeddings(np.asarray(evidence.vectors), router.encoder_)
+    if train.n_instances < MIN_PROMPTS:
+        raise RouterError(
+            f"{router.name} keeps {train.n_instances} training prompts; what LLMs' scores say about each other is "
+            f"learned from at least {MIN_PROMPTS}"
+        )
+    predicted = np.empty((train.n_instances, train.n_llms), dtype=np.float32)
+    for fold in make_folds(train, N_FOLDS, router.seed):
+        predicted[fold.index] = replace(router).fit(fold.parts.train).predicted_score(fold.parts.test)
+    rows = evenly(train.n_instances, MAX_PROMPTS)
+    with threadpool_limits(1, user_api="blas"):
+        return JointScores.learn(train.interactions.take_instances(rows).dense(), predicted[rows])
+
+
+def belief_of(router: RememberingRouter, prompts: Prompts, predicted: Floats | None = None) -> Belief:
+    """A fitted router's belief about all LLMs' scores on the prompts, before any attempt.
+
+    `predicted` are its predicted scores f32 (b, m) of all LLMs, where they are known already.
+    """
     if router.needs == "scores" or router.chooses_by_chance:
         raise RouterError(f"{router.label} predicts no scores that an attempt could change; take another router")
-    joint, predicted = router.joint, router.predicted_score(prompts)
+    joint = joint_of(router)
+    predicted = router.predicted_score(prompts) if predicted is None else predicted
     with one_thread(prompts.n, joint.factors.size):
         return joint.belief(predicted)
 
@@ -60,7 +102,7 @@ def choose_set(router: RememberingRouter, prompts: Prompts, k: int, llm_index: I
 
 def prices(router: RouterCore, prompts: Prompts, llm_index: Index) -> Floats | None:
     """What a router that weighs cost takes off the predicted scores, f32 (b, m); None for any other."""
-    if type(router).predicted_score is RouterCore.predicted_score:
+    if not router.weighs_cost:
         return None
     return router.predicted_score(prompts, llm_index) - router.score(prompts, llm_index)
 

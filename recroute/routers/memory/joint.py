@@ -6,26 +6,18 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
-from threadpoolctl import threadpool_limits
 
-from recroute.data import Dataset
-from recroute.errors import DataError, RouterError
-from recroute.routers.core import RouterCore
-from recroute.routers.memory.background import Background
-from recroute.splits import make_folds
-from recroute.util.numeric import AnyArray, Array, Floats, Index, evenly
+from recroute.errors import DataError
+from recroute.routers.factorisation import truncated_svd
+from recroute.util.numeric import AnyArray, Array, Floats, Index
 from recroute.util.state import array
 
-N_FOLDS = 5
-MOST_PROMPTS = 4000
 MAX_FACTORS = 64
 MAX_DIRECTIONS = 16
 OWN = 0.4  # weight of a training score itself beside what the other LLMs' scores on that prompt say of it
 NEAR = 0.05  # share of the training prompts that count as near a prompt
 LEAST_NEAR = 30
 SURE = 0.02  # no score is expected to be nearer than this to 0 or 1
-MIN_PROMPTS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +68,9 @@ class JointScores:
         by_others = _by_others(deviation)
         smooth = expected + OWN * deviation + (1 - OWN) * np.where(observed, by_others, 0.0)
         mean = smooth.mean(axis=0)
-        loadings, factors = _truncated(smooth - mean, MAX_FACTORS)
+        factors, loadings = truncated_svd((smooth - mean).T, MAX_FACTORS)
         level = expected.mean(axis=0)
-        profiles, directions = _truncated(expected - level, MAX_DIRECTIONS)
+        directions, profiles = truncated_svd((expected - level).T, MAX_DIRECTIONS)
         arrays = mean, factors, loadings, level, directions, profiles, _dispersion(scores, expected + by_others)
         return cls(*(np.asarray(values, dtype=np.float32) for values in arrays))
 
@@ -220,11 +212,12 @@ class Belief:
         Columns int (b, k) of `llm_index` in the order they are taken, and f32 (b, k) the expected maximum of the
         first one, two, ... of them.
         """
-        rows, open_, belief = np.arange(len(self.weight)), self.weight.copy(), self
+        rows, open_, later = np.arange(len(self.weight)), self.weight.copy(), replace(self, shift=0 * self.shift)
         highest, factors = np.zeros_like(open_), self.joint.factors[llm_index]
         taken, maximum = np.empty((len(rows), k), dtype=np.int64), np.empty((len(rows), k), dtype=np.float32)
         luck = np.zeros(len(rows))
         for turn in range(k):
+            belief = later if turn else self
             base = self.joint.mean[llm_index] + belief.shift[:, llm_index]
             gain = (open_ @ self.joint.loadings) @ factors.T + open_.sum(axis=1, keepdims=True) * base
             if price is not None:
@@ -232,7 +225,6 @@ class Belief:
             gain[rows[:, None], taken[:, :turn]] = -np.inf
             column = gain.argmax(axis=1)
             expected = belief.of_each(llm_index[column])
-            belief = replace(self, shift=np.zeros_like(self.shift))
             open_ *= 1 - expected
             highest = np.maximum(highest, expected)
             luck += self.joint.dispersion[llm_index[column]]
@@ -240,30 +232,6 @@ class Belief:
             taken[:, turn] = column
             maximum[:, turn] = share * (1 - open_.sum(axis=1)) + (1 - share) * (self.weight * highest).sum(axis=1)
         return taken, maximum
-
-
-def learn_joint(router: RouterCore, background: Background) -> JointScores:
-    """From the scores that a fitted router remembers, and what it predicts for training prompts when they are held out.
-
-    At most 4,000 prompts are kept. Raises RouterError if the router keeps no scores, or too few.
-    """
-    if (evidence := background.evidence) is None:
-        raise RouterError(f"this {router.name} router was saved by an older version without scores; fit it again")
-    llms = pl.DataFrame({"llm_id": list(router.llm_ids_)}).join(background.llms, on="llm_id", how="left")
-    train = Dataset("the training prompts", evidence.scores, background.prompts, llms)
-    if evidence.vectors is not None and router.encoder_ is not None:
-        train = train.with_embeddings(np.asarray(evidence.vectors), router.encoder_)
-    if train.n_instances < MIN_PROMPTS:
-        raise RouterError(
-            f"{router.name} keeps {train.n_instances} training prompts; what LLMs' scores say about each other is "
-            f"learned from at least {MIN_PROMPTS}"
-        )
-    predicted = np.empty((train.n_instances, train.n_llms), dtype=np.float32)
-    for fold in make_folds(train, N_FOLDS, router.seed):
-        predicted[fold.index] = replace(router).fit(fold.parts.train).predicted_score(fold.parts.test)
-    rows = evenly(train.n_instances, MOST_PROMPTS)
-    with threadpool_limits(1, user_api="blas"):
-        return JointScores.learn(train.interactions.take_instances(rows).dense(), predicted[rows])
 
 
 def _by_others(deviation: Array) -> Array:
@@ -294,14 +262,6 @@ def _svd(table: Array) -> tuple[Array, Array, Array]:
     length, basis = np.sqrt(value[kept][::-1]), basis[:, kept][:, ::-1]
     other = (table.T if wide else table) @ basis / length
     return (basis, length, other) if wide else (other, length, basis)
-
-
-def _truncated(table: Array, most: int) -> tuple[Array, Array]:
-    """The table (n, m) as `left @ right.T` of at most so many directions, the lengths on the left."""
-    if not np.any(np.abs(table) > 1e-7):
-        return np.zeros((table.shape[0], 0)), np.zeros((table.shape[1], 0))
-    left, length, right = _svd(table)
-    return left[:, :most] * length[:most], right[:, :most]
 
 
 def _dispersion(scores: Floats, expected: Array) -> Array:

@@ -16,7 +16,7 @@ from recroute.encoders import encoder_width
 from recroute.errors import RouterError
 from recroute.routers.core import RouterCore
 from recroute.routers.memory.background import Background
-from recroute.routers.memory.joint import JointScores, learn_joint
+from recroute.routers.memory.joint import JointScores
 from recroute.util.numeric import AnyArray, Array, evenly
 from recroute.util.state import fitted
 
@@ -82,17 +82,6 @@ class RememberingRouter(RouterCore):
         Raises DataError if the router was fitted on too few LLMs, RouterError if it does not keep its training prompts.
         """
         return self.remembered().prior()
-
-    @property
-    def joint(self) -> JointScores:
-        """What LLMs' scores on one prompt say about each other: learned when it is first asked for, and saved with it.
-
-        The router is fitted anew on folds of its training prompts for that. Raises RouterError if it does not keep
-        them, or keeps too few.
-        """
-        if self.joint_ is None:
-            self.joint_ = learn_joint(self, self.remembered())
-        return self.joint_
 
     def decisions_taken_in(self) -> NDArray[np.uint64]:
         """Hashes uint64 (k,) of the decisions used by earlier refreshes; see `Feedback.decisions`."""
