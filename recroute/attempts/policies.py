@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recroute.data import Dataset, Prompts, llm_means
+from recroute.pools import PoolValue, greedy
 from recroute.retrieval import tie_order, top_k
 from recroute.routers import Router
 from recroute.routers.memory.attempts import belief_of
@@ -36,7 +38,7 @@ class Answers:
 
     scores: Floats
     verdicts: Floats
-    accepted: np.ndarray
+    accepted: NDArray[np.bool_]
     verifier: Verifier
     costs: Floats | None = None
 
@@ -197,12 +199,13 @@ def router_policies(
     """
     unobserved = np.isnan(answers.scores)
     prompts = Prompts.of(test)
-    predicted = np.where(unobserved, -np.inf, router.predicted_score(prompts)).astype(np.float32)
+    scores = router.predicted_score(prompts)
+    predicted = np.where(unobserved, -np.inf, scores).astype(np.float32)
     order = router.choose(predicted, router.llm_index(), k).astype(np.int64)
     yield NEXT, Order(np.where(np.isinf(np.take_along_axis(predicted, order, axis=1)), -1, order))
     if only_next:
         return
-    belief = belief_of(router, prompts)
+    belief = belief_of(router, prompts, scores)
     yield POSTERIOR, Posterior(belief, answers.scores, answers.verifier)
     closed = np.where(unobserved, np.inf, 0).astype(np.float32)
     members, _ = belief.choose_set(k, router.llm_index(), closed)
@@ -216,16 +219,8 @@ def by_mean(scores: Floats, length: int) -> Index:
 
 
 def greedy_set(scores: Floats, length: int) -> Index:
-    """LLMs in the order in which they add most to the mean of the best score, int (length,)."""
-    best, taken = np.zeros(len(scores), dtype=np.float32), list[int]()
-    means = scores.mean(axis=0)
-    for _ in range(length):
-        reached = np.maximum(scores, best[:, None]).mean(axis=0)
-        reached[taken] = -np.inf
-        highest = np.flatnonzero(reached >= reached.max() - 1e-9)  # among equals the one that is best alone
-        taken.append(int(highest[np.argmax(means[highest])]))
-        best = np.maximum(best, scores[:, taken[-1]])
-    return np.array(taken)
+    """LLMs in the order in which they add most to the mean of the best score f32 (n, m), int (length,)."""
+    return np.array(greedy(PoolValue(scores, scores), length, tie_order(scores.mean(axis=0))))
 
 
 def first_evaluated_of(orders: Index, member: Index, answers: Answers, k: int) -> Index:

@@ -11,7 +11,7 @@ import polars as pl
 from recroute.attempts.policies import NEXT, POSTERIOR, TOGETHER
 from recroute.attempts.rows import CALLS, COST, HEADROOM, SCORE, SLOPE
 from recroute.experiment.compare import sentence
-from recroute.experiment.result import Compared, records
+from recroute.experiment.result import Compared
 from recroute.report.curves import Curve, draw_curves
 from recroute.report.document import Block, Cell, Document, Figure, Medium, Number, Section, Table
 
@@ -64,10 +64,6 @@ class Cascade(Compared):
     def _largest(self) -> int:
         return int(self.rows["pool_size"].max() or 0)  # type: ignore[arg-type]
 
-    def to_dict(self, command: list[str] | None = None) -> dict[str, Any]:
-        pairs = self.comparisons.with_columns(pl.lit(None, dtype=pl.Int64).alias("seed"))
-        return {**self.head(command), "rows": records(self.rows) + records(pairs)}
-
     def document(self) -> Document:
         data = self.info["dataset"]
         facts = (
@@ -113,10 +109,8 @@ class Cascade(Compared):
             of = [self.row(metric, router=router, policy=policy, n_attempts=k, **where) for k in ks]
             if any(of):
                 rows.append([_label(router, policy), *(Number.of(row, form, times) for row in of)])
-        n_seeds = len(self.seeds)
-        caption = f"n = {self.info['dataset']['n_test']:,} test instances x {n_seeds} seed{'s' * (n_seeds != 1)}"
         heads = ["policy", *(f"k = {k}" for k in ks)]
-        return Table(title=title, heads=heads, rows=rows, caption=f"{caption}, 95% bootstrap intervals", soft=SOFT)
+        return Table(title=title, heads=heads, rows=rows, caption=self.counted(), soft=SOFT)
 
     def _policies(self) -> list[tuple[str, str]]:
         found = self.rows.select("router", "policy").unique(maintain_order=True)

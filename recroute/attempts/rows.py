@@ -10,13 +10,12 @@ import polars as pl
 
 from recroute.attempts.policies import NEXT, POSTERIOR, Played
 from recroute.attempts.settings import CascadeSettings
-from recroute.experiment.bootstrap import Bootstrap, interval_around
-from recroute.experiment.compare import COMPARISON_COLUMNS, holm, two_sided_p
+from recroute.experiment.bootstrap import Bootstrap
+from recroute.experiment.compare import COMPARISON_COLUMNS, Estimate, paired, with_holm
 from recroute.experiment.rows import COLUMNS, rows_of_seeds
 from recroute.util.numeric import AnyArray, Array, known_mean, ratio
 
 Key = tuple[str, str, str, int]  # router, policy, group, pool size
-Estimate = tuple[Array, Array]  # of each seed: values (s,) and replicates (s, b)
 SCORE, CALLS, COST, HEADROOM, SLOPE = "score_at_k", "calls_at_k", "cost_at_k", "headroom_closed", "slope"
 MORE = {"policy": pl.String, "n_attempts": pl.Int64}
 ROW_COLUMNS = {**COLUMNS, **MORE}
@@ -46,12 +45,12 @@ def rows_of(
     estimates |= dict(_headroom(estimates)) | dict(_slopes(estimates))
     rows: list[dict[str, Any]] = []
     for ((router, policy, group, size), metric, k), (values, replicates) in estimates.items():
-        head = {"router": router, "policy": policy, "group": group, "pool_size": size or None, "n_attempts": k}
+        head = {"router": router, "policy": policy, "group": group, "pool_size": size or None}
+        head |= {"n_attempts": k, "metric": metric}
         counts = [n, *map(len, ids)]
-        head |= {"metric": metric}
         of_metric = rows_of_seeds(head, seeds, values, replicates, pool=resamples.pool, counts=counts)
         rows += [{**row, "n_instances": count} for row, count in zip(of_metric, counts, strict=True)]
-    pairs = list(_pairs(estimates, n, resamples))
+    pairs = with_holm(list(_pairs(estimates, n, resamples)), ("group", "pool_size", "n_attempts"))
     return pl.DataFrame(rows, schema=ROW_COLUMNS), pl.DataFrame(pairs, schema=PAIR_COLUMNS)
 
 
@@ -97,23 +96,14 @@ def _slopes(estimates: Mapping[tuple[Key, str, int], Estimate]) -> Iterator[tupl
 def _pairs(
     estimates: Mapping[tuple[Key, str, int], Estimate], n: int, resamples: Bootstrap
 ) -> Iterator[dict[str, Any]]:
-    """The posterior of each router less each of `LINES`; Holm corrects for those of one pool and number of attempts."""
-    families: dict[tuple[str, int, int], list[dict[str, Any]]] = {}
-    for ((router, policy, group, size), metric, k), (values, replicates) in estimates.items():
+    """The posterior of each router less each of `LINES`."""
+    for ((router, policy, group, size), metric, k), estimate in estimates.items():
         if metric != SCORE or policy != POSTERIOR:
             continue
         for line, owner in LINES.items():
             other = estimates.get(((owner or router, line, group, size), SCORE, k))
             if other is None or (k == 1 and owner is None):  # the first attempt is the same
                 continue
-            apart, drawn = values - other[0], resamples.pool(values - other[0], replicates - other[1])
-            value = float(known_mean(apart)[0])
-            low, high = interval_around(value, drawn, n)
-            row = {"router": router, "baseline": line, "group": group, "pool_size": size, "metric": SCORE}
-            row |= {"value": value, "ci_low": low, "ci_high": high, "p_value": two_sided_p(value, drawn)}
-            families.setdefault((group, size, k), []).append(
-                {**row, "n_instances": n, "policy": POSTERIOR, "n_attempts": k}
-            )
-    for members in families.values():
-        for row, p in zip(members, holm([row["p_value"] for row in members]), strict=True):
-            yield {**row, "p_holm": p}
+            head = {"router": router, "baseline": line, "group": group, "pool_size": size, "metric": SCORE}
+            head |= {"policy": POSTERIOR, "n_attempts": k}
+            yield {**head, **paired(estimate, other, n, resamples.pool)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +12,10 @@ from recroute.attempts.rows import Key, rows_of
 from recroute.attempts.settings import CascadeSettings
 from recroute.data import Dataset
 from recroute.errors import RouterError
-from recroute.experiment.prepare import with_vectors
 from recroute.experiment.protocol import Progress
 from recroute.experiment.provenance import part_facts
 from recroute.experiment.run import TEST_USE, Run, usable
 from recroute.routers import Router, as_routers
-from recroute.splits import split_dataset
 from recroute.util.arguments import checked
 from recroute.util.settings import takes_settings
 
@@ -76,11 +74,11 @@ def measure(
     ids, facts = {}, {}
     with run.keeping():
         for seed in settings.seeds:
-            parts = with_vectors(split_dataset(run.dataset, kind=settings.split, seed=seed), settings.encoder)
+            parts = settings.parts(run.dataset, seed)
             pools, of_seed = pools_of(parts), dict[Key, Played]()
             for pool in pools:
                 train, test = parts.train.take_llms(pool.llm_index), parts.test.take_llms(pool.llm_index)
-                for key, played in _played(run, settings, train, test, seed):
+                for key, played in _played(run, settings, train, test, seed, only_next={r.label for r in baselines}):
                     of_seed[(*key, pool.group, pool.size)] = played
                 run.step(len(settings.seeds) * len(pools))
             run.saw(parts)
@@ -92,18 +90,20 @@ def measure(
 
 
 def _played(
-    run: Run, settings: CascadeSettings, train: Dataset, test: Dataset, seed: int
+    run: Run, settings: CascadeSettings, train: Dataset, test: Dataset, seed: int, *, only_next: Collection[str]
 ) -> Iterator[tuple[tuple[str, str], Played]]:
-    """What each policy of each router reached on one pool, under router and policy."""
+    """What each policy of each router reached on one pool, under router and policy.
+
+    `only_next` are the labels of routers of which the ranking by text alone is wanted.
+    """
     answers = Answers.of(test, settings.judge, settings.accept, seed)
     k = min(max(settings.attempts), train.n_llms)
     for label, name, policy in fixed_policies(train, test, answers, k):
         yield (label, name), play(policy, answers, k)
     for router in run.routers:
         fitted = replace(router, seed=seed).fit(train)
-        only_next = router.label in BASELINES
         try:
-            for name, policy in router_policies(fitted, test, answers, k, only_next=only_next):
+            for name, policy in router_policies(fitted, test, answers, k, only_next=router.label in only_next):
                 yield (router.label, name), play(policy, answers, k)
         except RouterError as error:
             run.note(f"{router.label} has no policy beyond next: {error}")

@@ -6,19 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from recroute.data import Dataset
 from recroute.errors import DataError
 from recroute.experiment.bootstrap import N_RESAMPLES
 from recroute.experiment.protocol import JUDGE, Protocol
-from recroute.pools import Pool, make_pools
-from recroute.pools.make import GROUPS, largest_pool
+from recroute.pools import GROUPS, Pool, common_sizes, make_pools, whole_pool
 from recroute.routers.memory.joint import Verifier
-from recroute.splits import Split
+from recroute.splits import Split, split_dataset
 from recroute.util.settings import setting
-
-WHOLE = "all"  # the group of the pool of all LLMs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +40,8 @@ class CascadeSettings(Protocol):
         super().__post_init__()
         if not self.attempts or len(set(self.attempts)) < len(self.attempts):
             raise DataError(f"attempts {tuple(self.attempts)}: give different whole numbers, each at least 1")
+        if (self.pool_sizes is not None and not self.pool_sizes) or not self.groups:
+            raise DataError("cascade needs at least one pool size and one group")
         _ = self.judge  # DataError for one that cannot be read
 
     @cached_property
@@ -53,14 +50,10 @@ class CascadeSettings(Protocol):
         return Verifier.of(self.verifier)
 
     def pools(self, dataset: Dataset) -> tuple[Callable[[Split], list[Pool]], list[str]]:
-        """The pools of each split, and what a reader has to know of them."""
+        """Function from a split to its pools, and notes for the reader."""
         if self.pool_sizes is None:
-            whole = Pool(WHOLE, dataset.n_llms, np.arange(dataset.n_llms))
+            whole = whole_pool(dataset)
             return lambda parts: [whole], []
-        limit, notes = largest_pool(dataset, self.groups), []
-        if (largest := max(self.pool_sizes)) > limit:
-            notes.append(
-                f"pool size {largest} is more than the {limit} LLMs every group can take: {limit} stands for it"
-            )
-        sizes = sorted({min(size, limit) for size in self.pool_sizes})
+        bases = (split_dataset(dataset, kind=self.split, seed=seed).train for seed in self.seeds)
+        sizes, notes = common_sizes(bases, self.groups, self.pool_sizes)
         return lambda parts: make_pools(parts.train, self.groups, sizes, parts.seed), notes

@@ -9,13 +9,14 @@ import numpy as np
 
 from recroute.errors import RouterError
 from recroute.evaluation.evaluation import Evaluation
-from recroute.evaluation.settings import BASELINES, WHOLE
+from recroute.evaluation.settings import BASELINES
 from recroute.evaluation.summarise import Cell, summarise
 from recroute.experiment.bootstrap import N_RESAMPLES
 from recroute.experiment.outcomes import fitted_outcomes
 from recroute.experiment.provenance import environment, split_digest, split_facts
 from recroute.experiment.reference import reference_scores
 from recroute.experiment.run import TEST_USE, usable
+from recroute.pools import WHOLE
 from recroute.routers import Router
 from recroute.splits import Split
 from recroute.util.arguments import checked

@@ -16,7 +16,7 @@ from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.run import evaluate as evaluate_all
 from recroute.evaluation.run import measure, scale
 from recroute.evaluation.settings import EvaluationSettings, ScaleSettings
-from recroute.evaluation.tables import counted, main_group, soft, title_of
+from recroute.evaluation.tables import main_group, soft, title_of
 from recroute.experiment.compare import LEVEL, holm, is_bound
 from recroute.experiment.protocol import Progress
 from recroute.experiment.result import Compared
@@ -157,7 +157,7 @@ class LearningCurve(Compared):
             title=f"{title_of(metric)} by {X_LABEL}, {_where(rows)}",
             heads=["router", *(f"{size:,}" for size in sizes), "ahead from"],
             rows=body,
-            caption=f"{counted(self)}; {self._rule()}",
+            caption=f"{self.counted()}; {self._rule()}",
             soft=soft([str(row[0]) for row in body]),
             on=on,
         )

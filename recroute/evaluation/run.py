@@ -12,7 +12,7 @@ from recroute.data import Dataset
 from recroute.errors import RouterError
 from recroute.evaluation.choices import choice_table
 from recroute.evaluation.evaluation import Evaluation
-from recroute.evaluation.settings import WHOLE, EvaluationSettings, PoolsOf, ScaleSettings
+from recroute.evaluation.settings import EvaluationSettings, PoolsOf, ScaleSettings
 from recroute.evaluation.summarise import Cell, summarise
 from recroute.experiment.controls import headroom
 from recroute.experiment.outcomes import pool_outcomes
@@ -21,6 +21,7 @@ from recroute.experiment.provenance import part_facts
 from recroute.experiment.reference import reference_scores
 from recroute.experiment.run import TEST_USE, Run, usable
 from recroute.metrics import Outcome
+from recroute.pools import WHOLE
 from recroute.routers import Router, as_routers, make_router
 from recroute.splits import Split
 from recroute.util.arguments import checked

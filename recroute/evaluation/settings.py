@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from recroute.data import Dataset
@@ -16,12 +15,11 @@ from recroute.experiment.bootstrap import N_RESAMPLES
 from recroute.experiment.controls import SHUFFLES, shuffled
 from recroute.experiment.prepare import all_splits, with_vectors
 from recroute.experiment.protocol import DATA, JUDGE, Protocol
-from recroute.pools import GROUPS, OWN, ROUTEREVAL_GROUPS, Pool, largest_pool, make_pools, own_pools
+from recroute.pools import GROUPS, OWN, ROUTEREVAL_GROUPS, Pool, common_sizes, make_pools, own_pools, whole_pool
 from recroute.splits import HOLDOUTS, Split, take_train_fraction
 from recroute.util.settings import setting
 
 PoolsOf = Callable[[Split], list[Pool]]
-WHOLE = "all"  # group of the pool of all LLMs
 BASELINES = ("oracle", "random", "best_single", "task_best", "knn")  # in every table, even if they win
 MIXES = ("oracle_mix(p=0.25)", "oracle_mix(p=0.5)", "oracle_mix(p=0.75)")
 POOL_SIZES = (3, 5, 10, 100, 1000)
@@ -62,7 +60,7 @@ class EvaluationSettings(Protocol):
 
     def pools(self, dataset: Dataset) -> tuple[PoolsOf, list[str]]:
         """Function from a split to its pools, and notes for the reader."""
-        whole = Pool(WHOLE, dataset.n_llms, np.arange(dataset.n_llms))
+        whole = whole_pool(dataset)
         return lambda parts: [whole], []
 
     def more(self, dataset: Dataset, rows: pl.DataFrame) -> dict[str, Any]:
@@ -132,14 +130,11 @@ class ScaleSettings(EvaluationSettings):
         sizes, on_train, notes = self.pool_sizes or POOL_SIZES, self.pool_basis == "train", []
         if not on_train:
             notes.append("pools were chosen on all instances, including test instances, as RouterEval does")
-        # one limit for all seeds and groups, so that all curves have the same points
         bases = iter([dataset])
         if on_train:
             bases = (parts.train for seed in self.seeds for parts in self.splits(dataset, seed))
-        limit = min(largest_pool(basis, self.groups) for basis in bases)
-        if (largest := max(sizes)) > limit:
-            notes.append(
-                f"pool size {largest} exceeds the {limit} LLMs that every group allows; {limit} is used instead"
-            )
-        kept = sorted({min(size, limit) for size in sizes})
-        return lambda parts: make_pools(parts.train if on_train else dataset, self.groups, kept, parts.seed), notes
+        kept, of_sizes = common_sizes(bases, self.groups, sizes)
+        return lambda parts: make_pools(parts.train if on_train else dataset, self.groups, kept, parts.seed), [
+            *notes,
+            *of_sizes,
+        ]

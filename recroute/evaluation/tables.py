@@ -39,13 +39,6 @@ def soft(routers: list[str]) -> list[str]:
     return [label for label in routers if is_yardstick(label)]
 
 
-def counted(found: Result, n: int | None = None) -> str:
-    """Caption of a table: number of instances (default: all test instances), seeds, intervals."""
-    n_seeds, n = len(found.seeds), n or found.info["dataset"].get("n_test")
-    instances = "" if n is None else f"n = {n:,} test instances x "
-    return f"{instances}{n_seeds} seed{'s' * (n_seeds != 1)}, 95% bootstrap intervals"
-
-
 def growth_table(found: Result, metric: str, group: str, on: Medium = Medium.ALL) -> Table:
     """Table of one metric for routers by pool size, and the slope of mu."""
     rows = found.rows.filter(pl.col("seed").is_null(), group=group)
@@ -61,7 +54,7 @@ def growth_table(found: Result, metric: str, group: str, on: Medium = Medium.ALL
         title=f"{title_of(metric)}, group {group}",
         heads=heads,
         rows=[[name, *(of.get((name, *key), Number(None)) for key in keys)] for name in routers],
-        caption=counted(found),
+        caption=found.counted(),
         soft=soft(routers),
         on=on,
     )
@@ -84,7 +77,7 @@ def metric_table(found: Result, group: str, on: Medium = Medium.ALL) -> Table:
             cells.append(Number.of(spent, ".4g", PROMPTS))
         body.append(cells)
     title = f"{data['name']}: {size:,} LLMs{f', group {group}' if group != 'all' else ''}"
-    caption = counted(found, None if group in ("all", "mean") else max(rows["n_instances"].to_list()))
+    caption = found.counted(None if group in ("all", "mean") else max(rows["n_instances"].to_list()))
     return Table(title=title, heads=heads, rows=body, caption=caption, soft=soft(_routers(rows)), on=on)
 
 

@@ -16,6 +16,7 @@ from recroute.util.numeric import Array, known_mean
 LEVEL = 0.05
 BOUNDS = ("oracle", "oracle_mix", "random")  # not compared with routers
 YARDSTICKS = (*BOUNDS, "best_single", "task_best", "reference")  # bounds, baselines and controls
+Estimate = tuple[Array, Array]  # of each seed: values f64 (n_seeds,) and replicates f64 (n_seeds, b)
 COMPARISON_COLUMNS = {
     "router": pl.String,
     "baseline": pl.String,
@@ -90,7 +91,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def comparisons(
-    estimates: Mapping[tuple[str, str, int | None, str], tuple[Array, Array]],
+    estimates: Mapping[tuple[str, str, int | None, str], Estimate],
     baseline: str,
     n_instances: int,
     pool: Callable[[Array, Array], Array],
@@ -99,8 +100,8 @@ def comparisons(
 
     Parameters
     ----------
-    estimates : dict of (router, group, pool size, metric) to (values f64 (n_seeds,), replicates f64 (n_seeds, b))
-        Estimates by seed; the replicates of all routers come from the same resamples.
+    estimates : dict of (router, group, pool size, metric) to Estimate
+        The replicates of all routers come from the same resamples.
     baseline : str
         Label of a router.
     n_instances : int
@@ -113,34 +114,38 @@ def comparisons(
         With `COMPARISON_COLUMNS`; p_holm is corrected for the routers compared in the same group, size and metric.
     """
     rows: list[dict[str, Any]] = []
-    families: dict[tuple[str, int | None, str], list[int]] = {}
     for (router, group, size, metric), (values, replicates) in estimates.items():
         against = estimates.get((baseline, group, size, metric))
         if router == baseline or against is None or is_bound(router):
             continue
-        apart = values - against[0]  # (n_seeds,)
-        difference = pool(apart, replicates - against[1])
-        value = float(known_mean(apart)[0])
-        low, high = interval_around(value, difference, n_instances)
-        families.setdefault((group, size, metric), []).append(len(rows))
-        rows.append(
-            {
-                "router": router,
-                "baseline": baseline,
-                "group": group,
-                "pool_size": size,
-                "metric": metric,
-                "value": value,
-                "ci_low": low,
-                "ci_high": high,
-                "p_value": two_sided_p(value, difference),
-                "n_instances": n_instances,
-            }
-        )
+        head = {"router": router, "baseline": baseline, "group": group, "pool_size": size, "metric": metric}
+        rows.append({**head, **paired((values, replicates), against, n_instances, pool)})
+    return pl.DataFrame(with_holm(rows, ("group", "pool_size", "metric")), schema=COMPARISON_COLUMNS)
+
+
+def paired(one: Estimate, other: Estimate, n_instances: int, pool: Callable[[Array, Array], Array]) -> dict[str, float]:
+    """Difference of two estimates by seed, pooled: `value, ci_low, ci_high, p_value, n_instances`.
+
+    `pool` is that of `comparisons`.
+    """
+    apart = one[0] - other[0]  # (n_seeds,)
+    difference = pool(apart, one[1] - other[1])
+    value = float(known_mean(apart)[0])
+    low, high = interval_around(value, difference, n_instances)
+    p_value = two_sided_p(value, difference)
+    return {"value": value, "ci_low": low, "ci_high": high, "p_value": p_value, "n_instances": n_instances}
+
+
+def with_holm(rows: Sequence[dict[str, Any]], family: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows with `p_holm`, corrected within each family: rows with equal values in these columns."""
+    families: dict[tuple[Any, ...], list[int]] = {}
+    for i, row in enumerate(rows):
+        families.setdefault(tuple(row[name] for name in family), []).append(i)
+    corrected = [0.0] * len(rows)
     for members in families.values():
         for i, p in zip(members, holm([rows[i]["p_value"] for i in members]), strict=True):
-            rows[i]["p_holm"] = p
-    return pl.DataFrame(rows, schema=COMPARISON_COLUMNS)
+            corrected[i] = p
+    return [{**row, "p_holm": p} for row, p in zip(rows, corrected, strict=True)]
 
 
 def bracket(low: float, high: float, form: str = ".3f") -> str:

@@ -59,6 +59,12 @@ class Result(Shown):
         """First matching row, pooled over seeds; None if there is none."""
         return next(self.pooled(metric, **where).iter_rows(named=True), None)
 
+    def counted(self, n: int | None = None) -> str:
+        """Caption of a table: number of instances (default: all test instances), seeds, intervals."""
+        n_seeds, n = len(self.seeds), n or self.info["dataset"].get("n_test")
+        instances = "" if n is None else f"n = {n:,} test instances x "
+        return f"{instances}{n_seeds} seed{'s' * (n_seeds != 1)}, 95% bootstrap intervals"
+
     @abstractmethod
     def sentences(self) -> list[str]:
         """Verdict of the result, as sentences."""

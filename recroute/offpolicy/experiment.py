@@ -12,7 +12,7 @@ import polars as pl
 from recroute.data import Dataset
 from recroute.data.prompts import normalised
 from recroute.errors import DataError, UnknownNameError
-from recroute.experiment.compare import holm, two_sided_p
+from recroute.experiment.compare import two_sided_p, with_holm
 from recroute.experiment.protocol import DATA, EncoderSettings, Progress
 from recroute.experiment.run import Run
 from recroute.offpolicy.crossfit import folds_with_vectors, is_fitted, out_of_fold
@@ -124,7 +124,9 @@ def measure(
     )
     same = {"group": "all", "pool_size": data.n_llms, "n_instances": data.n_instances}
     table = pl.DataFrame([row | same | {"seed": settings.seed} for row in rows], schema=ROW_COLUMNS)
-    return OffPolicy(table, info, pl.DataFrame([row | same for row in _with_holm(pairs)], schema=PAIR_COLUMNS))
+    return OffPolicy(
+        table, info, pl.DataFrame([row | same for row in with_holm(pairs, ("estimator",))], schema=PAIR_COLUMNS)
+    )
 
 
 class _Judge:
@@ -217,11 +219,3 @@ def _pair(router: str, apart: Estimate, estimator: str) -> dict[str, Any]:
     one_deviation = apart.value + np.array([-1, 1]) * apart.standard_error
     p_value = two_sided_p(apart.value, one_deviation)
     return {**_row(router, "mean_score", apart, estimator), "baseline": LOGGED, "p_value": p_value}
-
-
-def _with_holm(pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    for name in {row["estimator"] for row in pairs}:
-        family = [row for row in pairs if row["estimator"] == name]
-        for row, p in zip(family, holm([row["p_value"] for row in family]), strict=True):
-            row["p_holm"] = p
-    return pairs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +74,7 @@ def strong_to_weak(known: BestScores, size: int, rng: np.random.Generator) -> In
 
 ROUTEREVAL_GROUPS = ("all_strong", "all_weak", "strong_to_weak")
 GROUPS = (*ROUTEREVAL_GROUPS, "nested")
+WHOLE = "all"  # group of the pool of all LLMs
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +93,23 @@ class Pool:
     group: str
     size: int
     llm_index: NDArray[np.int64]
+
+
+def whole_pool(dataset: Dataset) -> Pool:
+    """Pool of all LLMs, whose group is "all"."""
+    return Pool(WHOLE, dataset.n_llms, np.arange(dataset.n_llms))
+
+
+def common_sizes(bases: Iterable[Dataset], groups: Sequence[str], sizes: Sequence[int]) -> tuple[list[int], list[str]]:
+    """Pool sizes that all `groups` allow on all `bases`, ascending, and notes for the reader.
+
+    Sizes beyond the largest common one are replaced by it, so that all curves have the same points.
+    """
+    limit = min(largest_pool(basis, groups) for basis in bases)
+    notes = []
+    if (largest := max(sizes)) > limit:
+        notes.append(f"pool size {largest} exceeds the {limit} LLMs that every group allows; {limit} is used instead")
+    return sorted({min(size, limit) for size in sizes}), notes
 
 
 def largest_pool(basis: Dataset, groups: Sequence[str]) -> int:

@@ -12,7 +12,7 @@ from recroute.experiment.outcomes import pool_outcomes
 from recroute.experiment.prepare import with_vectors
 from recroute.experiment.reference import reference_scores
 from recroute.metrics import METRICS
-from recroute.pools import Pool, largest_pool, make_pools
+from recroute.pools import Pool, common_sizes, make_pools
 from recroute.routers import Router
 from recroute.splits import Split, make_folds
 from recroute.tuning.settings import TuneSettings
@@ -42,8 +42,7 @@ class Validation:
         folds = [
             with_vectors(fold.parts, settings.encoder) for fold in make_folds(data, settings.n_folds, settings.seed)
         ]
-        limit = min(largest_pool(fold.train, settings.groups) for fold in folds)
-        sizes = sorted({min(size, limit) for size in settings.pool_sizes})
+        sizes, _ = common_sizes((fold.train for fold in folds), settings.groups, settings.pool_sizes)
         pools = tuple(_pools(fold, settings, sizes) for fold in folds)
         return cls(tuple(folds), pools, tuple(settings.metrics))
 

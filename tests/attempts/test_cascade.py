@@ -15,6 +15,7 @@ from recroute.data import Dataset, InteractionMatrix, write_dataset
 from recroute.errors import DataError
 from recroute.routers import load_router
 from recroute.routers.memory.joint import EXACT, Verifier
+from recroute.splits import split_dataset
 from recroute.testing import planted_dataset
 
 NAN = np.nan
@@ -116,7 +117,7 @@ def test_pools_grow(rng: np.random.Generator) -> None:
     data = planted_dataset()
     grown = cascade(data, ["best_single"], pool_sizes=[3, 6, 50], attempts=[1, 2], n_resamples=20)
     assert grown.pooled("score_at_k")["pool_size"].unique().sort().to_list() == [3, 6]
-    assert any("50 is more than the 6 LLMs" in note for note in grown.notes)
+    assert any("50 exceeds the 6 LLMs" in note for note in grown.notes)
     slopes = grown.pooled("slope", policy="oracle")
     assert slopes["n_attempts"].to_list() == [1, 2]
     assert slopes["pool_size"].to_list() == [None, None]
@@ -146,6 +147,31 @@ def test_a_seed_that_was_finished_is_kept_at_an_interrupt() -> None:
 def test_the_same_seed_gives_the_same_rows() -> None:
     one, other = (cascade(planted_dataset(), ["knn"], n_resamples=20, verifier="noisy:.8,.8") for _ in range(2))
     assert one.rows.equals(other.rows, null_equal=True)
+
+
+def test_a_baseline_that_is_asked_for_is_a_router_like_others() -> None:
+    asked = cascade(planted_dataset(), ["knn"], attempts=[2], n_resamples=20)
+    added = cascade(planted_dataset(), ["best_single"], attempts=[2], n_resamples=20)
+    assert set(asked.pooled("score_at_k", router="knn")["policy"]) == {"next", "posterior", "set"}
+    assert set(added.pooled("score_at_k", router="knn")["policy"]) == {"next"}
+
+
+@pytest.mark.parametrize("wrong", [{"pool_sizes": []}, {"groups": []}])
+def test_no_pool_is_refused(wrong: dict[str, list[int]]) -> None:
+    with pytest.raises(DataError, match="at least one pool size and one group"):
+        cascade(planted_dataset(), ["knn"], **wrong)
+
+
+def test_pools_keep_to_the_llms_that_training_instances_allow() -> None:
+    """Test instances tell nothing about the size of a pool."""
+    data = planted_dataset()
+    scores = data.interactions.dense()
+    split = split_dataset(data, kind=None, seed=0)
+    scores[data.instance_ids.to_index(list(split.train.instance_ids)), 0] = 0  # not eligible by train, by all it is
+    scores[data.instance_ids.to_index(list(split.test.instance_ids)), 0] = 1
+    mixed = Dataset("mixed", InteractionMatrix.from_dense(scores), data.instances, data.llms)
+    grown = cascade(mixed, ["best_single"], pool_sizes=[3, 6], groups=["all_strong"], attempts=[1], n_resamples=20)
+    assert any("6 exceeds the 5 LLMs" in note for note in grown.notes)
 
 
 @pytest.mark.parametrize("attempts", [[], [2, 2]])
