@@ -63,7 +63,8 @@ class Answerer:
         propensity: Sequence[float | None] = [None] * len(texts)
         if request.tried is not None:  # a second attempt is no place to explore
             tried = {each.llm: each.score for each in request.tried}
-            _known(_attempted(router), list(tried))
+            _check_attempts(router)
+            _known(router, list(tried))
             ranking = router.rank(prompts, request.k, llms, tried=tried)
         elif self.explorer is None:
             ranking = router.rank(prompts, request.k, llms)
@@ -141,14 +142,10 @@ def _at_budget(router: Router, budget: float | None) -> Router:
     return router if budget is None else router.with_target(budget=budget)
 
 
-def _attempted(router: Router) -> Router:
-    """The router, if it has learned what attempts say of each other; learning it takes seconds, too long for a request.
-
-    Raises RouterError if it has not.
-    """
+def _check_attempts(router: Router) -> None:
+    """Raise RouterError unless the joint distribution was learned: learning it takes too long for a request."""
     if router.joint_ is None:
         raise RouterError("this router was not fitted for second attempts; fit it with --attempts, or leave out tried")
-    return router
 
 
 def _known(router: Router, llms: Sequence[str]) -> list[str]:

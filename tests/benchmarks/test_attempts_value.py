@@ -6,20 +6,23 @@ Prints figures; what a second attempt is worth on real data is told by `recroute
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from recroute.data import Prompts, llm_means, read_dataset
+from recroute.attempts.policies import Answers, Order, Posterior, play
+from recroute.data import Dataset, Prompts, read_dataset
 from recroute.experiment.prepare import prepare_split
 from recroute.retrieval import tie_order, top_k
 from recroute.routers import make_router
-from recroute.routers.memory.attempts import belief_of
-from recroute.routers.memory.joint import JointScores
+from recroute.routers.memory import joint as joint_module
+from recroute.routers.memory.attempts import belief_of, learn_joint
+from recroute.routers.memory.joint import EXACT, JointScores
 
 M, C = 10_000, 4_000
-DATA = ("openllm1", "mmlupro", "routerbench", "zeroeval")
+DATA = ("openllm1", "mmlupro", "routerbench", "zeroeval", "llmrouter")
 
 
 def median(call: Callable[[], object], n: int = 50) -> float:
@@ -63,15 +66,21 @@ def test_one_prompt_among_10000_llms() -> None:
         print(f"choose_set of {k:2}:  {median(lambda k=k: joint.belief(predicted).choose_set(k, everyone)):8.0f} us")  # type: ignore[misc]
 
 
+def complete(path: Path) -> Dataset:
+    """A data set with its LLMs that were run on all prompts, at most some 300, if there are at least 8."""
+    data = read_dataset(path)
+    if (whole := np.flatnonzero(data.interactions.llm_counts == data.n_instances)).size >= 8:
+        return data.take_llms(whole[:: max(1, len(whole) // 300)])
+    return data
+
+
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", DATA)
 def test_the_second_attempt_is_calibrated(name: str, real: Path) -> None:
     """Brier score and calibration error of the expected score of the LLM tried second, text alone beside it."""
     told, text, reached = [], [], []
+    data = complete(real / name)
     for seed in range(5):
-        data = read_dataset(real / name)
-        if (whole := np.flatnonzero(data.interactions.llm_counts == data.n_instances)).size >= 8:
-            data = data.take_llms(whole[:: max(1, len(whole) // 300)])
         parts = prepare_split(data, split=None, seed=seed, encoder="auto")
         router, prompts = make_router("hierarchy", seed=seed).fit(parts.train), Prompts.of(parts.test)
         predicted, scores = router.score(prompts), parts.test.interactions.dense()
@@ -85,7 +94,6 @@ def test_the_second_attempt_is_calibrated(name: str, real: Path) -> None:
         told.append(expected[rows, second][kept].clip(0, 1))
         text.append(predicted[rows, second][kept].clip(0, 1))
         reached.append(scores[rows, second][kept])
-        assert np.isfinite(llm_means(parts.train)).all()
     outcome = np.concatenate(reached)
     for label, each in (("given the first answer", np.concatenate(told)), ("by the text alone", np.concatenate(text))):
         bins = np.clip((each * 10).astype(int), 0, 9)
@@ -95,3 +103,38 @@ def test_the_second_attempt_is_calibrated(name: str, real: Path) -> None:
             f"n = {len(each)}, 5 seeds",
             end="",
         )
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", DATA)
+def test_other_constants_on_validation(name: str, real: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Score after 1, 2, 3 and 5 attempts on validation instances, by how the joint distribution is learned and used."""
+    data, k = complete(real / name), 5
+    scores: dict[str, list[np.ndarray]] = {}
+    for seed in range(8):
+        parts = prepare_split(data, split=None, seed=seed, encoder="auto")
+        router = make_router("hierarchy", seed=seed).fit(parts.train)
+        answers = Answers.of(parts.valid, EXACT, 1.0, seed)
+        predicted = router.predicted_score(parts.valid)
+        for own in (0.0, 0.4, 1.0):
+            monkeypatch.setattr(joint_module, "OWN", own)
+            belief = learn_joint(router).belief(predicted)
+            for shifted in (False, True) if own == 0.4 else (False,):
+                policy = (Shifted if shifted else Posterior)(belief, answers.scores, EXACT)
+                label = f"own weight {own}{', shift kept' * shifted}"
+                scores.setdefault(label, []).append(np.nanmean(play(policy, answers, k).score, axis=0))
+        order = top_k(np.where(np.isnan(answers.scores), -np.inf, predicted), k, tie_order(router.llm_mean_))
+        following = play(Order(order.astype(np.int64)), answers, k).score
+        scores.setdefault("ranking by text", []).append(np.nanmean(following, axis=0))
+    for label, found in scores.items():
+        shown = ", ".join(f"{value:.3f}" for value in np.mean(found, axis=0)[[0, 1, 2, 4]])
+        print(f"\n{name}, {label}: {shown} (8 seeds)", end="")
+
+
+class Shifted(Posterior):
+    """Keeps the router's predictions beyond the mixture after every attempt."""
+
+    def see(self, llm: np.ndarray, verdict: np.ndarray) -> None:
+        shift = self.belief.shift
+        super().see(llm, verdict)
+        self.belief = replace(self.belief, shift=shift)

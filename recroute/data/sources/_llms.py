@@ -264,5 +264,6 @@ def sanitised(name: str) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
+    """Distinct names for a message, at most 8 of them and how many there are."""
     names = list(dict.fromkeys(names))
     return ", ".join(names[:8]) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")

@@ -160,6 +160,7 @@ def scaling(found: Sequence[Range], scale: str | None) -> tuple[float, float]:
 
 
 def scaled(scores: NDArray[np.float64], by: tuple[float, float]) -> NDArray[np.float64]:
+    """Scores less the first number, divided by the second; see `scaling`."""
     low, width = by
     return scores if by == (0.0, 1.0) else (scores - low) / width
 
