@@ -23,7 +23,7 @@ SPARE = 10  # LLMs beyond the attempts in a greedy set, for prompts on which som
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What every LLM's answer to each of n test prompts is worth, and how it is judged.
+    """Score and verdict of every LLM's answer to each of n test prompts.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Answers:
 
     @classmethod
     def of(cls, test: Dataset, verifier: Verifier, accept: float, seed: int) -> Answers:
-        """Of a test set; the judge's errors are drawn once, the same for every policy."""
+        """Answers of a test set; the judge's errors are drawn once and are equal for all policies."""
         scores, costs = test.interactions.dense(), test.interactions.dense_costs()
         verdicts = scores
         if not verifier.exact:
@@ -56,7 +56,7 @@ class Answers:
 
 
 class Policy(Protocol):
-    """What `play` asks turn by turn."""
+    """Interface of a policy, which `play` calls turn by turn."""
 
     at_once: bool
 
@@ -64,7 +64,7 @@ class Policy(Protocol):
         """The LLM to try on each prompt, int (n,); -1 where none is left."""
 
     def see(self, llm: Index, verdict: Floats) -> None:
-        """Verdicts f32 (n,) on the answers of LLMs int (n,), NaN for a prompt that was not tried."""
+        """Take in the verdicts f32 (n,) on the answers of LLMs int (n,); NaN where none was tried."""
 
     def fallback(self) -> Index:
         """The LLM tried whose answer is kept where none was accepted, int (n,)."""

@@ -1,4 +1,4 @@
-"""What an evaluation of several attempts is asked for."""
+"""Settings of `cascade`, and the pools that follow from them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from recroute.util.settings import setting
 
 @dataclass(frozen=True, kw_only=True)
 class CascadeSettings(Protocol):
-    """What `cascade` is asked for."""
+    """Settings of `cascade`."""
 
-    attempts: Sequence[int] = setting((1, 2, 3, 5), low=1, help="Numbers of LLMs that are tried on a prompt.")
+    attempts: Sequence[int] = setting((1, 2, 3, 5), low=1, help="Maximum numbers of LLMs to try on a prompt.")
     verifier: str = setting(
         "exact",
         help="Who accepts an answer: exact (its score, as a unit test gives it) or noisy:TPR,TNR (a judge that accepts "
@@ -28,13 +28,13 @@ class CascadeSettings(Protocol):
         panel=JUDGE,
     )
     accept: float = setting(
-        1.0, low=0, high=1, help="With exact, the score from which on an answer is accepted.", panel=JUDGE
+        1.0, low=0, high=1, help="With exact: the lowest score at which an answer is accepted.", panel=JUDGE
     )
     pool_sizes: Sequence[int] | None = setting(
-        None, low=2, help="Pools of these sizes, such as 10,100. Default: all LLMs."
+        None, low=2, help="Pool sizes, such as 10,100. Default: one pool of all LLMs."
     )
     groups: Sequence[str] = setting(("nested",), choices=GROUPS, help=f"How pools are drawn: {', '.join(GROUPS)}.")
-    n_resamples: int = setting(N_RESAMPLES, low=1, help="Bootstrap resamples behind the intervals.", option="")
+    n_resamples: int = setting(N_RESAMPLES, low=1, help="Number of bootstrap resamples for the intervals.", option="")
 
     def __post_init__(self) -> None:
         super().__post_init__()

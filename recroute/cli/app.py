@@ -24,7 +24,9 @@ VERBS = {  # in the order of the help; each is imported when it runs
     "evaluate": Verb("recroute.cli.evaluate:evaluate", COMPARE, "Routing quality of routers, all LLMs to choose from."),
     "scale": Verb("recroute.cli.scale:scale", COMPARE, "Routing quality as the pool of LLMs grows."),
     "frontier": Verb("recroute.cli.frontier:frontier", COMPARE, "What quality costs."),
-    "cascade": Verb("recroute.cli.cascade:cascade", COMPARE, "What a second attempt at a prompt is worth."),
+    "cascade": Verb(
+        "recroute.cli.cascade:cascade", COMPARE, "Several attempts at a prompt: score, calls and cost by policy."
+    ),
     "pool": Verb("recroute.cli.pool:pool", COMPARE, "The few LLMs worth deploying."),
     "report": Verb("recroute.cli.report:report", COMPARE, "One HTML file from one run or several."),
     "coldstart": Verb("recroute.cli.coldstart:coldstart", NEW, "How few answers suffice to route to an unseen LLM."),

@@ -1,4 +1,4 @@
-"""recroute cascade: what a second attempt is worth."""
+"""recroute cascade: several attempts at a prompt."""
 
 from __future__ import annotations
 

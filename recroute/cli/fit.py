@@ -45,7 +45,11 @@ PRIOR = Option(
 )
 
 ATTEMPTS = Option(
-    "attempts", bool, False, flag="--attempts", help="Learn now what `recroute route --tried` and --together need."
+    "attempts",
+    bool,
+    False,
+    flag="--attempts",
+    help="Learn the joint distribution of the LLMs' scores now, for `recroute route --tried` and --together.",
 )
 
 
