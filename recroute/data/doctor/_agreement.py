@@ -5,8 +5,10 @@ An LLM's scores y, standardised within each task, are taken as a draw from a Gau
 ``y ~ N(0, s^2 (I + a K))``  with  ``K = Z Z^T / p``,
 
 where Z (n, p) holds those of p other LLMs: instances that the others find alike hard, or that alike
-LLMs solve, have alike scores. The log-likelihood, with s^2 at its maximum and averaged over the amplitudes a, less that
-of a = 0, is the *fit*. The fit in another order less the fit in the present one is a log-likelihood ratio. By Markov's
+LLMs solve, have alike scores. Weak LLMs have next to no difficulty in common with the rest, but with LLMs of their
+kind; where LLMs are many, the others are therefore all of them or those of one family. The likelihood, with s^2 at its
+maximum and averaged over the amplitudes a and over what the others may be, has a logarithm; this, less that of a = 0,
+is the *fit*. The fit in another order less the fit in the present one is a log-likelihood ratio. By Markov's
 inequality an LLM whose rows are in their order exceeds T with a probability of at most exp(-T) in each other order,
 which is what bounds the number of false accusations among many LLMs and orders.
 """
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from recroute.data.doctor._order import LOST, ORDERS
 from recroute.util.numeric import Array, Floats, Index
@@ -26,6 +29,7 @@ from recroute.util.numeric import Array, Floats, Index
 AMPLITUDES = np.array([0, 0.01, 0.03, 0.1, 0.3, 1, 3, 10])
 MIN_OF_EACH = 10  # successes and failures in a task; where there are fewer they are scaled as if there were as many
 N_DIRECTIONS = 64  # of Z, the main ones
+N_FAMILIES, N_DIRECTIONS_OF_FAMILY = 16, 16
 N_FOLDS = 10  # an LLM is judged by LLMs of the other folds
 MANY = 400  # LLMs, from which on there are few folds
 PRESENT = -1  # as an index into ORDERS: the order that the rows are in
@@ -61,6 +65,25 @@ class Basis:
         return np.logaddexp.reduce(log_likelihood, axis=0) - np.log(len(AMPLITUDES))
 
 
+class Others:
+    """What the others of an LLM may be, each in some rows.
+
+    Parameters
+    ----------
+    roots : list of f32 (k, d)
+        Square roots of K.
+    task : int (k,)
+    """
+
+    def __init__(self, roots: list[Floats], task: Index) -> None:
+        self._bases = [Basis.of(_centred(root, task)) for root in roots]
+
+    def fit(self, y: Floats) -> Array:
+        """As `Basis.fit`, the likelihood averaged over what the others may be."""
+        fit: Array = np.logaddexp.reduce([basis.fit(y) for basis in self._bases], axis=0) - np.log(len(self._bases))
+        return fit
+
+
 class Scores:
     """Scores of LLMs that can be put into other orders.
 
@@ -92,7 +115,7 @@ class Scores:
                 values[:, own] = self._moved(rows, own, at, self.task)
         return values
 
-    def evidence(self, place: Index, trusted: Flags, asked: Flags) -> tuple[Array, Array]:
+    def evidence(self, place: Index, trusted: Flags, known: Flags, asked: Flags) -> tuple[Array, Array]:
         """Fit of the LLMs asked about in their present order, f64 (m,), and the gain of each other, f64 (orders, m).
 
         Parameters
@@ -101,6 +124,8 @@ class Scores:
             The order that each LLM's scores are thought to be in, when others are judged by them.
         trusted : bool (m,)
             The LLMs that others are judged by.
+        known : bool (m,)
+            The LLMs whose order is known: others are judged by families of them too, where they are many.
         asked : bool (m,)
             The LLMs to judge; the fit of others is 0, their gain -inf.
         """
@@ -109,29 +134,31 @@ class Scores:
         fold = np.arange(self.m) % (min(N_FOLDS, self.m) if self.m <= MANY else 2)
         incomplete = ~self.observed.all(axis=0)
         for f in np.unique(fold[asked]):
-            root = _directions(values[:, trusted & (fold != f)])
+            roots = [_directions(values[:, trusted & (fold != f)], N_DIRECTIONS)]
+            if np.count_nonzero(known) > MANY:
+                roots += _families(values[:, known & (fold != f)])
             own = asked & (fold == f)
             for rows, llms in self.groups:
                 if own[llms].any() and len(rows):
-                    self._judge(rows, llms[own[llms]], root, present, gain)
+                    self._judge(rows, llms[own[llms]], roots, present, gain)
             if (own & incomplete).any():
-                self._judge_with_gaps(np.flatnonzero(own & incomplete), root, gain)
+                self._judge_with_gaps(np.flatnonzero(own & incomplete), roots, gain)
         return present, gain
 
-    def _judge(self, rows: Index, llms: Index, root: Floats, present: Array, gain: Array) -> None:
+    def _judge(self, rows: Index, llms: Index, roots: list[Floats], present: Array, gain: Array) -> None:
         """Fill in the LLMs with scores at `rows`, in orders of the observed rows."""
         task = self.task[rows]
-        basis = Basis.of(_centred(root[rows], task))
-        present[llms] = basis.fit(self._moved(rows, llms, np.arange(len(rows)), task))
+        others = Others([root[rows] for root in roots], task)
+        present[llms] = others.fit(self._moved(rows, llms, np.arange(len(rows)), task))
         for i, at in _places(task, observed_only=True):
-            gain[i, llms] = basis.fit(self._moved(rows, llms, at, task)) - present[llms]
+            gain[i, llms] = others.fit(self._moved(rows, llms, at, task)) - present[llms]
 
-    def _judge_with_gaps(self, llms: Index, root: Floats, gain: Array) -> None:
+    def _judge_with_gaps(self, llms: Index, roots: list[Floats], gain: Array) -> None:
         """Fill in LLMs with gaps, in orders that moved the gaps too; in the fit a gap is a score at the mean."""
-        basis = Basis.of(_centred(root, self.task))
-        present = basis.fit(self._with_gaps(llms, np.arange(self.n)))
+        others = Others(roots, self.task)
+        present = others.fit(self._with_gaps(llms, np.arange(self.n)))
         for i, at in _places(self.task, observed_only=False):
-            gain[i, llms] = basis.fit(self._with_gaps(llms, at)) - present
+            gain[i, llms] = others.fit(self._with_gaps(llms, at)) - present
 
     def _moved(self, rows: Index, llms: Index, at: Index, task: Index) -> Floats:
         """Scores at `rows` of LLMs observed there, moved to places `at` of a column whose tasks are `task`."""
@@ -195,16 +222,28 @@ def _patterns(observed: Flags) -> list[tuple[Index, Index]]:
     return [(np.flatnonzero(observed[:, llms[0]]), llms) for llms in parts]
 
 
-def _directions(values: Floats) -> Floats:
+def _directions(values: Floats, n_directions: int) -> Floats:
     """A square root of K in its main directions, f32 (n, d), from standardised scores (n, p)."""
     z = values[:, values.any(axis=0)] / np.float32(np.sqrt(max(values.shape[1], 1)))
-    if z.shape[1] <= N_DIRECTIONS:
+    if z.shape[1] <= n_directions:
         return z
     from sklearn.utils.extmath import randomized_svd
 
-    u, s, _ = randomized_svd(z, N_DIRECTIONS, random_state=0)
+    u, s, _ = randomized_svd(z, n_directions, random_state=0)
     root: Floats = u * s
     return root
+
+
+def _families(values: Floats) -> list[Floats]:
+    """Square roots of the K of families of LLMs with alike scores, each f32 (n, d), from standardised scores (n, p)."""
+    from sklearn.cluster import KMeans
+    from sklearn.utils.extmath import randomized_svd
+
+    unit = values / np.maximum(np.linalg.norm(values, axis=0), 1e-6)
+    _, s, llms = randomized_svd(unit, N_DIRECTIONS, random_state=0)
+    with threadpool_limits(limits=1):  # OpenMP too, which may be loaded only now
+        family = KMeans(N_FAMILIES, n_init=1, random_state=0).fit_predict((s[:, None] * llms).T)
+    return [_directions(values[:, family == f], N_DIRECTIONS_OF_FAMILY) for f in np.unique(family)]
 
 
 def _standardised(values: Floats, task: Index, seen: Floats | None = None) -> Floats:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from recroute.data.dataset import Dataset
 from recroute.data.doctor._agreement import PRESENT, Scores, item_rest_correlation
@@ -25,7 +26,7 @@ from recroute.util.numeric import Array, Floats
 FALSE_ALARM = 0.05  # bound on the probability that a sound data set has an LLM accused
 CLEAR_FIT = 6.0  # nats by which an LLM fits the others, to judge them in its turn
 SURE_IN_ORDER = 10.0  # nats by which the present order is likelier than any other, for an LLM to count as in order
-SETTLED = 20.0  # nats from the threshold, past which an LLM is not asked about again
+SETTLED = 30.0  # nats from the threshold, past which an LLM is not asked about again
 N_ROUNDS = 8
 MIN_RECORDS = 40
 MIN_FOR_DOUBT = 200
@@ -144,6 +145,7 @@ def restore(dataset: Dataset, found: list[Reordered]) -> Dataset:
     return replace(dataset, interactions=restored)
 
 
+@threadpool_limits.wrap(limits=1)  # the products are small: a second thread mostly waits
 def find_reordered(dataset: Dataset) -> Examined:
     """Try every order on every LLM, and again with those put back that were found, until nothing changes."""
     scores = Scores(dataset.interactions.dense(), np.unique(dataset.tasks, return_inverse=True)[1].astype(np.int64))
@@ -155,9 +157,9 @@ def find_reordered(dataset: Dataset) -> Examined:
     unusual = np.array([[0.0 if order.observed_only else SURE_IN_ORDER] for order in ORDERS])
     m = dataset.n_llms
     present, gain, asked = np.zeros(m), np.full((len(ORDERS), m), -np.inf), np.ones(m, dtype=np.bool_)
-    place, trusted = np.full(m, PRESENT), scores.in_one_order()
+    place, trusted, known = np.full(m, PRESENT), scores.in_one_order(), np.zeros(m, dtype=np.bool_)
     for at in range(N_ROUNDS):
-        fit, gained = scores.evidence(place, trusted, asked)
+        fit, gained = scores.evidence(place, trusted, known, asked)
         present[asked], gain[:, asked] = fit[asked], gained[:, asked]
         margin = gain.max(axis=0)
         now = np.where((margin > sure) & telling, (gain - unusual).argmax(axis=0), PRESENT)
@@ -166,6 +168,7 @@ def find_reordered(dataset: Dataset) -> Examined:
             asked = np.abs(margin - sure) < SETTLED
         if at > 0 and (np.array_equal(now, place) or not asked.any()):
             break
+        known = telling & ((margin > sure) | (margin < -SURE_IN_ORDER))
         place, trusted = now, fits if np.count_nonzero(fits) > 1 else trusted
     place = now
     found = [Reordered(int(j), ORDERS[place[j]], float(gain[place[j], j])) for j in np.flatnonzero(place != PRESENT)]
