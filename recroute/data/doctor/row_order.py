@@ -145,9 +145,13 @@ def restore(dataset: Dataset, found: list[Reordered]) -> Dataset:
     return replace(dataset, interactions=restored)
 
 
-@threadpool_limits.wrap(limits=1)  # the products are small: a second thread mostly waits
 def find_reordered(dataset: Dataset) -> Examined:
     """Try every order on every LLM, and again with those put back that were found, until nothing changes."""
+    with threadpool_limits(limits=1):  # the products are small: a second thread mostly waits
+        return _find_reordered(dataset)
+
+
+def _find_reordered(dataset: Dataset) -> Examined:
     scores = Scores(dataset.interactions.dense(), np.unique(dataset.tasks, return_inverse=True)[1].astype(np.int64))
     n_records = scores.observed.sum(axis=0)
     solved = scores.raw.sum(axis=0)
