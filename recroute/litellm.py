@@ -5,6 +5,11 @@ LiteLLM calls the LLMs and handles retries, fallbacks and cooldowns; recroute ch
     llms = litellm.Router(model_list=[...])  # one model_name, say "auto", for all that recroute may choose among
     llms.register_plugin(RecrouteStrategy("my_router", llms))
     llms.completion("auto", messages=[{"role": "user", "content": "What is 12 times 13?"}])
+
+If your check of an answer fails, its score decides which LLM is asked next:
+
+    tried = strategy.feedback(answer, 0)
+    llms.completion("auto", messages=messages, metadata={"tried": tried})
 """
 
 from __future__ import annotations
@@ -16,8 +21,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from recroute.errors import RouterError, UnknownNameError
+from recroute.errors import DataError, RouterError, UnknownNameError
 from recroute.routers import Router, load_router
+from recroute.routers.memory.attempts import check_learned, read_score
+from recroute.routers.memory.joint import Verifier
 
 Deployment = Mapping[str, Any]  # an entry of LiteLLM's model_list
 UNKNOWN = ("error", "ignore")
@@ -28,7 +35,13 @@ class RecrouteStrategy:
 
     It chooses among the deployments of the requested model group that LiteLLM would consider: not in cooldown, and not
     excluded by a retry, a tag or another of its checks. If the first choice fails and cools down, the next request or
-    the retry goes to the second. Among several deployments of the chosen LLM, one is drawn at random.
+    the retry goes to the second: an error of a provider says nothing about the prompt. Among several deployments of the
+    chosen LLM, one is drawn at random.
+
+    An answer that your check has scored does say something. A request whose `metadata` has `tried`, scores from 0 to 1
+    by LLM id (see `feedback`), goes to the LLM with the highest expected score given these among those not tried
+    (`Router.rank`). If all of them were tried, it goes to a deployment of an unknown LLM, or else to the LLM with the
+    highest score. The router has to be fitted with `--attempts`.
 
     The router reads the text of the last user message that has any (`prompt_of`). A deployment serves the LLM of the
     first of these names that the router knows: id and base model in `model_info`, `litellm_params.model` with and
@@ -47,6 +60,9 @@ class RecrouteStrategy:
         The router's LLM id for names of deployments (any of those above) that differ from it.
     unknown : {"error", "ignore"}
         Whether a deployment of an unknown LLM raises an error here. Deployments added later never do.
+    verifier : str
+        What the scores of tried LLMs are: "exact" for scores, "noisy:TPR,TNR" for verdicts 0 or 1 of a judge with these
+        rates of accepting right and rejecting wrong answers.
     seed : int
         Seed of the draws among deployments of the same LLM.
 
@@ -56,6 +72,8 @@ class RecrouteStrategy:
         If the router's folder is damaged, the router cannot route raw text, or it knows no deployment's LLM.
     UnknownNameError
         If a deployment, or an LLM in `llm_of`, is not known to the router.
+    DataError
+        If the verifier cannot be read.
     """
 
     def __init__(
@@ -65,6 +83,7 @@ class RecrouteStrategy:
         *,
         llm_of: Mapping[str, str] | None = None,
         unknown: str = "error",
+        verifier: str = "exact",
         seed: int = 0,
     ) -> None:
         if unknown not in UNKNOWN:
@@ -72,7 +91,9 @@ class RecrouteStrategy:
         self.router = router if isinstance(router, Router) else load_router(router)
         self.llms = llms
         self.llm_of = dict(llm_of or {})
+        self.verifier = verifier
         self._random = random.Random(seed)
+        Verifier.of(verifier)  # raises if it cannot be read
         self.router.llm_index(list(self.llm_of.values()) or None)  # raises for an unknown LLM
         deployments = llms.registry().deployments() or []
         strange = [deployment for deployment in deployments if self._llm(deployment) is None]
@@ -95,7 +116,9 @@ class RecrouteStrategy:
     ) -> Deployment:
         """The deployment for a request; raises LiteLLM's error if there is none."""
         able = await self._able(model, messages, input, specific_deployment, request_kwargs)
-        return able if isinstance(able, Mapping) else await asyncio.to_thread(self._choose, able, messages, input)
+        if isinstance(able, Mapping):
+            return able
+        return await asyncio.to_thread(self._choose, able, prompt_of(messages, input), request_kwargs)
 
     def get_available_deployment(
         self,
@@ -109,7 +132,43 @@ class RecrouteStrategy:
         with ThreadPoolExecutor(1) as thread:  # here a loop may be running already
             asked = self._able(model, messages, input, specific_deployment, request_kwargs)
             able = thread.submit(asyncio.run, asked).result()
-        return able if isinstance(able, Mapping) else self._choose(able, messages, input)
+        return able if isinstance(able, Mapping) else self._choose(able, prompt_of(messages, input), request_kwargs)
+
+    def feedback(self, answer: Any, score: float) -> dict[str, float]:
+        """The score of an answer by LLM id, for `tried` in the metadata of the next request with the same prompt.
+
+        Merge the results of several attempts. The result is empty if the router does not know the LLM that answered.
+
+        Parameters
+        ----------
+        answer
+            What `llms.completion` or another of its methods returned; a stream, too.
+        score : float
+            From 0 (the check failed) to 1.
+
+        Raises
+        ------
+        RouterError
+            If the answer is not of one of the deployments, or the router was not fitted for second attempts.
+        DataError
+            If the score is not a number from 0 to 1.
+
+        Examples
+        --------
+        >>> tried = {}
+        >>> while len(tried) < 3:  # doctest: +SKIP
+        ...     answer = llms.completion("auto", messages=messages, metadata={"tried": tried})
+        ...     if passes(answer):
+        ...         break
+        ...     tried |= strategy.feedback(answer, 0)
+        """
+        check_learned(self.router)
+        name = (getattr(answer, "_hidden_params", None) or {}).get("model_id")
+        deployment = None if name is None else self.llms.registry().deployment_dict(name)
+        if deployment is None:
+            raise RouterError(f"deployment {name!r} of the answer is not known; pass what the litellm.Router returned")
+        llm = self._llm(deployment)
+        return {} if llm is None else {llm: read_score(llm, score)}
 
     async def _able(
         self, model: str, messages: Any, input: Any, specific_deployment: bool | None, request_kwargs: Any
@@ -124,16 +183,30 @@ class RecrouteStrategy:
             specific_deployment=specific_deployment,
         )
 
-    def _choose(self, able: Sequence[Deployment], messages: Any, input: Any) -> Deployment:
-        by_llm: dict[str, list[Deployment]] = {}
+    def _choose(self, able: Sequence[Deployment], prompt: str, request_kwargs: Any) -> Deployment:
+        tried = self._tried(request_kwargs or {})
+        by_llm: dict[str | None, list[Deployment]] = {}
         for deployment in able:
-            if (llm := self._llm(deployment)) is not None:
-                by_llm.setdefault(llm, []).append(deployment)
-        if not by_llm:
-            return self._random.choice(able)
-        pool = sorted(by_llm, key=self.router.llm_ids_.position)
-        ((best,),) = self.router.rank([prompt_of(messages, input)], llms=pool).names
+            by_llm.setdefault(self._llm(deployment), []).append(deployment)
+        pool = sorted((llm for llm in by_llm if llm is not None), key=self.router.llm_ids_.position)
+        best: str | None = None  # any deployment of an unknown LLM
+        if untried := [llm for llm in pool if llm not in tried]:
+            ((best,),) = self.router.rank([prompt], llms=untried, tried=tried or None, verifier=self.verifier).names
+        elif best not in by_llm:
+            best = max(pool, key=tried.__getitem__)
         return self._random.choice(by_llm[best])
+
+    def _tried(self, request: Mapping[str, Any]) -> dict[str, float]:
+        """Scores by LLM id of `tried` in a request's metadata; raises as `Router.rank` does."""
+        fields = [request.get(name) for name in ("metadata", "litellm_metadata")]
+        given = [field["tried"] for field in fields if isinstance(field, Mapping) and field.get("tried") is not None]
+        tried = given[0] if given else {}
+        if not isinstance(tried, Mapping):
+            raise DataError(f"tried in the metadata is {tried!r}; give scores by LLM id, such as {{'llm-a': 0}}")
+        if tried:
+            check_learned(self.router)
+            self.router.llm_index([str(llm) for llm in tried])  # raises for an unknown LLM
+        return {llm: read_score(llm, score) for llm, score in tried.items()}
 
     def _llm(self, deployment: Deployment) -> str | None:
         """The router's id of the LLM that a deployment serves."""

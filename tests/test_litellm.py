@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from recroute.data import Dataset
-from recroute.errors import RouterError, UnknownNameError
+from recroute.errors import DataError, RouterError, UnknownNameError
 from recroute.litellm import RecrouteStrategy, prompt_of
 from recroute.routers import Router, make_router
+from recroute.testing import twins_dataset
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # no look at the network for prices
 litellm = pytest.importorskip("litellm", reason="needs the extra [litellm]")
@@ -100,6 +101,113 @@ def test_where_all_cool_down_litellm_raises_and_falls_back(fitted: Router) -> No
     llms = pool(*failing, spare, allowed_fails=0, cooldown_time=600, fallbacks=[{"auto": ["spare"]}])
     with_strategy(fitted, llms, unknown="ignore")
     assert [ask(llms, PROMPTS["0"]) for _ in range(4)] == ["spare"] * 4
+
+
+TWINS = ("twin-1", "twin-2", "rival", "weak")
+
+
+@pytest.fixture(scope="module")
+def attempts() -> Router:
+    """By text the order is that of TWINS; after a failure of twin-1 the best LLM is rival."""
+    router = make_router("best_single").fit(twins_dataset())
+    assert router.joint is not None
+    return router
+
+
+def twins(*llms: str, **answers: Any) -> Any:
+    served = [deployment(llm, answers.get(llm.replace("-", "_"), llm), model=f"openai/{llm}") for llm in llms]
+    return pool(*served, allowed_fails=0, cooldown_time=600)
+
+
+def test_a_failed_check_decides_by_the_posterior_and_an_error_of_a_provider_does_not(attempts: Router) -> None:
+    assert ask(with_strategy(attempts, twins(*TWINS)), "alpha") == "twin-1"
+    llms = with_strategy(attempts, twins(*TWINS, twin_1="litellm.RateLimitError"))
+    assert ask(llms, "alpha", num_retries=2) == "twin-2"
+    llms = with_strategy(attempts, twins(*TWINS))
+    assert ask(llms, "alpha", metadata={"tried": {"twin-1": 0}}) == "rival"
+    assert ask(llms, "alpha", metadata={"tried": {"twin-1": 1.0}}) == "twin-2"
+    assert ask(llms, "alpha", metadata={"tried": {"twin-1": 0, "rival": 0}}) == "twin-2"
+    assert ask(llms, "alpha", metadata={"tried": {}}) == "twin-1"
+
+
+def test_both_at_once_leave_out_the_llm_with_the_error_and_rank_the_others_by_the_posterior(attempts: Router) -> None:
+    llms = with_strategy(attempts, twins(*TWINS, rival="litellm.RateLimitError"))
+    assert ask(llms, "alpha", metadata={"tried": {"twin-1": 0}}, num_retries=2) == "twin-2"
+    spare = deployment("9", "spare", group="spare") | {"model_info": {"base_model": "rival"}}
+    failing = deployment("0", "litellm.RateLimitError", model="openai/twin-2")
+    llms = pool(failing, spare, allowed_fails=0, cooldown_time=600, fallbacks=[{"auto": ["spare"]}])
+    with_strategy(attempts, llms)
+    assert ask(llms, "alpha", metadata={"tried": {"twin-1": 0}}) == "spare"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_feedback_names_the_llm_of_an_answer(attempts: Router, stream: bool) -> None:
+    llms = twins(*TWINS)
+    llms.register_plugin(strategy := RecrouteStrategy(attempts, llms))
+    asked: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": "alpha"}], "stream": stream}
+
+    async def feedback(tried: dict[str, float]) -> dict[str, float]:
+        return strategy.feedback(await llms.acompletion(**asked, metadata={"tried": tried}), 0)
+
+    tried: dict[str, float] = {}
+    for llm in ("twin-1", "rival"):
+        before = strategy.feedback(llms.completion(**asked, metadata={"tried": tried}), 0.5)
+        assert before == {llm: 0.5}
+        tried |= asyncio.run(feedback(tried))
+        assert tried[llm] == 0
+    assert list(tried) == ["twin-1", "rival"]
+
+
+def test_a_judge_that_errs_counts_for_less(attempts: Router) -> None:
+    tried: dict[str, Any] = {"metadata": {"tried": {"twin-1": 0}}}
+    for verifier, llm in (("noisy:.95,.95", "rival"), ("noisy:.5,.55", "twin-2")):
+        assert ask(with_strategy(attempts, twins(*TWINS), verifier=verifier), "alpha", **tried) == llm
+
+
+def test_where_all_were_tried_an_unknown_llm_or_the_best_of_them_answers(attempts: Router) -> None:
+    tried: dict[str, Any] = {"metadata": {"tried": {"twin-1": 0, "twin-2": 0.5, "weak": 0.25}}}
+    assert ask(with_strategy(attempts, twins("twin-1", "twin-2", "weak")), "alpha", **tried) == "twin-2"
+    llms = with_strategy(attempts, twins("twin-1", "twin-2", "weak", "strange"), unknown="ignore")
+    assert ask(llms, "alpha", **tried) == "strange"
+
+
+WRONG: list[tuple[Any, type[Exception], str]] = [
+    ({"nobody": 0}, UnknownNameError, "unknown llm 'nobody'"),
+    ({"twin-1": 2}, DataError, "tried score of 'twin-1' is 2; give a number from 0 to 1"),
+    ({"twin-1": None}, DataError, "is None; give a number"),
+    (["twin-1"], DataError, r"tried in the metadata is \['twin-1'\]; give scores by LLM id"),
+]
+
+
+@pytest.mark.parametrize(("tried", "error", "message"), WRONG)
+def test_what_cannot_have_been_tried_is_refused(
+    attempts: Router, tried: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        ask(with_strategy(attempts, twins(*TWINS)), "alpha", metadata={"tried": tried})
+
+
+def test_a_router_without_attempts_and_an_answer_from_elsewhere_are_refused(fitted: Router, attempts: Router) -> None:
+    llms = pool(deployment("0"), deployment("1"))
+    llms.register_plugin(strategy := RecrouteStrategy(fitted, llms))
+    with pytest.raises(RouterError, match="not fitted for second attempts; fit it with --attempts"):
+        ask(llms, PROMPTS["0"], metadata={"tried": {"llm-0": 0}})
+    answer = llms.completion("auto", messages=[{"role": "user", "content": "alpha"}])
+    with pytest.raises(RouterError, match="not fitted for second attempts"):
+        strategy.feedback(answer, 0)
+    strategy = RecrouteStrategy(attempts, twins(*TWINS))
+    with pytest.raises(RouterError, match="deployment None of the answer is not known"):
+        strategy.feedback("an answer", 0)
+    with pytest.raises(RouterError, match=r"of the answer is not known; pass what the litellm.Router returned"):
+        strategy.feedback(answer, 0)
+    with pytest.raises(DataError, match="'judge' is neither exact nor noisy"):
+        RecrouteStrategy(attempts, twins(*TWINS), verifier="judge")
+
+
+def test_an_answer_of_an_unknown_llm_tells_nothing(attempts: Router) -> None:
+    llms = pool(deployment("9"), deployment("0", model="openai/weak", group="other"))
+    strategy = RecrouteStrategy(attempts, llms, unknown="ignore")
+    assert strategy.feedback(llms.completion("auto", messages=[{"role": "user", "content": "alpha"}]), 0) == {}
 
 
 def test_an_unknown_llm_is_taken_only_where_there_is_no_other(fitted: Router) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from recroute.data import Prompts
 from recroute.errors import RouterError
 from recroute.routers import Ranking, Router
+from recroute.routers.memory.attempts import check_learned
 from recroute.serve.decisions import Decision
 from recroute.serve.explore import Dice, Explorer, explored
 from recroute.serve.feedback import FeedbackLog
@@ -63,7 +64,7 @@ class Answerer:
         propensity: Sequence[float | None] = [None] * len(texts)
         if request.tried is not None:  # a second attempt is no place to explore
             tried = {each.llm: each.score for each in request.tried}
-            _check_attempts(router)
+            check_learned(router)
             _known(router, list(tried))
             ranking = router.rank(prompts, request.k, llms, tried=tried)
         elif self.explorer is None:
@@ -140,12 +141,6 @@ def instance_id(prompt: str) -> str:
 def _at_budget(router: Router, budget: float | None) -> Router:
     """The router, kept within that mean cost of 1,000 prompts."""
     return router if budget is None else router.with_target(budget=budget)
-
-
-def _check_attempts(router: Router) -> None:
-    """Raise RouterError unless the joint distribution was learned: learning it takes too long for a request."""
-    if router.joint_ is None:
-        raise RouterError("this router was not fitted for second attempts; fit it with --attempts, or leave out tried")
 
 
 def _known(router: Router, llms: Sequence[str]) -> list[str]:

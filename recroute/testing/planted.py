@@ -59,6 +59,34 @@ def planted_dataset(
     return Dataset("planted", interactions, instances, llms)
 
 
+def twins_dataset(*, n_instances: int = 240, seed: int = 0) -> Dataset:
+    """A data set with two kinds of prompts that their text does not tell apart; a first answer does.
+
+    On the first kind, 60% of the prompts, `twin-1` and `twin-2` mostly succeed and `rival` mostly fails; on the other
+    it is the reverse. `weak` mostly fails on both. So by text the ranking is `twin-1`, `twin-2`, `rival`, `weak`, and
+    after a failure of `twin-1` the best LLM is `rival`.
+
+    Parameters
+    ----------
+    n_instances : int
+    seed : int
+    """
+    rng = np.random.default_rng(seed)
+    first = rng.random(n_instances) < 0.6
+    chance = np.where(first[:, None], [0.97, 0.85, 0.05, 0.1], [0.05, 0.05, 0.9, 0.1])
+    scores = (rng.random(chance.shape) < chance).astype(np.float32)
+    words = rng.choice(["alpha", "beta", "gamma", "delta"], size=(n_instances, 6))
+    instances = pl.DataFrame(
+        {
+            "instance_id": [f"i{i:04d}" for i in range(n_instances)],
+            "prompt": [f"{' '.join(row)} {i}" for i, row in enumerate(words)],
+            "task": ["t"] * n_instances,
+        }
+    )
+    llms = pl.DataFrame({"llm_id": ["twin-1", "twin-2", "rival", "weak"]})
+    return Dataset("twins", InteractionMatrix.from_dense(scores), instances, llms)
+
+
 def drawn_preferences(
     dataset: Dataset, n_battles: int, *, noise: float = 0.1, first_shown: float = 0.0, seed: int = 0
 ) -> Dataset:

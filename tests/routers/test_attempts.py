@@ -15,29 +15,12 @@ from recroute.errors import DataError, RouterError, UnknownNameError
 from recroute.routers import Router, load_router, make_router
 from recroute.routers.memory.attempts import belief_of
 from recroute.routers.memory.joint import SURE, Belief, JointScores, Verifier
-
-LLMS = ("twin-1", "twin-2", "rival", "weak")
-
-
-def two_kinds(rng: np.random.Generator, n: int = 240) -> Dataset:
-    """Prompts of two kinds that the text does not tell: on one the twins succeed, on the other their rival does."""
-    first = rng.random(n) < 0.6
-    chance = np.where(first[:, None], [0.97, 0.85, 0.05, 0.1], [0.05, 0.05, 0.9, 0.1])
-    scores = (rng.random((n, 4)) < chance).astype(np.float32)
-    words = rng.choice(["alpha", "beta", "gamma", "delta"], size=(n, 6))
-    instances = pl.DataFrame(
-        {
-            "instance_id": [f"i{k}" for k in range(n)],
-            "prompt": [f"{' '.join(row)} {k}" for k, row in enumerate(words)],
-            "task": ["t"] * n,
-        }
-    )
-    return Dataset("kinds", InteractionMatrix.from_dense(scores), instances, pl.DataFrame({"llm_id": LLMS}))
+from recroute.testing import twins_dataset
 
 
 @pytest.fixture
-def fitted(rng: np.random.Generator) -> Router:
-    return make_router("best_single").fit(two_kinds(rng))
+def fitted() -> Router:
+    return make_router("best_single").fit(twins_dataset())
 
 
 def by_hand(rng: np.random.Generator, n: int = 7, m: int = 5) -> tuple[JointScores, np.ndarray]:
@@ -151,15 +134,15 @@ def test_the_joint_distribution_is_saved_and_follows_the_llms(
     assert load_router(tmp_path / "before").rank(**asked).names == found.names
     smaller = loaded.remove_llms(["weak"])
     assert smaller.rank(**asked).names == [["rival", "twin-2"]]
-    train = two_kinds(rng)
+    train = twins_dataset()
     like_rival = train.interactions.dense()[:, [2]]
     grown = loaded.add_llms(InteractionMatrix.from_dense(like_rival), pl.DataFrame({"llm_id": ["rival-2"]}))
     assert set(grown.rank(**asked).names[0]) == {"rival", "rival-2"}
     assert grown.joint.factors.shape[0] == 5
 
 
-def test_a_router_of_few_prompts_says_so(rng: np.random.Generator) -> None:
-    router = make_router("best_single").fit(two_kinds(rng, 12))
+def test_a_router_of_few_prompts_says_so() -> None:
+    router = make_router("best_single").fit(twins_dataset(n_instances=12))
     with pytest.raises(RouterError, match=r"12 training prompts.*at least 20"):
         router.rank(["a"], tried={"weak": 0})
 
@@ -170,6 +153,7 @@ BAD: list[tuple[Mapping[str, Any], type[Exception], str]] = [
     ({"tried": {"weak": float("nan")}}, DataError, "nan; give a number"),
     ({"tried": {"unknown": 0}}, UnknownNameError, "unknown"),
     ({"tried": [{}, {}]}, DataError, "one for each of the 1 prompts"),
+    ({"tried": 5}, DataError, "one mapping from LLM id to score"),
     ({"tried": {"weak": 0}, "k": 4}, RouterError, "k=4 LLMs are wanted, and 3"),
     ({"tried": {"weak": 0}, "verifier": "judge"}, DataError, "'judge' is neither exact nor noisy:TPR,TNR"),
     ({"tried": {"weak": 0}, "verifier": "noisy:2,1"}, DataError, "two rates from 0 to 1"),
@@ -189,10 +173,10 @@ def test_what_cannot_be_an_attempt_is_refused(
         fitted.rank(["alpha"], **asked)
 
 
-def test_bounds_have_no_second_attempt(rng: np.random.Generator) -> None:
+def test_bounds_have_no_second_attempt() -> None:
     for name in ("random", "oracle"):
         with pytest.raises(RouterError, match="predicts no scores that an attempt could change"):
-            make_router(name).fit(data := two_kinds(rng)).choose_set(data, 2)
+            make_router(name).fit(data := twins_dataset()).choose_set(data, 2)
 
 
 def test_scores_of_0_and_1_scatter_as_bits_and_graded_ones_less(rng: np.random.Generator) -> None:

@@ -31,6 +31,15 @@ def joint_of(router: RememberingRouter) -> JointScores:
     return router.joint_
 
 
+def check_learned(router: RememberingRouter) -> None:
+    """Raise RouterError unless the joint distribution was learned: learning it takes too long for a request."""
+    if router.joint_ is None:
+        raise RouterError(
+            "this router was not fitted for second attempts; fit it with --attempts (in Python: read router.joint "
+            "before you save it), or leave out tried"
+        )
+
+
 def learn_joint(router: RememberingRouter) -> JointScores:
     """Learn from the scores that a fitted router keeps, and what it predicts for training prompts held out from it.
 
@@ -109,7 +118,7 @@ def prices(router: RouterCore, prompts: Prompts, llm_index: Index) -> Floats | N
 
 def read_tried(router: RouterCore, tried: Tried, n: int) -> tuple[Index, Floats]:
     """Positions int (n, t), -1 where there are fewer, and scores f32 (n, t), NaN there, of what was tried."""
-    each = [tried] * n if isinstance(tried, Mapping) else list(tried)
+    each = [tried] * n if isinstance(tried, Mapping) else list(tried) if isinstance(tried, Sequence) else []
     if len(each) != n or not all(isinstance(of_prompt, Mapping) for of_prompt in each):
         raise DataError(f"tried is one mapping from LLM id to score, or one for each of the {n} prompts")
     most = max((len(of_prompt) for of_prompt in each), default=0)
@@ -117,11 +126,12 @@ def read_tried(router: RouterCore, tried: Tried, n: int) -> tuple[Index, Floats]
     for row, of_prompt in enumerate(each):
         if of_prompt:
             llm[row, : len(of_prompt)] = router.llm_index(list(of_prompt))
-            score[row, : len(of_prompt)] = [_score(name, value) for name, value in of_prompt.items()]
+            score[row, : len(of_prompt)] = [read_score(name, value) for name, value in of_prompt.items()]
     return llm, score
 
 
-def _score(llm: str, value: float) -> float:
+def read_score(llm: str, value: float) -> float:
+    """The score of a tried LLM; DataError if it is not a number from 0 to 1."""
     if isinstance(value, bool | int | float | np.number) and 0 <= value <= 1:
         return float(value)
     raise DataError(f"the tried score of {llm!r} is {value!r}; give a number from 0 to 1")
