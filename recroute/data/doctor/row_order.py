@@ -26,6 +26,7 @@ from recroute.util.numeric import Array, Floats
 FALSE_ALARM = 0.05  # bound on the probability that a sound data set has an LLM accused
 CLEAR_FIT = 6.0  # nats by which an LLM fits the others, to judge them in its turn
 SURE_IN_ORDER = 10.0  # nats by which the present order is likelier than any other, for an LLM to count as in order
+SURE_PADDED = 3.0  # nats by which padded ranks are likelier than others
 SETTLED = 30.0  # nats from the threshold, past which an LLM is not asked about again
 N_ROUNDS = 8
 MIN_RECORDS = 40
@@ -157,8 +158,9 @@ def _find_reordered(dataset: Dataset) -> Examined:
     solved = scores.raw.sum(axis=0)
     telling = (n_records >= MIN_RECORDS) & (np.minimum(solved, n_records - solved) >= MIN_TO_TELL)
     sure = np.log(len(ORDERS) * dataset.n_llms / FALSE_ALARM)
-    # Where an LLM fails at most of a task the two readings of its missing rows can be as likely; the usual one stands.
-    unusual = np.array([[0.0 if order.observed_only else SURE_IN_ORDER] for order in ORDERS])
+    # Where an LLM fails at most of a task two readings, of its missing rows or of the last rows of its ranks, can be as
+    # likely; the usual one stands.
+    unusual = np.array([[(not o.observed_only) * SURE_IN_ORDER + o.padded * SURE_PADDED] for o in ORDERS])
     m = dataset.n_llms
     present, gain, asked = np.zeros(m), np.full((len(ORDERS), m), -np.inf), np.ones(m, dtype=np.bool_)
     place, trusted, known = np.full(m, PRESENT), scores.in_one_order(), np.zeros(m, dtype=np.bool_)
