@@ -83,7 +83,7 @@ def _facts(service: Service, url: str) -> dict[str, Any]:
         "n_llms": len(now.router.llm_ids_),
         "feedback": None if settings.feedback_dir is None else str(settings.feedback_dir),
         "explore": settings.explore,
-        "seed": service.answer.dice.seed,
+        "seed": service.answer.seeds.seed,
     }
 
 

@@ -1,6 +1,6 @@
-"""A fitted router as an HTTP service: `create_app` makes it, `recroute serve` runs it.
+"""HTTP service for a fitted router: `create_app` builds the application, `recroute serve` runs it.
 
-`ServeSettings` is there without the extra [serve]; `create_app` needs it.
+`create_app` needs the extra [serve]; `ServeSettings` does not.
 """
 
 from typing import Any

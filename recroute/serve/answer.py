@@ -1,4 +1,4 @@
-"""From prompts to an answer: choose, write the decisions down, put it in JSON. Runs in a thread."""
+"""Answers to /route: rank the LLMs, log the decisions, encode the JSON."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from recroute.errors import RouterError
 from recroute.routers import Ranking, Router
 from recroute.routers.memory.attempts import check_learned
 from recroute.serve.decisions import Decision
-from recroute.serve.explore import Dice, Explorer, explored
+from recroute.serve.errors import ServeError
+from recroute.serve.explore import Explorer, SeedSource, rank_exploring
 from recroute.serve.feedback import FeedbackLog
-from recroute.serve.live import Loaded
-from recroute.serve.problems import ServeError
+from recroute.serve.live import LoadedRouter
 from recroute.serve.schemas import RouteRequest
 from recroute.util.numeric import Floats
 
@@ -28,7 +28,7 @@ log = logging.getLogger("recroute.serve")
 
 @dataclass(frozen=True)
 class Answer:
-    """The body of an answer, the LLMs chosen, and the seconds it took."""
+    """JSON body of a response, the chosen LLMs, and the seconds it took."""
 
     body: bytes
     chosen: Sequence[str]
@@ -37,32 +37,35 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Answerer:
-    """Answers /route.
+    """Answers requests to /route; called in a worker thread.
 
     Parameters
     ----------
     feedback : FeedbackLog, optional
+        Where decisions are logged.
     explorer : Explorer, optional
-    dice : Dice
+    seeds : SeedSource
+        Of the explorer.
     log_prompts : bool
+        Whether decisions include the text of the prompt.
     """
 
     feedback: FeedbackLog | None
     explorer: Explorer | None
-    dice: Dice
+    seeds: SeedSource
     log_prompts: bool
 
-    def __call__(self, loaded: Loaded, request: RouteRequest) -> Answer:
-        """Route the prompts with this router, which is not looked up again.
+    def __call__(self, loaded: LoadedRouter, request: RouteRequest) -> Answer:
+        """Route the prompts with the given router.
 
-        Raises RecrouteError if the request does not fit the router, ServeError 503 if the decision cannot be written.
+        Raises RecrouteError if the request does not fit the router, ServeError 503 if a decision cannot be logged.
         """
         started = time.perf_counter()
         router, texts = _at_budget(loaded.router, request.budget), request.prompts
         llms = None if request.llms is None else _known(router, request.llms)
-        prompts = Prompts.of(texts)  # they are encoded once
+        prompts = Prompts.of(texts)  # encoded once
         propensity: Sequence[float | None] = [None] * len(texts)
-        if request.tried is not None:  # a second attempt is no place to explore
+        if request.tried is not None:  # second attempts are not explored
             tried = {each.llm: each.score for each in request.tried}
             check_learned(router)
             _known(router, list(tried))
@@ -70,25 +73,27 @@ class Answerer:
         elif self.explorer is None:
             ranking = router.rank(prompts, request.k, llms)
         else:
-            ranking, propensity = explored(router, prompts, request.k, llms, self.explorer, self.dice.generator())
+            rng = self.seeds.generator()
+            ranking, propensity = rank_exploring(router, prompts, request.k, llms, self.explorer, rng)
         routes = _routes(router, prompts, ranking, propensity)
         if request.explain:
             for route, explanation in zip(routes, router.explain(prompts, k=request.k, llms=llms), strict=True):
                 route["explanation"] = explanation.to_dict()
         if self.feedback is not None:
-            for route, name in zip(routes, self._write(loaded, prompts, ranking, propensity), strict=True):
-                route["decision_id"] = name
+            decision_ids = self._log_decisions(loaded, prompts, ranking, propensity)
+            for route, decision_id in zip(routes, decision_ids, strict=True):
+                route["decision_id"] = decision_id
         body = json.dumps({"router_version": loaded.version, "routes": routes}, allow_nan=False).encode()
         return Answer(body, [route["llm_id"] for route in routes], time.perf_counter() - started)
 
-    def _write(
+    def _log_decisions(
         self,
-        loaded: Loaded,
+        loaded: LoadedRouter,
         prompts: Prompts,
         ranking: Ranking,
         propensity: Sequence[float | None],
     ) -> list[str]:
-        """The ids of the decisions, which are on file."""
+        """Write the decisions and return their ids."""
         assert self.feedback is not None
         assert prompts.texts is not None
         vectors = _vectors(loaded.router, prompts)
@@ -117,7 +122,7 @@ class Answerer:
 def _routes(
     router: Router, prompts: Prompts, ranking: Ranking, propensity: Sequence[float | None]
 ) -> list[dict[str, Any]]:
-    """What the answer says of each prompt."""
+    """The part of the answer that is about each prompt."""
     scores, costs = router.score_parts(prompts, ranking)
     routes = []
     for i, names in enumerate(ranking.names):
@@ -134,17 +139,20 @@ def _routes(
 
 
 def instance_id(prompt: str) -> str:
-    """16 hex digits that stand for the prompt in the records."""
+    """Id of the prompt in the records: 16 hex digits of its SHA-256."""
     return hashlib.sha256(prompt.encode()).hexdigest()[:16]
 
 
 def _at_budget(router: Router, budget: float | None) -> Router:
-    """The router, kept within that mean cost of 1,000 prompts."""
+    """The router with this budget (mean cost of 1,000 prompts), or as it is."""
     return router if budget is None else router.with_target(budget=budget)
 
 
 def _known(router: Router, llms: Sequence[str]) -> list[str]:
-    """The LLMs, each once; a short line if one is unknown: the nearest of 10,000 names would take long to find."""
+    """The LLMs without repetitions; RouterError for an unknown one.
+
+    The error suggests no similar name, which would take long to find among 10,000.
+    """
     for name in llms:
         if name not in router.llm_ids_:
             raise RouterError(f"unknown llm {name[:100]!r}; GET /llms lists those there are")
@@ -152,7 +160,7 @@ def _known(router: Router, llms: Sequence[str]) -> list[str]:
 
 
 def _vectors(router: Router, prompts: Prompts) -> Floats | None:
-    """The prompts as the router reads them, f32 (b, d); None where it reads more than vectors, or no text."""
+    """Prompt vectors f32 (b, d); None if vectors are not all that the router reads."""
     if router.needs == "text" and router.reads == "text" and router.encoder_ is not None:
         return router.vectors(prompts)
     return None

@@ -15,7 +15,7 @@ from recroute.routers import Ranking, Router
 
 Chosen = tuple[NDArray[np.int64], NDArray[np.float64]]
 DRAWS = 256
-BEYOND = 4.0  # standard deviations that a draw is not expected to leave: who needs more to win is not drawn at all
+MAX_DEVIATIONS = 4.0  # standard deviations; an LLM that would need a larger draw to win is not drawn
 
 
 class Explorer(Protocol):
@@ -29,7 +29,7 @@ class Explorer(Protocol):
         deviation: Callable[[], NDArray[np.float32]],
         rng: np.random.Generator,
     ) -> Chosen:
-        """The columns chosen int (b,) and their propensities f64 (b,).
+        """Chosen columns int (b,) and their propensities f64 (b,).
 
         Parameters
         ----------
@@ -37,16 +37,19 @@ class Explorer(Protocol):
         best : int (b,)
             The router's own choices.
         allowed : bool (b, m)
-            What may be chosen; `best` always may.
+            LLMs that may be chosen; `best` always may.
         deviation : callable
-            Gives f32 (b, m), what the predicted scores may be off by; asked only where it is needed.
+            Returns standard deviations of the predicted scores, f32 (b, m); called only if needed.
         rng : numpy.random.Generator
         """
         ...
 
 
 class Epsilon:
-    """With probability epsilon one of the allowed LLMs, each as likely; else the best. The propensity is exact."""
+    """Epsilon-greedy: a uniform choice of an allowed LLM with probability epsilon, otherwise the best.
+
+    The propensity is exact.
+    """
 
     def __init__(self, epsilon: float) -> None:
         self.epsilon = epsilon
@@ -67,12 +70,12 @@ class Epsilon:
 
 
 class Thompson:
-    """Draws scores around the predicted ones, with the router's own deviation, and takes the best drawn.
+    """Thompson sampling: draw a score for each LLM around the predicted one and choose the LLM with the highest.
 
-    So many winners are drawn, one of them is taken, each as likely, and its share of them is the propensity. Given the
-    draws that is the very probability of the choice, so weighing by it is unbiased, but for LLMs that win less often
-    than once in so many draws: those may not be among them (a share (1 - p)^n_draws of the times). No weight is larger
-    than n_draws.
+    The scores are drawn `n_draws` times. One of the winners is chosen uniformly, and its share of the wins is the
+    propensity. Given the draws, this is the exact probability of the choice, so weights based on it are unbiased,
+    except for LLMs that win less often than once in `n_draws`: an LLM that wins with probability p is missing from the
+    winners with probability (1 - p)^n_draws. No weight exceeds `n_draws`.
     Source: Thompson, Biometrika 1933; independent normal draws for each LLM.
     """
 
@@ -90,8 +93,8 @@ class Thompson:
         spread = deviation()
         chosen, propensity = np.empty(len(best), dtype=np.int64), np.empty(len(best))
         for i in range(len(best)):
-            low = np.where(allowed[i], predicted[i] - BEYOND * spread[i], -np.inf)
-            index = np.flatnonzero(allowed[i] & (predicted[i] + BEYOND * spread[i] >= low.max()))
+            low = np.where(allowed[i], predicted[i] - MAX_DEVIATIONS * spread[i], -np.inf)
+            index = np.flatnonzero(allowed[i] & (predicted[i] + MAX_DEVIATIONS * spread[i] >= low.max()))
             noise = rng.standard_normal((self.n_draws, len(index)), dtype=np.float32)
             winners = (predicted[i, index] + noise * spread[i, index]).argmax(axis=1)
             chosen[i] = index[winners[0]]
@@ -99,8 +102,8 @@ class Thompson:
         return chosen, propensity
 
 
-class Dice:
-    """One seed for many threads: each request gets a generator of its own."""
+class SeedSource:
+    """Random generators for requests in several threads, all from one seed."""
 
     def __init__(self, seed: int | None) -> None:
         self.seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
@@ -113,7 +116,7 @@ class Dice:
 
 
 def make_explorer(text: str) -> Explorer | None:
-    """What --explore says: none, epsilon:SHARE, thompson or thompson:DRAWS; RecrouteError for anything else."""
+    """The explorer for a value of --explore (none, epsilon:SHARE, thompson[:DRAWS]); otherwise RecrouteError."""
     name, _, value = text.partition(":")
     try:
         if text == "none":
@@ -130,14 +133,14 @@ def make_explorer(text: str) -> Explorer | None:
     )
 
 
-def explored(
+def rank_exploring(
     router: Router, prompts: Prompts, k: int, llms: Sequence[str] | None, explorer: Explorer, rng: np.random.Generator
 ) -> tuple[Ranking, list[float]]:
     """Rank k LLMs for each prompt: the explorer chooses the first, the router ranks the others.
 
     Returns
     -------
-    Ranking (b, k), and the propensities of the first, b floats.
+    Ranking (b, k), and the propensities of the first LLMs, b floats.
 
     Raises
     ------
@@ -152,7 +155,7 @@ def explored(
     allowed = _affordable(router, prompts, index, best[:, 0])
 
     def deviation() -> NDArray[np.float32]:
-        return router.score_std(prompts, index, reducible=True)  # noise that feedback cannot reduce is not explored
+        return router.score_std(prompts, index, reducible=True)  # exploration cannot reduce the rest
 
     chosen, propensity = explorer.choose(predicted, best[:, 0], allowed, deviation, rng)
     for row, column in zip(best, chosen.tolist(), strict=True):
@@ -165,10 +168,10 @@ def explored(
 def _affordable(
     router: Router, prompts: Prompts, index: NDArray[np.int64], best: NDArray[np.integer]
 ) -> NDArray[np.bool_]:
-    """Which LLMs may be explored, bool (b, m).
+    """LLMs that may be explored, bool (b, m).
 
-    Of a router that weighs cost, those that cost no more than a prompt may cost in the mean, or than the router's own
-    choice costs: so exploring does not break the budget.
+    If the router weighs cost, these are the LLMs that cost no more than the mean cost allowed per prompt or than the
+    router's own choice, so that exploration keeps to the budget.
     """
     if (cost := router.predicted_cost(prompts, index)) is None:
         return np.ones((prompts.n, len(index)), dtype=bool)

@@ -1,4 +1,4 @@
-"""What stands before the application: token, size of the body, time limit, counting. Plain ASGI, for speed."""
+"""ASGI middleware: authentication, body size, timeouts, request metrics."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recroute.serve.errors import ServeError, error_response
 from recroute.serve.metrics import OTHER, Metrics
-from recroute.serve.problems import ServeError, error_response
 from recroute.serve.settings import ServeSettings
 
-OPEN = ("/healthz", "/docs", "/openapi.json")  # they tell nothing of prompts, LLMs or choices
+OPEN = ("/healthz", "/docs", "/openapi.json")  # no token needed: they reveal no prompts, LLMs or choices
 
 
 class Guard:
-    """Lets through what is authorised and small enough, and gives up what takes too long.
+    """Middleware that checks the token and the size of a request, limits its time and counts it.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Guard:
     settings : ServeSettings
     metrics : Metrics
     paths : mapping
-        The paths that are counted by name, and the seconds each may take; all others count as one.
+        Time limits in seconds by path. These paths are counted by name, all others together.
     """
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics, paths: Mapping[str, float]) -> None:
@@ -58,13 +58,8 @@ class Guard:
                 arrived = True
                 await self.app(scope, _replay(body, receive), send_counted)
         except (ServeError, TimeoutError) as error:
-            if isinstance(error, ServeError):
-                refusal = error
-            elif arrived:
-                refusal = ServeError(503, f"it took longer than {seconds:g} s; ask for less", {"Retry-After": "1"})
-            else:
-                refusal = ServeError(408, f"the body took longer than {seconds:g} s", {"Connection": "close"})
-            if not status:  # nothing was sent yet
+            refusal = error if isinstance(error, ServeError) else _timeout(seconds, arrived)
+            if not status:  # no response has been started
                 await error_response(refusal)(scope, receive, send_counted)
         except Exception:
             status = status or 500
@@ -76,10 +71,10 @@ class Guard:
     def _authorize(self, scope: Scope) -> None:
         if self._authorized is None or scope["path"] in OPEN:
             return
-        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        if not hmac.compare_digest(given, self._authorized):
+        sent = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        if not hmac.compare_digest(sent, self._authorized):
             raise ServeError(
-                401, "this server asks for a token: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"}
+                401, "this server requires a token: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"}
             )
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
@@ -92,7 +87,7 @@ class Guard:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise ServeError(400, "the connection was closed before the body was there", {})
+                raise ServeError(400, "the connection was closed before the body was complete", {})
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > limit:
@@ -101,8 +96,14 @@ class Guard:
         return b"".join(parts)
 
 
+def _timeout(seconds: float, arrived: bool) -> ServeError:
+    if arrived:
+        return ServeError(503, f"the request took longer than {seconds:g} s; ask for less", {"Retry-After": "1"})
+    return ServeError(408, f"the body took longer than {seconds:g} s to arrive", {"Connection": "close"})
+
+
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """The body in one piece, then what the connection says."""
+    """A receive channel that gives the whole body first, then the connection's further messages."""
     sent = False
 
     async def replay() -> Message:

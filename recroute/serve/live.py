@@ -1,4 +1,4 @@
-"""The router that answers now, and how another takes its place."""
+"""The router in use, and its replacement while the server runs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from recroute.util.folders import read_folder
 
 log = logging.getLogger("recroute.serve")
 Signature = tuple[tuple[str, int, int, int, int], ...]
-PROBE = "What is 12 times 13?"  # a router that cannot read it is refused before it answers anybody
+PROBE = "What is 12 times 13?"  # a router that cannot route it is refused at loading
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A router in memory, whole and checked."""
+class LoadedRouter:
+    """A router in memory, loaded and checked."""
 
     router: Router
     version: str
@@ -33,49 +33,49 @@ class Loaded:
 
 
 class LiveRouter:
-    """The router of a folder, replaced as a whole when the folder's content is another.
+    """The router of a folder, replaced as a whole when the folder's content changes.
 
-    Who answers a request takes `current` once and keeps to it. A folder that is away, half written or damaged leaves
-    the router as it is, and `error` says why.
+    A request reads `current` once and uses that router to its end. If the folder is missing, incomplete or damaged, the
+    router stays and `error` says why.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.error: str | None = None
         self._lock = threading.Lock()
-        self._tried = signature(folder)
+        self._last_signature = signature(folder)
         self.current = load_checked(folder)
 
     def is_due(self) -> bool:
-        """Whether the folder is not what it was when it was last tried; a failure is not tried over and over."""
-        return signature(self.folder) != self._tried
+        """Whether the folder has changed since the last attempt to load it, successful or not."""
+        return signature(self.folder) != self._last_signature
 
     def reload(self) -> bool:
-        """Load what the folder holds now and swap; False where that is the router there is.
+        """Load the folder's router and use it from now on; False if it is the one in use.
 
         Raises RouterError, or another RecrouteError, if it cannot be loaded.
         """
         with self._lock:
             now = signature(self.folder)
-            if now == self._tried and self.error is None:
-                return False  # whoever asks over and over does not have it copied each time
-            self._tried = now
+            if now == self._last_signature and self.error is None:
+                return False  # repeated requests do not copy the folder each time
+            self._last_signature = now
             try:
-                found = load_checked(self.folder, self.current)
+                loaded = load_checked(self.folder, self.current)
             except RecrouteError as error:
                 self.error = str(error)
-                log.warning("reload failed, router %s goes on: %s", self.current.version, error)
+                log.warning("reload failed, router %s stays in use: %s", self.current.version, error)
                 raise
             self.error = None
-            if found is self.current:
+            if loaded is self.current:
                 return False
-            log.info("router %s takes the place of %s", found.version, self.current.version)
-            self.current = found
+            log.info("router %s replaces %s", loaded.version, self.current.version)
+            self.current = loaded
             return True
 
 
 def signature(folder: Path) -> Signature:
-    """Name, inode, size and times of each file; empty where there is no folder."""
+    """Name, inode, size and times of each file; empty if there is no folder."""
     try:
         files = [(file.name, file.stat()) for file in sorted(folder.iterdir())]
     except OSError:
@@ -83,18 +83,18 @@ def signature(folder: Path) -> Signature:
     return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for name, stat in files)
 
 
-def load_checked(folder: Path, current: Loaded | None = None) -> Loaded:
-    """The router of a folder, read from a copy of it, so that nobody can change it in between; or `current`."""
+def load_checked(folder: Path, current: LoadedRouter | None = None) -> LoadedRouter:
+    """The router of a folder, read from a copy that nobody changes meanwhile; `current` if it is the same."""
     return read_folder(folder, lambda place: _load_copy(place, folder, current))
 
 
-def _load_copy(place: Path, folder: Path, current: Loaded | None) -> Loaded:
+def _load_copy(place: Path, folder: Path, current: LoadedRouter | None) -> LoadedRouter:
     with tempfile.TemporaryDirectory(prefix="recroute-serve-") as temporary:
         copy = Path(temporary) / folder.name
         try:
             shutil.copytree(place, copy)
         except (OSError, shutil.Error) as error:
-            raise RouterError(f"{folder} cannot be read: {_reason(error)}; see that it is a router") from None
+            raise RouterError(f"{folder} cannot be read: {_reason(error)}; check that it is a router") from None
         try:
             return _load(copy, current)
         except RecrouteError as error:
@@ -104,22 +104,22 @@ def _load_copy(place: Path, folder: Path, current: Loaded | None) -> Loaded:
             raise RouterError(f"{folder} cannot be loaded: {error!r}; fit the router again") from None
 
 
-def _load(copy: Path, current: Loaded | None) -> Loaded:
+def _load(copy: Path, current: LoadedRouter | None) -> LoadedRouter:
     description = copy / "router.json"
     version = hashlib.sha256(description.read_bytes()).hexdigest()[:16] if description.is_file() else ""
     if current is not None and current.version == version:
         return current
-    router = load_router(copy)  # says so if there is no router.json
+    router = load_router(copy)  # raises if there is no router.json
     scores = router.score([PROBE])
     if not np.isfinite(scores).all():
         raise RouterError(f"{router.label} in {copy} predicts scores that are not finite; fit it again")
-    router.rank([PROBE])  # what is built at first use is built here
-    with suppress(RouterError):  # it keeps no evidence, and says so when it is asked
-        router.score_std([PROBE])  # reads the evidence, whose files go with the copy
-    return Loaded(router, version)
+    router.rank([PROBE])  # builds what is built at first use
+    with suppress(RouterError):  # a router without training scores has none
+        router.score_std([PROBE])  # reads the training scores before the copy is deleted
+    return LoadedRouter(router, version)
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return "a file went away while it was read"
+    return "a file was removed while it was read"

@@ -1,4 +1,4 @@
-"""Counters for Prometheus; the number of labels is bounded."""
+"""Metrics for Prometheus, with a bounded number of labels."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from prometheus_client import (
     generate_latest,
 )
 
-from recroute.serve.live import Loaded
+from recroute.serve.live import LoadedRouter
 
 BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
-MOST_LLMS = 100  # with a label of their own; the choices of all others are counted together
+MAX_LLM_LABELS = 100  # choices of further LLMs are counted together
 OTHER = "other"
 
 
 class Metrics:
-    """Of one application, in a registry of its own."""
+    """Metrics of one application, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -33,28 +33,35 @@ class Metrics:
             collector(registry=registry)
         self.requests = Counter("recroute_http_requests", "Requests answered.", ("path", "status"), registry=registry)
         self.seconds = Histogram(
-            "recroute_http_request_seconds", "Request to answer.", ("path",), buckets=BUCKETS, registry=registry
+            "recroute_http_request_seconds",
+            "Request to answer.",
+            ("path",),
+            buckets=BUCKETS,
+            registry=registry,
         )
         self.routing = Histogram(
-            "recroute_routing_seconds", "Of it, choosing LLMs, in recroute.", buckets=BUCKETS, registry=registry
+            "recroute_routing_seconds",
+            "Part of it spent choosing LLMs.",
+            buckets=BUCKETS,
+            registry=registry,
         )
         self.prompts = Counter("recroute_prompts_routed", "Prompts routed.", registry=registry)
         self.chosen = Counter(
             "recroute_chosen_llm",
-            f"Prompts by chosen LLM; beyond {MOST_LLMS} LLMs together, as {OTHER}.",
+            f"Prompts by chosen LLM; beyond {MAX_LLM_LABELS} LLMs, all others as {OTHER}.",
             ("llm",),
             registry=registry,
         )
         self.feedback = Counter(
-            "recroute_feedback", "Feedback on disk; duplicates apart.", ("kind", "duplicate"), registry=registry
+            "recroute_feedback", "Feedback on disk, and duplicates.", ("kind", "duplicate"), registry=registry
         )
         self.reloads = Counter("recroute_router_reloads", "Attempts to reload.", ("outcome",), registry=registry)
-        self.router = Info("recroute_router", "Which router answers.", registry=registry)
+        self.router = Info("recroute_router", "The router in use.", registry=registry)
         self.loaded = Gauge("recroute_router_loaded_timestamp_seconds", "When it was loaded.", registry=registry)
         self._llms: set[str] = set()
         self._lock = threading.Lock()
 
-    def set_router(self, loaded: Loaded) -> None:
+    def set_router(self, loaded: LoadedRouter) -> None:
         n_llms = str(len(loaded.router.llm_ids_))
         self.router.info({"version": loaded.version, "name": loaded.router.name, "n_llms": n_llms})
         self.loaded.set(loaded.loaded_at.timestamp())
@@ -72,7 +79,7 @@ class Metrics:
         if llm in self._llms:
             return llm
         with self._lock:
-            if len(self._llms) >= MOST_LLMS:
+            if len(self._llms) >= MAX_LLM_LABELS:
                 return OTHER
             self._llms.add(llm)
         return llm

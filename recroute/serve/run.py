@@ -1,4 +1,4 @@
-"""The server process: socket, signals, threads."""
+"""The server process: listening socket, signals, threads."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from recroute.errors import RecrouteError
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; RecrouteError if the address is taken or is none."""
+    """A listening socket; RecrouteError if the address is invalid or in use."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError) as error:
-        raise RecrouteError(f"host {host!r} is no address of this machine: {error}") from None
-    found = socket.socket(family, kind, protocol)
+        raise RecrouteError(f"host {host!r} is not an address of this machine: {error}") from None
+    listener = socket.socket(family, kind, protocol)
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind(address)
-        found.listen(2048)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
     except OSError as error:
-        found.close()
+        listener.close()
         raise RecrouteError(f"cannot listen on {host} port {port}: {error.strerror}; name another --port") from None
-    return found
+    return listener
 
 
 def run(app: FastAPI, listener: socket.socket, *, patience: float) -> None:
     """Serve until SIGTERM, after which it returns, or Ctrl-C, after which it raises KeyboardInterrupt.
 
-    In both cases requests under way are answered first, for at most `patience` seconds. BLAS is held at one thread:
-    the cores are for requests beside each other.
+    In both cases running requests are answered first, for at most `patience` seconds. BLAS is limited to one thread,
+    because requests run in parallel.
     """
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     config = uvicorn.Config(
@@ -49,9 +49,9 @@ def run(app: FastAPI, listener: socket.socket, *, patience: float) -> None:
         lifespan="on",
         timeout_graceful_shutdown=max(1, round(patience)),
     )
-    # uvicorn raises the signal again when it is done; SIGTERM has then been heard.
+    # uvicorn raises the signal again when it is done; by then SIGTERM has been handled.
     before, thresholds = signal.signal(signal.SIGTERM, lambda *_: None), gc.get_threshold()
-    gc.set_threshold(50_000, 10, 10)  # by default a body of 10^6 brackets takes a second, and the loop waits
+    gc.set_threshold(50_000, 10, 10)  # with the default, a body of 10^6 brackets blocks the event loop for a second
     try:
         with threadpool_limits(limits=1, user_api="blas"):
             uvicorn.Server(config).run(sockets=[listener])

@@ -1,4 +1,4 @@
-"""What requests and answers look like, for validation and for the OpenAPI document."""
+"""Requests and responses, for validation and for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 ID = r"^[0-9a-f]{1,13}-[0-9a-f]{16}$"
-LONGEST = 100_000  # items of a list, before the settings' own limits are asked
+MAX_ITEMS = 100_000  # of a list; the settings' own limits are checked later
 
 
 def _readable(text: str) -> str:
     try:
         text.encode("utf8")
     except UnicodeEncodeError:
-        raise ValueError("the text has a lone surrogate, which is no character; send valid Unicode") from None
+        raise ValueError("the text has a lone surrogate, which is not a character; send valid Unicode") from None
     return text
 
 
 Text = Annotated[str, AfterValidator(_readable)]
 LLMId = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_readable)]
-Texts = Annotated[list[Text], Field(min_length=1, max_length=LONGEST, fail_fast=True)]
-LLMIds = Annotated[list[LLMId], Field(min_length=1, max_length=LONGEST, fail_fast=True)]
+Texts = Annotated[list[Text], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)]
+LLMIds = Annotated[list[LLMId], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)]
 
 
 class Request(BaseModel):
-    """What is refused at its first fault: a list of 10^6 of them takes the server half a minute."""
+    """Base class of requests; validation stops at the first error, because 10^6 errors take half a minute."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -42,35 +42,35 @@ class TriedLLM(Request):
     """An LLM that has answered the prompt already."""
 
     llm: LLMId
-    score: float = Field(ge=0, le=1, description="Of its answer, 0 to 1; a provider's error is not a score.")
+    score: float = Field(ge=0, le=1, description="Score of its answer, 0 to 1; an error of a provider is not a score.")
 
 
 class RouteRequest(Request):
-    """Prompts to route, and among what."""
+    """Prompts to route, and the LLMs to choose from."""
 
     prompt: Text | Texts = Field(description="One prompt or a list of prompts.", examples=["What is 12 times 13?"])
-    k: int = Field(1, ge=1, le=10_000, description="How many LLMs to name for each prompt, best first.")
+    k: int = Field(1, ge=1, le=10_000, description="Number of LLMs to return for each prompt, best first.")
     llms: LLMIds | None = Field(
-        None, description="Choose among these LLMs only; default all. See GET /llms.", examples=[None]
+        None, description="Choose among these LLMs only (default: all, see GET /llms).", examples=[None]
     )
     budget: float | None = Field(
         None,
         ge=0,
-        description="Mean cost of 1,000 prompts to stay within, for routers fitted with a budget or a quality.",
+        description="Maximum mean cost of 1,000 prompts, for routers fitted with a budget or a quality.",
         examples=[None],
     )
     tried: list[TriedLLM] | None = Field(
         None,
         min_length=1,
         max_length=100,
-        description="LLMs that have answered these prompts, with their scores: the others are ranked by what that "
-        "tells. For routers fitted with --attempts.",
+        description="LLMs that have answered these prompts already, with their scores. The other LLMs are ranked by "
+        "their expected scores given these. For routers fitted with --attempts.",
         examples=[None],
     )
     explain: bool = Field(
         False,
-        description="Add the nearest known prompts and how the LLMs did on them, the predicted task, and the "
-        "predicted score with its interval.",
+        description="Add the nearest training prompts with the LLMs' scores, the predicted task, and an interval of "
+        "each predicted score.",
     )
 
     @property
@@ -80,27 +80,27 @@ class RouteRequest(Request):
 
 class Candidate(BaseModel):
     llm_id: str
-    predicted_score: float = Field(description="What the LLM is expected to score on the prompt, 0 to 1.")
-    predicted_cost: float | None = Field(None, description="Of one answer, for routers that weigh cost.")
+    predicted_score: float = Field(description="Expected score of the LLM on the prompt, 0 to 1.")
+    predicted_cost: float | None = Field(None, description="Expected cost of the answer, for routers that weigh cost.")
 
 
 class Routed(BaseModel):
-    decision_id: str | None = Field(None, description="For POST /feedback; absent where the server keeps none.")
+    decision_id: str | None = Field(None, description="For POST /feedback; absent if the server keeps no feedback.")
     llm_id: str = Field(description="The chosen LLM.")
     llms: list[Candidate] = Field(description="The k LLMs, the chosen one first.")
     propensity: float | None = Field(
-        None, description="Probability with which the LLM was chosen, where the server explores."
+        None, description="Probability with which the LLM was chosen, if the server explores."
     )
-    explanation: dict[str, Any] | None = Field(None, description="Where `explain` asked for it.")
+    explanation: dict[str, Any] | None = Field(None, description="If requested by `explain`.")
 
 
 class RouteResponse(BaseModel):
-    router_version: str = Field(description="Which router answered: the start of its router.json's SHA-256.")
-    routes: list[Routed] = Field(description="One for each prompt, in their order.")
+    router_version: str = Field(description="Router that answered: start of the SHA-256 of its router.json.")
+    routes: list[Routed] = Field(description="One for each prompt, in the order of the request.")
 
 
 class Preference(Request):
-    """A battle of two LLMs on the routed prompt."""
+    """Comparison of the answers of two LLMs to the routed prompt."""
 
     llm_a: LLMId
     llm_b: LLMId
@@ -108,17 +108,17 @@ class Preference(Request):
 
 
 class FeedbackRequest(Request):
-    """What came of a decision: either a score or a preference."""
+    """Feedback on a decision: either a score or a preference."""
 
     decision_id: str = Field(pattern=ID, description="From POST /route.", examples=["0-0123456789abcdef"])
     score: float | None = Field(None, ge=0, le=1, description="Quality of the answer.", examples=[1.0])
     llm_id: LLMId | None = Field(
         None,
-        description="Which of the named LLMs gave the answer; default the chosen one.",
+        description="LLM that gave the answer, one of those recommended (default: the chosen one).",
         examples=[None],
     )
-    cost: float | None = Field(None, ge=0, description="Of the answer, in the unit of the records.", examples=[None])
-    preference: Preference | None = Field(None, description="In place of a score.", examples=[None])
+    cost: float | None = Field(None, ge=0, description="Cost of the answer, in the records' unit.", examples=[None])
+    preference: Preference | None = Field(None, description="Instead of a score.", examples=[None])
 
     @model_validator(mode="after")
     def _one_of_both(self) -> FeedbackRequest:
@@ -134,7 +134,7 @@ class FeedbackRequest(Request):
 
 class FeedbackResponse(BaseModel):
     decision_id: str
-    duplicate: bool = Field(description="Whether the same feedback was there already; it is kept once.")
+    duplicate: bool = Field(description="Whether the same feedback had been stored before.")
 
 
 class LLM(BaseModel):
@@ -150,18 +150,18 @@ class LLMsResponse(BaseModel):
 
 class Health(BaseModel):
     status: Literal["ok", "stale"] = Field(
-        description="stale: the folder holds something else that cannot be loaded, and the older router goes on."
+        description="stale: the folder has changed and cannot be loaded; the previous router is in use."
     )
     router_version: str
     loaded_at: str
     n_llms: int
-    reload_error: str | None = Field(description="Why the folder's present content is not served.")
+    reload_error: str | None = Field(description="Why the folder cannot be loaded.")
 
 
 class ReloadResponse(BaseModel):
     router_version: str
-    changed: bool = Field(description="Whether another router answers now.")
+    changed: bool = Field(description="Whether another router is in use now.")
 
 
 class Error(BaseModel):
-    error: str = Field(description="One line that names what is wrong and the mend.")
+    error: str = Field(description="One line that names the problem and the fix.")

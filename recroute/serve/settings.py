@@ -1,4 +1,4 @@
-"""Settings of the service, and its limits."""
+"""Settings and limits of the service."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ def _n_cores() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ServeSettings(Settings):
-    """Settings of a service that answers requests with a fitted router.
+    """Settings of a service that answers requests with a fitted router; each field's help describes it.
 
-    Each field's line of help says what it is. Exploration and logged prompts need a feedback folder, which must not be
-    in the router's folder.
+    Exploration and logged prompts need a feedback folder, which must not be inside the router's folder.
 
     Raises
     ------
@@ -55,15 +54,15 @@ class ServeSettings(Settings):
         help="Random seed for exploration (default: random, printed at start-up).",
         panel=LEARN,
     )
-    log_prompts: bool = setting(False, help="Keep the texts of prompts with decisions and feedback.", panel=LEARN)
+    log_prompts: bool = setting(False, help="Keep the text of prompts with decisions and feedback.", panel=LEARN)
     token: str | None = setting(
         None, option="", repr=False, help="Token that requests must carry as `Authorization: Bearer TOKEN`."
     )
     max_body: int = setting(4_000_000, low=1, help="Maximum bytes of a request.", panel=LIMITS)
     max_prompts: int = setting(256, low=1, help="Maximum prompts of a request.", panel=LIMITS)
     max_chars: int = setting(100_000, low=1, help="Maximum characters of a prompt.", panel=LIMITS)
-    timeout: float = setting(10.0, above=0, help="Seconds after which a request is given up.", panel=LIMITS)
-    reload_timeout: float = setting(300.0, above=0, option="", help="The same for a request to /reload.")
+    timeout: float = setting(10.0, above=0, help="Time limit of a request in seconds.", panel=LIMITS)
+    reload_timeout: float = setting(300.0, above=0, option="", help="Time limit of a request to /reload in seconds.")
     threads: int = setting(
         default_factory=_n_cores, low=1, help="Threads that route (default: one per core).", panel=LIMITS
     )

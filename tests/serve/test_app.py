@@ -142,7 +142,7 @@ def test_the_same_feedback_again_is_kept_once_and_other_feedback_refused(
     assert [client.post("/feedback", json=given).json()["duplicate"] for _ in range(2)] == [False, True]
     other = client.post("/feedback", json={**given, "score": 0.0})
     assert other.status_code == 409
-    assert "another score already" in other.json()["error"]
+    assert "already has a different score" in other.json()["error"]
     assert len(lines(tmp_path / "records.jsonl")) == 1
     battle = {"llm_a": "llm-0", "llm_b": "llm-3", "outcome": "win"}
     preference = {"decision_id": route["decision_id"], "preference": battle}

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from recroute.routers.svd import SVD
-from recroute.serve.metrics import MOST_LLMS, Metrics
+from recroute.serve.metrics import MAX_LLM_LABELS, Metrics
 
 MakeClient = Callable[..., TestClient]
 Eventually = Callable[[Callable[[], object]], None]
@@ -114,7 +114,7 @@ def test_unknown_paths_and_methods(make_client: MakeClient) -> None:
     assert "see /docs" in said(client.get("/nothing"), 404)
     assert "see /docs" in said(client.get("/../etc/passwd"), 404)
     answer = client.get("/route")
-    assert "does not take that method" in said(answer, 405)
+    assert "does not support the method" in said(answer, 405)
     assert answer.headers["allow"] == "POST"
 
 
@@ -135,7 +135,7 @@ def test_a_token_is_asked_for_everywhere_but_for_health_and_documentation(make_c
         ):
             encoded = {name: value.encode("latin1") for name, value in header.items()}
             answer = client.request(method, path, headers=encoded)
-            assert "asks for a token" in said(answer, 401)
+            assert "requires a token" in said(answer, 401)
             assert answer.headers["www-authenticate"] == "Bearer"
     assert client.get("/metrics").status_code == 401
     assert {client.get(path).status_code for path in ("/healthz", "/docs", "/openapi.json")} == {200}
@@ -180,7 +180,9 @@ def test_too_many_requests_are_refused_at_once(
     for thread in threads:
         thread.start()
     eventually(lambda: len(answers) == 3)
-    assert [said(answer, 503) for answer in answers] == ["too many requests wait for a thread; try again soon"] * 3
+    assert [said(answer, 503) for answer in answers] == [
+        "too many requests are waiting for a thread; try again soon"
+    ] * 3
     slow.set()
     for thread in threads:
         thread.join()
@@ -208,7 +210,7 @@ def test_a_full_disk_refuses_feedback_and_leaves_no_half_line(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("recroute.serve.lines.os.fsync", full)
+        patch.setattr("recroute.serve.decisions.os.fsync", full)
         assert "could not be written to disk" in said(client.post("/feedback", json=given), 503)
     assert (tmp_path / "records.jsonl").read_text("utf8") == ""
     assert client.post("/feedback", json=given).json()["duplicate"] is False
@@ -219,8 +221,8 @@ def test_labels_of_metrics_are_bounded() -> None:
     metrics = Metrics()
     metrics.count_choices([f"llm-{i}" for i in range(5000)], 0.1)
     text = metrics.text().decode()
-    assert text.count("recroute_chosen_llm_total{") == MOST_LLMS + 1
-    assert f'recroute_chosen_llm_total{{llm="other"}} {5000 - MOST_LLMS:.1f}' in text
+    assert text.count("recroute_chosen_llm_total{") == MAX_LLM_LABELS + 1
+    assert f'recroute_chosen_llm_total{{llm="other"}} {5000 - MAX_LLM_LABELS:.1f}' in text
 
 
 def test_no_prompt_is_logged(make_client: MakeClient, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

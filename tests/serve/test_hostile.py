@@ -16,10 +16,10 @@ from fastapi.testclient import TestClient
 
 from recroute.errors import RecrouteError
 from recroute.routers.svd import SVD
+from recroute.serve.decisions import LineFile
+from recroute.serve.errors import ServeError
 from recroute.serve.feedback import FeedbackLog
-from recroute.serve.lines import LineFile
 from recroute.serve.live import LiveRouter
-from recroute.serve.problems import ServeError
 from recroute.serve.schemas import FeedbackRequest, RouteRequest
 
 MakeClient = Callable[..., TestClient]
@@ -54,7 +54,7 @@ def n_lines(path: Path) -> int:
 def test_a_made_up_id_is_not_found_wherever_it_points(
     make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recroute.serve.service.PAUSE", 0.0)
+    monkeypatch.setattr("recroute.serve.service.UNKNOWN_ID_DELAY", 0.0)
     client = make_client(feedback_dir=tmp_path)
     ids = routed(client, 3)
     assert [score(client, one).status_code for one in ids] == [200] * 3
@@ -142,7 +142,7 @@ def test_one_bad_item_fails_alone(make_client: MakeClient, tmp_path: Path, monke
         assert go.wait(20)
         flush(handle)
 
-    monkeypatch.setattr("recroute.serve.lines.os.fsync", wait)
+    monkeypatch.setattr("recroute.serve.decisions.os.fsync", wait)
     log = client.app.state.service.feedback  # type: ignore[attr-defined]
     futures = {first: log.add(first, "score", {"score": 1.0})}
     assert busy.wait(20)
@@ -267,7 +267,7 @@ def test_nothing_is_acknowledged_where_the_folder_is_gone(make_client: MakeClien
 
 def test_a_folder_that_cannot_be_used_is_one_line_and_is_let_go(tmp_path: Path) -> None:
     (tmp_path / "decisions.jsonl").mkdir()
-    with pytest.raises(RecrouteError, match=r"feedback folder .*: Is a directory; name one that can be written"):
+    with pytest.raises(RecrouteError, match=r"feedback folder .*: Is a directory; name a writable folder"):
         FeedbackLog(tmp_path)
     (tmp_path / "decisions.jsonl").rmdir()
     FeedbackLog(tmp_path).close()

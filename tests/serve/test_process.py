@@ -52,7 +52,7 @@ def test_every_acknowledged_record_is_there_after_kill_9(start: Start, tmp_path:
     assert len(recorded) == len(set(recorded)) <= len(acknowledged) + 4  # and what was in flight
     again = httpx.post(server.url + "/feedback", json={"decision_id": acknowledged[0], "score": 1.0}, timeout=60)
     assert again.json()["duplicate"] is True
-    assert "a torn last line of 20 bytes is cut off" in server.stop()[2]
+    assert "truncated a partial last line of 20 bytes" in server.stop()[2]
 
 
 def accepts_connections(port: int) -> bool:
@@ -103,7 +103,7 @@ def test_what_cannot_be_served_is_one_line(
         error = refused(capsys, router_dir, "--port", port)
         assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in error
     assert "no router at" in refused(capsys, tmp_path, "--port", 0)
-    assert "no address of this machine" in refused(capsys, router_dir, "--host", "no such host", "--port", 0)
+    assert "not an address of this machine" in refused(capsys, router_dir, "--host", "no such host", "--port", 0)
     assert "add --feedback" in refused(capsys, router_dir, "--explore", "thompson")
     assert "is none of" in refused(capsys, router_dir, "--explore", "x", "--feedback", tmp_path / "f", "--port", 0)
     assert "timeout=0.0 must be more than 0" in refused(capsys, router_dir, "--timeout", 0)

@@ -1,4 +1,4 @@
-"""Errors as answers: always `{"error": "one clear line"}`."""
+"""Errors as HTTP responses: always `{"error": "one clear line"}`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from starlette.exceptions import HTTPException
 from recroute.errors import RecrouteError
 
 log = logging.getLogger("recroute.serve")
-LONGEST = 500  # characters of a line that quotes what came from outside
-HINTS = {404: "no such path; see /docs", 405: "this path does not take that method; see /docs"}
+MAX_LINE = 500  # characters; a message may quote the request
+HINTS = {404: "no such path; see /docs", 405: "this path does not support the method; see /docs"}
 
 
 class ServeError(RecrouteError):
-    """A request that cannot be answered, with its HTTP status."""
+    """A request that is refused, with its HTTP status."""
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -28,14 +28,14 @@ class ServeError(RecrouteError):
 
 
 def error_response(error: ServeError) -> Response:
-    """One line, ASCII, whatever it quotes."""
+    """The error as JSON: one line of ASCII, whatever it quotes."""
     line = str(error)
-    body = json.dumps({"error": line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."}).encode()
+    body = json.dumps({"error": line if len(line) <= MAX_LINE else f"{line[: MAX_LINE - 3]}..."}).encode()
     return Response(body, error.status, error.headers, media_type="application/json")
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Give every error of the application its one shape."""
+    """Register handlers that give all errors the same form."""
     handlers: dict[Any, Any] = {
         ServeError: _serve_error,
         RecrouteError: _refused,
@@ -60,7 +60,7 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
     if first["type"] == "json_invalid":
         reason = first.get("ctx", {}).get("error", "it ends too early")
         return error_response(ServeError(400, f"the body is not valid JSON: {reason} at character {first['loc'][-1]}"))
-    # Parts of a union are named by their type ("list[str]"), which is no key of the body.
+    # Members of a union are named by their type ("list[str]"), which is not a key of the body.
     place = ".".join(str(part) for part in first["loc"][1:] if "[" not in str(part) and part != "str") or "the body"
     return error_response(ServeError(422, f"{place}: {first['msg'].removeprefix('Value error, ')}"))
 
@@ -71,5 +71,5 @@ async def _http(request: Request, error: HTTPException) -> Response:
 
 
 async def _defect(request: Request, error: Exception) -> Response:
-    # Starlette raises it again once this is sent, and the server logs the traceback.
+    # Starlette raises the error again afterwards, and the server logs the traceback.
     return error_response(ServeError(500, "a defect of recroute; the server's log has the details"))
