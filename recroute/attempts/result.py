@@ -10,12 +10,12 @@ import polars as pl
 
 from recroute.attempts.policies import NEXT, POSTERIOR, TOGETHER
 from recroute.attempts.rows import CALLS, COST, HEADROOM, SCORE, SLOPE
-from recroute.experiment.compare import sentence
+from recroute.experiment.compare import cost_sentence, sentence
 from recroute.experiment.result import Compared
 from recroute.report.curves import Curve, draw_curves
 from recroute.report.document import Block, Cell, Document, Figure, Medium, Number, Section, Table
+from recroute.routers.trade_off import PROMPTS
 
-COST_PER = 1000  # prompts
 SCORES = "score after at most k attempts"
 SOFT = ("oracle", "fixed_order", "fixed_set", "task_order", "task_set", "random next")
 DASHES: dict[str, Any] = {"oracle": "-", "fixed_order": "--", "fixed_set": ":", "task_order": (0, (6, 2))}
@@ -33,10 +33,11 @@ class Cascade(Compared):
         called; `cost_at_k`, their mean cost, where costs are known; `headroom_closed`, the way from the best single LLM
         (tried once) to the oracle that was made; `slope` of the score on log2 of the pool size, without one.
     info : mapping
-        With `attempts` and `verifier`.
+        With `attempts` and `verifier`; where cost is weighed `budget`, `quality` and `cost_unit`.
     comparisons : polars.DataFrame
         `score_at_k` of each router's policy "posterior" less that of the policy `baseline`; p_holm is corrected for
-        the comparisons of that pool and number of attempts.
+        the comparisons of that pool and number of attempts. Where cost is weighed, `score_at_k` and `cost_at_k` are
+        compared with `next`, which weighs it too.
     """
 
     @property
@@ -56,8 +57,10 @@ class Cascade(Compared):
         found = []
         for row in self.comparisons.filter(pl.col("n_attempts").is_in(ks[:1])).iter_rows(named=True):
             if row["pool_size"] == self._largest and row["baseline"] in (NEXT, "fixed_set", "task_set"):
-                named = {"router": f"{row['router']} by {POSTERIOR}"}
-                found.append(f"{row['n_attempts']} attempts: {sentence({**row, **named})}")
+                named = {**row, "router": f"{row['router']} by {POSTERIOR}"}
+                is_cost = row["metric"] == COST
+                said = f" cost{cost_sentence(named, self.info['cost_unit'])}" if is_cost else f": {sentence(named)}"
+                found.append(f"{row['n_attempts']} attempts{said}")
         return found
 
     @property
@@ -68,7 +71,8 @@ class Cascade(Compared):
         data = self.info["dataset"]
         facts = (
             f"{data['n_test']:,} test instances, {data['n_llms']:,} LLMs; {len(self.seeds)} "
-            f"seed{'s' * (len(self.seeds) != 1)}; verifier {self.info['verifier']}; 95% bootstrap intervals."
+            f"seed{'s' * (len(self.seeds) != 1)}; verifier {self.info['verifier']}; {self._target()}"
+            "95% bootstrap intervals."
         )
         caption = (
             f"{SCORES.capitalize()}. next: the ranking by text; posterior: ranked again after every verdict; set: "
@@ -76,6 +80,14 @@ class Cascade(Compared):
         )
         picture = Figure(name="cascade", draw=self.plot, text=self._text, caption=caption)
         return self.document_of("Attempts on", facts, [*self._tables(), picture, *self._more()])
+
+    def _target(self) -> str:
+        """What routers' policies weigh cost for, if they do."""
+        if "cost_unit" not in self.info:
+            return ""
+        if (budget := self.info["budget"]) is not None:
+            return f"a budget of {budget:g} {self.info['cost_unit']} for {PROMPTS:,} prompts; "
+        return f"lowest cost at {self.info['quality']:g} of the best single LLM's quality; "
 
     def _pools(self) -> list[tuple[str, int]]:
         found = self.pooled(SCORE).select("group", "pool_size").unique(maintain_order=True)
@@ -92,7 +104,7 @@ class Cascade(Compared):
         """What attempts cost, how far they come, and the comparisons."""
         for metric, title in ((CALLS, "LLMs called"), (COST, "cost of 1,000 prompts"), (HEADROOM, "headroom closed")):
             if self.pooled(metric).height:
-                form, times = (".4g", COST_PER) if metric == COST else (".2f", 1)
+                form, times = (".4g", PROMPTS) if metric == COST else (".2f", 1)
                 tables: list[Block] = []
                 for group, size in self._pools():
                     where = {"group": group, "pool_size": size}
@@ -121,15 +133,16 @@ class Cascade(Compared):
             [
                 f"{row['router']} {row['policy']}",
                 row["baseline"],
+                row["metric"],
                 Number(row["pool_size"], form=",d"),
                 Number(row["n_attempts"], form="d"),
-                Number.of(row, "+.4f"),
+                Number.of(row, "+.4g", PROMPTS) if row["metric"] == COST else Number.of(row, "+.4f"),
                 Number(row["p_value"], form=".4f"),
                 Number(row["p_holm"], form=".4f"),
             ]
             for row in self.comparisons.iter_rows(named=True)
         ]
-        return Table(heads=["policy", "less", "m", "k", "difference", "p", "p (Holm)"], rows=rows)
+        return Table(heads=["policy", "less", "metric", "m", "k", "difference", "p", "p (Holm)"], rows=rows)
 
     def _curves(self, metric: str, group: str | None, pool_size: int | None) -> list[Curve]:
         first = self._pools()[-1] if group is None else (group, pool_size)

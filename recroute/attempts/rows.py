@@ -50,7 +50,9 @@ def rows_of(
         counts = [n, *map(len, ids)]
         of_metric = rows_of_seeds(head, seeds, values, replicates, pool=resamples.pool, counts=counts)
         rows += [{**row, "n_instances": count} for row, count in zip(of_metric, counts, strict=True)]
-    pairs = with_holm(list(_pairs(estimates, n, resamples)), ("group", "pool_size", "n_attempts"))
+    lines = ((SCORE, LINES),) if settings.target is None else ((SCORE, {NEXT: None}), (COST, {NEXT: None}))
+    found_pairs = [row for metric, others in lines for row in _pairs(estimates, metric, others, n, resamples)]
+    pairs = with_holm(found_pairs, ("group", "pool_size", "n_attempts", "metric"))
     return pl.DataFrame(rows, schema=ROW_COLUMNS), pl.DataFrame(pairs, schema=PAIR_COLUMNS)
 
 
@@ -94,16 +96,20 @@ def _slopes(estimates: Mapping[tuple[Key, str, int], Estimate]) -> Iterator[tupl
 
 
 def _pairs(
-    estimates: Mapping[tuple[Key, str, int], Estimate], n: int, resamples: Bootstrap
+    estimates: Mapping[tuple[Key, str, int], Estimate],
+    metric: str,
+    lines: Mapping[str, str | None],
+    n: int,
+    resamples: Bootstrap,
 ) -> Iterator[dict[str, Any]]:
-    """The posterior of each router less each of `LINES`."""
-    for ((router, policy, group, size), metric, k), estimate in estimates.items():
-        if metric != SCORE or policy != POSTERIOR:
+    """The posterior of each router less each of the lines, in one metric."""
+    for ((router, policy, group, size), of, k), estimate in estimates.items():
+        if of != metric or policy != POSTERIOR:
             continue
-        for line, owner in LINES.items():
-            other = estimates.get(((owner or router, line, group, size), SCORE, k))
+        for line, owner in lines.items():
+            other = estimates.get(((owner or router, line, group, size), metric, k))
             if other is None or (k == 1 and owner is None):  # the first attempt is the same
                 continue
-            head = {"router": router, "baseline": line, "group": group, "pool_size": size, "metric": SCORE}
+            head = {"router": router, "baseline": line, "group": group, "pool_size": size, "metric": metric}
             head |= {"policy": POSTERIOR, "n_attempts": k}
             yield {**head, **paired(estimate, other, n, resamples.pool)}

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from recroute.attempts.policies import Answers
+from recroute.attempts.target import Target
 from recroute.data import Dataset
 from recroute.errors import DataError
 from recroute.experiment.bootstrap import N_RESAMPLES
-from recroute.experiment.protocol import JUDGE, Protocol
+from recroute.experiment.protocol import COST, JUDGE, Protocol
 from recroute.pools import GROUPS, Pool, common_sizes, make_pools, whole_pool
 from recroute.routers.memory.joint import Verifier
 from recroute.splits import Split, split_dataset
@@ -30,6 +32,18 @@ class CascadeSettings(Protocol):
     accept: float = setting(
         1.0, low=0, high=1, help="With exact: the lowest score at which an answer is accepted.", panel=JUDGE
     )
+    budget: float | None = setting(
+        None,
+        low=0,
+        help="Mean cost of 1,000 prompts that routers' policies stay within: USD, or the unit of --cost.",
+        panel=COST,
+    )
+    quality: float | None = setting(
+        None,
+        low=0,
+        help="Share of the best single LLM's quality that routers' policies reach at the lowest cost: 1.",
+        panel=COST,
+    )
     pool_sizes: Sequence[int] | None = setting(
         None, low=2, help="Pool sizes, such as 10,100. Default: one pool of all LLMs."
     )
@@ -42,12 +56,23 @@ class CascadeSettings(Protocol):
             raise DataError(f"attempts {tuple(self.attempts)}: give different whole numbers, each at least 1")
         if (self.pool_sizes is not None and not self.pool_sizes) or not self.groups:
             raise DataError("cascade needs at least one pool size and one group")
+        if self.budget is not None and self.quality is not None:
+            raise DataError("budget and quality are given; give only one of them")
         _ = self.judge  # DataError for one that cannot be read
 
     @cached_property
     def judge(self) -> Verifier:
         """The verifier."""
         return Verifier.of(self.verifier)
+
+    @property
+    def target(self) -> Target | None:
+        """What costs are weighed for, if anything."""
+        return None if self.budget is None and self.quality is None else Target(self.budget, self.quality)
+
+    def answers(self, data: Dataset, seed: int) -> Answers:
+        """The answers to these instances as the verifier judges them."""
+        return Answers.of(data, self.judge, self.accept, seed)
 
     def pools(self, dataset: Dataset) -> tuple[Callable[[Split], list[Pool]], list[str]]:
         """Function from a split to its pools, and notes for the reader."""

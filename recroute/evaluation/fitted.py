@@ -80,5 +80,4 @@ def _of_its_llms(router: Router, split: Split) -> Split:
     index = split.test.llm_ids.to_index(list(router.llm_ids_))
     if len(index) == split.test.n_llms and (index == np.arange(len(index))).all():
         return split
-    train, valid, test = (data.take_llms(index) for data in split.parts().values())
-    return replace(split, train=train, valid=valid, test=test)
+    return split.take_llms(index)

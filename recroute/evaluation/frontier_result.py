@@ -10,7 +10,7 @@ import polars as pl
 
 from recroute.evaluation.frontier_picture import draw, single_llms, text
 from recroute.evaluation.frontier_rows import COMPARED, GROUP, POINT_COLUMNS, SINGLE
-from recroute.experiment.compare import LEVEL, bracket
+from recroute.experiment.compare import LEVEL, bracket, cost_sentence
 from recroute.experiment.result import Compared, records
 from recroute.report.document import Block, Cell, Document, Figure, Medium, Number, Section, Table, Words
 from recroute.routers.trade_off import PROMPTS
@@ -194,6 +194,4 @@ def _sentence(row: Mapping[str, Any], unit: str) -> str:
     head = f"cost at {row['metric'].partition('@')[2]}% of the best single LLM's quality"
     if value is None or value != value:
         return f"{head}: {who} and {base} do not both reach it"
-    value, low, high = PROMPTS * value, PROMPTS * low, PROMPTS * high
-    difference = f"{who} - {base} = {value:+.4g} {bracket(low, high, '.4g')} {unit} per {PROMPTS:,} prompts"
-    return f"{head}{', no clear difference' if unclear else ''}: {difference}"
+    return f"{head}{cost_sentence(row, unit)}"

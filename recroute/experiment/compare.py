@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from recroute.experiment.bootstrap import interval_around
+from recroute.routers.trade_off import PROMPTS
 from recroute.util.numeric import Array, known_mean
 
 LEVEL = 0.05
@@ -174,3 +175,16 @@ def sentence(row: Mapping[str, Any]) -> str:
     if size > 0:
         return f"{row['router']} beats {row['baseline']} by {size:.1f} points {bracket(low, high, '.1f')}"
     return f"{row['router']} is behind {row['baseline']} by {-size:.1f} points {bracket(-high, -low, '.1f')}"
+
+
+def cost_sentence(row: Mapping[str, Any], unit: str) -> str:
+    """Sentence on a difference in the mean cost of one prompt, stated for 1,000 of them.
+
+    >>> row = {"router": "auto", "baseline": "knn", "value": -0.002, "ci_low": -0.003, "ci_high": -0.001}
+    >>> cost_sentence(row | {"p_holm": 0.004}, "USD")
+    ': auto - knn = -2 [-3, -1] USD per 1,000 prompts'
+    """
+    value, low, high = (PROMPTS * row[name] for name in ("value", "ci_low", "ci_high"))
+    unclear = row["p_holm"] >= LEVEL or low <= 0 <= high
+    difference = f"{row['router']} - {row['baseline']} = {value:+.4g} {bracket(low, high, '.4g')}"
+    return f"{', no clear difference' * unclear}: {difference} {unit} per {PROMPTS:,} prompts"

@@ -11,7 +11,7 @@ from recroute.data import Dataset
 from recroute.errors import DataError
 from recroute.report.document import Cell, Document, Number, Table
 from recroute.report.shown import Shown
-from recroute.util.numeric import Index
+from recroute.util.numeric import Index, Positions
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,6 +37,11 @@ class Split(Shown):
 
     def parts(self) -> dict[str, Dataset]:
         return {"train": self.train, "valid": self.valid, "test": self.test}
+
+    def take_llms(self, index: Positions) -> Split:
+        """The split with the LLMs at these positions only."""
+        train, valid, test = (data.take_llms(index) for data in self.parts().values())
+        return replace(self, train=train, valid=valid, test=test)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{part} {data.n_instances:,}" for part, data in self.parts().items())
