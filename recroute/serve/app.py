@@ -24,8 +24,8 @@ from recroute.serve.settings import ServeSettings
 
 DESCRIPTION = """Which LLM for this prompt? A router fitted by recroute answers.
 
-Every error is `{"error": "one clear line"}`. An answer names the router that gave it (`router_version`); the router can
-be replaced while the server runs.
+Every error is `{"error": "one clear line", "detail": "the same line"}`. An answer names the router that gave it
+(`router_version`); the router can be replaced while the server runs.
 """
 MEANINGS = {
     400: "The body is incomplete or not valid JSON.",
@@ -135,6 +135,15 @@ async def feedback(http: Request, request: schemas.FeedbackRequest) -> Response:
     return _json(json.dumps({"decision_id": request.decision_id, "duplicate": duplicate}).encode())
 
 
+@public.get("/", summary="Find the documentation", responses=_errors(408, 413, 503))
+@public.head("/", include_in_schema=False)
+async def start(http: Request) -> schemas.Start:
+    """Where the documentation is; never needs a token."""
+    root = http.scope.get("root_path", "")
+    return schemas.Start(service="recroute", docs=f"{root}/docs", openapi=f"{root}/openapi.json")
+
+
+@public.head("/healthz", include_in_schema=False)
 @public.get("/healthz", summary="State of the service", responses=_errors(408, 413, 503))
 async def healthz(http: Request) -> schemas.Health:
     """Whether the service is up and which router it uses; never needs a token."""

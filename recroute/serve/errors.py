@@ -1,4 +1,4 @@
-"""Errors as HTTP responses: always `{"error": "one clear line"}`."""
+"""Errors as HTTP responses: `{"error": "one clear line", "detail": "the same"}`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ class ServeError(RecrouteError):
 
 
 def error_response(error: ServeError) -> Response:
-    """The error as JSON: one line of ASCII, whatever it quotes."""
+    """The error as JSON: one line of ASCII, whatever it quotes; also as `detail`, the key that FastAPI clients read."""
     line = str(error)
-    body = json.dumps({"error": line if len(line) <= MAX_LINE else f"{line[: MAX_LINE - 3]}..."}).encode()
+    line = line if len(line) <= MAX_LINE else f"{line[: MAX_LINE - 3]}..."
+    body = json.dumps({"error": line, "detail": line}).encode()
     return Response(body, error.status, error.headers, media_type="application/json")
 
 

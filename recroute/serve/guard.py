@@ -13,7 +13,7 @@ from recroute.serve.errors import ServeError, error_response
 from recroute.serve.metrics import OTHER, Metrics
 from recroute.serve.settings import ServeSettings
 
-OPEN = ("/healthz", "/docs", "/openapi.json")  # no token needed: they reveal no prompts, LLMs or choices
+OPEN = ("/", "/healthz", "/docs", "/openapi.json")  # no token needed: they reveal no prompts, LLMs or choices
 
 
 class Guard:

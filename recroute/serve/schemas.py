@@ -137,6 +137,12 @@ class FeedbackResponse(BaseModel):
     duplicate: bool = Field(description="Whether the same feedback had been stored before.")
 
 
+class Start(BaseModel):
+    service: Literal["recroute"]
+    docs: str = Field(description="Path of the API documentation.")
+    openapi: str = Field(description="Path of the OpenAPI document.")
+
+
 class LLM(BaseModel):
     llm_id: str
     train_mean: float | None = Field(description="Mean score on the training prompts.")
@@ -165,3 +171,4 @@ class ReloadResponse(BaseModel):
 
 class Error(BaseModel):
     error: str = Field(description="One line that names the problem and the fix.")
+    detail: str = Field(description="The same line, for clients that expect this key.")

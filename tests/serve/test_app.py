@@ -60,6 +60,14 @@ def test_a_second_attempt_is_ranked_by_the_first(make_client: MakeClient, tmp_pa
         assert client.post("/route", json={**tried, "tried": wrong}).status_code == 422
 
 
+def test_the_root_says_where_the_documentation_is(make_client: MakeClient) -> None:
+    client = make_client()
+    start = client.get("/").json()
+    assert start["service"] == "recroute"
+    assert "text/html" in client.get(start["docs"]).headers["content-type"]
+    assert client.get(start["openapi"]).json()["info"]["title"] == "recroute"
+
+
 def test_explain_adds_an_explanation(make_client: MakeClient) -> None:
     (route,) = make_client().post("/route", json={"prompt": PROMPT, "explain": True, "k": 2}).json()["routes"]
     explanation = route["explanation"]
@@ -185,7 +193,7 @@ def test_an_unknown_decision_is_not_found(make_client: MakeClient, tmp_path: Pat
 def test_without_a_folder_there_is_no_feedback(make_client: MakeClient) -> None:
     answer = make_client().post("/feedback", json={"decision_id": "0-0123456789abcdef", "score": 1.0})
     assert answer.status_code == 409
-    assert answer.json() == {"error": "this server keeps no feedback; start it with --feedback DIR"}
+    assert answer.json()["error"] == "this server keeps no feedback; start it with --feedback DIR"
 
 
 def test_two_servers_do_not_share_a_feedback_folder(make_client: MakeClient, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ def said(response: Any, status: int) -> str:
     """The one line of a refusal."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
-    assert set(response.json()) == {"error"}
     line = response.json()["error"]
+    assert response.json() == {"error": line, "detail": line}
     assert "\n" not in line
     assert len(line) <= 500
     return str(line)
@@ -138,7 +138,8 @@ def test_a_token_is_asked_for_everywhere_but_for_health_and_documentation(make_c
             assert "requires a token" in said(answer, 401)
             assert answer.headers["www-authenticate"] == "Bearer"
     assert client.get("/metrics").status_code == 401
-    assert {client.get(path).status_code for path in ("/healthz", "/docs", "/openapi.json")} == {200}
+    assert {client.get(path).status_code for path in ("/", "/healthz", "/docs", "/openapi.json")} == {200}
+    assert {client.head(path).status_code for path in ("/", "/healthz")} == {200}
     assert client.post("/route", json={"prompt": "x"}, headers={"Authorization": "Bearer secret"}).status_code == 200
 
 

@@ -121,7 +121,7 @@ def test_a_bad_request_about_a_real_decision_leaves_it_as_it_is(
     (decision_id,) = routed(client, 1)
     answer = client.post("/feedback", content=body.replace(b"ID", decision_id.encode()), headers={"content-type": kind})
     assert answer.status_code == status
-    assert set(answer.json()) == {"error"}
+    assert set(answer.json()) == {"error", "detail"}
     assert score(client, decision_id).json()["duplicate"] is False
 
 

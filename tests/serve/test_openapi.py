@@ -44,6 +44,7 @@ def client(router_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         ("POST", "/reload"),
         ("GET", "/llms"),
         ("GET", "/healthz"),
+        ("GET", "/"),
         ("GET", "/metrics"),
     ],
 )
