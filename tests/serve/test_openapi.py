@@ -72,7 +72,7 @@ def test_no_request_made_from_the_document_is_a_5xx(client: TestClient, method: 
 
 def test_the_document_describes_itself(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
-    assert set(document["paths"]) == {"/route", "/llms", "/feedback", "/healthz", "/metrics", "/reload"}
+    assert set(document["paths"]) == {"/", "/route", "/llms", "/feedback", "/healthz", "/metrics", "/reload"}
     for operations in document["paths"].values():
         for operation in operations.values():
             assert operation["summary"]
