@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from recroute.pools import make_pools
     from recroute.report.shown import write_html
     from recroute.routers import Ranking, Router, load_router, make_router, register_router, router_names
+    from recroute.routers.estimator import mean_score
     from recroute.routers.llm_map import LLMMap, llm_map
     from recroute.routers.spark import fit_als_on_spark
     from recroute.splits import Split, split_dataset
@@ -89,6 +90,7 @@ _HOMES = {
     "recroute.pools": ("make_pools",),
     "recroute.report.shown": ("write_html",),
     "recroute.routers": ("Ranking", "Router", "load_router", "make_router", "register_router", "router_names"),
+    "recroute.routers.estimator": ("mean_score",),
     "recroute.routers.llm_map": ("LLMMap", "llm_map"),
     "recroute.routers.spark": ("fit_als_on_spark",),
     "recroute.splits": ("Split", "split_dataset"),
@@ -136,6 +138,7 @@ __all__ = [
     "load_router",
     "make_pools",
     "make_router",
+    "mean_score",
     "next_anchors",
     "off_policy",
     "plot_growth",

@@ -21,14 +21,16 @@ from recroute.data.schema import INSTANCES, LLMS, check_columns
 from recroute.data.task_means import compute_task_means
 from recroute.errors import DataError, UnknownNameError, one_line
 from recroute.report.document import Document
-from recroute.report.shown import Shown
+from recroute.report.shown import Tabular
 from recroute.util.arguments import as_index, checked
 from recroute.util.numeric import Array, Positions
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset(Shown):
+class Dataset(Tabular):
     """n instances, m LLMs, and the scores observed between them.
+
+    It is indexed like its matrix: `dataset[rows, llms]`, where each is a slice, positions or flags.
 
     Parameters
     ----------
@@ -169,6 +171,28 @@ class Dataset(Shown):
         return cls(name=name, interactions=scores, instances=with_task(rows), llms=columns, card=dict(card or {}))
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """n, m."""
+        return self.interactions.shape
+
+    def __len__(self) -> int:
+        return self.n_instances
+
+    def __getitem__(self, index: Any) -> Dataset:
+        rows, llms = index if isinstance(index, tuple) and len(index) == 2 else (index, ...)
+        found = self if rows is ... else self.take_instances(_positions(rows, self.n_instances))
+        return found if llms is ... else found.take_llms(_positions(llms, self.n_llms))
+
+    def to_polars(self) -> pl.DataFrame:
+        """The records: `instance_id, task, llm_id, score` and, where there are costs, `cost`."""
+        rows, columns = self.interactions.coordinates()
+        records = self.instances.select("instance_id", "task")[rows].with_columns(
+            self.llms["llm_id"][columns], pl.Series("score", self.interactions.scores.data)
+        )
+        costs = self.interactions.costs
+        return records if costs is None else records.with_columns(pl.Series("cost", costs.data))
+
+    @property
     def n_instances(self) -> int:
         return self.interactions.n_instances
 
@@ -302,3 +326,8 @@ class Dataset(Shown):
     def document(self) -> Document:
         """What is in it, and a table of the tasks."""
         return document_of(self)
+
+
+def _positions(index: Any, n: int) -> Positions:
+    """Positions or flags as they are given; those of a slice among n."""
+    return np.arange(n)[index] if isinstance(index, slice) else np.atleast_1d(index)

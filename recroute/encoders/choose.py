@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from recroute.data import Dataset, Encoder
-from recroute.encoders.joint import JointEncoder, vectors_of
+from recroute.encoders.function import as_encoder
+from recroute.encoders.joint import JointEncoder, encode_texts, vectors_of
 from recroute.encoders.registry import REGISTRY, kind_of
 from recroute.encoders.sentence import Progress, SentenceEncoder
 from recroute.errors import DataError, UnknownNameError
@@ -16,17 +17,18 @@ ENCODERS = ("auto", "precomputed", "tfidf")
 SENTENCE = "sentence:"  # followed by the name of a model
 
 
-def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
+def fit_encoder(train: Dataset, kind: str | Any = "auto") -> Encoder | None:
     """Fit the encoder of a training set.
 
     Parameters
     ----------
     train : Dataset
         Encoders are fitted on its prompts only.
-    kind : {"auto", "precomputed", "tfidf", "sentence:MODEL"}
+    kind : {"auto", "precomputed", "tfidf", "sentence:MODEL"}, callable, or object with `encode`
         "auto" uses the vectors of the data set, if any, and adds TF-IDF and surface features if there are prompts.
         "tfidf" leaves out the vectors, "precomputed" uses only them. "sentence:MODEL" uses a `SentenceEncoder` instead
-        of the vectors. Routers read the first of these views unless their hyperparameter `views` is "all".
+        of the vectors, and an encoder of your own (see `as_encoder`) replaces them too. Routers read the first of these
+        views unless their hyperparameter `views` is "all".
 
     Returns
     -------
@@ -43,7 +45,9 @@ def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
         If the extra `text` is needed and not installed.
     """
     vectors: Encoder | None
-    if (model := _sentence_model(kind)) is not None:
+    if not isinstance(kind, str):
+        vectors = as_encoder(kind)
+    elif (model := _sentence_model(kind)) is not None:
         vectors = _sentence_encoder(train, model)
     else:
         vectors = _own_vectors(train.encoder)
@@ -62,26 +66,44 @@ def fit_encoder(train: Dataset, kind: str = "auto") -> Encoder | None:
     return JointEncoder(tuple(parts), tuple(vectors_of(one, part).shape[1] for part in parts))
 
 
-def encode_dataset(dataset: Dataset, kind: str, progress: Progress | None = None) -> Dataset:
-    """Encode a data set with the sentence encoder named by `kind`; other kinds return it unchanged.
+def encode_dataset(dataset: Dataset, kind: str | Any, progress: Progress | None = None) -> Dataset:
+    """Encode a data set with the sentence encoder named by `kind`, or with your own; other kinds return it unchanged.
 
-    A sentence encoder is not fitted, so this is done once, before splits and folds. It is idempotent.
+    Such an encoder is not fitted, so this is done once, before splits and folds. It is idempotent.
 
     Parameters
     ----------
     dataset : Dataset
-    kind : str
+    kind : str, callable, or object with `encode`
         See `fit_encoder`, whose errors it raises.
     progress : callable, optional
         Called with the number of encoded prompts and the total number.
     """
+    if not isinstance(kind, str):
+        return _encoded(dataset, as_encoder(kind))
     if (model := _sentence_model(kind)) is None:
         return dataset
     encoder = _sentence_encoder(dataset, model)
     if encoder is _own_vectors(dataset.encoder):
         return dataset
-    assert dataset.prompts is not None  # checked by _sentence_encoder
-    return dataset.with_embeddings(encoder.encode(dataset.prompts, progress), encoder)
+    return dataset.with_embeddings(encoder.encode(_texts(dataset), progress), encoder)
+
+
+def with_encoder(train: Dataset, kind: str | Any) -> Dataset:
+    """A training set with the vectors of the encoder that `fit_encoder` fits on it."""
+    train = encode_dataset(train, kind)
+    fitted = fit_encoder(train, kind)
+    if fitted is None or fitted is train.encoder:
+        return train
+    return train.with_embeddings(vectors_of(train, fitted), fitted)
+
+
+def _encoded(dataset: Dataset, encoder: Encoder) -> Dataset:
+    """Data set with the vectors of an encoder that is not fitted; unchanged if it has them."""
+    carried = _own_vectors(dataset.encoder)
+    if carried is not None and carried.name == encoder.name:
+        return dataset
+    return dataset.with_embeddings(encode_texts(encoder, _texts(dataset)), encoder)
 
 
 def main_encoder(encoder: Encoder) -> Encoder:
@@ -140,10 +162,15 @@ def _sentence_model(kind: str) -> str | None:
     return None
 
 
-def _sentence_encoder(dataset: Dataset, model: str) -> SentenceEncoder:
-    """Sentence encoder of a model; reuses the data set's encoder if it is of the same model."""
+def _texts(dataset: Dataset) -> list[str]:
     if dataset.prompts is None:
         raise DataError(f"{dataset.name} has no prompts to encode; add a prompt column to instances.parquet")
+    return dataset.prompts
+
+
+def _sentence_encoder(dataset: Dataset, model: str) -> SentenceEncoder:
+    """Sentence encoder of a model; reuses the data set's encoder if it is of the same model."""
+    _texts(dataset)
     carried = _own_vectors(dataset.encoder)
     if isinstance(carried, SentenceEncoder) and carried.is_of(model):
         return carried

@@ -7,10 +7,12 @@ it declares with `recroute.util.state.array` are saved. An encoder that needs mo
 
 from __future__ import annotations
 
+from inspect import isfunction
 from typing import Any, TypeVar
 
 from recroute.data import Encoder
 from recroute.data.encoding import JointEncoder
+from recroute.encoders.function import FunctionEncoder, of_function
 from recroute.errors import RouterError
 from recroute.util.registry import Registry
 
@@ -22,10 +24,11 @@ REGISTRY = Registry(
         "surface": "recroute.encoders.surface:SurfaceEncoder",
         "precomputed": "recroute.data.encoding:Precomputed",
         "sentence": "recroute.encoders.sentence:SentenceEncoder",
+        "function": "recroute.encoders.function:FunctionEncoder",
     },
 )
 NEEDED = ("name", "encode", "state", "from_state")
-C = TypeVar("C", bound=type)
+C = TypeVar("C", bound=Any)
 
 
 def register_encoder(cls: C) -> C:
@@ -36,10 +39,12 @@ def register_encoder(cls: C) -> C:
 
     Parameters
     ----------
-    cls : class
-        Needs `kind`, a class attribute that is a Python identifier; `name`, a string (equal names mean equal vectors);
-        `encode(prompts)`, which returns f32 (b, d); `state()`, which returns a dict of plain arrays; and a class method
-        `from_state(arrays)`, which restores the encoder.
+    cls : class or function
+        A function takes a list of texts and returns vectors f32 (b, d). It must be at the top level of a module,
+        because routers are saved with a reference to it. A class needs `kind`, a class attribute that is a Python
+        identifier; `name`, a string (equal names mean equal vectors); `encode(prompts)`, which returns f32 (b, d);
+        `state()`, which returns a dict of plain arrays; and a class method `from_state(arrays)`, which restores the
+        encoder.
 
     Returns
     -------
@@ -65,6 +70,9 @@ def register_encoder(cls: C) -> C:
     ...     def from_state(cls, arrays):
     ...         return cls()
     """
+    if isfunction(cls):
+        _check_reference(of_function(cls))
+        return cls
     kind = getattr(cls, "kind", None)
     if not (isinstance(kind, str) and kind.isidentifier()):
         raise RouterError(f'{cls!r:.80} has the kind {kind!r:.40}; give the class a kind such as "my_encoder"')
@@ -87,6 +95,8 @@ def is_savable(encoder: Encoder) -> bool:
     """Whether the encoder can be saved with a router."""
     if isinstance(encoder, JointEncoder):
         return all(is_savable(part) for part in encoder.parts)
+    if isinstance(encoder, FunctionEncoder):
+        return encoder.reference is not None
     return kind_of(encoder) is not None
 
 
@@ -94,9 +104,19 @@ def check_savable(encoder: Encoder) -> None:
     """Raise RouterError if the encoder cannot be saved with a router."""
     parts = encoder.parts if isinstance(encoder, JointEncoder) else (encoder,)
     for part in parts:
-        if not is_savable(part):
+        if isinstance(part, FunctionEncoder):
+            _check_reference(part)
+        elif not is_savable(part):
             name = type(part).__name__
             raise RouterError(
                 f"the encoder {part.name!r} ({name}) cannot be saved with a router; give {name} a kind, state() and "
                 "from_state(arrays) and register it (see help(recroute.register_encoder)), or fit with encoder='tfidf'"
             )
+
+
+def _check_reference(encoder: FunctionEncoder) -> None:
+    if encoder.reference is None:
+        raise RouterError(
+            f"the encoder {encoder.name!r} cannot be saved with a router, because no other process finds the function "
+            "by name; define it at the top of a module that can be imported, or fit with encoder='tfidf'"
+        )

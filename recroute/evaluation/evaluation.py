@@ -116,14 +116,6 @@ class Evaluation(Compared):
         """Sentence with the smallest pool at which each router's whole interval is above the best single LLM."""
         return passing(self.rows)
 
-    def to_pandas(self) -> Any:
-        """`rows` as a pandas.DataFrame; requires pandas."""
-        return self.rows.to_pandas()
-
-    def to_polars(self) -> pl.DataFrame:
-        """`rows`."""
-        return self.rows
-
     def plot(self, metric: str | None = None, **options: Any) -> Any:
         """Plot the growth curve, or intervals if there is only one pool size; returns the Matplotlib axes.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from recroute.data import Dataset
 from recroute.encoders import encode_dataset, fit_encoder, vectors_of
@@ -15,7 +16,12 @@ from recroute.util.arguments import checked
 
 @checked
 def prepare_split(
-    dataset: Dataset, *, split: str | None = None, seed: int = 0, encoder: str = "auto", shuffle: str | None = None
+    dataset: Dataset,
+    *,
+    split: str | None = None,
+    seed: int = 0,
+    encoder: str | Any = "auto",
+    shuffle: str | None = None,
 ) -> Split:
     """Split a data set and encode its prompts, with an encoder fitted on the training prompts only.
 
@@ -25,7 +31,7 @@ def prepare_split(
     split : {"own", "random"}, optional
         See `split_dataset`.
     seed : int
-    encoder : {"auto", "precomputed", "tfidf", "sentence:MODEL"}
+    encoder : {"auto", "precomputed", "tfidf", "sentence:MODEL"}, callable, or object with `encode`
         See `fit_encoder`. A data set without text stays without vectors.
     shuffle : {"text", "scores"}, optional
         Negative control, see `recroute.experiment.controls.shuffled`.
@@ -49,7 +55,7 @@ def all_splits(dataset: Dataset, *, split: str | None, holdout: str | None, seed
     yield from holdout_splits(dataset, holdout, seed=seed)
 
 
-def with_vectors(parts: Split, encoder: str) -> Split:
+def with_vectors(parts: Split, encoder: str | Any) -> Split:
     """Add vectors to a split, from an encoder fitted on its training prompts."""
     fitted = fit_encoder(parts.train, encoder)
     if fitted is None or fitted is parts.train.encoder:

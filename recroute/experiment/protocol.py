@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from recroute.data import Dataset
-from recroute.encoders import encode_dataset
+from recroute.encoders import as_encoder, encode_dataset
 from recroute.experiment.prepare import prepare_split
 from recroute.splits import SPLITS, Split
 from recroute.util.arguments import as_seeds
@@ -21,15 +22,20 @@ DATA, COST, JUDGE, RUNNING = "Data and split", "Cost", "Evaluation", "Running"
 class EncoderSettings(Settings):
     """Choice of the prompt encoder."""
 
-    encoder: str = setting(
+    encoder: str | Any = setting(
         "auto",
         help="auto (embeddings.npz if present, else TF-IDF), precomputed, tfidf, or sentence:MODEL, where MODEL is the "
         "folder of a sentence-transformers model or its name in the Hugging Face cache.",
         panel=DATA,
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.encoder, str):
+            object.__setattr__(self, "encoder", as_encoder(self.encoder))
+
     def encoded(self, dataset: Dataset) -> Dataset:
-        """Data set with the vectors of the sentence encoder, if one is chosen; otherwise unchanged."""
+        """Data set with the vectors of the sentence encoder or your own, if one is chosen; otherwise unchanged."""
         return encode_dataset(dataset, self.encoder)
 
 

@@ -14,7 +14,7 @@ import polars as pl
 from recroute._version import __version__
 from recroute.experiment.compare import COMPARISON_COLUMNS
 from recroute.report.document import SIMULATED, Block, Document, Facts, Medium, Section, Words
-from recroute.report.shown import Shown
+from recroute.report.shown import Tabular
 from recroute.util.files import write_json, write_parquet, write_text
 from recroute.util.folders import new_folder
 
@@ -22,7 +22,7 @@ RESULT, CONFIG, ENVIRONMENT, CHOICES = "result.json", "config.json", "environmen
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Result(Shown):
+class Result(Tabular):
     """Base class of all results. A subclass implements `sentences`, `document` and `plot`.
 
     Parameters
@@ -36,6 +36,10 @@ class Result(Shown):
 
     rows: pl.DataFrame
     info: Mapping[str, Any]
+
+    def to_polars(self) -> pl.DataFrame:
+        """`rows`."""
+        return self.rows
 
     @property
     def notes(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from recroute.splits import Fold, make_folds
 from recroute.util.numeric import Array
 
 
-def folds_with_vectors(data: Dataset, n_folds: int, seed: int, encoder: str | None = "auto") -> list[Fold]:
+def folds_with_vectors(data: Dataset, n_folds: int, seed: int, encoder: str | Any | None = "auto") -> list[Fold]:
     """Split the rows into folds; rows with equal prompts share a fold.
 
     `encoder` is a kind of encoder, see `fit_encoder`; it is fitted for each fold on the other rows. With None, the

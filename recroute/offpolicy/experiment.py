@@ -133,7 +133,7 @@ class _Judge:
     """Estimates the scores of routers from a log, with its folds and the reward model's cross-fitted predictions."""
 
     def __init__(
-        self, settings: OffPolicySettings, logs: Logs, data: Dataset, *, encoder: str | None, reward_model: Router
+        self, settings: OffPolicySettings, logs: Logs, data: Dataset, *, encoder: str | Any | None, reward_model: Router
     ) -> None:
         self.settings, self.data, self.propensity = settings, data, logs.propensity
         self.score = logs.table["score"].to_numpy().astype(np.float64)

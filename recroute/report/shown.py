@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from recroute.errors import DataError
 from recroute.report.document import Document
 from recroute.util.arguments import checked
 from recroute.util.files import write_text
 
 if TYPE_CHECKING:
+    import polars as pl
     from rich.console import Console
 
 
@@ -39,6 +41,21 @@ class Shown(ABC):
         from recroute.report.html import page
 
         write_text(path, page(self.document()))
+
+
+class Tabular(Shown):
+    """Base class of what is a table too; a subclass implements `to_polars`."""
+
+    @abstractmethod
+    def to_polars(self) -> pl.DataFrame:
+        """The table."""
+
+    def to_pandas(self) -> Any:
+        """The table of `to_polars` as a pandas.DataFrame; DataError if pandas is not installed."""
+        try:
+            return self.to_polars().to_pandas()
+        except ModuleNotFoundError as missing:
+            raise DataError(f"to_pandas needs {missing.name}; install it, or use to_polars") from None
 
 
 @checked

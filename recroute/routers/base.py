@@ -17,6 +17,7 @@ from recroute.errors import RouterError
 from recroute.report.document import Document, Table
 from recroute.report.shown import Shown
 from recroute.routers.core import Pool, Scores
+from recroute.routers.estimator import Estimator
 from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.names import ROUTERS
 from recroute.routers.ranking import Ranking
@@ -36,7 +37,7 @@ __all__ = ["VIEWS", "Instances", "Prompts", "Ranking", "Router", "Scores", "Text
 
 
 @dataclass(kw_only=True, eq=False)
-class Router(RememberingRouter, Shown):
+class Router(RememberingRouter, Estimator, Shown):
     """Base class of all routers. A subclass declares its hyperparameters as fields and implements `_fit` and `_score`.
 
     `RouterCore` documents what the author of a router needs: hyperparameters, fit, score, rank. This class adds

@@ -14,11 +14,12 @@ from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset, Encoder, IdMap, Prompts, llm_means
 from recroute.data.prompts import Instances
-from recroute.encoders import fit_encoder, view_encoder
+from recroute.data.scored_prompts import as_dataset
+from recroute.encoders import fit_encoder, view_encoder, with_encoder
 from recroute.errors import RouterError
 from recroute.retrieval import Choices, condensed, tie_order, top_k
 from recroute.routers.ranking import Ranking
-from recroute.util.arguments import LARGEST_SEED, as_list, as_texts, as_whole_number, check_kind, checked
+from recroute.util.arguments import LARGEST_SEED, as_list, as_texts, as_whole_number, check_kind
 from recroute.util.numeric import Array, Floats, Index, Positions
 from recroute.util.registry import convert_settings
 from recroute.util.settings import check_range, kinds_of, setting
@@ -112,21 +113,35 @@ class RouterCore(ABC):
         known = [f.name for f in cls.settings()]
         return cls(**convert_settings(cls, cls.name, "hyperparameter", known, values, RouterError))
 
-    @checked
-    def fit(self, train: Dataset) -> Self:
+    def fit(
+        self, train: Dataset | Sequence[str] | Floats, scores: Any = None, *, llm_ids: Any = None, encoder: Any = None
+    ) -> Self:
         """Fit on training instances and return self.
 
         BLAS is limited to one thread, so the same seed gives the same router whatever the number of cores.
+
+        Parameters
+        ----------
+        train : Dataset, or with `scores` a list of n prompts or their vectors f32 (n, d)
+        scores : (n, m), optional
+            Observed scores in [0, 1], as `Dataset.from_matrix` takes them: NaN where nothing was observed.
+        llm_ids : list of str, optional
+            Ids of the columns of `scores`. Default: the columns of a table, or llm_0, llm_1, and so on.
+        encoder : str, callable, or object with `encode`, optional
+            As in `fit_encoder`. Default: the data set's vectors, or TF-IDF if it has none.
 
         Raises
         ------
         RouterError
             If `train` has no records (or preferences, if the router learns from them), or lacks the text or tasks
             that the router reads.
+        DataError
+            If prompts, scores and ids do not fit together.
         """
-        train = self._begin(train)
+        data = as_dataset(train, scores, llm_ids)
+        data = self._begin(data if encoder is None else with_encoder(data, encoder))
         with threadpool_limits(limits=1, user_api="blas"):
-            self._fit(train)
+            self._fit(data)
         return self
 
     def _begin(self, train: Dataset) -> Dataset:

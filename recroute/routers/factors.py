@@ -54,6 +54,12 @@ class FactorRouter(TextRouter):
     instance_factors_: NDArray[np.float32] = fitted("n_prompts", "n_factors", for_unseen=True)
     bridge_: Bridge = fitted(of=lambda router: bridge_class(router.bridge))
 
+    @property
+    def llm_factors(self) -> Array:
+        """LLM factors v, f64 (m, k), a row for each LLM in the order of `llm_ids_`; RouterError if not fitted."""
+        self.llm_index()
+        return self.llm_factors_
+
     @abstractmethod
     def _factorise(self, train: Dataset) -> tuple[Array, Array, Array]:
         """Biases f64 (m,), instance factors f64 (n, k) and LLM factors f64 (m, k) of data without empty instances."""

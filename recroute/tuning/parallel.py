@@ -23,6 +23,7 @@ from optuna.study import Study
 
 from recroute.data import Encoder
 from recroute.data.encoding import Precomputed
+from recroute.encoders import FunctionEncoder
 from recroute.errors import DataError, RecrouteError, RouterError
 from recroute.tuning.choice import best_so_far
 from recroute.tuning.recovery import requeue_lost
@@ -112,7 +113,7 @@ class _Pickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         is_encoder = isinstance(obj, Encoder) and not isinstance(obj, type)
-        ours = type(obj).__module__.startswith("recroute.")
+        ours = type(obj).__module__.startswith("recroute.") and not isinstance(obj, FunctionEncoder)
         return (Precomputed, (obj.name, True)) if is_encoder and not ours else NotImplemented
 
 

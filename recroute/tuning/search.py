@@ -23,7 +23,7 @@ from recroute.tuning.parallel import Progress, run_trials
 from recroute.tuning.settings import TuneSettings
 from recroute.tuning.space import read_space
 from recroute.tuning.storage import JOURNAL, damage_named, storage_at, without_password
-from recroute.tuning.study import TEST_READS, open_study
+from recroute.tuning.study import TEST_READS, in_memory, open_study
 from recroute.tuning.trials import n_finished, trial_table
 from recroute.tuning.tuned import Tuned
 from recroute.tuning.validation import Validation
@@ -81,8 +81,9 @@ def search(settings: TuneSettings, dataset: Dataset, out: Path, progress: Progre
     space = read_space(settings.routers, settings.space, dataset)
     identity = identity_of(parts, space, settings)
     folder.check(identity)  # before the folds are made, which takes time
-    if dataset.encoder is not None and settings.encoder in ("auto", "precomputed"):
-        check_savable(dataset.encoder)  # because the chosen router is saved
+    kept = settings.encoder if not isinstance(settings.encoder, str) else dataset.encoder
+    if kept is not None and (kept is settings.encoder or settings.encoder in ("auto", "precomputed")):
+        check_savable(kept)  # because the chosen router is saved
     dataset = settings.encoded(dataset)
     validation = Validation.of(_without_test(dataset, parts), settings)
     journal, name = out / JOURNAL, settings.study_name or out.name
@@ -114,6 +115,7 @@ def _conclude(study: Study, settings: TuneSettings, dataset: Dataset, default: s
     return Tuned(
         name=study.study_name,
         best=best,
+        study=in_memory(study),
         trials=trial_table(study),
         notes=[*notes, *filter(None, [parts.note])],
         front=front(study),

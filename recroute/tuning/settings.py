@@ -87,4 +87,5 @@ class TuneSettings(SplitSettings):
     def shared(self) -> dict[str, Any]:
         """Values of the settings that must be equal in all runs of a study."""
         storage = without_password(self.storage) if self.storage else "journal"
-        return {**{name: getattr(self, name) for name in SHARED}, "storage": storage}
+        values = {name: getattr(self, name) for name in SHARED}
+        return {**values, "encoder": getattr(self.encoder, "name", self.encoder), "storage": storage}

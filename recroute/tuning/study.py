@@ -79,6 +79,15 @@ def open_study(
     return study
 
 
+def in_memory(study: Study) -> Study:
+    """Copy of a study that needs no storage."""
+    copy = optuna.create_study(study_name=study.study_name, directions=study.directions)
+    copy.add_trials(study.trials)
+    for key, value in study.user_attrs.items():
+        copy.set_user_attr(key, value)
+    return copy
+
+
 def _wait_for(study: Study, key: str, seconds: float) -> None:
     """Wait up to `seconds` for an attribute that the process which is creating the study will set."""
     until = time.time() + seconds

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import polars as pl
+from optuna import Study
 
 from recroute.errors import DataError
 from recroute.evaluation.evaluation import Evaluation
@@ -39,6 +40,8 @@ class Tuned(Shown):
         Name of the study.
     best : Router
         The chosen pipeline, not fitted.
+    study : optuna.Study
+        A copy in memory, for Optuna's own plots and tables; the study itself is in the folder.
     trials : polars.DataFrame
         One row for each trial, see `recroute.tuning.trials.trial_table`.
     notes : list of str
@@ -62,6 +65,7 @@ class Tuned(Shown):
 
     name: str
     best: Router
+    study: Study
     trials: pl.DataFrame
     notes: list[str]
     front: list[Router]
