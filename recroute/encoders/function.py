@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,8 +22,9 @@ _KNOWN: dict[str, Callable[..., Any]] = {}  # functions that this process has us
 class FunctionEncoder:
     """Encodes with a function of a list of texts, which gives vectors f32 (b, d).
 
-    A router saves it by reference, `module:name`. Loading imports nothing: a folder from elsewhere would choose what
-    runs here. So the process that loads the router calls `register_encoder(function)` first.
+    A router is saved with a reference to it, `module:name`. Loading imports no module that the folder names, because
+    the folder may come from somebody else. The process calls `register_encoder(function)` first, or an installed
+    package declares the function under the entry point `recroute.encoders`.
 
     Parameters
     ----------
@@ -60,13 +62,18 @@ class FunctionEncoder:
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any], folder: Path) -> FunctionEncoder:
         """The encoder that `facts` describes; RouterError if this process does not know its function."""
-        if (function := _KNOWN.get(facts["source"])) is None:
-            place = facts["source"].replace(":", ".")
-            raise RouterError(
-                f"{folder.parent} was fitted with the function {place} as its encoder; call "
-                f"recroute.register_encoder({place}) before you load it"
-            )
-        return cls(function)
+        reference = facts["source"]
+        if reference in _KNOWN:
+            return cls(_KNOWN[reference])
+        for declared in entry_points(group="recroute.encoders"):
+            if declared.value == reference:
+                return cls(declared.load())
+        place = reference.replace(":", ".")
+        raise RouterError(
+            f"{folder.parent} was fitted with the function {place} as its encoder; call "
+            f"recroute.register_encoder({place}) first, or install a package that declares it (entry point "
+            "recroute.encoders)"
+        )
 
 
 def of_function(function: Callable[..., Any]) -> FunctionEncoder:

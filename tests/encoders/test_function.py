@@ -1,13 +1,13 @@
 """Functions and objects with `encode` as encoders, everywhere."""
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import recroute as rr
-from recroute.encoders import FunctionEncoder, as_encoder, with_encoder
-from recroute.encoders.function import _KNOWN
+from recroute.encoders import FunctionEncoder, as_encoder, function, with_encoder
 from recroute.errors import DataError, RouterError
 
 
@@ -53,14 +53,20 @@ def test_tune_with_a_function(data: rr.Dataset, tmp_path: Path) -> None:
     assert not (tmp_path / "other").exists()
 
 
-def test_a_function_is_saved_by_reference_and_loaded_where_it_is_known(data: rr.Dataset, tmp_path: Path) -> None:
+def test_a_function_is_saved_by_reference_and_loaded_where_it_is_known(
+    data: rr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     router = rr.make_router("ridge").fit(data, encoder=lengths)
     router.save(tmp_path / "router")
     prompts = ["What is 2 + 2?", "Translate it."]
     np.testing.assert_array_equal(rr.load_router(tmp_path / "router").score(prompts), router.score(prompts))
-    _KNOWN.clear()  # as in another process
+    monkeypatch.setattr(function, "_KNOWN", {})  # as in another process
     with pytest.raises(RouterError, match=r"call recroute.register_encoder\(.*lengths\)"):
         rr.load_router(tmp_path / "router")
+    declared = EntryPoint("lengths", f"{lengths.__module__}:lengths", "recroute.encoders")
+    with monkeypatch.context() as installed:
+        installed.setattr(function, "entry_points", lambda group: [declared])
+        np.testing.assert_array_equal(rr.load_router(tmp_path / "router").score(prompts), router.score(prompts))
     rr.register_encoder(lengths)
     np.testing.assert_array_equal(rr.load_router(tmp_path / "router").score(prompts), router.score(prompts))
 
