@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,6 @@ from recroute.data.prompts import Instances
 from recroute.data.scored_prompts import as_dataset
 from recroute.errors import DataError
 from recroute.routers.core import Pool, RouterCore, Scores
-
-if TYPE_CHECKING:
-    from recroute.routers.base import Router
 
 
 @dataclass(kw_only=True, eq=False)
@@ -59,7 +56,7 @@ class Estimator(RouterCore):
         return BaseEstimator.__sklearn_tags__(self)
 
 
-def mean_score(router: Router, instances: Instances, scores: Any = None) -> float:
+def mean_score(router: Estimator, instances: Instances, scores: Any = None) -> float:
     """Mean score of the LLMs that a router chooses: a `scoring` for scikit-learn.
 
     Parameters
