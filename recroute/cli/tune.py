@@ -19,8 +19,8 @@ OUT = Option("out", Path, help="Study folder; an existing study is resumed.")
 def tune(asked: Asked) -> None:
     """Search router, hyperparameters, encoder, bridge and calibration by cross-validation; then look at test once.
 
-    Ctrl-C ends the search and writes the best so far; the same command resumes it. Several machines work on one study
-    with the same --storage and --study.
+    After --timeout, too, test is read. Ctrl-C ends the search earlier and writes the best so far. The same command
+    resumes it. Several machines work on one study with the same --storage and --study.
 
     Example: recroute tune my_dataset --out my_study --trials 60 --jobs 2
     """

@@ -45,7 +45,8 @@ def choose(study: Study, default: str) -> tuple[Router, list[str]]:
     trials = completed(study)
     if not trials:
         failed = [t.user_attrs[ERROR] for t in study.get_trials(deepcopy=False) if ERROR in t.user_attrs]
-        raise RouterError(failed[0] if failed else "no trial was finished; run the same command again to resume")
+        unfinished = "no trial was finished; run it again to resume, with a longer --timeout if there is one"
+        raise RouterError(failed[0] if failed else unfinished)
     best = min(trials, key=partial(rank, study))
     first = next((trial for trial in trials if trial.user_attrs.get(LABEL) == default), None)
     label = str(best.user_attrs[LABEL])

@@ -42,7 +42,9 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def run_trials(study: Study, job: Job, progress: Progress | None) -> bool:
-    """Run trials until the study is complete, an interrupt or the timeout; returns whether it is complete.
+    """Run trials until all are finished, the time limit or an interrupt; returns False after an interrupt.
+
+    At the time limit the search has ended as planned, even if trials are missing.
 
     Raises
     ------
@@ -55,6 +57,7 @@ def run_trials(study: Study, job: Job, progress: Progress | None) -> bool:
     if settings.timeout is not None:
         job = replace(job, until=time.time() + settings.timeout)
     report = _reporter(job, progress)
+    interrupted = True
     with suppress(KeyboardInterrupt):
         if settings.n_jobs == 1:
             report(study)
@@ -62,7 +65,9 @@ def run_trials(study: Study, job: Job, progress: Progress | None) -> bool:
                 work(study, job, report)
         else:
             _watch(study, job, report)
-    return n_finished(study) >= settings.n_trials
+        interrupted = False
+    is_out_of_time = not interrupted and time.time() >= job.until
+    return is_out_of_time or n_finished(study) >= settings.n_trials
 
 
 def _reporter(job: Job, progress: Progress | None) -> Callable[[Study], None]:

@@ -56,9 +56,10 @@ def tune(dataset: Dataset, out: str | Path, *, progress: Progress | None = None,
     Returns
     -------
     Tuned
-        After a KeyboardInterrupt or the timeout it holds the best pipeline so far, and test instances have not been
-        read. With one process the same seed gives the same trials, even if the study was interrupted and resumed.
-        Several processes see each other's results in the order in which they finish.
+        After a KeyboardInterrupt it holds the best pipeline so far, and test instances have not been read. At the
+        timeout the search ends with the trials that it has. With one process the same seed gives the same trials, even
+        if the study was interrupted and resumed. Several processes see each other's results in the order in which they
+        finish.
 
     Raises
     ------
@@ -106,8 +107,10 @@ def _without_test(dataset: Dataset, parts: Split) -> Dataset:
 
 
 def _conclude(study: Study, settings: TuneSettings, dataset: Dataset, default: str, complete: bool) -> Tuned:
-    """Choose a pipeline, evaluate it on test instances if the study is `complete`, and fit it on the training data."""
+    """Choose a pipeline, evaluate it on test instances if the search is `complete`, and fit it on the training data."""
     best, notes = choose(study, default)
+    if complete and (n := n_finished(study)) < settings.n_trials:
+        notes = [*notes, f"the time limit ended the search after {n} of {settings.n_trials} trials"]
     others = [default, *best_of_each(study)]
     tested = _on_test(study, settings, dataset, best, others) if complete else None
     parts = settings.parts(dataset, settings.seed)

@@ -57,7 +57,10 @@ class TuneSettings(SplitSettings):
     )
     n_jobs: int = setting(1, low=1, option="--jobs", help="Worker processes on this machine.", panel=RUNNING)
     timeout: float | None = setting(
-        None, low=0, help="Time limit in seconds, after which no new fold is started.", panel=RUNNING
+        None,
+        low=0,
+        help="Time limit in seconds: no fold is started after it, and the search ends with the trials that it has.",
+        panel=RUNNING,
     )
     seed: int = setting(
         0, low=0, high=LARGEST_SEED, help="Random seed of split, folds, pools, routers and sampler.", panel=DATA

@@ -50,11 +50,11 @@ class Tuned(Shown):
         With two metrics, the Pareto front, of which `best` is the first; otherwise empty.
     evaluation : Evaluation, optional
         Test results of the chosen pipeline, the default, the best pipeline of every router searched, and the baselines.
-        None if the study is not complete, because test instances are read only once.
+        None after an interrupt, because test instances are read only once.
     router : Router
         The chosen pipeline, fitted on the training instances.
     complete : bool
-        Whether the study has all its trials.
+        Whether the search ended as planned, with all trials or at the time limit; False after an interrupt.
     card : str
         Markdown card of `router`, see `router_card`.
     importances : dict of str to dict of str to float

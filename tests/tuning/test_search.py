@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import polars as pl
 import pytest
 
 import recroute as rr
+from recroute.cli.app import run
 from recroute.data import Dataset, InteractionMatrix, write_dataset
 from recroute.errors import DataError, RecrouteError
 from recroute.metrics import METRICS
@@ -135,9 +137,27 @@ def test_two_metrics_give_a_front(tmp_path: Path, noisy: Dataset) -> None:
     assert found.front[0].label == found.best.label
 
 
-def test_at_the_timeout_the_best_so_far_is_written_and_test_is_not_read(tmp_path: Path, noisy: Dataset) -> None:
+def test_the_timeout_is_a_planned_end(tmp_path: Path, noisy: Dataset) -> None:
+    write_dataset(noisy, tmp_path / "data")
+    command = ["tune", str(tmp_path / "data"), "--out", str(tmp_path / "study"), "--quiet"]
+    command += ["--router", "knn", "--router", "ridge", "--pool-sizes", "3", "--groups", "nested", "--folds", "3"]
+    assert run([*command, "--trials", "500", "--timeout", "0"]) == 2  # there is nothing to choose from
+    assert run([*command, "--trials", "2"]) == 0
+    shutil.rmtree(tmp_path / "study" / "run")
+    assert run([*command, "--trials", "500", "--timeout", "0"]) == 0
+    assert rr.read_run(tmp_path / "study" / "run").rows.height
+    report = (tmp_path / "study" / "report.html").read_text("utf8")
+    assert "the time limit ended the search after 2 of 500 trials" in report
+    assert "NOT FINISHED" not in report
+    assert "test instances were read after" not in report  # both times after the same trials
+
+
+def test_an_interrupt_leaves_test_unread(tmp_path: Path, noisy: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
     rr.tune(noisy, tmp_path / "study", n_trials=2, **SMALL)
-    (tmp_path / "study" / "report.html").unlink()
+    monkeypatch.setattr("recroute.tuning.parallel.work", interrupted)
     found = rr.tune(noisy, tmp_path / "study", n_trials=500, timeout=0, **SMALL)
     assert not found.complete
     assert found.evaluation is None
