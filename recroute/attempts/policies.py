@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from recroute.attempts.answers import Answers
 from recroute.data import Dataset, Prompts, llm_means
 from recroute.pools import PoolValue, greedy
 from recroute.retrieval import tie_order, top_k
@@ -19,40 +19,6 @@ from recroute.util.numeric import Array, Floats, Index
 
 NEXT, POSTERIOR, TOGETHER = "next", "posterior", "set"  # policies that ask a router
 SPARE = 10  # LLMs beyond the attempts in a greedy set, for prompts on which some were not evaluated
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """Score and verdict of every LLM's answer to each of n test prompts.
-
-    Parameters
-    ----------
-    scores : f32 (n, m)
-        NaN where unobserved: such an LLM is passed over by every policy.
-    verdicts : f32 (n, m)
-        What the verifier says: the score itself, or 0 or 1 of a judge that errs.
-    accepted : bool (n, m)
-    verifier : Verifier
-    costs : f32 (n, m), optional
-    """
-
-    scores: Floats
-    verdicts: Floats
-    accepted: NDArray[np.bool_]
-    verifier: Verifier
-    costs: Floats | None = None
-
-    @classmethod
-    def of(cls, test: Dataset, verifier: Verifier, accept: float, seed: int) -> Answers:
-        """Answers of a test set; the judge's errors are drawn once and are equal for all policies."""
-        scores, costs = test.interactions.dense(), test.interactions.dense_costs()
-        verdicts = scores
-        if not verifier.exact:
-            chance = np.random.default_rng([seed, 11]).random(scores.shape, dtype=np.float32)
-            verdicts = np.where(np.isnan(scores), np.nan, chance < verifier.accepted(scores)).astype(np.float32)
-        with np.errstate(invalid="ignore"):
-            accepted = verdicts >= (accept if verifier.exact else 1)
-        return cls(scores, verdicts, accepted, verifier, costs)
 
 
 class Policy(Protocol):

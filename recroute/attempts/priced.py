@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.attempts.policies import Answers, Order, Posterior
+from recroute.attempts.answers import Answers
+from recroute.attempts.policies import Order, Posterior
 from recroute.routers.memory.joint import Belief
 from recroute.util.numeric import Floats, Index
 

@@ -61,7 +61,7 @@ def cascade(
     ------
     RecrouteError
         If the data set cannot be split, a name is unknown, or no router can be fitted on it; with `budget` or `quality`
-        if there are no costs.
+        if there are no costs, and with the verifier "verdict" if there are no verdicts.
     """
     return measure(CascadeSettings(**settings), dataset, routers, progress)
 
@@ -109,13 +109,14 @@ def _played(
 
     `only_next` are the labels of routers of which the ranking by text alone is wanted.
     """
-    answers = settings.answers(parts.test, parts.seed)
+    judge = settings.judge(parts.train)
+    answers = settings.answers(parts.test, judge, parts.seed)
     k = min(max(settings.attempts), parts.train.n_llms)
     for label, name, policy in fixed_policies(parts.train, parts.test, answers, k):
         yield (label, name), play(policy, answers, k)
     at_target = None
     if settings.target is not None:
-        valid = Stage(parts.valid, settings.answers(parts.valid, parts.seed))
+        valid = Stage(parts.valid, settings.answers(parts.valid, judge, parts.seed))
         ks = sorted({min(k, each) for each in settings.attempts})
         at_target = AtTarget(settings.target, parts.train, valid, Stage(parts.test, answers), ks)
     for router in run.routers:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
-from recroute.attempts.policies import Answers
+from recroute.attempts.answers import Answers, verdict_rates
 from recroute.attempts.target import Target
 from recroute.data import Dataset
 from recroute.errors import DataError
@@ -17,6 +16,8 @@ from recroute.routers.memory.joint import Verifier
 from recroute.splits import Split, split_dataset
 from recroute.util.settings import setting
 
+VERDICT = "verdict"
+
 
 @dataclass(frozen=True, kw_only=True)
 class CascadeSettings(Protocol):
@@ -25,8 +26,8 @@ class CascadeSettings(Protocol):
     attempts: Sequence[int] = setting((1, 2, 3, 5), low=1, help="Maximum numbers of LLMs to try on a prompt.")
     verifier: str = setting(
         "exact",
-        help="Who accepts an answer: exact (its score, as a unit test gives it) or noisy:TPR,TNR (a judge that accepts "
-        "right and rejects wrong answers at these rates).",
+        help="Who accepts an answer: exact (its score, as a unit test gives it), noisy:TPR,TNR (a judge that accepts "
+        "right and rejects wrong answers at these rates) or verdict (the column verdict of the records: 1 or 0).",
         panel=JUDGE,
     )
     accept: float = setting(
@@ -58,21 +59,23 @@ class CascadeSettings(Protocol):
             raise DataError("cascade needs at least one pool size and one group")
         if self.budget is not None and self.quality is not None:
             raise DataError("budget and quality are given; give only one of them")
-        _ = self.judge  # DataError for one that cannot be read
+        if self.verifier != VERDICT:
+            Verifier.of(self.verifier)  # DataError for one that cannot be read
 
-    @cached_property
-    def judge(self) -> Verifier:
-        """The verifier."""
-        return Verifier.of(self.verifier)
+    def judge(self, train: Dataset) -> Verifier:
+        """The verifier; the error rates of verdicts are those on training instances."""
+        return verdict_rates(train) if self.verifier == VERDICT else Verifier.of(self.verifier)
 
     @property
     def target(self) -> Target | None:
         """What costs are weighed for, if anything."""
         return None if self.budget is None and self.quality is None else Target(self.budget, self.quality)
 
-    def answers(self, data: Dataset, seed: int) -> Answers:
+    def answers(self, data: Dataset, judge: Verifier, seed: int) -> Answers:
         """The answers to these instances as the verifier judges them."""
-        return Answers.of(data, self.judge, self.accept, seed)
+        if self.verifier == VERDICT:
+            return Answers.recorded(data, judge)
+        return Answers.of(data, judge, self.accept, seed)
 
     def pools(self, dataset: Dataset) -> tuple[Callable[[Split], list[Pool]], list[str]]:
         """Function from a split to its pools, and notes for the reader."""

@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from recroute.attempts.policies import NEXT, POSTERIOR, TOGETHER, Answers, Played, Policy, fixed_policies, play
+from recroute.attempts.answers import Answers
+from recroute.attempts.policies import NEXT, POSTERIOR, TOGETHER, Played, Policy, fixed_policies, play
 from recroute.attempts.priced import Priced, priced_set
 from recroute.data import Dataset, Prompts
 from recroute.routers import Router

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+from typing import cast
+
 from recroute.attempts.run import measure
-from recroute.attempts.settings import CascadeSettings
+from recroute.attempts.settings import VERDICT, CascadeSettings
 from recroute.cli.experiment import Asked, experiment
 from recroute.cli.options import COST_OPTION, DATASET, ROUTERS
+from recroute.data.folder import read_verdicts
 
 
 @experiment(CascadeSettings, DATASET, ROUTERS, COST_OPTION)
@@ -16,7 +21,8 @@ def cascade(asked: Asked) -> None:
     """
     asked.check()
     settings, routers = asked.settings, asked.routers()
-    data = asked.data()
+    with_verdicts = partial(read_verdicts, path=cast(Path, asked.source)) if settings.verifier == VERDICT else None
+    data = asked.data(with_verdicts)
     with asked.progress(f"attempts on {data.name}") as progress:
         found = measure(settings, data, routers, progress)
     asked.conclude(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,28 @@ class Block:
         In [0, 1]; NaN marks an answer without a score, which is left out as unobserved.
     cost : float (k,) USD, optional
         NaN where unknown. Either every block of a stream has costs, or none.
+    verdict : float (k,), optional
+        1 or 0, see `Dataset.verdicts`; NaN where there is none. Either every block of a stream has them, or none.
     """
 
     instance_index: NDArray[np.integer]
     llm_index: NDArray[np.integer]
     score: NDArray[np.floating]
     cost: NDArray[np.floating] | None = None
+    verdict: NDArray[np.floating] | None = None
+
+    def take(self, index: slice | NDArray[np.bool_]) -> Block:
+        """Some of the records."""
+        return Block(*(None if values is None else values[index] for values in self._arrays()))  # type: ignore[arg-type]
+
+    @classmethod
+    def join(cls, blocks: Sequence[Block]) -> Block:
+        """The records of several blocks."""
+        of_all = zip(*(block._arrays() for block in blocks), strict=True)
+        return cls(*(None if any(v is None for v in values) else np.concatenate(values) for values in of_all))  # type: ignore[arg-type]
+
+    def _arrays(self) -> tuple[NDArray[Any] | None, ...]:
+        return self.instance_index, self.llm_index, self.score, self.cost, self.verdict
 
 
 @dataclass(eq=False)
@@ -195,10 +211,8 @@ def checked_blocks(
     for block in content.blocks:
         done += len(block.score)
         seen = ~np.isnan(block.score)
-        cost = block.cost
         if not seen.all():
-            cost = None if cost is None else cost[seen]
-            block = Block(block.instance_index[seen], block.llm_index[seen], block.score[seen], cost)
+            block = block.take(seen)
         _refuse_values(block, instances, llms, content.scaling)
         if not distinct:
             keys.append(block.instance_index.astype(np.int64) * len(llms) + block.llm_index)
@@ -251,8 +265,9 @@ def _write_records(blocks: Iterator[Block], path: Path, instances: IdMap, llms: 
                 "llm_id": pa.DictionaryArray.from_arrays(block.llm_index.astype(np.int32), names[1]),
                 "score": pa.array(block.score.astype(np.float32)),
             }
-            if block.cost is not None:
-                columns["cost"] = pa.array(block.cost.astype(np.float32), from_pandas=True)  # NaN is null
+            for name, values in (("cost", block.cost), ("verdict", block.verdict)):
+                if values is not None:
+                    columns[name] = pa.array(values.astype(np.float32), from_pandas=True)  # NaN is null
             table = pa.table(columns)
             if writer is None:
                 writer = pq.ParquetWriter(path, table.schema, compression="zstd")
@@ -270,25 +285,10 @@ def _gathered(blocks: Iterator[Block]) -> Iterator[Block]:
     n_waiting = 0
     for block in blocks:
         for start in range(0, len(block.score), ROWS_PER_GROUP):
-            waiting.append(_slice(block, slice(start, start + ROWS_PER_GROUP)))
+            waiting.append(block.take(slice(start, start + ROWS_PER_GROUP)))
             n_waiting += len(waiting[-1].score)
             if n_waiting >= ROWS_PER_GROUP:
-                yield _join(waiting)
+                yield Block.join(waiting)
                 waiting, n_waiting = [], 0
     if n_waiting:
-        yield _join(waiting)
-
-
-def _slice(block: Block, part: slice) -> Block:
-    cost = None if block.cost is None else block.cost[part]
-    return Block(block.instance_index[part], block.llm_index[part], block.score[part], cost)
-
-
-def _join(blocks: list[Block]) -> Block:
-    costs = [block.cost for block in blocks]
-    return Block(
-        np.concatenate([block.instance_index for block in blocks]),
-        np.concatenate([block.llm_index for block in blocks]),
-        np.concatenate([block.score for block in blocks]),
-        np.concatenate(costs) if all(cost is not None for cost in costs) else None,  # type: ignore[arg-type]
-    )
+        yield Block.join(waiting)

@@ -16,7 +16,15 @@ from recroute.data.encoding import Encoder, as_vectors, check_encoder
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.preferences import Preferences, pair_table
-from recroute.data.records import Records, id_table, score_matrix, side_table, side_tables, with_task
+from recroute.data.records import (
+    Records,
+    id_table,
+    score_matrix,
+    side_table,
+    side_tables,
+    verdict_matrix,
+    with_task,
+)
 from recroute.data.schema import INSTANCES, LLMS, check_columns
 from recroute.data.task_means import compute_task_means
 from recroute.errors import DataError, UnknownNameError, one_line
@@ -51,6 +59,8 @@ class Dataset(Tabular):
         where each benchmark has its own, `benchmark`.
     preferences : Preferences, optional
         Battles of two LLMs on an instance, beside scores or in their place.
+    verdicts : InteractionMatrix (n, m), optional
+        1 where a check passed the answer, 0 where it did not: what a program can know of an answer, unlike its score.
 
     Raises
     ------
@@ -67,6 +77,7 @@ class Dataset(Tabular):
     card: Mapping[str, Any] = field(default_factory=dict)
     pools: pl.DataFrame | None = None
     preferences: Preferences | None = None
+    verdicts: InteractionMatrix | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", one_line(self.name))  # it is for messages and titles
@@ -77,6 +88,8 @@ class Dataset(Tabular):
                 f"and {self.llms.height} LLMs"
             )
         self.interactions.check_scores()
+        if self.verdicts is not None and self.verdicts.shape != (n, m):
+            raise DataError(f"{self.name}: the verdicts are {self.verdicts.shape}, the scores {n, m}")
         if self.preferences is not None and not self.preferences.fit(n, m):
             raise DataError(f"{self.name}: preferences about instances or LLMs beyond the tables of {n} and {m}")
         object.__setattr__(self, "instances", check_columns(self.instances, INSTANCES, f"the instances of {self.name}"))
@@ -250,6 +263,7 @@ class Dataset(Tabular):
             instances=self.instances[index],
             embeddings=None if self.embeddings is None else self.embeddings[index],
             preferences=None if preferences is None else preferences.take_instances(index, self.n_instances),
+            verdicts=None if self.verdicts is None else self.verdicts.take_instances(index),
         )
 
     def evaluated(self) -> Dataset:
@@ -266,6 +280,7 @@ class Dataset(Tabular):
             interactions=self.interactions.take_llms(index),
             llms=self.llms[index],
             preferences=None if preferences is None else preferences.take_llms(index, self.n_llms),
+            verdicts=None if self.verdicts is None else self.verdicts.take_llms(index),
         )
 
     @checked
@@ -314,6 +329,24 @@ class Dataset(Tabular):
         return replace(
             self, preferences=Preferences.from_frame(battles, self.instance_ids, self.llm_ids, "preferences")
         )
+
+    def with_verdicts(self, table: Any, source: str = "verdicts") -> Dataset:
+        """The data set with the verdicts of a check on its answers.
+
+        Parameters
+        ----------
+        table : frame
+            `instance_id, llm_id, verdict`: 1 or true where the check passed, 0 or false where it did not, null where
+            there was none. Rows of instances and LLMs that the data set lacks are left out.
+        source : str
+            What messages call the table.
+
+        Raises
+        ------
+        DataError
+            For another verdict, a missing column, and a pair of instance and LLM that occurs twice.
+        """
+        return replace(self, verdicts=verdict_matrix(table, self.instance_ids, self.llm_ids, source))
 
     def __repr__(self) -> str:
         vectors = "no embeddings" if self.embeddings is None else f"{self.embeddings.shape[1]} dimensions"

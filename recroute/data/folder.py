@@ -168,6 +168,12 @@ def read_records(path: Path) -> pl.DataFrame:
     return read_table(path / "records.parquet" if path.is_dir() else path)
 
 
+def read_verdicts(dataset: Dataset, path: Path) -> Dataset:
+    """The data set that was read from a folder or file, with the column `verdict` of its records."""
+    file = path / "records.parquet" if path.is_dir() else path
+    return dataset.with_verdicts(read_table(file), file.name)
+
+
 @checked
 def write_dataset(dataset: Dataset, path: str | Path) -> None:
     """Write a dataset folder; an older one of the same place is replaced whole, or not at all.
@@ -183,7 +189,7 @@ def write_dataset(dataset: Dataset, path: str | Path) -> None:
         Content(
             instances=dataset.instances,
             llms=dataset.llms,
-            blocks=_blocks(dataset.interactions),
+            blocks=_blocks(dataset),
             n_rows=dataset.interactions.n_observed,
             distinct=True,
             embeddings=vectors,
@@ -202,13 +208,17 @@ def _pairs(dataset: Dataset) -> pl.DataFrame | None:
     return dataset.preferences.to_frame(dataset.instance_ids, dataset.llm_ids)
 
 
-def _blocks(matrix: InteractionMatrix) -> Iterator[Block]:
-    """The records of a matrix, some rows at a time."""
+def _blocks(dataset: Dataset) -> Iterator[Block]:
+    """The records of a data set, some rows at a time."""
+    matrix, verdicts = dataset.interactions, dataset.verdicts
     for rows in row_blocks(matrix.n_instances, matrix.n_llms):
         part = matrix.take_instances(rows)
         instance, llm = part.coordinates()
         costs = part.costs
-        yield Block(instance + np.int32(rows.start), llm, part.scores.data, None if costs is None else costs.data)
+        verdict = None if verdicts is None else verdicts.dense(rows)[instance, llm]
+        yield Block(
+            instance + np.int32(rows.start), llm, part.scores.data, None if costs is None else costs.data, verdict
+        )
 
 
 def _with_cost(

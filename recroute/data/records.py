@@ -11,7 +11,7 @@ import polars as pl
 
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
-from recroute.data.schema import ID, INSTANCES, LLMS, RECORDS, check_columns
+from recroute.data.schema import ID, INSTANCES, LLMS, RECORDS, VERDICTS, check_columns, refuse_first
 from recroute.errors import DataError
 from recroute.util.numeric import Index, Positions
 
@@ -109,6 +109,22 @@ def score_matrix(records: Records, instances: pl.DataFrame, llms: pl.DataFrame) 
     return InteractionMatrix.from_coordinates(
         rows, columns, records.table["score"].to_numpy(), (instances.height, llms.height), cost
     )
+
+
+def verdict_matrix(table: Any, instances: IdMap, llms: IdMap, source: str) -> InteractionMatrix:
+    """See `Dataset.with_verdicts`."""
+    checked = check_columns(table, VERDICTS, source)
+    values = checked["verdict"]
+    bad = values.is_not_null() & (values != values.round())
+    refuse_first(bad, lambda row: f"verdict {values[row]:g} ({source}, row {row}) {VERDICTS['verdict'].outside}")
+    position = [
+        checked[column].replace_strict(list(ids), range(len(ids)), default=None, return_dtype=pl.Int64)
+        for column, ids in (("instance_id", instances), ("llm_id", llms))
+    ]
+    known = values.is_not_null() & position[0].is_not_null() & position[1].is_not_null()
+    rows, columns = (places.filter(known).to_numpy() for places in position)
+    shape = (len(instances), len(llms))
+    return InteractionMatrix.from_coordinates(rows, columns, values.filter(known).to_numpy(), shape)
 
 
 def with_task(instances: pl.DataFrame) -> pl.DataFrame:

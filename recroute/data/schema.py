@@ -74,6 +74,19 @@ RECORDS: Schema = {
         outside=f"is not a finite USD amount from 0 to {LARGEST:g}; fix it",
     ),
 }
+VERDICTS: Schema = {  # a column of the records that is read where it is asked for
+    "instance_id": ID,
+    "llm_id": ID,
+    "verdict": Column(
+        number=True,
+        needed=True,
+        may_be_null=True,
+        high=1,
+        parsed=True,
+        dtype=pl.Float32,
+        outside="is neither 1 (the check passed) nor 0; fix that row",
+    ),
+}
 INSTANCES: Schema = {"instance_id": ID, "prompt": TEXT, "task": TEXT, "benchmark": TEXT, "split": TEXT}
 LLMS: Schema = {
     "llm_id": ID,

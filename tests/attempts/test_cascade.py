@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recroute.attempts.policies import Answers, Order, first_evaluated_of, greedy_set, play
+from recroute.attempts.answers import Answers
+from recroute.attempts.policies import Order, first_evaluated_of, greedy_set, play
 from recroute.attempts.result import Cascade
 from recroute.attempts.run import cascade
 from recroute.cli.app import run

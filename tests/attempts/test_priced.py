@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recroute.attempts.policies import Answers, play
+from recroute.attempts.answers import Answers
+from recroute.attempts.policies import play
 from recroute.attempts.priced import Priced, priced_set
 from recroute.attempts.result import Cascade
 from recroute.attempts.run import cascade

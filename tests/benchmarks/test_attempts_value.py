@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recroute.attempts.policies import Answers, Order, Posterior, play
+from recroute.attempts.answers import Answers
+from recroute.attempts.policies import Order, Posterior, play
 from recroute.data import Dataset, Prompts, read_dataset
 from recroute.experiment.prepare import prepare_split
 from recroute.retrieval import tie_order, top_k
