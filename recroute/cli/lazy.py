@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from recroute.cli.signals import leave_in_order
+from recroute.errors import RecrouteError
 
 
 class Verb(NamedTuple):
@@ -31,6 +33,21 @@ def lazy_group(verbs: Mapping[str, Verb]) -> type[TyperGroup]:
     return LazyGroup
 
 
+class StrictCommand(TyperCommand):
+    """A command that refuses an option given twice if it takes one value; Click would silently take the last."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing:  # completion
+            *_, given = self.make_parser(ctx).parse_args(args=list(args))
+            options: Counter[Any] = Counter(param for param in given if param.param_type_name == "option")
+            for option, n in options.items():
+                takes_one = not option.multiple and (not option.is_flag or option.secondary_opts)
+                if takes_one and n > 1:
+                    names = "/".join([*option.opts, *option.secondary_opts])
+                    raise RecrouteError(f"{names} is given {n} times; give it once")
+        return super().parse_args(ctx, args)
+
+
 class LazyCommand(TyperCommand):
     """A verb by its name, panel and line; parsing its arguments imports it."""
 
@@ -44,7 +61,7 @@ class LazyCommand(TyperCommand):
         found = getattr(import_module(module), attribute)
         if not isinstance(found, typer.Typer):
             function, found = found, typer.Typer(add_completion=False)
-            found.command(self.name)(function)
+            found.command(self.name, cls=StrictCommand)(function)
         command = typer.main.get_command(found)
         command.name = self.name
         return command

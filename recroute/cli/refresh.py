@@ -14,7 +14,9 @@ from recroute.routers.refresh.change import refresh_with_change
 from recroute.routers.storage import changed_card
 from recroute.util.files import write_json
 
-RECORDS = Option("records", Path, help="The feedback folder of recroute serve, or a file of records.")
+RECORDS = Option(
+    "records", list[Path], help="The feedback folder of recroute serve, or a file of records; repeat for several."
+)
 OUT = Option("out", Path | None, None, help="Folder of the new router. Default: the old one is replaced.")
 
 
@@ -22,15 +24,16 @@ OUT = Option("out", Path | None, None, help="Folder of the new router. Default: 
 def refresh(chosen: Any) -> None:
     """Take scores and preferences that came in since the fit into a router, without fitting it again.
 
-    Feedback that was taken in before is left out, so the same growing folder can be given every time.
+    Feedback that was taken in before is left out, so the same growing folder can be given every time. Where several
+    servers share a router, give the folder of each.
 
     Example: recroute refresh my_router --records feedback
     """
     router_dir, records, json_path = chosen.router_dir, chosen.records, chosen.json_path
     target = chosen.out or router_dir
-    check_places(json_path, folders={target: "router.json"}, inputs=[records])
+    check_places(json_path, folders={target: "router.json"}, inputs=records)
     check_places(json_path, inputs=[router_dir])
-    router, feedback = load_router(router_dir), read_feedback(records)
+    router, feedback = load_router(router_dir), read_feedback(*records)
     refreshed, change = refresh_with_change(router, feedback)
     counted = f"{feedback.n_records:,} scores and {feedback.n_preferences:,} preferences"
     refreshed.save(target, card=changed_card(router_dir, f"feedback was taken in: {counted}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -106,33 +106,58 @@ class Feedback:
 
 
 @checked
-def read_feedback(path: str | Path) -> Feedback:
-    """Read the folder that a service writes, or one file of records or of preferences.
+def read_feedback(path: str | Path, *more: str | Path) -> Feedback:
+    """Read the folder that a service writes, or a file of records or of preferences; or several of these.
 
     Parameters
     ----------
-    path : str or Path
+    path, *more : str or Path
         A folder with `records.jsonl`, `preferences.jsonl` or both; or a file (.jsonl, .csv, .parquet) of either, told
-        by its columns. A last line that a crash has torn is left out, with a note.
+        by its columns. A last line that a crash has torn is left out, with a note, and so is one of several places
+        that has no feedback yet.
 
     Raises
     ------
     DataError
-        If there is none, or its content is not what `Feedback` asks for.
+        If there is no feedback, its content is not what `Feedback` asks for, or a place is given twice.
     """
-    path = Path(path)
+    paths = [Path(one) for one in (path, *more)]
+    for i, place in enumerate(paths):
+        if place.resolve() in [before.resolve() for before in paths[:i]]:
+            raise DataError(f"feedback {place} is given twice; give it once")
+    notes: list[str] = []
+    parts = []
+    for place in paths:
+        tables = _tables(place, notes)
+        if tables or len(paths) == 1:
+            parts.append(Feedback(tables.get("records"), tables.get("preferences"), place.name))
+        else:
+            notes.append(f"{place} has no feedback yet")
+    if len(parts) == 1:
+        return replace(parts[0], notes=(*notes, *parts[0].notes))
+    records = [part.records for part in parts if part.records is not None]
+    preferences = [part.preferences for part in parts if part.preferences is not None]
+    return Feedback(
+        records=pl.concat(records, how="diagonal") if records else None,
+        preferences=pl.concat(preferences, how="diagonal") if preferences else None,
+        source=", ".join(place.name for place in paths),
+        notes=(*notes, *(note for part in parts for note in part.notes)),
+    )
+
+
+def _tables(path: Path, notes: list[str]) -> dict[str, pl.DataFrame]:
+    """The tables of one place by kind, "records" and "preferences", as they are on disk."""
     files = [path / RECORDS, path / PREFERENCES] if path.is_dir() else [path]
     there = [file for file in files if file.is_file()]
     if not there:
         what = f"has neither {RECORDS} nor {PREFERENCES}" if path.is_dir() else "does not exist"
         raise DataError(f"{path} {what}; name the folder that recroute serve wrote, or a file of records")
-    notes: list[str] = []
     found: dict[str, pl.DataFrame] = {}
     for file in there:
         table = _read(file, notes)
         if table is not None:
             found["preferences" if set(PAIR_COLUMNS) <= set(table.columns) else "records"] = table
-    return Feedback(**found, source=path.name, notes=tuple(notes))
+    return found
 
 
 def read_feedback_records(path: Path) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""--help: every verb is listed, grouped, and shows a command that can be run as it stands."""
+"""Every verb: its help is grouped and has a command that can be run as it stands; its options are given once."""
 
 import re
 import subprocess
@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from recroute.cli.app import app
 from recroute.cli.lazy import LazyCommand
+from recroute.errors import RecrouteError
 
 # Of the start of the command line; a verb imports the rest when it runs.
 HEAVY = ("numpy", "polars", "scipy", "recroute.data", "recroute.routers")
@@ -61,6 +62,22 @@ def test_long_help_is_grouped() -> None:
         options = [p for p in command.params if p.param_type_name == "option"]
         ungrouped = [p.name for p in options if p.rich_help_panel is None]
         assert len(ungrouped) <= 8, f"{name}: put some of {ungrouped} into a panel (rich_help_panel)"
+
+
+@pytest.mark.parametrize("name", [name for name, command in VERBS.items() if not isinstance(command, TyperGroup)])
+def test_an_option_that_takes_one_value_is_not_taken_twice(name: str) -> None:
+    for option in [param for param in VERBS[name].params if param.param_type_name == "option"]:
+        if option.multiple or (option.is_flag and not option.secondary_opts):
+            continue
+        first, last = option.opts[0], [*option.opts, *option.secondary_opts][-1]
+        given = [first, last] if option.is_flag else [first, "1", f"{last}=2"]
+        with pytest.raises(RecrouteError, match=f"{first}.* is given 2 times; give it once"):
+            VERBS[name].make_context(name, given)
+
+
+def test_flags_and_repeated_options_may_be_given_twice() -> None:
+    given = ["my_router", "--records", "a", "--records", "b", "--quiet", "--quiet"]
+    assert len(VERBS["recroute refresh"].make_context("refresh", given).params["records"]) == 2
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["data", "--help"]])

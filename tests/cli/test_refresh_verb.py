@@ -75,6 +75,22 @@ def test_the_same_feedback_again_changes_nothing(
     np.testing.assert_array_equal(load_router(tmp_path / "new").score(world), once)
 
 
+def test_the_folders_of_several_servers_are_taken_in_together(
+    router: Path, feedback: Path, world: Dataset, tmp_path: Path
+) -> None:
+    rows = (feedback / "records.jsonl").read_text("utf8").splitlines(keepends=True)[:120]
+    parts = [tmp_path / "a", tmp_path / "b"]
+    for part, lines in zip(parts, (rows[:50], rows[50:]), strict=True):
+        part.mkdir()
+        (part / "records.jsonl").write_text("".join(lines), "utf8")
+    assert go(router, "--records", feedback, "--out", tmp_path / "of one") == 0
+    several = ["--records", parts[0], "--records", parts[1]]
+    assert go(router, *several, "--out", tmp_path / "of both", "--json", tmp_path / "facts.json") == 0
+    assert json.loads((tmp_path / "facts.json").read_text("utf8"))["n_records"] == 120
+    of_one, of_both = (load_router(tmp_path / name).score(world) for name in ("of one", "of both"))
+    np.testing.assert_array_equal(of_both, of_one)
+
+
 def test_bad_feedback_is_one_line_and_the_router_stays(
     router: Path, feedback: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

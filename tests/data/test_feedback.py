@@ -53,6 +53,28 @@ def test_a_torn_last_line_is_left_out_with_a_note(tmp_path: Path) -> None:
         read_feedback(file)
 
 
+def test_several_places_are_read_together(tmp_path: Path) -> None:
+    rows = {
+        "a": {**RECORD, "vector": [0.5, 1], "encoder": "e"},
+        "b": {**RECORD, "decision_id": "d2", "prompt": "hi"},
+        "c": None,
+    }
+    for name, row in rows.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "records.jsonl").write_text(lines(*filter(None, [row])), "utf8")
+    (tmp_path / "pairs.jsonl").write_text(lines(PAIR), "utf8")
+    found = read_feedback(*(tmp_path / name for name in (*rows, "pairs.jsonl")))
+    assert (found.n_records, found.n_preferences) == (2, 1)
+    assert found.records is not None
+    assert found.records["vector"].to_list() == [[0.5, 1.0], None]
+    assert found.records["prompt"].to_list() == [None, "hi"]
+    assert found.notes == (f"{tmp_path / 'c'} has no feedback yet",)
+    with pytest.raises(DataError, match="a is given twice; give it once"):
+        read_feedback(tmp_path / "a", tmp_path / "b" / ".." / "a")
+    with pytest.raises(DataError, match="no feedback yet"):
+        read_feedback(tmp_path / "c", tmp_path / "c" / "records.jsonl")
+
+
 def test_a_decision_counts_once() -> None:
     table = pl.DataFrame([RECORD, {**RECORD, "score": 0}, {**RECORD, "decision_id": "d2"}])
     found = Feedback(table)
