@@ -13,7 +13,7 @@ from recroute.cli.places import check_places
 from recroute.cli.screen import Screen, console
 from recroute.coldstart.anchors import STRATEGIES
 from recroute.coldstart.answers import read_results
-from recroute.coldstart.onboard import Expectation, choices, expect, next_anchors, withdraw
+from recroute.coldstart.onboard import Expectation, choices, expect, next_anchors, usual_strategy, withdraw
 from recroute.data import Dataset
 from recroute.errors import RecrouteError, RouterError
 from recroute.routers import Router, load_router
@@ -42,7 +42,12 @@ ADAPTIVE = Option(
     help="With --results so far and --budget: the prompts to run next.",
 )
 REMOVE = Option("remove", str | None, None, help="Id of an LLM to take out instead.")
-STRATEGY = Option("strategy", str, "active", help=f"How prompts are chosen: {', '.join(STRATEGIES)}.")
+STRATEGY = Option(
+    "strategy",
+    str | None,
+    None,
+    help=f"How prompts are chosen: {', '.join(STRATEGIES)}. Default: batch; with --adaptive: active.",
+)
 FACTS = (  # of the LLM, by the names of columns of the LLM table
     Option("family", str | None, None, help="Family of the LLM, as the data set names it.", panel=KNOWN),
     Option("n_params_b", float | None, None, help="Its parameters, in billions.", panel=KNOWN, low=0),
@@ -85,7 +90,7 @@ def onboard(chosen: Any) -> None:
     scores, notes = (None, []) if results is None else read_results(results, llm, router.training_prompts)
     if writes_file:
         found = expect(router, scores, table)
-        strategy = chosen.strategy
+        strategy = chosen.strategy or usual_strategy(scores)
         anchors = next_anchors(router, chosen.budget, table, results=scores, strategy=strategy, seed=chosen.seed)
         _ask(found, anchors, strategy, out, keep, screen)
     else:

@@ -8,7 +8,9 @@ import numpy as np
 import polars as pl
 
 from recroute.errors import DataError, UnknownNameError
-from recroute.routers.memory.posterior import MIN_NOISE, resemblances
+from recroute.routers.memory.batch import greedy, stratified_order
+from recroute.routers.memory.calibrate import n_adaptive
+from recroute.routers.memory.posterior import resemblances
 from recroute.routers.memory.prior import LLMPrior
 from recroute.util.arguments import checked
 from recroute.util.numeric import Array, Floats, Index
@@ -36,8 +38,11 @@ def select_anchors(
         - "medoids": the most central prompt of each of k clusters.
         - "d_optimal": the prompts most informative about the LLM's whole vector.
         - "a_optimal": the prompts most informative about its mean score.
-        - "active" (default): the prompts most informative about its mean score *given the scores so far*. Run a few
-          prompts, then call this function again with their scores.
+        - "batch": the prompts that together are most informative about its mean score. Where few LLMs are known, most
+          of them are as in "stratified".
+        - "active" (default): the first 32 (with few known LLMs one for every four of them) are the most informative
+          *given the scores so far*: run a few prompts, then call this function again with their scores. Further ones
+          are as in "batch".
     scores : f32 (n,), optional
         Scores of the LLM so far, NaN where it was not run. Prompts that it was run on are not chosen again.
     llm : polars.DataFrame, optional
@@ -77,18 +82,22 @@ def select_anchors(
 
 
 def _random(prior: LLMPrior, k: int, scores: Floats, rng: np.random.Generator) -> Index:
-    order = rng.permutation(len(scores))
-    return order[np.isnan(scores[order])][:k]
+    return _left(rng.permutation(len(scores)), scores)[:k]
 
 
 def _stratified(prior: LLMPrior, k: int, scores: Floats, rng: np.random.Generator) -> Index:
-    order = _random(prior, int(np.isnan(scores).sum()), scores, rng)
-    task = prior.task[order]
-    rank = np.empty(len(order))
-    for t in np.unique(task):
-        rows = np.flatnonzero(task == t)
-        rank[rows] = (np.arange(len(rows)) + rng.random()) / len(rows)
-    return order[np.argsort(rank, kind="stable")][:k]
+    return _left(stratified_order(prior.task, rng), scores)[:k]
+
+
+def _batch(prior: LLMPrior, k: int, scores: Floats, rng: np.random.Generator) -> Index:
+    if prior.order is None:  # saved by an older version
+        return _a_optimal(prior, k, scores, rng)
+    return _left(prior.order, scores)[:k]
+
+
+def _left(order: Index, scores: Floats) -> Index:
+    """Those prompts of an order that have no score yet."""
+    return order[np.isnan(scores[order])]
 
 
 def _medoids(prior: LLMPrior, k: int, scores: Floats, rng: np.random.Generator) -> Index:
@@ -112,66 +121,39 @@ def _d_optimal(prior: LLMPrior, k: int, scores: Floats, rng: np.random.Generator
     def gain(reached: Array, total: Array) -> Array:
         return total / prior.noise  # factor by which one more score reduces the determinant of the covariance
 
-    return _greedy(prior, k, scores, prior.cov, prior.noise + _quadratic(prior.loadings, prior.cov), gain)
+    return greedy(prior.loadings @ _root(prior.cov), prior.noise, k, ~np.isnan(scores), gain)
 
 
 def _a_optimal(prior: LLMPrior, k: int, scores: Floats, rng: np.random.Generator) -> Index:
-    return _greedy(prior, k, scores, prior.cov, prior.noise + _quadratic(prior.loadings, prior.cov), _of_mean)
+    return greedy(prior.loadings @ _root(prior.cov), prior.noise, k, ~np.isnan(scores))
 
 
 def _active(prior: LLMPrior, k: int, scores: Floats, llm: pl.DataFrame | None) -> Index:
-    """Choose the first prompt by its exact effect, the others by that in a Gaussian model with the same moments.
+    """The first prompts by the scores so far, the others in the order of a batch.
 
-    The score of a prompt is 0 or 1, so observing it reduces the variance of the mean score exactly as linear regression
-    on it does, whatever the distribution of the LLM's vector; here it is that of the known LLMs, weighted by
-    resemblance.
+    The first prompt is chosen by its exact effect, the next by that in a Gaussian model with the same moments: the
+    score of a prompt is 0 or 1, so observing it reduces the variance of the mean score exactly as linear regression on
+    it does, whatever the distribution of the LLM's vector; here it is that of the known LLMs, weighted by resemblance.
     """
+    n_seen = int((~np.isnan(scores)).sum())
+    n_first = min(k, max(n_adaptive(prior) - n_seen, 0))
     weights = resemblances(scores[:, None], prior.expected, prior.log_weights(llm, 1))[0].astype(np.float64)  # (m,)
     away = prior.vectors - weights @ prior.vectors
     p = (prior.expected @ weights.astype(np.float32)).astype(np.float64)
-    return _greedy(prior, k, scores, (away.T * weights) @ away, p * (1 - p), _of_mean)
+    features = prior.loadings @ _root((away.T * weights) @ away)
+    noise = p * (1 - p) - (features**2).sum(axis=1)  # so that the variance of a score is p (1 - p)
+    first = greedy(features, noise, n_first, ~np.isnan(scores))
+    if n_first == k or prior.order is None:
+        return first
+    scores = scores.copy()
+    scores[first] = 0
+    return np.concatenate([first, _left(prior.order, scores)[: k - n_first]])
 
 
-def _of_mean(reached: Array, total: Array) -> Array:
-    """Reduction of the variance of the mean score by one more score."""
-    return reached**2 / total
-
-
-def _greedy(
-    prior: LLMPrior, k: int, scores: Floats, cov: Array, total: Array, gain: Callable[[Array, Array], Array]
-) -> Index:
-    """Choose the prompt with the largest gain k times, with a rank-one update of the variances after each.
-
-    Parameters
-    ----------
-    cov : f64 (1 + k, 1 + k)
-        Covariance of the LLM's vector.
-    total : f64 (n,)
-        Variance of each prompt's score, including noise.
-    gain : callable
-        Function of `reached` f64 (n,), the covariance of each prompt's score with the mean score, and of `total`.
-    """
-    L = prior.loadings
-    reached = L @ (cov @ L.mean(axis=0))
-    closed = ~np.isnan(scores)
-    chosen: list[int] = []
-    for _ in range(k):
-        value = gain(reached, total)
-        value[closed] = -np.inf
-        i = int(value.argmax())
-        chosen.append(i)
-        closed[i] = True
-        v = cov @ L[i]
-        shared = L @ v  # (n,): covariance of every prompt's score with that of prompt i
-        cov = cov - np.outer(v, v) / total[i]
-        reached = reached - shared * reached[i] / total[i]
-        total = np.maximum(total - shared**2 / total[i], MIN_NOISE)
-    return np.array(chosen, dtype=np.int64)
-
-
-def _quadratic(L: Array, cov: Array) -> Array:
-    """Diagonal of L cov L', f64 (n,)."""
-    return ((L @ cov) * L).sum(axis=1)
+def _root(cov: Array) -> Array:
+    """Matrix R with `R @ R.T` equal to a covariance, which may be singular."""
+    values, vectors = np.linalg.eigh(cov)
+    return vectors * np.sqrt(np.maximum(values, 0))
 
 
 _FIXED: dict[str, Callable[[LLMPrior, int, Floats, np.random.Generator], Index]] = {
@@ -180,5 +162,6 @@ _FIXED: dict[str, Callable[[LLMPrior, int, Floats, np.random.Generator], Index]]
     "medoids": _medoids,
     "d_optimal": _d_optimal,
     "a_optimal": _a_optimal,
+    "batch": _batch,
 }
 STRATEGIES = ("active", *_FIXED)

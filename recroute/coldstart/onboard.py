@@ -168,7 +168,7 @@ def next_anchors(
     llm: pl.DataFrame,
     *,
     results: Dataset | None = None,
-    strategy: str = "active",
+    strategy: str | None = None,
     seed: int = 0,
 ) -> pl.DataFrame:
     """Choose the next k training prompts to run on an unseen LLM.
@@ -181,7 +181,9 @@ def next_anchors(
         One row: `llm_id` and metadata.
     results : Dataset, optional
         Scores of the LLM so far.
-    strategy, seed
+    strategy : str, optional
+        As in `select_anchors`. Default: "batch" without results, "active" with results.
+    seed : int
         As in `select_anchors`.
 
     Returns
@@ -197,9 +199,15 @@ def next_anchors(
         If the router does not keep its training prompts.
     """
     prior, scores, llm = _prepare(router, results, llm)
+    strategy = strategy or usual_strategy(results)
     chosen = select_anchors(prior, k, strategy=strategy, scores=scores, llm=llm, seed=seed)
     prompts = router.training_prompts[chosen]
     return prompts.select([name for name in ("instance_id", "prompt", "task") if name in prompts.columns])
+
+
+def usual_strategy(results: Dataset | None) -> str:
+    """Strategy of anchors that measures best: for a batch without any results, or given some."""
+    return "batch" if results is None else "active"
 
 
 def choices(router: Router, llms: Sequence[str] | None = None) -> tuple[NDArray[np.int64], Floats]:
@@ -295,5 +303,5 @@ def _next_width(prior: LLMPrior, scores: Floats, posterior: Posterior, llm: pl.D
     n_now = int(known.sum())
     known[chosen] = True
     deviation = prior.deviation(~known[:, None], then[None], np.arange(len(scores)))[0]
-    half: Array = NORMAL * deviation * np.interp(np.log2(1 + n_now + k), np.log2(1 + prior.answers), prior.scale[:, 0])
+    half: Array = NORMAL * deviation * prior.at(np.array(n_now + k), prior.scale[:, 0])
     return float(min(posterior.mean[0] + half, 1) - max(posterior.mean[0] - half, 0))

@@ -22,7 +22,7 @@ class ColdStartSettings(Protocol):
     seeds: Sequence[int] = setting(range(5), help="Each seed draws its own split and unseen LLMs.", panel=DATA)
     anchors: Sequence[int] = setting(ANCHORS, low=0, help="Numbers of anchors: prompts run on an unseen LLM.")
     strategies: Sequence[str] = setting(
-        ("random", "active"),
+        ("random", "batch", "active"),
         choices=STRATEGIES,
         option="--strategy",
         help=f"How to choose anchors: any of {', '.join(STRATEGIES)}.",

@@ -61,11 +61,14 @@ def test_the_whole_way(world: Dataset, router: Path, tmp_path: Path, capsys: pyt
     assert "after no prompt: expected mean score" in capsys.readouterr().out
     asked = pl.read_csv(anchors)
     assert asked.columns == ["instance_id", "prompt", "task"]
-    assert asked["instance_id"].to_list() == json.loads(facts.read_text("utf8"))["anchors"]
+    first = json.loads(facts.read_text("utf8"))
+    assert (asked["instance_id"].to_list(), first["strategy"]) == (first["anchors"], "batch")
     assert all('\n"quoted", with a comma' in prompt for prompt in asked["prompt"])
 
     scored = answer(world, anchors, tmp_path / "scored.csv")
-    assert go(router, "--llm", NEW, "--results", scored, "--adaptive", "--budget", 8, "--out", second) == 0
+    more = ("--results", scored, "--adaptive", "--budget", 8, "--out", second, "--json", facts)
+    assert go(router, "--llm", NEW, *more) == 0
+    assert json.loads(facts.read_text("utf8"))["strategy"] == "active"
     assert not set(pl.read_csv(second)["instance_id"]) & set(asked["instance_id"])
     capsys.readouterr()
 

@@ -1,5 +1,7 @@
 """Choosing the prompts to run on an unseen LLM."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,7 +10,8 @@ from recroute.coldstart import STRATEGIES, LLMPrior, select_anchors
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.sources import simulate
 from recroute.errors import DataError, UnknownNameError
-from recroute.routers.memory.calibrate import ask
+from recroute.routers.memory.batch import batch_order
+from recroute.routers.memory.calibrate import ask, n_adaptive
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +80,11 @@ def test_greedy_updates_equal_a_dense_search(prior: LLMPrior, strategy: str) -> 
 
 
 def test_asking_many_at_once_is_asking_each(prior: LLMPrior, unseen: np.ndarray) -> None:
-    asked = ask(prior, unseen[:, :3], 10)
+    assert n_adaptive(prior) == 10
+    asked = ask(prior, unseen[:, :3], 13)  # the last three as in a batch
     for j in range(3):
         scores = np.full(300, np.nan, dtype=np.float32)
-        for step in range(10):
+        for step in range(13):
             (i,) = select_anchors(prior, 1, scores=scores)
             assert i == asked[step, j]
             scores[i] = unseen[i, j]
@@ -101,6 +105,42 @@ def test_active_anchors_are_those_that_tell(skilled: Dataset) -> None:
     random = np.mean([error(np.repeat(draw[:, None], 60, axis=1)) for draw in draws])
     fixed = error(np.repeat(select_anchors(prior, 8, strategy="a_optimal")[:, None], 60, axis=1))
     assert error(asked) < fixed < 0.8 * random
+
+
+def order_of(scores: np.ndarray, task: np.ndarray) -> np.ndarray:
+    n, m = scores.shape
+    return batch_order(scores.astype(np.float32), np.ones((n, 1)), np.full((m, 1), 0.5), task, 0)
+
+
+def test_a_batch_is_chosen_jointly_as_far_as_the_known_llms_tell() -> None:
+    rng = np.random.default_rng(0)
+    skill = (rng.random((3, 40)) < 0.5).astype(float)
+    scores = np.full((90, 40), 0.5)
+    scores[:30] = skill[0]  # one of these tells all of them
+    scores[30:50] = skill[1]
+    scores[50:60] = skill[2]
+    task = np.repeat([0, 1, 2], 30)
+    order = order_of(scores, task)
+    assert sorted(order) == list(range(90))
+    assert [int(np.searchsorted([30, 50, 60], i, side="right")) for i in order[:3]] == [0, 1, 2]
+    late = order[40 // 4 :][:60]  # one was chosen for every four known LLMs, the others evenly from all tasks
+    assert np.bincount(task[late]).min() >= 15
+    scores[0, :20] = np.nan  # a gap is filled
+    assert sorted(order_of(scores, task)) == list(range(90))
+
+
+def test_a_batch_beats_random_prompts(skilled: Dataset) -> None:
+    prior = LLMPrior.learn(skilled.take_llms(np.arange(100)), calibrated=False)
+    assert (select_anchors(prior, 16, strategy="batch") >= 100).mean() > 0.9  # the first half tells nothing
+
+
+def test_a_prior_of_an_older_version_has_no_order(prior: LLMPrior, unseen: np.ndarray) -> None:
+    older = replace(prior, order=None, trust=None)
+    fixed = select_anchors(older, 20, strategy="a_optimal")
+    np.testing.assert_array_equal(select_anchors(older, 20, strategy="batch"), fixed)
+    scores = np.full(300, np.nan, dtype=np.float32)
+    scores[fixed] = unseen[fixed, 0]
+    assert len(set(select_anchors(older, 20, scores=scores).tolist()) - set(fixed.tolist())) == 20
 
 
 def test_bad_input_is_refused(prior: LLMPrior) -> None:

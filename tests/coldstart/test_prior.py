@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from recroute.coldstart import LLMPrior
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.sources import simulate
 from recroute.errors import DataError
+from recroute.routers.memory.calibrate import learned_trust
 from recroute.routers.memory.posterior import locate
 
 
@@ -112,6 +114,50 @@ def test_intervals_are_measured_on_known_llms(prior: LLMPrior, world: Dataset) -
     assert wide == pytest.approx(plain * prior.scale[0, 0])
 
 
+def test_the_surprise_of_answers_is_added_as_far_as_it_is_trusted(prior: LLMPrior, unseen: np.ndarray) -> None:
+    scores = np.where(np.random.default_rng(0).random(unseen.shape) < 0.2, unseen, np.nan).astype(np.float32)
+    plain, half, whole = (replace(prior, trust=np.full(len(prior.answers), share)) for share in (0, 0.5, 1))
+    before = plain.surprise(scores, plain.posterior(scores).vectors)
+    assert np.abs(before).max() > 0.005
+    np.testing.assert_allclose(half.surprise(scores, half.posterior(scores).vectors), before / 2, atol=1e-6)
+    np.testing.assert_allclose(whole.surprise(scores, whole.posterior(scores).vectors), 0, atol=1e-6)
+    assert np.corrcoef(whole.posterior(scores).mean - plain.posterior(scores).mean, before)[0, 1] > 0.9
+
+
+def test_answers_on_one_task_surprise_little_about_the_others(prior: LLMPrior, unseen: np.ndarray) -> None:
+    rows = prior.task == 0
+    scores = np.where(rows[:, None], unseen, np.nan).astype(np.float32)
+    vectors = np.tile(prior.vectors.mean(axis=0), (unseen.shape[1], 1))
+    away = (unseen - prior.loadings @ vectors.T)[rows].mean(axis=0)
+    np.testing.assert_allclose(prior.surprise(scores, vectors), away * rows.mean(), atol=1e-6)
+
+
+def test_trust_is_what_would_have_helped_known_llms() -> None:
+    added = np.random.default_rng(0).normal(size=200)
+    error = -0.6 * added
+    assert learned_trust(np.stack([error, added, np.ones(200)])) == pytest.approx(0.6)
+    assert learned_trust(np.stack([added, added, np.ones(200)])) == 0
+    assert learned_trust(np.stack([error, 0 * added, np.ones(200)])) == 0
+    assert learned_trust(np.stack([-2 * added, added, np.ones(200)])) == 1
+
+
+def test_few_known_llms_do_not_overrule_many_answers() -> None:
+    """Each of 40 tasks is of an ability of its own, so that 12 known LLMs hardly tell what an unseen one can do."""
+    rng = np.random.default_rng(1)
+    chance = np.repeat(rng.uniform(0.1, 0.9, 60) + rng.normal(0, 0.3, (40, 60)), 10, axis=0).clip(0.05, 0.95)
+    scores = rng.random(chance.shape) < chance
+    instances = pl.DataFrame({"instance_id": [f"i{i}" for i in range(400)], "task": np.repeat(np.arange(40), 10)})
+    llms = pl.DataFrame({"llm_id": [f"llm{i}" for i in range(60)]})
+    data = Dataset("abilities", InteractionMatrix.from_dense(scores), instances.cast({"task": pl.String}), llms)
+    prior = LLMPrior.learn(data.take_llms(np.arange(12)))
+    assert prior.trust is not None
+    assert prior.trust[-1] > 0.5
+    answers = data.take_llms(np.arange(12, 60)).interactions.dense()
+    seen = np.where(np.arange(400)[:, None] % 4 == 0, answers, np.nan).astype(np.float32)
+    errors = [np.abs(p.posterior(seen).mean - answers.mean(axis=0)).mean() for p in (prior, replace(prior, trust=None))]
+    assert errors[0] < 0.95 * errors[1]
+
+
 @pytest.mark.parametrize("n_llms", [4, 5])
 def test_few_llms_are_enough(world: Dataset, n_llms: int) -> None:
     few = LLMPrior.learn(world.take_llms(np.arange(n_llms)))
@@ -123,6 +169,10 @@ def test_save_and_load(prior: LLMPrior, unseen: np.ndarray, tmp_path: Path) -> N
     prior.save(tmp_path / "prior.npz")
     again = LLMPrior.load(tmp_path / "prior.npz")
     np.testing.assert_array_equal(again.posterior(unseen[:, :2]).mean, prior.posterior(unseen[:, :2]).mean)
+    np.testing.assert_array_equal(again.order, prior.order)
+    older = {name: array for name, array in np.load(tmp_path / "prior.npz").items() if name not in ("trust", "order")}
+    np.savez(tmp_path / "older.npz", **older)
+    assert LLMPrior.load(tmp_path / "older.npz").trust is None
     (tmp_path / "other.npz").write_bytes(b"no archive")
     with pytest.raises(DataError, match="is not a valid prior"):
         LLMPrior.load(tmp_path / "other.npz")

@@ -46,7 +46,11 @@ class Mixture:
         Variance of an unseen LLM around its nearest known LLMs, as a share of the known LLMs' covariance.
     answers, scale : f64 (c,), f64 (c, 2)
         Numbers of answers, and the calibration factors of the intervals of the overall mean score and of a task's mean
-        score at these numbers, see `interval_scales`.
+        score at these numbers, see `calibration`.
+    trust : f64 (c,), optional
+        Share of the `surprise` that is added to the LLM's level at these numbers; None in folders of older versions.
+    order : int64 (n,), optional
+        Order in which to run prompts in one batch, see `batch_order`; None in folders of older versions.
     """
 
     metadata: Metadata = several(Metadata)
@@ -60,6 +64,10 @@ class Mixture:
     spread: float = array(low=1e-9)
     answers: Array = array("n_answers", low=0)
     scale: Array = array("n_answers", "2", low=0)
+    trust: Array | None = array("n_answers", default=None, needed=False, low=0, high=1)
+    order: NDArray[np.int64] | None = array(
+        "n_prompts", default=None, needed=False, kind="int", below="n_prompts", distinct=True
+    )
 
     @property
     def n_instances(self) -> int:
@@ -117,7 +125,25 @@ class Mixture:
             vectors, covariance = locate(
                 scores, weights, self.loadings, self.vectors, self.spread * self.cov, self.noise
             )
+            if self.trust is not None:
+                vectors[:, 0] += self.at((~np.isnan(scores)).sum(axis=0), self.trust) * self.surprise(scores, vectors)
             return self._summarise(scores, weights, vectors, covariance)
+
+    def surprise(self, scores: Floats, vectors: Array) -> Array:
+        """Mean difference f64 (j,) between the LLMs' answers and what their vectors imply; 0 without an answer.
+
+        Like a prediction-powered estimate, the whole of it added to the level makes the mean unbiased if prompts were
+        drawn at random, whatever the errors of the model. It is multiplied by the share of the prompts that are of a
+        task with an answer, because it says nothing of other tasks.
+        """
+        seen = ~np.isnan(scores)
+        away = np.where(seen, scores - self.loadings @ vectors.T, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+        of_task = [self.task == t for t in range(len(self.task_names))]
+        return np.asarray(away * sum(rows.mean() * seen[rows].any(axis=0) for rows in of_task))
+
+    def at(self, n_answers: NDArray[np.int64], values: Array) -> Array:
+        """Values f64 (c,) known at the numbers `answers`, interpolated to other numbers of answers."""
+        return np.interp(np.log2(1 + n_answers), np.log2(1 + self.answers), values)
 
     def _summarise(self, scores: Floats, weights: Floats, vectors: Array, covariance: Array) -> Posterior:
         seen = ~np.isnan(scores)
@@ -130,8 +156,7 @@ class Mixture:
         groups = [np.arange(len(scores)), *(np.flatnonzero(self.task == t) for t in range(len(self.task_names)))]
         mean = np.stack([columns[rows].mean(axis=0, dtype=np.float64) for rows in groups], axis=1)  # (j, 1 + t)
         deviation = np.stack([self.deviation(~seen[rows], covariance, rows) for rows in groups], axis=1)
-        at, known_at = np.log2(1 + n_answers), np.log2(1 + self.answers)
-        wide, task_wide = (np.interp(at, known_at, scale) for scale in self.scale.T)
+        wide, task_wide = (self.at(n_answers, scale) for scale in self.scale.T)
         half = NORMAL * deviation * np.column_stack([wide, *[task_wide] * len(self.task_names)])
         interval = np.clip(np.stack([mean - half, mean + half], axis=2), 0, 1)
         return Posterior(

@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_limits
 from recroute.data import Dataset
 from recroute.errors import DataError
 from recroute.routers.factorisation import factorise
-from recroute.routers.memory.calibrate import MIN_LLMS, interval_scales
+from recroute.routers.memory.batch import batch_order
+from recroute.routers.memory.calibrate import MIN_LLMS, calibration
 from recroute.routers.memory.metadata import Metadata
 from recroute.routers.memory.mixture import Mixture
 from recroute.routers.memory.posterior import shrink_loadings
@@ -45,7 +46,7 @@ class LLMPrior(Mixture):
         n_factors : int, optional
             Default: a third of the number of LLMs, at most 24.
         calibrated : bool
-            Whether to calibrate the intervals by cross-validation over the known LLMs (`interval_scales`).
+            Whether to calibrate means and intervals by cross-validation over the known LLMs.
         seed : int
 
         Raises
@@ -57,10 +58,10 @@ class LLMPrior(Mixture):
             raise DataError(
                 f"{train.name} has {n_llms} LLMs with records; a prior of unseen LLMs needs at least {MIN_LLMS}"
             )
-        scales = np.zeros(1), np.ones((1, 2))
+        answers, scale, trust = np.zeros(1), np.ones((1, 2)), np.zeros(1)
         if calibrated:
             plain = partial(cls.learn, n_factors=n_factors, calibrated=False, seed=seed)
-            scales = interval_scales(train, plain, seed)
+            answers, scale, trust = calibration(train, plain, seed)
         n_factors = n_factors or max(1, min(MAX_FACTORS, train.n_llms // 3))
         task_names, task = np.unique(train.tasks, return_inverse=True)
         with threadpool_limits(1):
@@ -68,6 +69,7 @@ class LLMPrior(Mixture):
             mean, left, right = factorise(train.interactions, n_factors, seed)
             vectors = np.column_stack([mean, right])
             loadings, noise = shrink_loadings(block, np.column_stack([np.ones(len(left)), left]), vectors)
+            order = batch_order(block, loadings, vectors, task, seed)
         return cls(
             instance_ids=np.array(train.instance_ids.ids),
             task=task,
@@ -78,8 +80,10 @@ class LLMPrior(Mixture):
             noise=noise,
             metadata=Metadata.learn(train.llms, (loadings @ vectors.T).mean(axis=0), seed),
             spread=SPREAD,
-            answers=scales[0],
-            scale=scales[1],
+            answers=answers,
+            scale=scale,
+            trust=trust,
+            order=order,
         )
 
     def save(self, path: str | Path) -> None:
