@@ -90,8 +90,8 @@ class Stage:
 class AtTarget:
     """Plays policies at a target on one split.
 
-    For each number of attempts the trade-off between score and cost is chosen on validation instances: the smallest
-    one within the budget, or the cheapest one that reaches the quality.
+    For each number of attempts the trade-off between score and cost is chosen on validation instances: the one with
+    the highest score within the budget, or the cheapest one that reaches the quality.
     """
 
     target: Target

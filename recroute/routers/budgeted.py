@@ -19,9 +19,9 @@ from recroute.routers.core import Pool
 from recroute.routers.costs import CostModel, cost_unit, no_costs, vectors
 from recroute.routers.parts import Composite, fit_parts, out_of_fold
 from recroute.routers.registry import make_router
-from recroute.routers.trade_off import GRID, PROMPTS, Curve, cost_range
+from recroute.routers.trade_off import PROMPTS, Curve, trade_offs
 from recroute.splits import make_folds
-from recroute.util.numeric import Index
+from recroute.util.numeric import Floats, Index
 
 if TYPE_CHECKING:
     from recroute.routers.refresh.answers import Answers
@@ -33,11 +33,13 @@ TARGETS = ("budget", "quality", "trade_off")
 class Budgeted(Composite):
     """Chooses the LLM with the highest `predicted score - trade_off * predicted cost`, which is what `score` returns.
 
-    The trade-off is given, or chosen from a grid by the out-of-fold cost and score of the router's choices on the
-    training prompts: the smallest trade-off that keeps within `budget`, or the cheapest one that reaches `quality`. If
-    none of the three is set, the target is the quality of the best single LLM (quality=1), or the highest that the
-    router reaches if that is lower. The cost-quality curve is saved with the router, so another target needs no refit
-    (`with_target`). Adding or removing LLMs does not change the curve.
+    The trade-off is given, or chosen by the out-of-fold cost and score of the router's choices on the training prompts:
+    the one with the highest score within `budget`, or the cheapest one that reaches `quality`. If none of the three is
+    set, the target is the quality of the best single LLM (quality=1), or the highest that the router reaches if that is
+    lower. A trade-off's cost is the out-of-fold cost or that of the final router, whichever is higher: where prompts
+    are alike, all choices of a router change at once, and not at the same trade-off for each fold. The cost-quality
+    curve is saved with the router, so another target needs no refit (`with_target`). Adding or removing LLMs does not
+    change the curve.
     Source: Hu et al., RouterBench, arXiv 2403.12031 (predictive routers, there with known costs).
     """
 
@@ -82,15 +84,22 @@ class Budgeted(Composite):
         (predicted,), best = out_of_fold(parts, train, self.n_folds, self.seed)
         predicted_cost = self._out_of_fold_costs(train)
         self.costs_ = CostModel.fit(train)
-        rows = np.arange(len(scores))
-        trade_offs = GRID / cost_range(self.costs_.level)
-        cost, quality = np.empty((2, len(trade_offs)))
-        for i, trade_off in enumerate(trade_offs):
-            choice = self.choose_judged((predicted - trade_off * predicted_cost).astype(np.float32), scores).judged
-            cost[i], quality[i] = _mean(costs[rows, choice]), _mean(scores[rows, choice])
-        self.curve_ = Curve(np.stack([trade_offs, cost, quality]), self._mean_of_best(best, scores), cost_unit(train))
-        self.chosen_trade_off_ = np.array([self._solve()])
         self.parts_ = fit_parts(parts, train)
+        final, final_cost = self.parts_[0].score(train), self.costs_.predict(vectors(train))
+        both = np.vstack([np.where(np.isnan(scores), np.nan, block) for block in (predicted, final)])
+        grid = trade_offs(both, np.vstack([predicted_cost, final_cost]))
+        cost, quality = np.empty((2, len(grid)))
+        for i, weight in enumerate(grid):
+            cost[i], quality[i] = self._means(predicted - weight * predicted_cost, scores, costs)
+            cost[i] = max(cost[i], self._means(final - weight * final_cost, scores, costs)[0])
+        self.curve_ = Curve(np.stack([grid, cost, quality]), self._mean_of_best(best, scores), cost_unit(train))
+        self.chosen_trade_off_ = np.array([self._solve()])
+
+    def _means(self, predicted: Floats, scores: Scores, costs: Scores) -> tuple[float, float]:
+        """Mean cost and mean score of the choices by predictions float (n, m); scores and costs are f32 (n, m)."""
+        choice = self.choose_judged(predicted.astype(np.float32), scores).judged
+        rows = np.arange(len(choice))
+        return _mean(costs[rows, choice]), _mean(scores[rows, choice])
 
     def _mean_of_best(self, best: Index, scores: NDArray[np.float32]) -> float:
         """Mean score of the best single LLM int (n,) on scores f32 (n, m), judged like the router's choices."""

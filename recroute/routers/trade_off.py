@@ -8,17 +8,74 @@ from dataclasses import dataclass
 import numpy as np
 
 from recroute.errors import RouterError
-from recroute.util.numeric import Array
+from recroute.util.numeric import Array, Floats
 from recroute.util.state import array
 
-# Trade-offs in score per range of mean costs in the pool: from almost ignoring cost to minimising it.
-GRID = np.concatenate([[0.0], np.logspace(-3, 3, 121)])
+N_TRADE_OFFS = 200  # at most, in a curve
 PROMPTS = 1000  # budgets and costs are stated per this many prompts
 
 
 def cost_range(level: Array) -> float:
     """Range of the LLMs' mean costs f64 (m,); their value if all are equal, and 1 if all are 0."""
     return float(np.ptp(level)) or float(np.max(level)) or 1.0
+
+
+def trade_offs(predicted: Floats, cost: Floats, n_trade_offs: int = N_TRADE_OFFS) -> Array:
+    """Trade-offs that spread the mean cost of the choices, in even steps of its logarithm; ascending, the first is 0.
+
+    They lie between those where the choice of a prompt changes. If the predicted scores of all prompts are alike, all
+    choices change within a narrow range of trade-offs, which a fixed grid would step over.
+
+    Parameters
+    ----------
+    predicted : f32 (n, m)
+        Predicted scores, NaN for an LLM that must not be chosen; every row has another value.
+    cost : f32 (n, m)
+        Predicted costs.
+    n_trade_offs : int
+        Largest number to return.
+
+    Examples
+    --------
+    >>> trade_offs(np.array([[0.5, 0.9], [0.5, 0.6]]), np.array([[1.0, 2.0], [1.0, 2.0]])).round(2)
+    array([0.  , 0.25, 0.6 ])
+    """
+    changes, saved, start = _choice_changes(predicted, cost)
+    if not len(changes):
+        return np.zeros(1)
+    order = np.argsort(changes, kind="stable")
+    changes = changes[order]
+    left = start - np.cumsum(saved[order])  # cost of all choices after each change
+    levels = np.geomspace(start, max(left[-1], start * 1e-4), n_trade_offs)[1:]
+    index = np.minimum(np.searchsorted(-left, -levels), len(changes) - 1)  # first change that reaches each level
+    after = np.searchsorted(changes, changes[index], side="right")
+    upper = np.append(changes, 2 * changes[-1])[after]
+    return np.unique(np.append((changes[index] + upper) / 2, 0.0))
+
+
+def _choice_changes(predicted: Floats, cost: Floats) -> tuple[Array, Array, float]:
+    """Trade-offs f64 (c,) where the choice of a prompt changes, the costs saved there f64 (c,), and the cost before.
+
+    Parameters are those of `trade_offs`. For each prompt these are the corners of the upper envelope of the lines
+    `predicted - trade_off * cost`.
+    """
+    predicted, cost = np.where(np.isnan(predicted), -np.inf, predicted.astype(np.float64)), cost.astype(np.float64)
+    best = predicted.max(axis=1, keepdims=True)
+    chosen = np.where(predicted == best, cost, np.inf).argmin(axis=1)
+    rows = np.arange(len(chosen))
+    start = float(cost[rows, chosen].sum())
+    changes, saved = [np.empty(0)], [np.empty(0)]
+    while len(rows):
+        gain = cost[rows, chosen][:, None] - cost[rows]  # (b, m), saved by each LLM
+        loss = predicted[rows, chosen][:, None] - predicted[rows]
+        at = np.divide(loss, gain, out=np.full(gain.shape, np.inf), where=gain > 0)
+        following = at.argmin(axis=1)
+        each = np.arange(len(rows))
+        more = np.isfinite(at[each, following])
+        changes.append(at[each, following][more])
+        saved.append(gain[each, following][more])
+        rows, chosen = rows[more], following[more]
+    return np.concatenate(changes), np.concatenate(saved), start
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +122,13 @@ class Curve:
         return float(self.quality.max()) / max(self.best_single, 1e-12)
 
     def within(self, budget: float) -> float:
-        """Smallest trade-off whose choices cost at most `budget` per 1,000 prompts; RouterError if there is none."""
+        """The trade-off with the highest score among those that cost at most `budget` per 1,000 prompts.
+
+        Of equal scores the cheapest is taken. RouterError if no trade-off is within the budget.
+        """
         enough = np.flatnonzero(self.cost * PROMPTS <= budget)
         if len(enough):
-            return float(self.trade_off[enough[0]])
+            return float(self.trade_off[enough[np.lexsort((self.cost[enough], -self.quality[enough]))[0]]])
         least = _rounded_up(float(self.cost.min()) * PROMPTS)
         raise RouterError(
             f"a budget of {budget:g} {self.cost_unit} per 1,000 prompts is below the cheapest choice; "

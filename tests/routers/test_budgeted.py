@@ -56,6 +56,30 @@ def test_a_budget_holds_on_unseen_prompts(fitted: Budgeted, budget: float) -> No
     assert cost.mean() < budget + 3 * cost.std() / np.sqrt(400)  # the trade-off was solved on 400 prompts
 
 
+def alike(n: int, seed: int) -> Dataset:
+    """The dear LLM is better on all prompts by as much, and their texts say nothing."""
+    rng = np.random.default_rng(seed)
+    solves = rng.random((n, 2)) < [0.6, 0.9]
+    rows, columns = np.nonzero(np.ones((n, 2)))
+    cost = np.array([0.004, 0.48])[columns] * rng.uniform(0.9, 1.1, 2 * n)
+    matrix = InteractionMatrix.from_coordinates(rows, columns, solves.ravel().astype(float), (n, 2), cost)
+    words = [" ".join(row) for row in rng.choice(["alpha", "beta", "gamma", "delta", "epsilon"], size=(n, 6))]
+    instances = pl.DataFrame({"instance_id": [str(i) for i in range(n)], "prompt": words, "task": ["t"] * n})
+    return Dataset("alike", matrix, instances, pl.DataFrame({"llm_id": ["cheap", "dear"]}))
+
+
+@pytest.mark.parametrize("name", ["knn(n_neighbors=50)", "best_single"])
+def test_a_budget_is_used_where_prompts_are_alike_and_never_exceeded(name: str) -> None:
+    router, test = Budgeted(router=name, trade_off=0.0).fit(alike(800, 0)), alike(800, 1)
+    for budget in (60.0, 150.0, 240.0, 350.0):
+        targeted = router.with_target(budget=budget)
+        cost, score = spent(targeted, test)
+        assert cost.mean() < 1.1 * budget
+        if name != "best_single":  # which can only choose one LLM for all
+            assert targeted.expected()["cost"] > 0.8 * budget
+            assert score.mean() > 0.6 + 0.3 * 0.7 * (budget - 4) / 476 - 0.05
+
+
 def test_a_larger_budget_buys_no_less(fitted: Budgeted) -> None:
     test = easy_and_hard(1000, 3)
     scores = [spent(fitted.with_target(budget=b), test)[1].mean() for b in (1.1, 5.8, 12.0)]
