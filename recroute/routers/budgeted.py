@@ -161,6 +161,9 @@ class Budgeted(Composite):
     def decisions_taken_in(self) -> NDArray[np.uint64]:
         return self.parts_[0].decisions_taken_in()
 
+    def change_since_fit(self, prompts: Prompts) -> Scores | None:
+        return self.parts_[0].change_since_fit(prompts)
+
     def _refreshed(self, answers: Answers, training: Prompts | None) -> Self:
         """Copy with the inner router refreshed and the same trade-off."""
         other = copy(self)

@@ -20,7 +20,7 @@ from recroute.routers.refresh.answers import Answers, predicted_cells
 from recroute.routers.refresh.posterior import Posterior, fit_posterior, principal_directions, variances
 from recroute.routers.refresh.sums import Sums
 from recroute.routers.registry import make_router
-from recroute.util.numeric import AnyArray, Array, Index, evenly
+from recroute.util.numeric import AnyArray, Array, Floats, Index, evenly
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
@@ -69,8 +69,9 @@ class Refreshed(Composite):
         outer.encoder_, outer.background_ = router.encoder_, router.background_
         if hasattr(router, "width_"):
             outer.width_ = router.width_
+        outer.joint_ = router.joint_
         inner = copy(router)
-        inner.background_ = None  # kept once, by the outer router
+        inner.background_ = inner.joint_ = None  # kept once, by the outer router
         outer.parts_ = [inner]
         outer._start(_training_vectors(router, training))
         return outer
@@ -100,6 +101,11 @@ class Refreshed(Composite):
 
     def decisions_taken_in(self) -> NDArray[np.uint64]:
         return self.decisions_
+
+    def change_since_fit(self, prompts: Prompts) -> Floats | None:
+        if not self.weights_.any():
+            return None
+        return (self._features(prompts) @ self.weights_.T).astype(np.float32)
 
     def _refreshed(self, answers: Answers, training: Prompts | None) -> Self:
         other, inner = copy(self), self.parts_[0]

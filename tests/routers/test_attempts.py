@@ -10,7 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recroute.cli.app import run
 from recroute.data import Dataset, InteractionMatrix, Prompts
+from recroute.data.feedback import Feedback
 from recroute.errors import DataError, RouterError, UnknownNameError
 from recroute.routers import Router, load_router, make_router
 from recroute.routers.memory.attempts import belief_of
@@ -139,6 +141,56 @@ def test_the_joint_distribution_is_saved_and_follows_the_llms(
     grown = loaded.add_llms(InteractionMatrix.from_dense(like_rival), pl.DataFrame({"llm_id": ["rival-2"]}))
     assert set(grown.rank(**asked).names[0]) == {"rival", "rival-2"}
     assert grown.joint.factors.shape[0] == 5
+
+
+def test_an_llm_that_is_onboarded_is_ranked_by_what_others_scored(fitted: Router, tmp_path: Path) -> None:
+    """By the verb: the joint distribution that was saved is extended, not lost and not learned again."""
+    assert fitted.joint is not None
+    fitted.save(tmp_path / "router")
+    train = twins_dataset()
+    results = {"instance_id": train.instance_ids.ids[:80], "score": train.interactions.dense()[:80, 0]}
+    pl.DataFrame(results).write_csv(tmp_path / "results.csv")
+    options = ["--llm", "twin-3", "--results", str(tmp_path / "results.csv"), "--out", str(tmp_path / "larger")]
+    assert run(["onboard", str(tmp_path / "router"), *options, "--quiet"]) == 0
+    larger = load_router(tmp_path / "larger")
+    assert larger.joint_ is not None
+    assert larger.rank(["alpha"], tried={"twin-1": 0.0}).names == [["rival"]]
+    expected = {
+        score: dict(zip(found.names[0], found.predicted_score[0], strict=True))
+        for score in (0.0, 1.0)
+        for found in [larger.rank(["alpha"], 4, tried={"twin-1": score})]
+    }
+    for twin in ("twin-2", "twin-3"):
+        assert expected[0.0][twin] < 0.3
+        assert expected[1.0][twin] > 0.6
+
+
+@pytest.mark.parametrize("name", ["best_single", "hierarchy", "budgeted(router=best_single,trade_off=0)"])
+def test_a_refresh_moves_what_is_expected_after_an_attempt(name: str, tmp_path: Path) -> None:
+    train = twins_dataset()
+    rows, columns = np.indices(train.interactions.shape).reshape(2, -1)
+    scores = train.interactions.dense()[rows, columns]
+    priced = InteractionMatrix.from_coordinates(rows, columns, scores, train.interactions.shape, np.ones(len(rows)))
+    router = make_router(name).fit(replace(train, interactions=priced))
+    assert router.joint is not None
+    n = 300
+    feedback = {
+        "decision_id": [f"d{i}" for i in range(n)],
+        "instance_id": [f"new{i}" for i in range(n)],
+        "prompt": ["alpha beta"] * n,
+        "llm_id": ["rival"] * n,
+        "score": [0.0] * n,
+    }
+    refreshed = router.refresh(Feedback(pl.DataFrame(feedback)))
+    refreshed.save(tmp_path / "refreshed")
+    again = load_router(tmp_path / "refreshed")
+    assert again.joint_ is not None  # not learned again
+    for tried in ({"twin-1": 0.0}, {"weak": 0.0}):
+        before, after = (
+            dict(zip(found.names[0], found.predicted_score[0], strict=True))
+            for found in (each.rank(["alpha beta"], 3, tried=tried) for each in (router, again))
+        )
+        assert after["rival"] < before["rival"] - 0.1
 
 
 def test_a_router_of_few_prompts_says_so() -> None:

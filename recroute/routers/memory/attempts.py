@@ -75,7 +75,7 @@ def belief_of(router: RememberingRouter, prompts: Prompts, predicted: Floats | N
     joint = joint_of(router)
     predicted = router.predicted_score(prompts) if predicted is None else predicted
     with one_thread(prompts.n, joint.factors.size):
-        return joint.belief(predicted)
+        return joint.belief(predicted, router.change_since_fit(prompts))
 
 
 def rank_tried(

@@ -54,8 +54,11 @@ def with_llms(
     """Copy of the router with LLMs appended that have scores f32 (n, j) on the training prompts.
 
     `entries` are the new entries of the fitted arrays, as `_llm_entries` returns them; without `new` every array with
-    an LLM axis needs one.
+    an LLM axis needs one, and the joint distribution is learned anew when it is asked for.
     """
+    if new is None:
+        router = copy(router)
+        router.joint_ = None
     larger = _changed(router, lambda name, kept, value: _extended(value, kept, new, entries.get(name)))
     if router.background_ is not None:
         larger.background_ = router.background_.grown(scores)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from recroute.errors import DataError
 from recroute.routers.factorisation import truncated_svd
-from recroute.util.numeric import AnyArray, Array, Floats, Index
+from recroute.util.numeric import AnyArray, Array, Floats, Index, evenly
 from recroute.util.state import array
+
+if TYPE_CHECKING:
+    from recroute.routers.memory.new_llms import NewLLMs
 
 MAX_FACTORS = 64
 MAX_DIRECTIONS = 16
@@ -75,9 +78,43 @@ class JointScores:
         arrays = mean, factors, loadings, level, directions, profiles, _dispersion(scores, expected + by_others)
         return cls(*(np.asarray(values, dtype=np.float32) for values in arrays))
 
-    def belief(self, predicted: Floats) -> Belief:
-        """The belief before any attempt, from the router's predictions f32 (b, m) for all LLMs."""
-        own = (predicted - self.level) @ self.directions  # (b, q)
+    def grown(self, new: NewLLMs) -> JointScores:
+        """The distribution with new LLMs, whose scores may be known on some of the training prompts.
+
+        Their arrays are predicted from the LLMs' vectors. Mean and factors are then corrected by the scores: Bayesian
+        linear regression of score less expected score on the prompts' loadings. The prior variance of a coefficient is
+        the squared error of its prediction for known LLMs, which is large where these are few.
+        """
+        arrays = {
+            name: np.concatenate(
+                [values, new.parameters(values.reshape(len(values), -1)).reshape(-1, *values.shape[1:])]
+            )
+            for name, values in self._of_llms().items()
+        }
+        m, rows = len(self.mean), evenly(len(new.scores), len(self.loadings))
+        inputs = np.column_stack([np.ones(len(rows)), self.loadings]).astype(np.float64)  # (c, 1 + r)
+        errors = new.parameter_errors(np.column_stack([self.mean, self.factors]))
+        precision = np.diag(1 / np.maximum(errors, 1e-9))
+        noise = max(float((self.mean * (1 - self.mean)).mean()), SURE)
+        for j, scores in enumerate(new.scores[rows].T.astype(np.float64), start=m):
+            seen = ~np.isnan(scores)
+            own = np.append(arrays["mean"][j], arrays["factors"][j])
+            error, used = scores[seen] - inputs[seen] @ own, inputs[seen]
+            own += np.linalg.solve(used.T @ used / noise + precision, used.T @ error / noise)
+            arrays["mean"][j], arrays["factors"][j] = own[0], own[1:]
+        return replace(self, **{name: values.astype(np.float32) for name, values in arrays.items()})
+
+    def _of_llms(self) -> dict[str, Floats]:
+        """The arrays with a row for each LLM."""
+        names = ("mean", "factors", "level", "directions", "dispersion")
+        return {name: getattr(self, name) for name in names}
+
+    def belief(self, predicted: Floats, lasting: Floats | None = None) -> Belief:
+        """The belief before any attempt, from the router's predictions f32 (b, m) for all LLMs.
+
+        `lasting` f32 (b, m) is the part of them that was learned after the training prompts were scored.
+        """
+        own = (predicted - self.level - (0 if lasting is None else lasting)) @ self.directions  # (b, q)
         distance = (own**2).sum(axis=1)[:, None] - 2 * own @ self.profiles.T + (self.profiles**2).sum(axis=1)
         rank = min(max(int(NEAR * len(self.profiles)), LEAST_NEAR), len(self.profiles)) - 1
         distance = np.maximum(distance, 0)
@@ -86,7 +123,7 @@ class JointScores:
         weight = np.exp((nearest - distance) / np.maximum(scale, 1e-9)).astype(np.float32)
         weight /= weight.sum(axis=1, keepdims=True)
         mixed = self.mean + (weight @ self.loadings) @ self.factors.T
-        return Belief(self, predicted - mixed, weight)
+        return Belief(self, predicted - mixed, weight, lasting)
 
 
 class Verifier(NamedTuple):
@@ -146,14 +183,17 @@ class Belief:
     ----------
     joint : JointScores
     shift : f32 (b, m)
-        The router's predictions less the mixture's; 0 once a score was observed.
+        The router's predictions less the mixture's; `lasting` once a score was observed.
     weight : f32 (b, c)
         Of the training prompts.
+    lasting : f32 (b, m), optional
+        What is added to the mixture whatever is observed. Default: nothing.
     """
 
     joint: JointScores
     shift: Floats
     weight: Floats
+    lasting: Floats | None = None
 
     def expected(self, llm_index: Index | None = None) -> Floats:
         """Expected scores f32 (b, k) of these LLMs, default all, given what was observed."""
@@ -189,7 +229,12 @@ class Belief:
         logs = np.where(np.isnan(score)[:, None], 0, logs)
         weight = self.weight * np.exp(logs - logs.max(axis=1, keepdims=True))
         weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-30)
-        return replace(self, weight=weight, shift=np.where(np.isnan(score)[:, None], self.shift, 0))
+        return replace(self, weight=weight, shift=np.where(np.isnan(score)[:, None], self.shift, self._later))
+
+    @property
+    def _later(self) -> Floats:
+        """The shift f32 (b, m) once a score was observed."""
+        return np.zeros_like(self.shift) if self.lasting is None else self.lasting
 
     def choose_set(
         self, k: int, llm_index: Index, price: Floats | None = None, best: Floats | None = None
@@ -213,7 +258,7 @@ class Belief:
         Columns int (b, k) of `llm_index` in the order they are taken, and f32 (b, k) the expected maximum of the
         first one, two, ... of them.
         """
-        rows, open_, later = np.arange(len(self.weight)), self.weight.copy(), replace(self, shift=0 * self.shift)
+        rows, open_, later = np.arange(len(self.weight)), self.weight.copy(), replace(self, shift=self._later)
         highest, factors = np.zeros_like(open_), self.joint.factors[llm_index]
         taken, maximum = np.empty((len(rows), k), dtype=np.int64), np.empty((len(rows), k), dtype=np.float32)
         luck = np.zeros(len(rows))

@@ -22,6 +22,8 @@ from recroute.routers.memory.prior import LLMPrior
 from recroute.util.arguments import check_kind
 from recroute.util.numeric import Array, Floats
 
+N_FOLDS = 5
+
 
 @dataclass(frozen=True, eq=False)
 class NewLLMs:
@@ -81,10 +83,23 @@ class NewLLMs:
         Ridge regression of the parameters on the LLMs' vectors, with a penalty chosen by leave-one-out. The vectors are
         scaled so that distances between them are differences in scores.
         """
+        return self._predicted(of_known[self.known], slice(None), self.posterior.vectors)
+
+    def parameter_errors(self, of_known: NDArray[np.floating]) -> Array:
+        """Mean squared error f64 (p,) of `parameters`, by cross-validation over the known LLMs."""
+        values, fold = of_known[self.known], np.arange(len(self.known)) % min(N_FOLDS, len(self.known))
+        errors = np.empty(values.shape)
+        for k in range(fold.max() + 1):
+            held = fold == k
+            errors[held] = values[held] - self._predicted(values[~held], ~held, self.prior.vectors[self.rows[held]])
+        return np.asarray((errors**2).mean(axis=0))
+
+    def _predicted(self, values: NDArray[np.floating], of: NDArray[np.bool_] | slice, vectors: Array) -> Array:
+        """Parameters f64 (j, p) of LLMs with these vectors, from the values of some of the known ones."""
         scale = np.sqrt((self.prior.loadings**2).sum(axis=0))
         with threadpool_limits(1):
-            weight, offset = fit_ridge(self.prior.vectors[self.rows] * scale, of_known[self.known])
-        return self.posterior.vectors * scale @ weight + offset  # (j, 1 + k) x (1 + k, p)
+            weight, offset = fit_ridge(self.prior.vectors[self.rows[of]] * scale, values)
+        return vectors * scale @ weight + offset  # (j, 1 + k) x (1 + k, p)
 
 
 def read_scores(

@@ -17,7 +17,7 @@ from recroute.errors import RouterError
 from recroute.routers.core import RouterCore
 from recroute.routers.memory.background import Background
 from recroute.routers.memory.joint import JointScores
-from recroute.util.numeric import AnyArray, Array, evenly
+from recroute.util.numeric import AnyArray, Array, Floats, evenly
 from recroute.util.state import fitted
 
 if TYPE_CHECKING:
@@ -86,6 +86,10 @@ class RememberingRouter(RouterCore):
     def decisions_taken_in(self) -> NDArray[np.uint64]:
         """Hashes uint64 (k,) of the decisions used by earlier refreshes; see `Feedback.decisions`."""
         return np.zeros(0, dtype=np.uint64)
+
+    def change_since_fit(self, prompts: Prompts) -> Floats | None:
+        """Change f32 (b, m) of the predicted scores by feedback observed since the fit; None if there was none."""
+        return None
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
         """Entries of unseen LLMs in the fitted arrays, by name; each has the array's shape with j LLMs instead of m.
