@@ -110,16 +110,20 @@ class Router(RememberingRouter, Estimator, Shown):
 
         return joint_of(self)
 
-    def choose_set(self, instances: Instances, k: int, llms: Pool | None = None) -> Ranking:
+    def choose_set(
+        self, instances: Instances, k: int, llms: Pool | None = None, *, tried: Tried | None = None
+    ) -> Ranking:
         """The k LLMs to ask at once: those with the highest expected *maximum* score, which are not the top k.
 
         Parameters and errors are those of `rank` with `tried`. In the ranking the LLMs stand in the order in which
         they were added, greedily, and `predicted_score` is the expected maximum of the first one, two, ... of them. A
-        router that weighs cost takes what each is worth beyond its price.
+        router that weighs cost adds the LLM whose gain in the expected maximum, less its predicted cost times the
+        trade-off, is highest. With `tried` scores the set is chosen from the other LLMs by what they add to the best of
+        these, which counts in the maximum.
         """
         from recroute.routers.memory.attempts import choose_set
 
-        return choose_set(self, self.prompts(instances), k, self.llm_index(llms))
+        return choose_set(self, self.prompts(instances), k, self.llm_index(llms), tried)
 
     def score_std(
         self,

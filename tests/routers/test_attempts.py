@@ -58,6 +58,20 @@ def test_a_set_is_not_the_top_of_the_ranking(fitted: Router) -> None:
     assert fitted.choose_set(["alpha"], 2, ["twin-2", "weak", "rival"]).names == [["twin-2", "rival"]]
 
 
+def test_a_set_adds_to_what_was_tried(fitted: Router) -> None:
+    after = fitted.choose_set(["alpha", "beta"], 2, tried=[{"twin-1": 0.0}, {"rival": 0.0}])
+    assert after.names[0][0] == "rival"
+    assert after.names[1][0] in ("twin-1", "twin-2")
+    assert not {"twin-1"} & set(after.names[0])
+    assert "rival" not in after.names[1]
+    half = fitted.choose_set(["alpha"], 1, tried={"weak": 0.5}).predicted_score[0, 0]
+    none = fitted.choose_set(["alpha"], 1, tried={"weak": 0.0}).predicted_score[0, 0]
+    assert half > none
+    assert half > 0.5
+    with pytest.raises(RouterError, match="a set of 4 does not fit a pool of 3 LLMs"):
+        fitted.choose_set(["alpha"], 4, tried={"weak": 0.0})
+
+
 @pytest.mark.parametrize("name", ["best_single", "task_best", "knn", "hierarchy", "svd", "auto"])
 def test_before_any_attempt_the_expected_scores_are_the_routers(name: str, planted: Dataset) -> None:
     router = make_router(name).fit(planted)

@@ -98,14 +98,25 @@ def rank_tried(
     return Ranking(llm_index[best].astype(np.int32), np.take_along_axis(expected, best, axis=1), router.llm_ids_)
 
 
-def choose_set(router: RememberingRouter, prompts: Prompts, k: int, llm_index: Index) -> Ranking:
+def choose_set(
+    router: RememberingRouter, prompts: Prompts, k: int, llm_index: Index, tried: Tried | None = None
+) -> Ranking:
     """See `Router.choose_set`."""
-    if not 1 <= k <= len(llm_index):
-        raise RouterError(f"a set of {k} does not fit a pool of {len(llm_index)} LLMs; choose a smaller one")
+    llm, score = read_tried(router, {} if tried is None else tried, prompts.n)
+    n_left = len(llm_index) - int(np.isin(llm, llm_index).sum(axis=1).max(initial=0))
+    if not 1 <= k <= n_left:
+        raise RouterError(f"a set of {k} does not fit a pool of {n_left} LLMs; choose a smaller one")
     belief = belief_of(router, prompts)
     price = prices(router, prompts, llm_index)
     with one_thread(prompts.n, belief.joint.factors.size):
-        columns, maximum = belief.choose_set(k, llm_index, price)
+        for column in range(llm.shape[1]):
+            belief = belief.observed(np.maximum(llm[:, column], 0), score[:, column])
+        best = None
+        if llm.shape[1]:
+            best = np.nan_to_num(score).max(axis=1, keepdims=True)
+            closed = (llm[:, :, None] == llm_index).any(axis=1)
+            price = np.where(closed, np.float32(np.inf), np.float32(0) if price is None else price)
+        columns, maximum = belief.choose_set(k, llm_index, price, best)
     return Ranking(llm_index[columns].astype(np.int32), maximum, router.llm_ids_)
 
 

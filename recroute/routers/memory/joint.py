@@ -252,6 +252,8 @@ class Belief:
             The LLMs to choose from.
         price : f32 (b, m), optional
             What each costs in units of score.
+        best : f32 (b, 1), optional
+            Highest score of the LLMs that were tried already, which counts in the maximum. Default: 0.
 
         Returns
         -------
@@ -260,6 +262,9 @@ class Belief:
         """
         rows, open_, later = np.arange(len(self.weight)), self.weight.copy(), replace(self, shift=self._later)
         highest, factors = np.zeros_like(open_), self.joint.factors[llm_index]
+        if best is not None:
+            open_ *= 1 - best
+            highest += best
         taken, maximum = np.empty((len(rows), k), dtype=np.int64), np.empty((len(rows), k), dtype=np.float32)
         luck = np.zeros(len(rows))
         for turn in range(k):
