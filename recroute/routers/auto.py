@@ -1,4 +1,4 @@
-"""The default router: a blend of several routers that keeps to the best single LLM unless another is clearly better."""
+"""The default router: `hierarchy`, or a blend, that keeps to the best single LLM unless another is clearly better."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ PREFERENCE_PART = "bradley_terry(views=all)"
 
 @dataclass(kw_only=True)
 class Auto(Guarded):
-    """A weighted mean of the predictions of several routers (stacking), guarded like `guarded`.
+    """`hierarchy`, guarded like `guarded`; or a weighted mean of several routers (stacking), guarded in the same way.
 
-    The weights are non-negative, sum to 1 and minimise the squared error on out-of-fold predictions of the training
-    prompts. Scores and predictions are centred per prompt first, because the difficulty of a prompt does not affect the
-    choice. There is one weight per part, whatever the number of LLMs, so the weights do not overfit when there are many
-    LLMs and few prompts. With `best_single` among the parts, uninformative parts get no weight. The threshold of the
-    guard is chosen on the same out-of-fold predictions.
+    The threshold of the guard is chosen on out-of-fold predictions of the training prompts. With several routers, the
+    weights minimise the squared error of the same predictions; they are non-negative and sum to 1. Scores and
+    predictions are centred per prompt first, because the difficulty of a prompt does not affect the choice. There is
+    one weight per part, whatever the number of LLMs, so the weights do not overfit when there are many LLMs and few
+    prompts.
 
     If the data set has preferences, `bradley_terry` is added to the parts. If it has nothing else, `bradley_terry` is
     the only part; its own cross-validation then ignores text that does not clearly help.
@@ -39,9 +39,7 @@ class Auto(Guarded):
     name: ClassVar[str] = "auto"
     learns_from_preferences: ClassVar[bool] = True
 
-    router: str = setting(
-        "best_single + hierarchy + knn(n_neighbors=100,views=all)", help="routers to blend, joined by +"
-    )
+    router: str = setting("hierarchy", help="router to guard, or several to blend, joined by +")
 
     weight_: Array = fitted("n_parts", low=0, high=1 + 1e-6)
     part_names_: NDArray[np.str_] = fitted("n_parts", kind="text", older=None)
@@ -79,6 +77,8 @@ class Auto(Guarded):
 
 def stacking_weights(predicted: NDArray[np.float32], matrix: InteractionMatrix) -> Array:
     """Non-negative stacking weights f64 (p,) with sum 1, for predictions f32 (p, n, m) of the scores (n, m)."""
+    if len(predicted) == 1:
+        return np.ones(1)
     from scipy.optimize import nnls
 
     def moments(rows: slice) -> tuple[Array, Array]:

@@ -122,8 +122,10 @@ class Guarded(Composite):
         return np.where(predicted - of_best > margin, predicted, np.minimum(predicted, of_best))
 
     def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
-        predicted = self._part_scores(prompts, np.append(self.best_, llm_index))
-        return self._hold(predicted[:, 1:], predicted[:, :1], _margin(self.error_[llm_index], float(self.z_[0])))
+        predicted = self._part_scores(prompts, llm_index)
+        whole = self._is_full_pool(llm_index)
+        of_best = predicted[:, self.best_] if whole else self._part_scores(prompts, self.best_)
+        return self._hold(predicted, of_best, _margin(self.error_[llm_index], float(self.z_[0])))
 
     def _combine(self, predicted: NDArray[np.float32], train: Dataset) -> Scores:
         """Combine out-of-fold predictions f32 (p, n, m) of all parts into one, f32 (n, m)."""
@@ -160,5 +162,5 @@ def _standard_errors(advantages: Advantages, shape: tuple[int, int]) -> Array:
 
 def _margin(error: Array, z: float) -> Array:
     """z standard errors, f64 (m,); infinite if z or the error is."""
-    known = np.isfinite(error) & np.isfinite(z)
-    return np.where(known, np.where(known, error, 0) * (z if np.isfinite(z) else 0), np.inf)
+    margin = np.full(error.shape, np.inf)
+    return np.multiply(error, z, out=margin, where=np.isfinite(error)) if np.isfinite(z) else margin

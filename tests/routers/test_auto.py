@@ -70,6 +70,29 @@ def test_a_guard_leaves_a_good_router_alone(planted: Dataset) -> None:
     assert (planted.interactions.dense()[0].shape[0], (free % 3 == kept % 3).mean()) == (6, 1.0)
 
 
+def test_by_default_it_is_the_guarded_hierarchy(planted: Dataset) -> None:
+    router, guarded = make_router("auto").fit(planted), make_router("guarded", router="hierarchy", views="all")
+    assert (router.part_names(), router.weight_.tolist()) == (["hierarchy"], [1])
+    np.testing.assert_array_equal(router.score(planted), guarded.fit(planted).score(planted))
+
+
+def test_a_part_of_the_pool_is_held_to_the_best_single_llm_as_all_of_it(planted: Dataset) -> None:
+    """At every threshold, whether or not the best single LLM is in the pool."""
+    router = make_router("guarded", router="svd").fit(planted)
+    others = np.setdiff1d(np.arange(6), router.best_)
+    for z in (0.0, 3.0, 20.0, np.inf):
+        router.z_ = np.array([z])
+        np.testing.assert_allclose(router.score(planted, others), router.score(planted)[:, others], atol=1e-6)
+
+
+def test_an_llm_without_a_standard_error_is_never_ahead(planted: Dataset) -> None:
+    router = make_router("guarded", router="svd").fit(planted)
+    other = int(router.best_[0] == 0)
+    router.z_, router.error_[other] = np.zeros(1), np.inf
+    score = router.score(planted)
+    assert (score[:, other] <= score[:, router.best_[0]]).all()
+
+
 def test_a_guard_stops_a_router_that_knows_nothing() -> None:
     """With foreign texts the five nearest neighbours are below the best single LLM; guarded, they are not."""
     data = planted_dataset(n_instances=600, n_llms=12, noise=0.2)
