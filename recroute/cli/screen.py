@@ -30,7 +30,7 @@ from recroute.util.files import is_stdout, write_json
 
 REPLACED = "recroute.replaced"  # name of the error handler of streams
 SIGNS = {"…": "...", "·": ".", "–": "-", "—": "-", "•": "*", "×": "x", "±": "+-", "≤": "<=", "≥": ">=", "→": "->"}
-WIDEST = 100
+WITHOUT_TERMINAL = 100  # columns
 
 
 class Screen(Console):
@@ -84,8 +84,8 @@ def console(quiet: bool, *outputs: Path | None) -> Screen:
     """Where results are shown: standard output, or standard error where one of the outputs goes there."""
     taken = any(path is not None and is_stdout(path) for path in outputs)
     found = Screen(quiet=quiet, stderr=taken)
-    if found.width > WIDEST or not found.is_terminal:
-        found.width = WIDEST
+    if not found.is_terminal and "COLUMNS" not in os.environ:
+        found.width = WITHOUT_TERMINAL
     return found
 
 

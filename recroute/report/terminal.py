@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
 from typing import Any
 
 from rich.console import Console
@@ -12,14 +12,13 @@ from rich.text import Text
 
 from recroute.report.document import Block, Cell, Document, Facts, Figure, Medium, Number, Section, Table, Words
 
-WIDTH = 100  # columns that a table should fit
 WIDEST_WORDS = 22  # columns for text, which may be folded
 PARAGRAPH = 60  # characters from which text in a cell counts as a paragraph
 
 
 def show(document: Document, console: Console) -> None:
     """Print a document: tables and plots, then the verdict and the notes."""
-    for shown in _rendered(document, document.blocks, min(console.width, WIDTH)):
+    for shown in _rendered(document, document.blocks, console.width):
         console.print(shown)
     for line in document.verdict:
         console.print(line, markup=False)
@@ -48,23 +47,29 @@ def _rendered(document: Document, blocks: Iterable[Block], width: int) -> Iterat
 
 
 def _table(table: Table, title: str, width: int) -> RichTable:
-    """The table in at most `width` columns: first headings are broken between words, then intervals into two lines."""
+    """The table in at most `width` columns, if it can be.
+
+    An interval stands beside its number while that fits, with headings broken between words if need be; then below the
+    number, then below it in two lines.
+    """
     found = _empty(title, table.caption, show_lines=any(map(_is_long, table.rows)))
     words = [table.is_text(i) for i in range(len(table.heads))]
-    cells = [max([1, *(len(line) for row in table.rows for line in _lines(row[i]))]) for i in range(len(table.heads))]
-    broken = [max([cell, *map(len, head.split())]) for head, cell in zip(table.heads, cells, strict=True)]
-    fits = _total(broken, words) <= width
+    for layout in (_beside, _below, _folded):
+        rows = [[layout(cell) if isinstance(cell, Number) else Text(cell) for cell in row] for row in table.rows]
+        cells = [max([1, *(len(line) for row in rows for line in row[i].plain.split("\n"))]) for i in range(len(words))]
+        least = [max([cell, *map(len, head.split())]) for head, cell in zip(table.heads, cells, strict=True)]
+        if fits := _total(least, words) <= width:
+            break
     is_wide = _total([max(len(head), cell) for head, cell in zip(table.heads, cells, strict=True)], words) > width
-    for head, is_text, cell, least in zip(table.heads, words, cells, broken, strict=True):
+    for head, is_text, cell, high in zip(table.heads, words, cells, least, strict=True):
         if is_text:
             found.add_column(Text(head), overflow="fold")
         else:  # numbers are never broken
-            low, high = cell if fits else None, least if fits and is_wide else None
-            found.add_column(Text(head), justify="right", min_width=low, max_width=high, overflow="fold")
-    apart = " " if fits else "\n"
-    for row, following in zip_longest(table.rows, table.rows[1:]):
-        ends = table.ruled and following is not None and following[0] != row[0]
-        found.add_row(*(_cell(cell, apart) for cell in row), end_section=ends)
+            most = high if fits and is_wide else None
+            found.add_column(Text(head), justify="right", min_width=cell, max_width=most, overflow="fold")
+    for at, row in enumerate(rows):
+        ends = table.ruled and at + 1 < len(rows) and table.rows[at + 1][0] != table.rows[at][0]
+        found.add_row(*row, end_section=ends)
     return found
 
 
@@ -73,17 +78,33 @@ def _total(widths: Sequence[int], words: Sequence[bool]) -> int:
     return 1 + sum(3 + (min(w, WIDEST_WORDS) if is_text else w) for w, is_text in zip(widths, words, strict=True))
 
 
-def _lines(cell: Cell) -> list[str]:
-    if not isinstance(cell, Number):
-        return cell.split("\n")
-    return [cell.shown(), cell.below or " ".join(cell.ends() or ())]
+def _beside(cell: Number) -> Text:
+    """The number and its interval in one line; what stands below it in place of an interval, beside it."""
+    ends = cell.ends()
+    beside = cell.below or (f"[{', '.join(map(_short, ends))}]" if ends else "")
+    return _joined(cell, " ", beside)
 
 
-def _cell(cell: Cell, apart: str) -> Text:
-    if not isinstance(cell, Number):
-        return Text(cell)
-    below = cell.below or apart.join(cell.ends() or ())
-    return Text.assemble(cell.shown(), "\n", (below, "dim")) if below else Text(cell.shown())
+def _below(cell: Number, apart: str = " ") -> Text:
+    return _joined(cell, "\n", cell.below or apart.join(map(_short, cell.ends() or ())))
+
+
+def _joined(cell: Number, apart: str, more: str) -> Text:
+    shown = Text(_short(cell.shown()))
+    return shown.append(apart).append(more, style="dim") if more else shown
+
+
+def _folded(cell: Number) -> Text:
+    return _below(cell, apart="\n")
+
+
+def _short(number: str) -> str:
+    """A formatted number without the zero before the point.
+
+    >>> _short("0.816"), _short("-0.016"), _short("10.5")
+    ('.816', '-.016', '10.5')
+    """
+    return re.sub(r"^([+-]?)0\.", r"\1.", number)
 
 
 def _facts(block: Facts, title: str) -> RichTable:

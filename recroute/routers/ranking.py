@@ -58,6 +58,11 @@ class Ranking(Tabular):
         """LLM ids, b lists of k."""
         return [[self.llm_ids.ids[i] for i in row] for row in self.llm_index]
 
+    def row(self, i: int) -> list[tuple[str, float]]:
+        """LLM ids and predicted scores of instance `i`, best first; `ranking[i]` is the same."""
+        names = (self.llm_ids.ids[j] for j in self.llm_index[i])
+        return list(zip(names, self.predicted_score[i].tolist(), strict=True))
+
     def __len__(self) -> int:
         return len(self.llm_index)
 
@@ -70,8 +75,7 @@ class Ranking(Tabular):
     def __getitem__(self, i: int | slice) -> list[tuple[str, float]] | Ranking:
         if isinstance(i, slice):
             return Ranking(self.llm_index[i], self.predicted_score[i], self.llm_ids)
-        names = (self.llm_ids.ids[j] for j in self.llm_index[i])
-        return list(zip(names, self.predicted_score[i].tolist(), strict=True))
+        return self.row(i)
 
     def __iter__(self) -> Iterator[list[tuple[str, float]]]:
         return (self[i] for i in range(len(self)))

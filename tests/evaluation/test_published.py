@@ -52,8 +52,8 @@ def test_the_printed_table_holds_both(found: Evaluation) -> None:
     text = console.export_text()
     ours = found.value("knn", "best_single_ratio", pool_size=5, group="mean")
     (line,) = (line for line in text.splitlines() if "PRknn" in line)
-    assert "0.91" in line
-    assert f"{ours:.3f}" in line
+    assert " .91 " in line
+    assert f" {ours:.3f}".replace(" 0.", " .") in line
     assert "not computed here" in text
 
 

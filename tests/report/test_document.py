@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from recroute.report.document import Document, Facts, Figure, Medium, Number, Section, Table, Words
@@ -18,8 +19,8 @@ TABLE = Table(
 )
 
 
-def in_terminal(document: Document) -> str:
-    console = Console(width=100, record=True, file=io.StringIO())
+def in_terminal(document: Document, width: int = 100) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
     show(document, console)
     return console.export_text()
 
@@ -31,7 +32,7 @@ def made(**options: object) -> Document:
 def test_every_medium_shows_table_verdict_and_notes() -> None:
     document = made(blocks=[TABLE])
     for shown in (in_terminal(document), notebook(document), page(document)):
-        for text in ("0.750", "0.700", "n = 40", "auto wins", "mind this"):
+        for text in (".750", ".700", "n = 40", "auto wins", "mind this"):
             assert text in shown
 
 
@@ -67,23 +68,29 @@ def test_a_block_is_shown_where_it_belongs() -> None:
     assert "Origin" not in notebook(document)  # an empty section is none
 
 
-def test_wide_tables_break_intervals_and_never_numbers() -> None:
-    row = ["auto", *(Number(0.5, 0.25, 0.75) for _ in range(9))]
-    wide = Table(heads=["router", *(f"m = {10 * i}" for i in range(9))], rows=[row])
-    lines = in_terminal(made(blocks=[wide])).splitlines()
-    assert sum("0.500" in line for line in lines) == 1
-    assert sum("0.250" in line for line in lines) == 1
-    assert not any("0.250 0.750" in line for line in lines)
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (100, ["auto │ .500 [.250, .750] │ .500 [.250, .750]"]),
+        (45, ["auto │      .500 │      .500", "│ .250 .750 │ .250 .750"]),
+        (30, ["auto │  .500 │   .500", "│  .250 │   .250", "│  .750 │   .750"]),
+    ],
+)
+def test_intervals_stand_beside_their_numbers_while_there_is_room(width: int, lines: list[str]) -> None:
+    row = ["auto", *(Number(0.5, 0.25, 0.75) for _ in range(2))]
+    table = Table(heads=["router", "m = 5", "m = 10"], rows=[row])
+    shown = in_terminal(made(blocks=[table]), width).splitlines()
+    start = next(i for i, line in enumerate(shown) if "auto" in line)
+    assert [line.strip("│ ") for line in shown[start : start + len(lines)]] == [line.strip("│ ") for line in lines]
+    assert max(map(len, shown)) <= width
 
 
 def test_numbers_are_whole_in_every_width() -> None:
     heads = ["router", "AIQ", "cost at 95%", "cost at 100%", "mu, ignoring cost", "cost of that"]
     rows = [["best_single", *(Number(100 + i, 90 + i, 110 + i) for i in range(5))]]
     document = made(blocks=[Table(heads=heads, rows=rows, title="x")])
-    for width in (70, 80, 100, 120):
-        console = Console(width=width, record=True, file=io.StringIO())
-        show(document, console)
-        shown = console.export_text()
+    for width in (70, 80, 100, 120, 160):
+        shown = in_terminal(document, width)
         assert all(f"{value + i:.3f}" in shown for value in (90, 100, 110) for i in range(5))
         assert max(map(len, shown.splitlines())) <= width
 
