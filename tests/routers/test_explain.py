@@ -54,11 +54,9 @@ def test_evidence_is_the_training_scores_exactly(data: Dataset, fitted: dict[str
     np.testing.assert_array_equal(evidence_of(fitted["auto"]).scores.dense(), data.interactions.dense())
 
 
-@pytest.mark.parametrize("name", ["knn", "auto"])
-def test_a_router_that_holds_the_arrays_itself_writes_them_once(
-    name: str, fitted: dict[str, Router], tmp_path: Path
-) -> None:
-    fitted[name].save(tmp_path / "router")
+@pytest.mark.parametrize("name", ["knn", "auto(router=hierarchy + knn(views=all))"])
+def test_a_router_that_holds_the_arrays_itself_writes_them_once(name: str, data: Dataset, tmp_path: Path) -> None:
+    make_router(name).fit(data).save(tmp_path / "router")
     places = json.loads((tmp_path / "router" / "router.json").read_text("utf8"))["evidence"]
     assert places["codes"].startswith("arrays.npz:")
     assert places["vectors"].startswith("arrays.npz:")
