@@ -43,8 +43,8 @@ def as_dataset(instances: Any, scores: Any = None, llm_ids: Any = None) -> Datas
         return instances
     if scores is None:
         raise DataError(
-            f"the training data is a {type(instances).__name__} without scores; give a Dataset, or prompts and a "
-            "matrix of scores (n, m)"
+            f"the training data is a {type(instances).__name__} without scores; give Dataset, or prompts and a matrix "
+            "of scores (n, m)"
         )
     matrix = InteractionMatrix.from_matrix(scores)
     n, m = matrix.shape
