@@ -24,7 +24,7 @@ from typing import Any
 from recroute.errors import DataError, RouterError, UnknownNameError
 from recroute.routers import Router, load_router
 from recroute.routers.memory.attempts import check_learned, read_score
-from recroute.routers.memory.joint import Verifier
+from recroute.routers.memory.verifier import Verifier
 
 Deployment = Mapping[str, Any]  # an entry of LiteLLM's model_list
 UNKNOWN = ("error", "ignore")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.errors import DataError
-from recroute.routers.memory.joint import EXACT, Verifier
+from recroute.routers.memory.verifier import EXACT, Verifier
 from recroute.util.numeric import Floats
 
 

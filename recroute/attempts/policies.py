@@ -14,7 +14,8 @@ from recroute.pools import PoolValue, greedy
 from recroute.retrieval import tie_order, top_k
 from recroute.routers import Router
 from recroute.routers.memory.attempts import belief_of
-from recroute.routers.memory.joint import Belief, Verifier
+from recroute.routers.memory.joint import Belief
+from recroute.routers.memory.verifier import Verifier
 from recroute.util.numeric import Array, Floats, Index
 
 NEXT, POSTERIOR, TOGETHER = "next", "posterior", "set"  # policies that ask a router

@@ -12,7 +12,7 @@ from recroute.errors import DataError
 from recroute.experiment.bootstrap import N_RESAMPLES
 from recroute.experiment.protocol import COST, JUDGE, Protocol
 from recroute.pools import GROUPS, Pool, common_sizes, make_pools, whole_pool
-from recroute.routers.memory.joint import Verifier
+from recroute.routers.memory.verifier import Verifier
 from recroute.splits import Split, split_dataset
 from recroute.util.settings import setting
 

@@ -82,9 +82,10 @@ def search(settings: TuneSettings, dataset: Dataset, out: Path, progress: Progre
     space = read_space(settings.routers, settings.space, dataset)
     identity = identity_of(parts, space, settings)
     folder.check(identity)  # before the folds are made, which takes time
-    kept = settings.encoder if not isinstance(settings.encoder, str) else dataset.encoder
-    if kept is not None and (kept is settings.encoder or settings.encoder in ("auto", "precomputed")):
-        check_savable(kept)  # because the chosen router is saved
+    if not isinstance(settings.encoder, str):
+        check_savable(settings.encoder)  # because the chosen router is saved
+    elif dataset.encoder is not None and settings.encoder in ("auto", "precomputed"):
+        check_savable(dataset.encoder)
     dataset = settings.encoded(dataset)
     validation = Validation.of(_without_test(dataset, parts), settings)
     journal, name = out / JOURNAL, settings.study_name or out.name

@@ -15,7 +15,7 @@ from recroute.cli.app import run
 from recroute.data import Dataset, InteractionMatrix, write_dataset
 from recroute.errors import DataError
 from recroute.routers import load_router
-from recroute.routers.memory.joint import EXACT, Verifier
+from recroute.routers.memory.verifier import EXACT, Verifier
 from recroute.splits import split_dataset
 from recroute.testing import planted_dataset
 

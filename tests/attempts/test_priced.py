@@ -11,7 +11,8 @@ from recroute.attempts.result import Cascade
 from recroute.attempts.run import cascade
 from recroute.attempts.target import Target
 from recroute.errors import DataError
-from recroute.routers.memory.joint import EXACT, Belief, JointScores, Verifier
+from recroute.routers.memory.joint import Belief, JointScores
+from recroute.routers.memory.verifier import EXACT, Verifier
 from recroute.routers.trade_off import Curve
 from recroute.testing import planted_dataset
 

@@ -14,7 +14,7 @@ from recroute.cli.app import run
 from recroute.data import Dataset, read_dataset, write_dataset
 from recroute.data.folder import read_verdicts
 from recroute.errors import DataError
-from recroute.routers.memory.joint import Verifier
+from recroute.routers.memory.verifier import Verifier
 from recroute.testing import planted_dataset
 
 

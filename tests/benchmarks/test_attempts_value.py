@@ -20,7 +20,8 @@ from recroute.retrieval import tie_order, top_k
 from recroute.routers import make_router
 from recroute.routers.memory import joint as joint_module
 from recroute.routers.memory.attempts import belief_of, learn_joint
-from recroute.routers.memory.joint import EXACT, JointScores
+from recroute.routers.memory.joint import JointScores
+from recroute.routers.memory.verifier import EXACT
 
 M, C = 10_000, 4_000
 DATA = ("openllm1", "mmlupro", "routerbench", "zeroeval", "llmrouter")

@@ -16,7 +16,8 @@ from recroute.data.feedback import Feedback
 from recroute.errors import DataError, RouterError, UnknownNameError
 from recroute.routers import Router, load_router, make_router
 from recroute.routers.memory.attempts import belief_of
-from recroute.routers.memory.joint import SURE, Belief, JointScores, Verifier
+from recroute.routers.memory.joint import SURE, Belief, JointScores
+from recroute.routers.memory.verifier import Verifier
 from recroute.testing import twins_dataset
 
 

@@ -12,8 +12,9 @@ from threadpoolctl import threadpool_limits
 from recroute.data import Dataset, Prompts
 from recroute.errors import DataError, RouterError
 from recroute.routers.core import RouterCore
-from recroute.routers.memory.joint import Belief, JointScores, Verifier
+from recroute.routers.memory.joint import Belief, JointScores
 from recroute.routers.memory.remembering import RememberingRouter
+from recroute.routers.memory.verifier import Verifier
 from recroute.routers.ranking import Ranking
 from recroute.splits import make_folds
 from recroute.util.numeric import Floats, Index, evenly
