@@ -87,7 +87,7 @@ class Cascade(Compared):
             return ""
         if (budget := self.info["budget"]) is not None:
             return f"a budget of {budget:g} {self.info['cost_unit']} for {PROMPTS:,} prompts; "
-        return f"lowest cost at {self.info['quality']:g} of the best single LLM's quality; "
+        return f"lowest cost at {100 * self.info['quality']:g}% of the best single LLM's quality; "
 
     def _pools(self) -> list[tuple[str, int]]:
         found = self.pooled(SCORE).select("group", "pool_size").unique(maintain_order=True)

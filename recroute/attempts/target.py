@@ -41,7 +41,7 @@ class Target:
     def __str__(self) -> str:
         if self.budget is not None:
             return f"the budget of {self.budget:g} for 1,000 prompts"
-        return f"{self.quality:g} of the best single LLM's quality"
+        return f"{100 * (self.quality or 0):g}% of the best single LLM's quality"
 
     def met(self, curve: Curve) -> bool:
         """Whether a trade-off of the curve meets it."""
@@ -124,7 +124,7 @@ class AtTarget:
                 curve = self._curve(on_valid[name], k)
                 each[k] = play(make(self.target.trade_off(curve), k), self.test.answers, k)
                 if not self.target.met(curve):
-                    missed.append(f"{name} misses {self.target} on validation instances of a seed at k = {k}")
+                    missed.append(f"{name} misses {self.target} on the validation instances of a seed at k = {k}")
             yield name, _joined(each), missed
 
     def _curve(self, make: Maker, k: int) -> Curve:
