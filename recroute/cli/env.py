@@ -21,7 +21,7 @@ from recroute.report.document import Block, Document, Facts, Medium, Table
 from recroute.routers import router_class, router_names
 
 ADDS = {  # what an extra is for
-    "lightfm": "the router lightfm (part of the default install from Python 3.12 on)",
+    "lightfm": "the router lightfm (part of the default install on Python 3.12 and 3.13)",
     "text": "prompts read by sentence-transformers, and the router mlc",
     "spark": "ALS factors fitted on Spark, for logs larger than memory",
     "serve": "recroute serve: a router as an HTTP service",
