@@ -19,6 +19,7 @@ from recroute.serve import schemas
 from recroute.serve.errors import ServeError, add_handlers
 from recroute.serve.guard import Guard
 from recroute.serve.live import LoadedRouter
+from recroute.serve.paths import add_docs
 from recroute.serve.service import Service
 from recroute.serve.settings import ServeSettings
 
@@ -42,12 +43,21 @@ MEANINGS = {
 def create_app(settings: ServeSettings) -> FastAPI:
     """The application that serves the router of a folder.
 
-    The router is loaded at once; the feedback folder is closed when the application shuts down.
+    The router is loaded at once; the feedback folder is closed when the application shuts down. An application that
+    mounts this one passes on its lifespan, during which the router's folder is watched.
 
     Raises
     ------
     RecrouteError
         If there is no router that can route a prompt, or the feedback folder cannot be used.
+
+    Examples
+    --------
+    Mounted at /router::
+
+        served = create_app(ServeSettings(router_dir=Path("my_router")))
+        app = FastAPI(lifespan=served.router.lifespan_context)
+        app.mount("/router", served)
     """
     service = Service.open(settings)
 
@@ -65,8 +75,8 @@ def create_app(settings: ServeSettings) -> FastAPI:
         description=DESCRIPTION,
         version=__version__,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
     timeouts = dict.fromkeys(("/route", "/llms", "/feedback", "/healthz", "/metrics"), settings.timeout)
     timeouts["/reload"] = settings.reload_timeout
@@ -77,6 +87,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
         protected, dependencies=[] if settings.token is None else [Depends(HTTPBearer(auto_error=False))]
     )
     app.include_router(public)
+    add_docs(app)
     return app
 
 

@@ -15,7 +15,7 @@ from recroute.errors import RecrouteError
 
 log = logging.getLogger("recroute.serve")
 MAX_LINE = 500  # characters; a message may quote the request
-HINTS = {404: "no such path; see /docs", 405: "this path does not support the method; see /docs"}
+HINTS = {404: "no such path; see", 405: "this path does not support the method; see"}
 
 
 class ServeError(RecrouteError):
@@ -67,7 +67,8 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
-    message = HINTS.get(error.status_code, str(error.detail))
+    hint = HINTS.get(error.status_code)
+    message = str(error.detail) if hint is None else f"{hint} {request.scope['root_path']}/docs"
     return error_response(ServeError(error.status_code, message, dict(error.headers or {})))
 
 

@@ -11,9 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recroute.serve.errors import ServeError, error_response
 from recroute.serve.metrics import OTHER, Metrics
+from recroute.serve.paths import OPEN, located
 from recroute.serve.settings import ServeSettings
-
-OPEN = ("/", "/healthz", "/docs", "/openapi.json")  # no token needed: they reveal no prompts, LLMs or choices
 
 
 class Guard:
@@ -33,6 +32,7 @@ class Guard:
         self.settings = settings
         self.metrics = metrics
         self.paths = paths
+        self.known = {*paths, *OPEN}
         self._authorized = None if settings.token is None else f"Bearer {settings.token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,7 +41,8 @@ class Guard:
                 await self.app(scope, receive, send)
             return
         started, status = time.perf_counter(), 0
-        path = scope["path"] if scope["path"] in self.paths else OTHER
+        scope, path = located(scope, self.settings.root_path, self.known)
+        label = path if path in self.paths else OTHER
 
         async def send_counted(message: Message) -> None:
             nonlocal status
@@ -53,7 +54,7 @@ class Guard:
         arrived = False
         try:
             async with asyncio.timeout(seconds):
-                self._authorize(scope)
+                self._authorize(scope, path)
                 body = await self._body(scope, receive)
                 arrived = True
                 await self.app(scope, _replay(body, receive), send_counted)
@@ -65,11 +66,11 @@ class Guard:
             status = status or 500
             raise
         finally:
-            self.metrics.requests.labels(path, str(status or 499)).inc()
-            self.metrics.seconds.labels(path).observe(time.perf_counter() - started)
+            self.metrics.requests.labels(label, str(status or 499)).inc()
+            self.metrics.seconds.labels(label).observe(time.perf_counter() - started)
 
-    def _authorize(self, scope: Scope) -> None:
-        if self._authorized is None or scope["path"] in OPEN:
+    def _authorize(self, scope: Scope, path: str) -> None:
+        if self._authorized is None or path in OPEN:
             return
         sent = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         if not hmac.compare_digest(sent, self._authorized):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +56,9 @@ class ServeSettings(Settings):
         panel=LEARN,
     )
     log_prompts: bool = setting(False, help="Keep the text of prompts with decisions and feedback.", panel=LEARN)
+    root_path: str = setting(
+        "", help="Prefix of the paths behind a proxy, such as /router, whether the proxy removes it or not."
+    )
     token: str | None = setting(
         None, option="", repr=False, help="Token that requests must carry as `Authorization: Bearer TOKEN`."
     )
@@ -73,6 +77,8 @@ class ServeSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not re.fullmatch(r"(/[\w.~-]+)*", self.root_path, re.ASCII):
+            raise RecrouteError(f"root_path={self.root_path!r} is not a prefix such as /router")
         if self.token is not None and not (self.token.isascii() and self.token.strip()):
             raise RecrouteError("the token is empty or not ASCII; make one with: openssl rand -hex 32")
         if self.explore != "none" and self.feedback_dir is None:
