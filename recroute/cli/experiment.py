@@ -48,7 +48,12 @@ class Asked:
     chosen: Any
     cls: type[Settings]
     outputs: Sequence[str]
-    source: Path | None = None
+    sources: Sequence[Path] = ()
+
+    @property
+    def source(self) -> Path | None:
+        """What is read, if one thing is."""
+        return self.sources[0] if self.sources else None
 
     @cached_property
     def settings(self) -> Any:
@@ -78,7 +83,7 @@ class Asked:
     ) -> None:
         """Refuse outputs that cannot be written, or that would harm an input, before the work is done."""
         folders = {**({self._places["run"]: RESULT} if "run" in self._places else {}), **(folders or {})}
-        inputs = (self.source, *self._router_names, *inputs)
+        inputs = (*self.sources, *self._router_names, *inputs)
         check_places(*self._files, folders=folders, into=into, inputs=inputs)
 
     @property
@@ -88,8 +93,10 @@ class Asked:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """SHA-256 of the files of the source, taken before they are read."""
-        return {} if self.source is None else file_digests(self.source)
+        """SHA-256 of the files of the sources, taken before they are read."""
+        if len(self.sources) == 1:
+            return file_digests(self.sources[0])
+        return {f"{source}/{name}": text for source in self.sources for name, text in file_digests(source).items()}
 
     def data(self, change: Callable[[Dataset], Dataset] | None = None) -> Dataset:
         """The data set, covered and encoded as asked; `change` sees it as it was read."""
@@ -179,8 +186,8 @@ def experiment(
 
         @wraps(function)
         def run(chosen: Any) -> None:
-            source = next((getattr(chosen, option.name) for option in own if option.is_argument), None)
-            function(Asked(chosen, cls, outputs, source))
+            source: Any = next((getattr(chosen, option.name) for option in own if option.is_argument), [])
+            function(Asked(chosen, cls, outputs, source if isinstance(source, list) else [source]))
 
         return verb(*options)(run)
 

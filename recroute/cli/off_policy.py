@@ -15,10 +15,11 @@ from recroute.routers import Router, load_router, make_router
 
 LOGS = Option(
     "logs",
-    Path,
+    list[Path],
     help="Logs (parquet, csv, jsonl): instance_id, llm_id, score, propensity and, unless --dataset has them, prompt. "
-    "Or the folder where recroute serve keeps feedback.",
+    "Or the folders where servers (recroute serve) keep feedback.",
     is_argument=True,
+    metavar="LOGS...",
 )
 ROUTERS = Option(
     "router",
@@ -47,7 +48,7 @@ def off_policy(asked: Asked) -> None:
     settings, routers = asked.settings, _routers(names)
     model = None if reward_model is None else _router(reward_model)
     _ = asked.digests  # of the logs as they are read now
-    logs, known = read_logs(chosen.logs), None if folder is None else read_dataset(folder)
+    logs, known = read_logs(*chosen.logs), None if folder is None else read_dataset(folder)
     with asked.progress(f"estimating from {logs.source}") as progress:
         found = measure(settings, logs, routers, known=known, reward_model=model, progress=progress)
     asked.conclude(found)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -112,63 +114,86 @@ def read_feedback(path: str | Path, *more: str | Path) -> Feedback:
     Parameters
     ----------
     path, *more : str or Path
-        A folder with `records.jsonl`, `preferences.jsonl` or both; or a file (.jsonl, .csv, .parquet) of either, told
-        by its columns. A last line that a crash has torn is left out, with a note, and so is one of several places
-        that has no feedback yet.
+        A folder with `records.jsonl`, `preferences.jsonl` or both, and their further parts if they were rotated; or a
+        file (.jsonl, .csv, .parquet) of either, told by its columns. A last line that a crash has torn is left out,
+        with a note, and so is one of several places that has no feedback yet.
 
     Raises
     ------
     DataError
         If there is no feedback, its content is not what `Feedback` asks for, or a place is given twice.
     """
-    paths = [Path(one) for one in (path, *more)]
-    for i, place in enumerate(paths):
-        if place.resolve() in [before.resolve() for before in paths[:i]]:
-            raise DataError(f"feedback {place} is given twice; give it once")
-    notes: list[str] = []
-    parts = []
+    paths, notes = different([path, *more], "feedback"), list[str]()
+    found = []
     for place in paths:
         tables = _tables(place, notes)
         if tables or len(paths) == 1:
-            parts.append(Feedback(tables.get("records"), tables.get("preferences"), place.name))
+            found.append(Feedback(tables.get("records"), tables.get("preferences"), place.name))
         else:
             notes.append(f"{place} has no feedback yet")
-    if len(parts) == 1:
-        return replace(parts[0], notes=(*notes, *parts[0].notes))
-    records = [part.records for part in parts if part.records is not None]
-    preferences = [part.preferences for part in parts if part.preferences is not None]
+    if len(found) == 1:
+        return replace(found[0], notes=(*notes, *found[0].notes))
     return Feedback(
-        records=pl.concat(records, how="diagonal") if records else None,
-        preferences=pl.concat(preferences, how="diagonal") if preferences else None,
+        records=_joined(one.records for one in found),
+        preferences=_joined(one.preferences for one in found),
         source=", ".join(place.name for place in paths),
-        notes=(*notes, *(note for part in parts for note in part.notes)),
+        notes=(*notes, *(note for one in found for note in one.notes)),
     )
+
+
+def different(places: Iterable[str | Path], what: str) -> list[Path]:
+    """The places as paths; DataError if one is given twice."""
+    paths = [Path(one) for one in places]
+    for i, place in enumerate(paths):
+        if place.resolve() in [before.resolve() for before in paths[:i]]:
+            raise DataError(f"{what} {place} is given twice; give it once")
+    return paths
+
+
+def part_path(folder: Path, name: str, start: int) -> Path:
+    """Path of the part of a log whose first byte has this offset in the log.
+
+    >>> part_path(Path("feedback"), "records.jsonl", 0).name, part_path(Path("feedback"), "records.jsonl", 255).name
+    ('records.jsonl', 'records.00000000000ff.jsonl')
+    """
+    return folder / (name if start == 0 else name.replace(".jsonl", f".{start:013x}.jsonl"))
+
+
+def parts(folder: Path, name: str) -> list[tuple[int, Path]]:
+    """The parts of a log that are in a folder, in order, each with the offset of its first byte in the log."""
+    pattern = re.compile(re.escape(name).replace(r"\.jsonl", r"(?:\.([0-9a-f]{13}))?\.jsonl"))
+    found = [(file, match) for file in os.listdir(folder) if (match := pattern.fullmatch(file))]
+    return sorted((int(match[1] or "0", 16), folder / file) for file, match in found)
 
 
 def _tables(path: Path, notes: list[str]) -> dict[str, pl.DataFrame]:
     """The tables of one place by kind, "records" and "preferences", as they are on disk."""
-    files = [path / RECORDS, path / PREFERENCES] if path.is_dir() else [path]
-    there = [file for file in files if file.is_file()]
-    if not there:
-        what = f"has neither {RECORDS} nor {PREFERENCES}" if path.is_dir() else "does not exist"
-        raise DataError(f"{path} {what}; name the folder that recroute serve wrote, or a file of records")
     found: dict[str, pl.DataFrame] = {}
-    for file in there:
-        table = _read(file, notes)
+    for files in _logs(path):
+        table = _joined([_read(file, notes) for file in files])
         if table is not None:
             found["preferences" if set(PAIR_COLUMNS) <= set(table.columns) else "records"] = table
     return found
 
 
-def read_feedback_records(path: Path) -> pl.DataFrame:
-    """The table of one file as it is on disk, unchecked, without a last line that is torn.
+def _logs(path: Path) -> list[list[Path]]:
+    """The files of each table of one place: those of a log in a folder are its parts."""
+    logs = [[path]] if path.is_file() else []
+    if path.is_dir():
+        logs = [found for name in (RECORDS, PREFERENCES) if (found := [part for _, part in parts(path, name)])]
+    if not logs:
+        what = f"has neither {RECORDS} nor {PREFERENCES}" if path.is_dir() else "does not exist"
+        raise DataError(f"{path} {what}; name the folder that recroute serve wrote, or a file of records")
+    return logs
 
-    Raises DataError if it cannot be read or has no row.
+
+def read_feedback_records(path: Path) -> pl.DataFrame | None:
+    """The records of a file or of a service's folder, unchecked, without a last line that is torn; None if none yet.
+
+    Raises DataError if they cannot be read.
     """
-    table = _read(path, [])
-    if table is None:
-        raise DataError(f"{path.name} has no rows yet; one row per answer is needed")
-    return table
+    files = [part for _, part in parts(path, RECORDS)] if path.is_dir() else [path]
+    return _joined([_read(file, []) for file in files])
 
 
 def _read(path: Path, notes: list[str]) -> pl.DataFrame | None:
@@ -179,6 +204,12 @@ def _read(path: Path, notes: list[str]) -> pl.DataFrame | None:
     if not content.strip():
         return None
     return read_json_lines(content, path.name)
+
+
+def _joined(tables: Iterable[pl.DataFrame | None]) -> pl.DataFrame | None:
+    """One table of all rows, None where there is none."""
+    found = [table for table in tables if table is not None]
+    return pl.concat(found, how="diagonal_relaxed") if found else None
 
 
 def whole_lines(path: Path, notes: list[str]) -> bytes:

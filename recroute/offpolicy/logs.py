@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset, Encoder, Records
 from recroute.data.encoding import Precomputed
-from recroute.data.feedback import RECORDS, read_feedback_records
+from recroute.data.feedback import RECORDS, different, parts, read_feedback_records
 from recroute.data.schema import RECORDS as RECORD_COLUMNS
 from recroute.data.schema import TEXT, Column, Schema, check_columns
 from recroute.errors import DataError
@@ -133,8 +133,10 @@ class Logs:
 
 
 @checked
-def read_logs(path: str | Path) -> Logs:
+def read_logs(path: str | Path, *more: str | Path) -> Logs:
     """Read logs from a .parquet, .csv or .jsonl file, or from the folder where `recroute serve` keeps feedback.
+
+    Logs of several servers are joined if `more` than one place is named.
 
     If the rows have a `decision_id`, the first row of each decision counts. An instance may then occur more than once,
     because the same prompt was routed again; from its second row on, its id is joined with that of the decision. Rows
@@ -142,21 +144,29 @@ def read_logs(path: str | Path) -> Logs:
 
     Raises DataError if there is no such file, or its content is not valid, see `Logs`.
     """
-    path = Path(path)
-    path = path / RECORDS if path.is_dir() else path
-    if not path.is_file():
-        raise DataError(f"no logs at {path}; name a .parquet, .csv or .jsonl file, or a folder of feedback")
-    table = read_feedback_records(path)
+    paths = different([path, *more], "logs")
+    found = [_read_place(place) for place in paths]
+    if not any(table.height for table in found):
+        raise DataError(f"{paths[0]} has no rows yet; one row per answer is needed")
+    table = pl.concat(found, how="diagonal_relaxed")
+    name = RECORDS if len(paths) == 1 and paths[0].is_dir() else ", ".join(place.name for place in paths)
     if DECISION not in table.columns:
-        return Logs(table, path.name)
+        return Logs(table, name)
     known = table.drop_nulls(PROPENSITY) if PROPENSITY in table.columns else table.clear()
     if known.is_empty():
         raise DataError(
-            f"no record of {path} has a propensity; serve with --explore to log choices that are drawn at random"
+            f"no record of {paths[0]} has a propensity; serve with --explore to log choices that are drawn at random"
         )
     left_out = f" (without {table.height - known.height} choices not drawn at random)" * (known.height < table.height)
     known = known.select(name for name in known.columns if known[name].dtype != pl.Null)
-    return Logs(_by_decision(known), path.name + left_out)
+    return Logs(_by_decision(known), name + left_out)
+
+
+def _read_place(path: Path) -> pl.DataFrame:
+    if not (path.is_file() or (path.is_dir() and parts(path, RECORDS))):
+        raise DataError(f"no logs at {path}; name a .parquet, .csv or .jsonl file, or a folder of feedback")
+    found = read_feedback_records(path)
+    return pl.DataFrame() if found is None else found
 
 
 def _by_decision(table: pl.DataFrame) -> pl.DataFrame:

@@ -165,6 +165,7 @@ async def healthz(http: Request) -> schemas.Health:
         router_version=now.version,
         loaded_at=now.loaded_at.isoformat(),
         n_llms=len(now.router.llm_ids_),
+        worker=service.name,
         reload_error=None if error is None else _public(error, service),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import errno
 import json
 import logging
 import os
@@ -11,7 +10,7 @@ import secrets
 import struct
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,100 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.serve.lines import LineLog, Rotation
+
 log = logging.getLogger("recroute.serve")
 SLOT = struct.Struct("<q")
 KINDS = ("score", "preference")
-CHUNK = 1 << 16  # bytes read at once
-
-
-class LineFile:
-    """Append-only file of JSON lines that stays valid after a crash.
-
-    A partial last line left by a crash is truncated when the file is opened. Appended lines survive a crash of the
-    process, flushed lines one of the machine. Not thread-safe.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        self.size = 0
-        self.measure()
-
-    def measure(self) -> int:
-        """Current size in bytes, even if another program has changed the file; a partial last line is truncated.
-
-        Raises OSError if the file was removed.
-        """
-        now = os.fstat(self._file)
-        if not now.st_nlink:
-            raise FileNotFoundError(errno.ENOENT, "removed while the server runs; restart the server", str(self.path))
-        if now.st_size != self.size:
-            self.size = now.st_size
-            whole = self._end_of_last_line()
-            if whole < self.size:
-                log.warning("%s: truncated a partial last line of %d bytes", self.path, self.size - whole)
-                self._cut(whole)
-                os.fsync(self._file)
-        return self.size
-
-    def append(self, lines: bytes, *, flush: bool = False) -> int:
-        """Append whole lines in one write and return their offset; if that fails, raise OSError and write nothing."""
-        start = self.measure()
-        try:
-            written = os.write(self._file, lines)
-            if written < len(lines):
-                raise OSError(f"only {written} of {len(lines)} bytes could be written to {self.path}")
-            if flush:
-                os.fsync(self._file)
-        except OSError:
-            self._cut(start)
-            raise
-        self.size += len(lines)
-        return start
-
-    def has(self, start: int, text: bytes) -> bool:
-        """Whether a line starts at this offset, with this text."""
-        if not 0 <= start < self.size:
-            return False
-        before = b"\n"[:start]  # end of the previous line, if there is one
-        return os.pread(self._file, len(before) + len(text), start - len(before)) == before + text
-
-    def read(self, start: int) -> bytes | None:
-        """The line at this offset, without its newline; None if there is no complete line."""
-        content = b""
-        while 0 <= start + len(content) < self.size:
-            part = os.pread(self._file, CHUNK, start + len(content))
-            if not part:  # another program has truncated the file
-                return None
-            content += part
-            if (end := content.find(b"\n")) >= 0:
-                return content[:end]
-        return None
-
-    def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """All lines with their offsets."""
-        start = 0
-        with self.path.open("rb") as content:
-            for line in content:
-                yield start, line
-                start += len(line)
-
-    def close(self) -> None:
-        os.close(self._file)
-
-    def _cut(self, size: int) -> None:
-        os.ftruncate(self._file, size)
-        self.size = size
-
-    def _end_of_last_line(self) -> int:
-        end = self.size
-        while end > 0:
-            start = max(0, end - CHUNK)
-            at = os.pread(self._file, end - start, start).rfind(b"\n")
-            if at >= 0:
-                return start + at + 1
-            end = start
-        return 0
+ID = r"(?:[0-9a-f]{6}\.[0-9]{1,3}-)?[0-9a-f]{1,13}-[0-9a-f]{16}"  # earlier ids do not name their server
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,13 +72,15 @@ class Decision:
 class Decisions:
     """The decision log of a folder, and the index of the feedback on each decision.
 
-    A decision id is the offset of its line and a random number, so lookup needs no memory and ids cannot be guessed.
-    The index of feedback is a sparse temporary file that each process rebuilds. Decisions are not flushed one by one: a
-    crash of the machine, not of the process, may lose those of the last seconds.
+    A decision id is the name of the server that made it, the offset of its line in the log and a random number, so that
+    lookup needs no memory, any process that shares the folder finds it, and ids cannot be guessed. The index of
+    feedback is a sparse temporary file of this process. Decisions are not flushed one by one: a crash of the machine,
+    not of the process, may lose those of the last seconds.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._lines = LineFile(folder / "decisions.jsonl")
+    def __init__(self, folder: Path, server: str, rotation: Rotation | None = None) -> None:
+        self.server = server
+        self._log = LineLog(folder, "decisions.jsonl", rotation)
         self._slots = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed with this object
         self._lock = threading.Lock()
 
@@ -175,22 +88,21 @@ class Decisions:
         """Append decisions in one write and return their ids; OSError if that fails."""
         ids, lines = [], []
         contents = [json.dumps(decision.to_dict(), separators=(",", ":"))[1:] for decision in decisions]
-        with self._lock:
-            start = self._lines.measure()
+        with self._lock, self._log.locked() as start:
             for content in contents:
-                ids.append(f"{start:x}-{secrets.token_hex(8)}")
+                ids.append(f"{self.server}-{start:x}-{secrets.token_hex(8)}")
                 lines.append(head(ids[-1]) + content.encode() + b"\n")
                 start += len(lines[-1])
-            self._lines.append(b"".join(lines))
+            self._log.append(b"".join(lines))
         return ids
 
     def knows(self, decision_id: str) -> bool:
         """Whether there is a decision with this id; reads the start of one line."""
-        return self._lines.has(_start(decision_id), head(decision_id))
+        return self._log.has(_start(decision_id), head(decision_id))
 
     def get(self, decision_id: str) -> Decision | None:
         """The decision with this id; None if there is none or its line is damaged."""
-        line = self._lines.read(_start(decision_id)) if self.knows(decision_id) else None
+        line = self._log.read(_start(decision_id)) if self.knows(decision_id) else None
         if line is None:
             return None
         try:
@@ -198,7 +110,7 @@ class Decisions:
             del fields["decision_id"]
             return Decision.from_dict(fields)
         except (ValueError, TypeError) as error:
-            log.error("%s: decision %s is damaged: %s", self._lines.path, decision_id, error)
+            log.error("decision %s is damaged: %s", decision_id, error)
             return None
 
     def feedback(self, decision_id: str, kind: str) -> int | None:
@@ -218,7 +130,7 @@ class Decisions:
             log.warning("the %s of decision %s is not in the index: %s", kind, decision_id, error)
 
     def close(self) -> None:
-        self._lines.close()
+        self._log.close()
         self._slots.close()
 
 
@@ -228,7 +140,7 @@ def head(decision_id: str) -> bytes:
 
 
 def _start(decision_id: str) -> int:
-    return int(decision_id.partition("-")[0], 16)
+    return int(decision_id.split("-")[-2], 16)
 
 
 def _slot(decision_id: str, kind: str) -> int:

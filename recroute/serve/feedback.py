@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from recroute.errors import RecrouteError
-from recroute.serve.decisions import KINDS, Decision, Decisions, LineFile, head, log
+from recroute.serve.decisions import ID, KINDS, Decision, Decisions, head, log
 from recroute.serve.errors import ServeError
+from recroute.serve.lines import LineLog, Rotation
 from recroute.util.files import make_folder
 
 FILES = {"score": "records.jsonl", "preference": "preferences.jsonl"}
 MAX_BATCH = 1000  # items written with one flush
-LINE_START = re.compile(rb'\{"decision_id":"([0-9a-f]{1,13}-[0-9a-f]{16})"')
+LINE_START = re.compile(rf'\{{"decision_id":"({ID})"'.encode())
 
 
 @dataclass(frozen=True)
@@ -50,34 +51,41 @@ class PendingFeedback:
 class FeedbackLog:
     """Appends feedback to `records.jsonl` and `preferences.jsonl`, flushed to disk before it is acknowledged.
 
-    One thread writes. All waiting feedback is written with one flush, so a slow disk limits latency, not throughput.
-    Repeated feedback is kept once; different feedback of the same kind on the same decision is refused.
+    Any number of processes share a folder: each takes feedback on the decisions of all. In each, one thread writes. All
+    waiting feedback is written with one flush, so a slow disk limits latency, not throughput. Repeated feedback is kept
+    once; different feedback of the same kind on the same decision is refused.
 
     Parameters
     ----------
     folder : Path
+    server : str
+        Name of this process, which its decision ids start with.
     max_waiting : int
         Maximum number of items in the queue.
+    rotation : Rotation, optional
+        Of decisions, records and preferences.
 
     Raises
     ------
     RecrouteError
-        If another process uses the folder, or it is not writable.
+        If the folder is not writable, or a version of recroute uses it that does not share folders.
     """
 
-    def __init__(self, folder: Path, max_waiting: int = 1024) -> None:
+    def __init__(self, folder: Path, server: str, max_waiting: int = 1024, rotation: Rotation | None = None) -> None:
         self.folder = folder
         with ExitStack() as opened:  # closed again if opening one of them fails
             try:
                 make_folder(folder)
-                opened.callback(os.close, _locked(folder))
-                self.decisions = Decisions(folder)
+                opened.callback(os.close, _shared(folder))
+                self.decisions = Decisions(folder, server, rotation)
                 opened.callback(self.decisions.close)
-                self._files = {kind: LineFile(folder / FILES[kind]) for kind in KINDS}
-                for file in self._files.values():
+                self._logs = {kind: LineLog(folder, FILES[kind], rotation) for kind in KINDS}
+                for file in self._logs.values():
                     opened.callback(file.close)
-                self._index()
-                _sync_folder(folder)
+                self._indexed = dict.fromkeys(KINDS, 0)  # offset up to which the index knows each log
+                for kind in KINDS:
+                    with self._logs[kind].locked() as end:
+                        self._index(kind, end)
             except OSError as error:
                 raise RecrouteError(
                     f"feedback folder {folder}: {error.strerror or error}; name a writable folder"
@@ -95,7 +103,7 @@ class FeedbackLog:
             log.error("decision %s cannot be read: %s", decision_id, error)
             raise ServeError(503, "the decision could not be read from disk; try again later") from None
         if not known:
-            raise _unknown(decision_id)
+            raise self._unknown(decision_id)
 
     def add(self, decision_id: str, kind: str, content: dict[str, Any]) -> Future[bool]:
         """Queue feedback; ServeError 503 if the queue is full.
@@ -118,12 +126,13 @@ class FeedbackLog:
         self._writer.join()
         self._opened.close()
 
-    def _index(self) -> None:
-        """Index which decisions already have feedback."""
-        for kind, file in self._files.items():
-            for start, line in file:
+    def _index(self, kind: str, end: int) -> None:
+        """Index which decisions have feedback of this kind, from where the index ends: what other processes wrote."""
+        if self._indexed[kind] < end:
+            for start, line in self._logs[kind].lines(self._indexed[kind]):
                 if (match := LINE_START.match(line)) and self.decisions.knows(match[1].decode()):
                     self.decisions.set_feedback(match[1].decode(), kind, start)
+        self._indexed[kind] = end
 
     def _write_all(self) -> None:
         more = True
@@ -141,24 +150,28 @@ class FeedbackLog:
 
     def _write(self, items: list[PendingFeedback], kind: str) -> None:
         """Append and flush feedback of one kind, each on a different decision, and resolve its futures."""
-        file, lines, new = self._files[kind], list[bytes](), list[PendingFeedback]()
-        for item in items:
-            with _answered([item], file):
-                if self._is_known(item, file):
-                    item.future.set_result(True)
-                    continue
-                lines.append(self._line(item))
-                new.append(item)
-        if not new:
+        if not items:
             return
-        with _answered(new, file):
+        file, lines, new = self._logs[kind], list[bytes](), list[PendingFeedback]()
+        with _answered(items, kind), file.locked() as end:
+            self._index(kind, end)
+            for item in items:
+                with _answered([item], kind):
+                    if self._is_known(item, file):
+                        item.future.set_result(True)
+                        continue
+                    lines.append(self._line(item))
+                    new.append(item)
+            if not new:
+                return
             start = file.append(b"".join(lines), flush=True)
             for item, line in zip(new, lines, strict=True):
                 self.decisions.set_feedback(item.decision_id, kind, start)
                 start += len(line)
                 item.future.set_result(False)
+            self._indexed[kind] = start
 
-    def _is_known(self, item: PendingFeedback, file: LineFile) -> bool:
+    def _is_known(self, item: PendingFeedback, file: LineLog) -> bool:
         """Whether the same feedback is there already; ServeError 409 if there is different feedback."""
         start = self.decisions.feedback(item.decision_id, item.kind)
         if start is None or not file.has(start, head(item.decision_id)):
@@ -173,10 +186,20 @@ class FeedbackLog:
             )
         return True
 
+    def _unknown(self, decision_id: str) -> ServeError:
+        own, maker = (name.partition(".")[0] for name in (self.decisions.server, decision_id))
+        if "." in decision_id and maker != own:
+            return ServeError(
+                404,
+                f"no decision {decision_id} in the feedback folder of this server ({own}); server {maker} made it: "
+                "give it there, or let servers share one folder",
+            )
+        return ServeError(404, f"no decision {decision_id}; give the decision_id of an answer of this server")
+
     def _line(self, item: PendingFeedback) -> bytes:
         decision = self.decisions.get(item.decision_id)
         if decision is None:
-            raise _unknown(item.decision_id)
+            raise self._unknown(item.decision_id)
         if item.kind == "score":
             fields = _record(decision, item.content)
         else:
@@ -190,7 +213,7 @@ class FeedbackLog:
 
 
 @contextmanager
-def _answered(items: Sequence[PendingFeedback], file: LineFile) -> Iterator[None]:
+def _answered(items: Sequence[PendingFeedback], kind: str) -> Iterator[None]:
     """Turn any error into the result of these items, so that no request waits forever and others are still written."""
     try:
         yield
@@ -198,25 +221,21 @@ def _answered(items: Sequence[PendingFeedback], file: LineFile) -> Iterator[None
     except ServeError as error:
         problem = error
     except Exception as error:  # noqa: BLE001
-        log.error("feedback cannot be written to %s: %r", file.path, error)
+        log.error("a %s cannot be written: %r", kind, error)
         problem = ServeError(503, "the feedback could not be written to disk; try again later", {"Retry-After": "10"})
     for item in items:
         if not item.future.done():
             item.future.set_exception(problem)
 
 
-def _unknown(decision_id: str) -> ServeError:
-    return ServeError(404, f"no decision {decision_id}; give the decision_id of an answer of this server")
-
-
-def _locked(folder: Path) -> int:
-    """File descriptor of a lock on the folder; RecrouteError if another server holds it."""
+def _shared(folder: Path) -> int:
+    """File descriptor of a lock that keeps out servers of a version that does not share; RecrouteError if one runs."""
     handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
-        raise RecrouteError(f"another server keeps its feedback in {folder}; give each server its own folder") from None
+        raise RecrouteError(f"a server of an earlier version keeps its feedback in {folder}; stop it first") from None
     return handle
 
 
@@ -228,12 +247,3 @@ def _record(decision: Decision, content: dict[str, Any]) -> dict[str, Any]:
     record = {"instance_id": decision.instance_id, "llm_id": llm_id, "score": content["score"]}
     record["propensity"] = decision.propensity if chosen else None
     return record if content.get("cost") is None else {**record, "cost": content["cost"]}
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flush the folder, so that new files survive a crash of the machine."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

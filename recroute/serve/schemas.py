@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-ID = r"^[0-9a-f]{1,13}-[0-9a-f]{16}$"
+from recroute.serve.decisions import ID
+
 MAX_ITEMS = 100_000  # of a list; the settings' own limits are checked later
 
 
@@ -110,7 +111,9 @@ class Preference(Request):
 class FeedbackRequest(Request):
     """Feedback on a decision: either a score or a preference."""
 
-    decision_id: str = Field(pattern=ID, description="From POST /route.", examples=["0-0123456789abcdef"])
+    decision_id: str = Field(
+        pattern=f"^{ID}$", description="From POST /route.", examples=["5f3a9c.1-0-0123456789abcdef"]
+    )
     score: float | None = Field(None, ge=0, le=1, description="Quality of the answer.", examples=[1.0])
     llm_id: LLMId | None = Field(
         None,
@@ -161,6 +164,9 @@ class Health(BaseModel):
     router_version: str
     loaded_at: str
     n_llms: int
+    worker: str = Field(
+        description="Name of the process that answers, which its decision ids start with.", examples=["5f3a9c.1"]
+    )
     reload_error: str | None = Field(description="Why the folder cannot be loaded.")
 
 

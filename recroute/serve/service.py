@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -15,6 +18,7 @@ from recroute.serve.answer import Answerer
 from recroute.serve.errors import ServeError
 from recroute.serve.explore import SeedSource, make_explorer
 from recroute.serve.feedback import FeedbackLog
+from recroute.serve.lines import Rotation
 from recroute.serve.live import LiveRouter
 from recroute.serve.metrics import Metrics
 from recroute.serve.schemas import FeedbackRequest, RouteRequest
@@ -87,26 +91,29 @@ class Service:
     live: LiveRouter
     feedback: FeedbackLog | None
     answer: Answerer
+    name: str  # of this process
     workers: Workers
     large: Workers  # for large requests, so that small ones do not wait behind them
     metrics: Metrics
 
     @classmethod
-    def open(cls, settings: ServeSettings) -> Service:
+    def open(cls, settings: ServeSettings, worker: int = 1) -> Service:
         """Load the router and open the feedback folder.
 
         Raises RecrouteError if either fails.
         """
         explorer, seeds = make_explorer(settings.explore), SeedSource(settings.seed)
+        rotation, name = Rotation.parse(settings.rotate), process_name(settings.feedback_dir, worker)
         live = LiveRouter(settings.router_dir)
         folder, metrics = settings.feedback_dir, Metrics()
         metrics.set_router(live.current)
-        feedback = None if folder is None else FeedbackLog(folder, settings.max_waiting)
+        feedback = None if folder is None else FeedbackLog(folder, name, settings.max_waiting, rotation)
         return cls(
             settings=settings,
             live=live,
             feedback=feedback,
             answer=Answerer(feedback=feedback, explorer=explorer, seeds=seeds, log_prompts=settings.log_prompts),
+            name=name,
             workers=Workers(settings.threads, settings.max_waiting),
             large=Workers(max(1, settings.threads - 1), settings.max_waiting),
             metrics=metrics,
@@ -177,6 +184,12 @@ class Service:
             raise ServeError(
                 422, f"{n_llms} LLMs are more than {MAX_EXPLAINED} to explain at once; lower k or send less"
             )
+
+
+def process_name(folder: Path | None, worker: int) -> str:
+    """Name of a process: six digits of a hash of the host and its feedback folder, and the number of the worker."""
+    place = f"{socket.gethostname()}:{'' if folder is None else folder.resolve()}"
+    return f"{hashlib.sha256(place.encode()).hexdigest()[:6]}.{worker}"
 
 
 def _work(request: RouteRequest) -> int:

@@ -56,6 +56,12 @@ class ServeSettings(Settings):
         panel=LEARN,
     )
     log_prompts: bool = setting(False, help="Keep the text of prompts with decisions and feedback.", panel=LEARN)
+    rotate: str = setting(
+        "none",
+        help="When decisions, records and preferences go on in a new file: none; a size such as 100MB; an age such as "
+        "1d or 12h.",
+        panel=LEARN,
+    )
     root_path: str = setting(
         "", help="Prefix of the paths behind a proxy, such as /router, whether the proxy removes it or not."
     )

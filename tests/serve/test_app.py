@@ -196,12 +196,6 @@ def test_without_a_folder_there_is_no_feedback(make_client: MakeClient) -> None:
     assert answer.json()["error"] == "this server keeps no feedback; start it with --feedback DIR"
 
 
-def test_two_servers_do_not_share_a_feedback_folder(make_client: MakeClient, tmp_path: Path) -> None:
-    make_client(feedback_dir=tmp_path)
-    with pytest.raises(ValueError, match="another server keeps its feedback"):
-        make_client(feedback_dir=tmp_path)
-
-
 def test_metrics_count_requests_choices_and_feedback(make_client: MakeClient, tmp_path: Path) -> None:
     client = make_client(feedback_dir=tmp_path)
     (route,) = client.post("/route", json={"prompt": PROMPT}).json()["routes"]

@@ -211,7 +211,7 @@ def test_a_full_disk_refuses_feedback_and_leaves_no_half_line(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("recroute.serve.decisions.os.fsync", full)
+        patch.setattr("recroute.serve.lines.os.fsync", full)
         assert "could not be written to disk" in said(client.post("/feedback", json=given), 503)
     assert (tmp_path / "records.jsonl").read_text("utf8") == ""
     assert client.post("/feedback", json=given).json()["duplicate"] is False

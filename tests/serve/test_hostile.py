@@ -16,9 +16,9 @@ from fastapi.testclient import TestClient
 
 from recroute.errors import RecrouteError
 from recroute.routers.svd import SVD
-from recroute.serve.decisions import LineFile
 from recroute.serve.errors import ServeError
 from recroute.serve.feedback import FeedbackLog
+from recroute.serve.lines import LineLog
 from recroute.serve.live import LiveRouter
 from recroute.serve.schemas import FeedbackRequest, RouteRequest
 
@@ -58,16 +58,19 @@ def test_a_made_up_id_is_not_found_wherever_it_points(
     client = make_client(feedback_dir=tmp_path)
     ids = routed(client, 3)
     assert [score(client, one).status_code for one in ids] == [200] * 3
-    starts = [int(one.partition("-")[0], 16) for one in ids]
+    name = ids[0].partition("-")[0]
+    starts = [int(one.split("-")[1], 16) for one in ids]
     near = {max(0, start + step) for start in starts for step in range(-20, 21)}
     for start in sorted(near | {2**power for power in range(52)} | {2**52 - 1}):
-        assert score(client, f"{start:x}-0123456789abcdef").status_code == 404, start
-    chance = [one.partition("-")[2] for one in ids]
+        assert score(client, f"{name}-{start:x}-0123456789abcdef").status_code == 404, start
+    chance = [one.split("-")[2] for one in ids]
     others = [
-        f"0{ids[0]}",  # the same number, written otherwise
-        f"{starts[1]:x}-{chance[0]}",
-        f"{starts[2] + 1:x}-{chance[2]}",
-        f"{starts[1]:x}-{chance[1][::-1]}",
+        f"{name}-0{starts[0]:x}-{chance[0]}",  # the same number, written otherwise
+        f"{starts[0]:x}-{chance[0]}",  # of no server
+        f"000000.1-{starts[0]:x}-{chance[0]}",  # of another
+        f"{name}-{starts[1]:x}-{chance[0]}",
+        f"{name}-{starts[2] + 1:x}-{chance[2]}",
+        f"{name}-{starts[1]:x}-{chance[1][::-1]}",
     ]
     for one in others:
         assert score(client, one).status_code == 404, one
@@ -142,7 +145,7 @@ def test_one_bad_item_fails_alone(make_client: MakeClient, tmp_path: Path, monke
         assert go.wait(20)
         flush(handle)
 
-    monkeypatch.setattr("recroute.serve.decisions.os.fsync", wait)
+    monkeypatch.setattr("recroute.serve.lines.os.fsync", wait)
     log = client.app.state.service.feedback  # type: ignore[attr-defined]
     futures = {first: log.add(first, "score", {"score": 1.0})}
     assert busy.wait(20)
@@ -168,11 +171,12 @@ def test_honest_clients_lose_nothing_beside_hostile_ones(start: Callable[..., An
         with httpx.Client(base_url=server.url, timeout=30) as client:
             ids = routed(client, 20)  # type: ignore[arg-type]
             assert score(client, ids[turn]).status_code == 200
-            start, step = int(ids[turn].partition("-")[0], 16), -16
+            name, start, chance = ids[turn].split("-")
+            step = -16
             while not done.is_set():
                 step = step + 1 if step < 16 else -16
                 if step:
-                    statuses.add(score(client, f"{start + step:x}-{ids[turn].partition('-')[2]}").status_code)
+                    statuses.add(score(client, f"{name}-{int(start, 16) + step:x}-{chance}").status_code)
         return statuses
 
     def honest(turn: int) -> list[tuple[int, Any]]:
@@ -261,24 +265,24 @@ def test_nothing_is_acknowledged_where_the_folder_is_gone(make_client: MakeClien
     shutil.rmtree(tmp_path / "feedback")
     for answer in (score(client, decision_id), client.post("/route", json={"prompt": "x"})):
         assert answer.status_code == 503
-        assert "could not be written to disk" in answer.json()["error"]
+        assert "disk; try again later" in answer.json()["error"]
     assert client.get("/healthz").status_code == 200
 
 
 def test_a_folder_that_cannot_be_used_is_one_line_and_is_let_go(tmp_path: Path) -> None:
     (tmp_path / "decisions.jsonl").mkdir()
     with pytest.raises(RecrouteError, match=r"feedback folder .*: Is a directory; name a writable folder"):
-        FeedbackLog(tmp_path)
+        FeedbackLog(tmp_path, "5f3a9c.1")
     (tmp_path / "decisions.jsonl").rmdir()
-    FeedbackLog(tmp_path).close()
+    FeedbackLog(tmp_path, "5f3a9c.1").close()
 
 
 def test_a_line_starts_where_the_one_before_ends(tmp_path: Path) -> None:
-    (tmp_path / "lines").write_bytes(b"abab\nab\n")
-    file = LineFile(tmp_path / "lines")
+    (tmp_path / "lines.jsonl").write_bytes(b"abab\nab\n")
+    file = LineLog(tmp_path, "lines.jsonl")
     assert [start for start in range(-2, 12) if file.has(start, b"ab")] == [0, 5]
     assert [file.read(start) for start in (5, 7, 8, -1)] == [b"ab", b"", None, None]
-    os.truncate(tmp_path / "lines", 6)
+    os.truncate(tmp_path / "lines.jsonl", 6)
     assert file.read(5) is None
     file.close()
 
