@@ -42,19 +42,22 @@ def serve(asked: Asked) -> None:
     """
     _check_extra()
     from recroute.serve.app import create_app
+    from recroute.serve.log import configure
     from recroute.serve.run import bind, run
 
     chosen, settings = asked.chosen, asked.settings
     asked.check(settings.router_dir, settings.feedback_dir, chosen.token_file, into=settings.feedback_dir)
     settings = replace(settings, token=_token(chosen.token_file))
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
-    logging.getLogger("recroute.serve").setLevel(logging.ERROR if chosen.quiet else logging.INFO)
+    configure(settings.access_log, chosen.quiet)
     host = chosen.host
     with bind(host, chosen.port) as listener:
         app = create_app(settings)
         port = listener.getsockname()[1]
         facts = _facts(app.state.service, f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        _announce(facts, settings, asked.screen)
+        if settings.access_log == "json":
+            logging.getLogger("recroute.serve").info("listening on %s", facts["url"], extra={"fields": facts})
+        else:
+            _announce(facts, settings, asked.screen)
         if host not in LOOPBACK and settings.token is None:
             warning = f"warning: everybody who can reach {host} can use this service; set {TOKEN} or --token-file"
             asked.screen.say(warning, style="yellow")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -23,6 +24,7 @@ from recroute.serve.paths import add_docs
 from recroute.serve.service import Service
 from recroute.serve.settings import ServeSettings
 
+log = logging.getLogger("recroute.serve")
 DESCRIPTION = """Which LLM for this prompt? A router fitted by recroute answers.
 
 Every error is `{"error": "one clear line", "detail": "the same line"}`. An answer names the router that gave it
@@ -64,11 +66,13 @@ def create_app(settings: ServeSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         watcher = asyncio.create_task(service.watch())
+        log.info("started with router %s", service.live.current.version)
         yield
         watcher.cancel()
         with suppress(asyncio.CancelledError):
             await watcher
         await asyncio.to_thread(service.close)
+        log.info("stopped, after the requests that were under way")
 
     app = FastAPI(
         title="recroute",
@@ -83,9 +87,9 @@ def create_app(settings: ServeSettings) -> FastAPI:
     app.add_middleware(Guard, settings=settings, metrics=service.metrics, paths=timeouts)
     app.state.service = service
     add_handlers(app)
-    app.include_router(
-        protected, dependencies=[] if settings.token is None else [Depends(HTTPBearer(auto_error=False))]
-    )
+    token = [] if settings.token is None else [Depends(HTTPBearer(auto_error=False))]
+    app.include_router(protected, dependencies=token)
+    app.include_router(monitoring, dependencies=[] if settings.open_metrics else token)
     app.include_router(public)
     add_docs(app)
     return app
@@ -100,7 +104,7 @@ def _service(request: Request) -> Service:
     return service
 
 
-protected, public = APIRouter(), APIRouter()  # with and without the token
+protected, monitoring, public = APIRouter(), APIRouter(), APIRouter()  # with the token, by --open-metrics, without
 
 
 @protected.post(
@@ -170,7 +174,7 @@ async def healthz(http: Request) -> schemas.Health:
     )
 
 
-@protected.get(
+@monitoring.get(
     "/metrics",
     summary="Metrics for Prometheus",
     response_class=Response,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recroute.serve.errors import ServeError, error_response
+from recroute.serve.log import log_request
 from recroute.serve.metrics import OTHER, Metrics
 from recroute.serve.paths import OPEN, located
 from recroute.serve.settings import ServeSettings
@@ -33,6 +34,7 @@ class Guard:
         self.metrics = metrics
         self.paths = paths
         self.known = {*paths, *OPEN}
+        self.open = (*OPEN, "/metrics") if settings.open_metrics else OPEN
         self._authorized = None if settings.token is None else f"Bearer {settings.token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,11 +68,14 @@ class Guard:
             status = status or 500
             raise
         finally:
-            self.metrics.requests.labels(label, str(status or 499)).inc()
-            self.metrics.seconds.labels(label).observe(time.perf_counter() - started)
+            status, taken = status or 499, time.perf_counter() - started
+            self.metrics.requests.labels(label, str(status)).inc()
+            self.metrics.seconds.labels(label).observe(taken)
+            if self.settings.access_log != "none":
+                log_request(scope, path, status, taken)
 
     def _authorize(self, scope: Scope, path: str) -> None:
-        if self._authorized is None or path in OPEN:
+        if self._authorized is None or path in self.open:
             return
         sent = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         if not hmac.compare_digest(sent, self._authorized):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import shutil
 import tempfile
 import threading
@@ -89,19 +90,38 @@ def load_checked(folder: Path, current: LoadedRouter | None = None) -> LoadedRou
 
 
 def _load_copy(place: Path, folder: Path, current: LoadedRouter | None) -> LoadedRouter:
-    with tempfile.TemporaryDirectory(prefix="recroute-serve-") as temporary:
-        copy = Path(temporary) / folder.name
-        try:
+    """The router of a copy of `place`, or of `place` itself if it cannot be copied."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="recroute-serve-") as temporary:
+            copy = Path(temporary) / folder.name
             shutil.copytree(place, copy)
-        except (OSError, shutil.Error) as error:
-            raise RouterError(f"{folder} cannot be read: {_reason(error)}; check that it is a router") from None
-        try:
-            return _load(copy, current)
-        except RecrouteError as error:
-            raise RouterError(str(error).replace(str(copy), str(folder))) from None
-        except Exception as error:
-            log.exception("%s cannot be loaded", folder)
-            raise RouterError(f"{folder} cannot be loaded: {error!r}; fit the router again") from None
+            return _load_place(copy, folder, current)
+    except OSError as error:
+        reason, before = _reason(error), signature(place)
+    loaded = _load_place(place, folder, current)
+    if signature(place) != before:
+        raise RouterError(f"{folder} changed while it was read; wait for its writer to end")
+    if loaded is not current:
+        size = math.ceil(sum(file[2] for file in before) / 1e6)
+        log.warning(
+            "%s is read in place, because no temporary folder took a copy (%s); to copy it, set TMPDIR to a folder "
+            "with %d MB of room",
+            *(folder, reason, size),
+        )
+    return loaded
+
+
+def _load_place(place: Path, folder: Path, current: LoadedRouter | None) -> LoadedRouter:
+    """The router in `place`, which errors call `folder`."""
+    try:
+        return _load(place, current)
+    except OSError as error:
+        raise RouterError(f"{folder} cannot be read: {_reason(error)}; check that it is a router") from None
+    except RecrouteError as error:
+        raise RouterError(str(error).replace(str(place), str(folder))) from None
+    except Exception as error:
+        log.exception("%s cannot be loaded", folder)
+        raise RouterError(f"{folder} cannot be loaded: {error!r}; fit the router again") from None
 
 
 def _load(copy: Path, current: LoadedRouter | None) -> LoadedRouter:
@@ -119,7 +139,7 @@ def _load(copy: Path, current: LoadedRouter | None) -> LoadedRouter:
     return LoadedRouter(router, version)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return "a file was removed while it was read"
+def _reason(error: OSError) -> str:
+    if isinstance(error, shutil.Error):  # a list of source, target and reason
+        return str(error.args[0][0][2]) if error.args[0] else "a file was not copied"
+    return error.strerror or str(error)

@@ -57,4 +57,5 @@ def run(app: FastAPI, listener: socket.socket, *, patience: float) -> None:
             uvicorn.Server(config).run(sockets=[listener])
     finally:
         gc.set_threshold(*thresholds)
+        gc.freeze()  # the process ends: a last collection would take half a second
         signal.signal(signal.SIGTERM, before)

@@ -68,6 +68,12 @@ class ServeSettings(Settings):
     token: str | None = setting(
         None, option="", repr=False, help="Token that requests must carry as `Authorization: Bearer TOKEN`."
     )
+    open_metrics: bool = setting(False, help="GET /metrics needs no token.")
+    access_log: str = setting(
+        "none",
+        choices=("none", "text", "json"),
+        help="Log each request, without its prompts: none, text or json (the whole log is then JSON).",
+    )
     max_body: int = setting(4_000_000, low=1, help="Maximum bytes of a request.", panel=LIMITS)
     max_prompts: int = setting(256, low=1, help="Maximum prompts of a request.", panel=LIMITS)
     max_chars: int = setting(100_000, low=1, help="Maximum characters of a prompt.", panel=LIMITS)

@@ -200,3 +200,60 @@ def test_a_router_whose_writer_was_killed_is_served_from_where_it_is(routers: li
     assert live.is_due()
     assert live.reload()
     assert live.current.router.llm_ids_.ids == routers[1].llm_ids_.ids
+
+
+def _no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+
+
+def _no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        target.mkdir()
+        raise shutil.Error([(str(source / "arrays.npz"), str(target), "[Errno 28] No space left on device")])
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("recroute.serve.live.shutil.copytree", full)
+
+
+@pytest.mark.parametrize(("spoil", "why"), [(_no_folder, "No such file"), (_no_room, "No space left on device")])
+def test_a_router_that_cannot_be_copied_is_read_in_place(
+    routers: list[Router],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    spoil: Callable[[Path, pytest.MonkeyPatch], None],
+    why: str,
+) -> None:
+    folder = tmp_path / "router"
+    routers[0].save(folder)
+    spoil(tmp_path, monkeypatch)
+    live = LiveRouter(folder)
+    shutil.rmtree(folder)  # all is in memory
+    assert live.current.router.score_std(PROMPTS).shape == (3, 3)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert why in line
+    assert "set TMPDIR to a folder with 1 MB of room" in line
+    assert [path.name for path in tmp_path.iterdir()] == []  # no half copy is left
+    routers[1].save(folder)
+    assert live.reload()
+    assert live.current.router.llm_ids_.ids == routers[1].llm_ids_.ids
+    routers[0].save(folder)
+    _half(folder)
+    with pytest.raises(RouterError, match=r"arrays\.npz"):
+        live.reload()
+
+
+def test_a_folder_that_changes_while_it_is_read_in_place_is_not_taken(
+    routers: list[Router], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routers[0].save(tmp_path / "router")
+    _no_folder(tmp_path, monkeypatch)
+
+    def load(place: Path) -> Router:
+        with (place / "arrays.npz").open("ab") as file:
+            file.write(b"x")
+        return routers[0]
+
+    monkeypatch.setattr("recroute.serve.live.load_router", load)
+    with pytest.raises(RouterError, match="changed while it was read"):
+        LiveRouter(tmp_path / "router")
