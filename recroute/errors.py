@@ -2,7 +2,9 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 LONGEST_NAME, LONGEST_LINE = 200, 1200  # characters
 LONG = re.compile(rf"""(?<!\w)(['"])(?:(?!\1).){{{LONGEST_NAME},}}\1|\S{{{LONGEST_NAME},}}""")
@@ -31,6 +33,47 @@ def _cut(text: str, longest: int) -> str:
         return text
     head, tail = longest * 2 // 3, longest // 3
     return f"{text[:head]}[... {len(text) - head - tail:,} characters ...]{text[-tail:]}"
+
+
+def either(command_line: str, python: str) -> str:
+    """What to advise a person: an option on the command line, or what does the same in Python."""
+    return command_line if _reader.on_command_line else python
+
+
+def argument(name: str, value: object = None, *, option: str = "") -> str:
+    """An argument as its reader would write it: `--split random` on the command line, `split='random'` in Python.
+
+    `option` is the option's name where it differs; `set` stands for `--set name=value`.
+
+    >>> argument("split", "random"), argument("n_jobs", 1, option="jobs"), argument("metric")
+    ("split='random'", 'n_jobs=1', 'metric')
+    """
+    if not _reader.on_command_line:
+        return name if value is None else f"{name}={value!r}"
+    if option == "set":
+        return f"--set {name}={value}"
+    flag = f"--{option or name.replace('_', '-')}"
+    return flag if value is None else f"{flag} {value}"
+
+
+@dataclass
+class _Reader:
+    """Who reads the messages of this process; `on_command_line` says that they typed a command."""
+
+    on_command_line: bool = False
+
+
+_reader = _Reader()
+
+
+@contextmanager
+def on_command_line() -> Iterator[None]:
+    """Within it messages speak of options, not of arguments."""
+    before, _reader.on_command_line = _reader.on_command_line, True
+    try:
+        yield
+    finally:
+        _reader.on_command_line = before
 
 
 class RecrouteError(ValueError):

@@ -36,7 +36,7 @@ class CascadeSettings(Protocol):
     budget: float | None = setting(
         None,
         low=0,
-        help="Mean cost of 1,000 prompts that routers' policies stay within: USD, or the unit of --cost.",
+        help="Mean cost of 1,000 prompts that routers' policies stay within: USD, or the unit of the costs.",
         panel=COST,
     )
     quality: float | None = setting(

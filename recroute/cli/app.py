@@ -10,6 +10,7 @@ from recroute._version import __version__
 from recroute.cli.ending import INTERRUPTED, failed, flush, refuse
 from recroute.cli.lazy import Verb, lazy_group
 from recroute.cli.screen import prepare_streams
+from recroute.errors import on_command_line
 
 START, DATA, FIT = "Start here", "Data", "Fit and route"
 COMPARE, NEW, SERVICE = "Compare", "New LLMs", "In service"
@@ -62,7 +63,8 @@ def run(arguments: list[str]) -> int:
     prepare_streams()
     streams = sys.stdout, sys.stderr
     try:
-        code = app(args=arguments or ["--help"], prog_name="recroute", standalone_mode=False)
+        with on_command_line():
+            code = app(args=arguments or ["--help"], prog_name="recroute", standalone_mode=False)
     except SystemExit as left:
         if not isinstance(left.__context__, BrokenPipeError):  # which the printers of help and version turn into this
             raise

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.data.llm_table import family_groups
-from recroute.errors import DataError, UnknownNameError
+from recroute.errors import DataError, UnknownNameError, argument
 
 HOLDOUTS = ("family", "random")
 SHARE = 0.2
@@ -40,14 +40,15 @@ def unseen_llms(dataset: Dataset, *, holdout: str | None = None, seed: int = 0) 
     if holdout == "random":
         return np.sort(rng.permutation(m)[: max(1, round(SHARE * m))])
     if len(families) < 2:
-        raise DataError(f"{dataset.name} has {len(families)} families of LLMs; use --holdout random")
+        raise DataError(f"{dataset.name} has {len(families)} families of LLMs; use {argument('holdout', 'random')}")
     unseen = np.zeros(m, dtype=bool)
     for family in rng.permutation(families):
         members = group == family
         if unseen.sum() < SHARE * m and (unseen | members).sum() <= MAX_SHARE * m:
             unseen |= members
     if not unseen.any():
-        raise DataError(f"every family of {dataset.name} is over {MAX_SHARE:g} of the LLMs; use --holdout random")
+        mend = f"use {argument('holdout', 'random')}"
+        raise DataError(f"every family of {dataset.name} is over {MAX_SHARE:g} of the LLMs; {mend}")
     return np.flatnonzero(unseen)
 
 

@@ -12,7 +12,7 @@ from recroute.coldstart.anchors import select_anchors
 from recroute.coldstart.holdout import unseen_llms
 from recroute.coldstart.settings import ColdStartSettings
 from recroute.data import Dataset
-from recroute.errors import DataError
+from recroute.errors import DataError, argument
 from recroute.routers.memory.calibrate import ask
 from recroute.routers.memory.prior import LLMPrior
 from recroute.splits import Split, split_dataset
@@ -72,7 +72,7 @@ def play_rounds(dataset: Dataset, settings: ColdStartSettings) -> Iterator[Round
         enough = (~np.isnan(answers)).sum(axis=0) > most
         if not enough.any():
             raise DataError(
-                f"{dataset.name}: no unseen LLM of seed {seed} has over {most} records; use fewer --anchors"
+                f"{dataset.name}: no unseen LLM of seed {seed} has over {most} records; use fewer {argument('anchors')}"
             )
         unseen, answers = unseen[enough], answers[:, enough]
         prior = LLMPrior.learn(parts.train.take_llms(known), seed=seed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from recroute.coldstart.anchors import STRATEGIES
 from recroute.coldstart.holdout import HOLDOUTS
-from recroute.errors import DataError
+from recroute.errors import DataError, either
 from recroute.experiment.protocol import DATA, Protocol
 from recroute.splits import HOLDOUTS as COLD_INSTANCES
 from recroute.util.settings import setting
@@ -35,9 +35,10 @@ class ColdStartSettings(Protocol):
 
     def __post_init__(self) -> None:
         if self.holdout in COLD_INSTANCES:
+            evaluate = either(f"recroute evaluate --holdout {self.holdout}", f"evaluate(..., holdout={self.holdout!r})")
             raise DataError(
-                f"holdout {self.holdout!r} holds out prompts, not LLMs; run recroute evaluate --holdout "
-                f"{self.holdout}, or hold out {' or '.join(HOLDOUTS)}"
+                f"holdout {self.holdout!r} holds out prompts, not LLMs; run {evaluate}, or hold out "
+                f"{' or '.join(HOLDOUTS)}"
             )
         super().__post_init__()
         if not self.anchors or len(set(self.anchors)) < len(self.anchors):

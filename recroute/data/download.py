@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from recroute.data.hub import Hub, RemoteFile, part_of
-from recroute.errors import DataError, UnknownNameError
+from recroute.errors import DataError, UnknownNameError, argument
 from recroute.util.files import make_folder
 
 ENDPOINT = "https://huggingface.co"
@@ -94,10 +94,11 @@ def download(
     n_bytes = total - sum(
         part_of(to / file.path).stat().st_size for file in waiting if part_of(to / file.path).exists()
     )
+    mend = f"choose files with {argument('only')}"
     if n_bytes > shutil.disk_usage(to).free:
-        raise DataError(f"{name} needs {n_bytes / 1e9:.1f} GB and {to} has less free; choose files with --only")
+        raise DataError(f"{name} needs {n_bytes / 1e9:.1f} GB and {to} has less free; {mend}")
     if n_bytes >= ASK_FROM and confirm is not None and not confirm(n_bytes):
-        raise DataError(f"{name} was not loaded: {n_bytes / 1e9:.1f} GB were declined; choose files with --only")
+        raise DataError(f"{name} was not loaded: {n_bytes / 1e9:.1f} GB were declined; {mend}")
     done = 0
     for file in waiting:
         before = done

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from recroute.data.schema import LARGEST
-from recroute.errors import DataError, RecrouteError, RouterError
+from recroute.errors import DataError, RecrouteError, RouterError, argument
 
 
 @runtime_checkable
@@ -54,7 +54,8 @@ class Precomputed:
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         raise RouterError(
             f"the vectors of {self.source!r} came with the data set and new text cannot get one; "
-            "fit with --encoder tfidf to route raw prompts, or, where you have the model, with --encoder sentence:MODEL"
+            f"fit with {argument('encoder', 'tfidf')} to route raw prompts, or, where you have the model, with "
+            f"{argument('encoder', 'sentence:MODEL')}"
         )
 
     def facts(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from recroute.encoders.function import as_encoder
 from recroute.encoders.joint import JointEncoder, encode_texts, vectors_of
 from recroute.encoders.registry import REGISTRY, kind_of
 from recroute.encoders.sentence import Progress, SentenceEncoder
-from recroute.errors import DataError, UnknownNameError
+from recroute.errors import DataError, UnknownNameError, argument
 
 ENCODERS = ("auto", "precomputed", "tfidf")
 SENTENCE = "sentence:"  # followed by the name of a model
@@ -52,7 +52,7 @@ def fit_encoder(train: Dataset, kind: str | Any = "auto") -> Encoder | None:
     else:
         vectors = _own_vectors(train.encoder)
     if kind == "precomputed" and vectors is None:
-        raise DataError(f"{train.name} has no vectors (embeddings.npz); use --encoder tfidf")
+        raise DataError(f"{train.name} has no vectors (embeddings.npz); use {argument('encoder', 'tfidf')}")
     if kind == "tfidf" and train.prompts is None:
         raise DataError(f"{train.name} has no prompts to fit TF-IDF on; add a prompt column to instances.parquet")
     if vectors is not None and (kind == "precomputed" or train.prompts is None):

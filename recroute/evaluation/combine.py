@@ -83,7 +83,7 @@ def check_comparable(name: str, run: Evaluation, other_name: str, other: Evaluat
             if one != two:
                 raise DataError(
                     f"{where}: the split of seed {seed} differs (SHA-256 {one[:12]} and {two[:12]}); "
-                    "use the same --split, --benchmark, --holdout and --min-coverage"
+                    "use the same split, benchmark, holdout and LLMs"
                 )
     else:
         notes.append(

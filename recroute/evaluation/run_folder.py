@@ -56,7 +56,7 @@ def read_run(path: str | Path) -> Evaluation:
 def _read_run(path: Path) -> Evaluation:
     result = path / RESULT if path.is_dir() else path
     if not result.is_file():
-        raise DataError(f"no run at {path}: name a folder that --out wrote, or a result file that --json wrote")
+        raise DataError(f"no run at {path}: name the folder or the JSON file that a run wrote")
     raw = read_json(result)
     for key, verb in OTHERS.items():
         if isinstance(raw, dict) and key in raw:

@@ -32,7 +32,7 @@ class EvaluationSettings(Protocol):
     holdout: str | None = setting(
         None,
         choices=HOLDOUTS,
-        help="Use each task (or benchmark) in turn as the test set, instead of --split.",
+        help="Use each task (or benchmark) in turn as the test set, instead of a split.",
         panel=DATA,
     )
     reference: str | None = setting(
@@ -86,7 +86,7 @@ class ScaleSettings(EvaluationSettings):
     """Settings of `scale`: those of `evaluate`, with growing pools."""
 
     pool_sizes: Sequence[int] | None = setting(
-        None, help="Pool sizes. Default: 3,5,10,100,1000; with --groups own, every size."
+        None, help="Pool sizes. Default: 3,5,10,100,1000; with groups own, every size."
     )
     groups: Sequence[str] = setting(
         ROUTEREVAL_GROUPS,

@@ -8,7 +8,7 @@ from typing import Any
 
 from recroute.data import Dataset
 from recroute.encoders import encode_dataset, fit_encoder, vectors_of
-from recroute.errors import DataError
+from recroute.errors import DataError, argument
 from recroute.experiment.controls import shuffled
 from recroute.splits import Split, holdout_splits, split_dataset
 from recroute.util.arguments import checked
@@ -51,7 +51,9 @@ def all_splits(dataset: Dataset, *, split: str | None, holdout: str | None, seed
         yield split_dataset(dataset, kind=split, seed=seed)
         return
     if split is not None:
-        raise DataError(f"--holdout {holdout} and --split {split} exclude each other; leave one out")
+        raise DataError(
+            f"{argument('holdout', holdout)} and {argument('split', split)} exclude each other; leave one out"
+        )
     yield from holdout_splits(dataset, holdout, seed=seed)
 
 

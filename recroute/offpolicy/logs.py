@@ -15,7 +15,7 @@ from recroute.data.encoding import Precomputed
 from recroute.data.feedback import RECORDS, different, parts, read_feedback_records
 from recroute.data.schema import RECORDS as RECORD_COLUMNS
 from recroute.data.schema import TEXT, Column, Schema, check_columns
-from recroute.errors import DataError
+from recroute.errors import DataError, argument
 from recroute.util.arguments import checked
 
 PROPENSITY, DECISION = "propensity", "decision_id"
@@ -154,8 +154,9 @@ def read_logs(path: str | Path, *more: str | Path) -> Logs:
         return Logs(table, name)
     known = table.drop_nulls(PROPENSITY) if PROPENSITY in table.columns else table.clear()
     if known.is_empty():
+        explore = argument("explore")
         raise DataError(
-            f"no record of {paths[0]} has a propensity; serve with --explore to log choices that are drawn at random"
+            f"no record of {paths[0]} has a propensity; serve with {explore} to log choices that are drawn at random"
         )
     left_out = f" (without {table.height - known.height} choices not drawn at random)" * (known.height < table.height)
     known = known.select(name for name in known.columns if known[name].dtype != pl.Null)

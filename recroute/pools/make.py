@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, llm_means
-from recroute.errors import DataError, UnknownNameError
+from recroute.errors import DataError, UnknownNameError, argument
 from recroute.pools.best_scores import BestScores
 from recroute.util.arguments import as_texts, as_whole_numbers, checked
 from recroute.util.numeric import Index
@@ -25,7 +25,8 @@ def eligible_llms(means: NDArray[np.float64]) -> Index:
     kept = np.flatnonzero((means >= low) & (means <= high))
     if len(kept) == 0:
         raise DataError(
-            f"no LLM has a mean score between {low} and {high}, so RouterEval's groups are empty; use --groups nested"
+            f"no LLM has a mean score between {low} and {high}, so RouterEval's groups are empty; use "
+            f"{argument('groups', 'nested')}"
         )
     return kept[np.argsort(means[kept], kind="stable")].astype(np.int64)
 

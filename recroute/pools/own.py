@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from recroute.data import Dataset
-from recroute.errors import DataError
+from recroute.errors import DataError, argument, either
 from recroute.pools.make import ROUTEREVAL_GROUPS, Pool
 
 OWN = "own"
@@ -34,7 +34,7 @@ def own_pools(dataset: Dataset, sizes: Collection[int] | None = None) -> list[Po
     if table is None or table.is_empty():
         raise DataError(
             f"{dataset.name} has no pools of its own; import RouterEval's router_dataset, or let recroute choose pools "
-            f"with --groups {','.join(ROUTEREVAL_GROUPS)}"
+            f"with {argument('groups', ','.join(ROUTEREVAL_GROUPS))}"
         )
     _refuse_mixture(dataset, table)
     there = sorted(set(table["pool_size"].to_list()))
@@ -52,8 +52,8 @@ def own_pools(dataset: Dataset, sizes: Collection[int] | None = None) -> list[Po
         lost = [llm for llm in llms if llm not in dataset.llm_ids]
         if lost:
             raise DataError(
-                f"{what} has {len(lost)} LLMs that the data set lacks, such as {lost[0]!r}; leave out --min-coverage, "
-                "or import the data again"
+                f"{what} has {len(lost)} LLMs that the data set lacks, such as {lost[0]!r}; leave out "
+                f"{either('--min-coverage', 'take_covered')}, or import the data again"
             )
         pools.append(Pool(str(group), len(llms), dataset.llm_ids.to_index(llms).astype(np.int64)))
     return pools
@@ -65,7 +65,7 @@ def _refuse_mixture(dataset: Dataset, table: pl.DataFrame) -> None:
     with_pools = sorted(set(table["benchmark"].to_list()))
     of_instances = set(dataset.instances["benchmark"]) if "benchmark" in dataset.instances.columns else set()
     if len(with_pools) > 1 or len(of_instances) > 1:
+        one = either(f"--benchmark {with_pools[0]}", f"dataset.take_benchmark({with_pools[0]!r})")
         raise DataError(
-            f"{dataset.name} has pools for {', '.join(with_pools)}, each with its own instances; choose one with "
-            f"--benchmark {with_pools[0]} (in Python dataset.take_benchmark({with_pools[0]!r}))"
+            f"{dataset.name} has pools for {', '.join(with_pools)}, each with its own instances; choose one with {one}"
         )

@@ -13,7 +13,7 @@ import polars as pl
 from recroute.data import Dataset, InteractionMatrix, Prompts
 from recroute.data.feedback import Feedback
 from recroute.data.prompts import Instances
-from recroute.errors import RouterError
+from recroute.errors import RouterError, argument
 from recroute.report.document import Document, Table
 from recroute.report.shown import Shown
 from recroute.routers.core import Pool, Scores
@@ -231,7 +231,7 @@ class Router(RememberingRouter, Estimator, Shown):
         """
         raise RouterError(
             f"this {self.name} router has no cost curve and cannot meet a budget; leave the target out, or fit it "
-            "again with --budget or --quality"
+            f"again with {argument('budget')} or {argument('quality')}"
         )
 
     def add_llms(self, interactions: InteractionMatrix | Dataset | None, llm_table: pl.DataFrame | None = None) -> Self:

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from recroute.bridges import fit_ridge
 from recroute.data import Dataset
-from recroute.errors import RouterError
+from recroute.errors import RouterError, argument
 from recroute.util.numeric import Array, ratio
 from recroute.util.state import array
 
@@ -116,9 +116,9 @@ def no_costs(data: Dataset) -> str:
     """Error message for a data set without costs."""
     priced = not np.isnan(_prices(data.llms)).all()
     fix = (
-        "its LLM table has prices: use them with --cost prices"
+        f"its LLM table has prices: use them with {argument('cost', 'prices')}"
         if priced
-        else "add a column cost, or name one with --cost COLUMN"
+        else f"add a column cost, or name one with {argument('cost', 'COLUMN')}"
     )
     return f"{data.name} has no costs; {fix}"
 

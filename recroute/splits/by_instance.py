@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, prompt_groups
-from recroute.errors import DataError, UnknownNameError
+from recroute.errors import DataError, UnknownNameError, argument
 from recroute.splits.split import Split
 from recroute.util.arguments import as_whole_number, checked
 
@@ -46,7 +46,7 @@ def split_dataset(dataset: Dataset, *, kind: str | None = None, seed: int = 0) -
     if kind not in SPLITS:
         raise UnknownNameError("split", kind, SPLITS)
     if kind == "own" and not has_own:
-        raise DataError(f"{dataset.name} has no split column in its instances; use --split random")
+        raise DataError(f"{dataset.name} has no split column in its instances; use {argument('split', 'random')}")
     rng = np.random.default_rng(as_whole_number(seed, "seed", low=0))
     group = prompt_groups(dataset)
     note = ""
@@ -104,7 +104,7 @@ def _own_parts(dataset: Dataset) -> NDArray[np.int64]:
             instance = dataset.instance_ids.ids[row]
             raise DataError(
                 f"split {value!r} of instance {instance!r} is not one of {', '.join(PARTS)}; fix it or use "
-                "--split random"
+                f"{argument('split', 'random')}"
             )
     return np.array([PARTS.index(value) for value in column])
 

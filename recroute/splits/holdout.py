@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from recroute.data import Dataset, prompt_groups
-from recroute.errors import DataError, UnknownNameError
+from recroute.errors import DataError, UnknownNameError, argument
 from recroute.splits.by_instance import TRAIN, VALID, draw_parts
 from recroute.splits.split import Split
 
@@ -41,7 +41,7 @@ def holdout_splits(dataset: Dataset, by: str, *, seed: int = 0) -> Iterator[Spli
     if by not in HOLDOUTS:
         raise UnknownNameError("holdout", by, HOLDOUTS)
     if by not in dataset.instances.columns:
-        raise DataError(f"{dataset.name} has no {by} column in its instances; add one, or use --split")
+        raise DataError(f"{dataset.name} has no {by} column in its instances; add one, or use {argument('split')}")
     kinds = dataset.instances[by].to_numpy().astype(np.str_)
     names = np.unique(kinds)
     if len(names) < 2:

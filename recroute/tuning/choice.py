@@ -10,7 +10,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
-from recroute.errors import RouterError
+from recroute.errors import RouterError, argument
 from recroute.routers import Router, make_router
 from recroute.tuning.trials import ERROR, FOLDS, LABEL, completed, rank
 
@@ -45,7 +45,9 @@ def choose(study: Study, default: str) -> tuple[Router, list[str]]:
     trials = completed(study)
     if not trials:
         failed = [t.user_attrs[ERROR] for t in study.get_trials(deepcopy=False) if ERROR in t.user_attrs]
-        unfinished = "no trial was finished; run it again to resume, with a longer --timeout if there is one"
+        unfinished = (
+            f"no trial was finished; run it again to resume, with a longer {argument('timeout')} if there is one"
+        )
         raise RouterError(failed[0] if failed else unfinished)
     best = min(trials, key=partial(rank, study))
     first = next((trial for trial in trials if trial.user_attrs.get(LABEL) == default), None)

@@ -16,7 +16,7 @@ import numpy as np
 from recroute._version import __version__
 from recroute.data import Dataset
 from recroute.encoders import SentenceEncoder
-from recroute.errors import DataError
+from recroute.errors import DataError, argument
 from recroute.experiment.provenance import split_digest
 from recroute.routers import Router
 from recroute.splits import Split
@@ -64,7 +64,9 @@ class StudyFolder:
         before = self._config()
         # a study that was stopped at once has only a journal
         if before is None and not is_journal(self.path / JOURNAL):
-            raise DataError(f"{self.path} exists and is not a study (no {CONFIG} in it); name another --out")
+            raise DataError(
+                f"{self.path} exists and is not a study (no {CONFIG} in it); name another {argument('out')}"
+            )
         if before is not None:
             check_same(self.path.name, {key: before[key] for key in identity if key in before}, identity)
         check_new_folder(self.path / ROUTER, "router.json")
@@ -80,10 +82,10 @@ class StudyFolder:
         except (ValueError, RecursionError) as error:
             raise DataError(
                 f"{path} is damaged ({error}); delete it if it belongs to your study (the trials are not in it), or "
-                "name another --out"
+                f"name another {argument('out')}"
             ) from None
         if not is_identity(config) or "split_sha256" not in config:
-            raise DataError(f"{path} is not the configuration of a study; name another --out")
+            raise DataError(f"{path} is not the configuration of a study; name another {argument('out')}")
         return config
 
     def write_config(self, config: Mapping[str, Any]) -> None:
@@ -172,8 +174,8 @@ def check_same(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> 
     ]
     if differing:
         raise DataError(
-            f"the study {name} was created with other data or options: {'; '.join(differing)}; name another --out, or "
-            "use the same data and options"
+            f"the study {name} was created with other data or options: {'; '.join(differing)}; name "
+            f"another {argument('out')}, or use the same data and options"
         )
 
 

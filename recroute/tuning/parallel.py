@@ -24,7 +24,7 @@ from optuna.study import Study
 from recroute.data import Encoder
 from recroute.data.encoding import Precomputed
 from recroute.encoders import FunctionEncoder
-from recroute.errors import DataError, RecrouteError, RouterError
+from recroute.errors import DataError, RecrouteError, RouterError, argument
 from recroute.tuning.choice import best_so_far
 from recroute.tuning.recovery import requeue_lost
 from recroute.tuning.storage import storage_at
@@ -109,7 +109,7 @@ def _order(study: Study, job: Job) -> bytes:
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise DataError(
             f"this data set cannot be sent to worker processes ({error}); define its classes at module level, or use "
-            "--jobs 1"
+            f"{argument('n_jobs', 1, option='jobs')}"
         ) from None
 
 
@@ -145,7 +145,7 @@ def _raise_failure(codes: list[int], errors: list[str]) -> None:
         if code < 0 or (code > 0 and any(sign in error for sign in NO_MEMORY)):
             raise RouterError(
                 f"the worker processes ended early (exit codes {codes}; -9 often means out of memory); {resume}, "
-                "perhaps with fewer --jobs"
+                f"perhaps with fewer {argument('n_jobs', option='jobs')}"
             )
     for code, error in zip(codes, errors, strict=True):
         if code > 0 and code != INTERRUPTED:
@@ -217,7 +217,7 @@ def _read_order() -> Any:
     except (AttributeError, ImportError) as error:
         raise RouterError(
             f"worker processes cannot import the classes of the data set ({error}); define them in an importable "
-            "module, or use --jobs 1"
+            f"module, or use {argument('n_jobs', 1, option='jobs')}"
         ) from None
 
 

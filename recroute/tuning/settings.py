@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recroute.errors import DataError, UnknownNameError
+from recroute.errors import DataError, UnknownNameError, argument
 from recroute.evaluation.settings import POOL_SIZES
 from recroute.experiment.protocol import DATA, RUNNING, SplitSettings
 from recroute.metrics import METRICS
@@ -83,8 +83,8 @@ class TuneSettings(SplitSettings):
             raise DataError("no pool size is given; give at least one, such as 10")
         if self.storage is not None and is_in_memory(read_url(self.storage)) and self.n_jobs > 1:
             raise DataError(
-                f"--storage {self.storage} is in memory and cannot be shared by {self.n_jobs} processes; "
-                "use --jobs 1, or a file such as sqlite:///study.db"
+                f"{argument('storage', self.storage)} is in memory and cannot be shared by {self.n_jobs} processes; "
+                f"use {argument('n_jobs', 1, option='jobs')}, or a file such as sqlite:///study.db"
             )
 
     def shared(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recroute.data import Dataset
-from recroute.errors import DataError, RouterError, UnknownNameError
+from recroute.errors import DataError, RouterError, UnknownNameError, argument
 from recroute.routers import Router, make_router, router_names
 from recroute.routers.registry import router_class
 from recroute.tuning.parameter import Parameter, Suggests, Value
@@ -112,7 +112,7 @@ def _of_router(router: Router, own: Tables, path: str, views: tuple[str, ...]) -
     if not specific and not own.get(EVERY):
         raise DataError(
             f"{router.name} has no search space: leave it out (the report includes baselines anyway), or add one with "
-            f"--space FILE and a table [{router.name}]"
+            f"{argument('space', 'FILE')} and a table [{router.name}]"
         )
     known = [f.name for f in router_class(router.name).settings()] + [CALIBRATION] * (CALIBRATION in every)
     parameters = {}

@@ -19,7 +19,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from recroute.errors import DataError, RecrouteError
+from recroute.errors import DataError, RecrouteError, argument
 from recroute.util.files import make_folder
 
 try:
@@ -84,13 +84,14 @@ def is_journal(path: Path) -> bool:
 def _open_journal(path: Path) -> JournalStorage:
     make_folder(path.parent)
     if os.path.lexists(path) and not is_journal(path):  # opening it would remove its last line
-        raise DataError(f"{path} is not the journal of a study; name another --out")
+        raise DataError(f"{path} is not the journal of a study; name another {argument('out')}")
     lock = KernelLock(str(path)) if fcntl else JournalFileOpenLock(str(path))
     try:
         return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type]
     except DAMAGE as error:
         raise DataError(
-            f"{path} is damaged ({type(error).__name__}: {error}); restore it from a backup, or name another --out"
+            f"{path} is damaged ({type(error).__name__}: {error}); restore it from a backup, or name "
+            f"another {argument('out')}"
         ) from None
 
 
@@ -110,9 +111,7 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
             return _open_database(url, address)
         except ImportError as error:
             missing = error.__cause__ or error
-            raise DataError(
-                f"--storage {without_password(url)} needs a database driver: {missing}; pip install it"
-            ) from None
+            raise DataError(f"{_named(url)} needs a database driver: {missing}; pip install it") from None
         except RecrouteError:
             raise
         except (*FAILURES, CommandError, RuntimeError, OSError, *DAMAGE) as error:
@@ -120,9 +119,7 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
             if not any(words in message for words in RACE):
                 break
             time.sleep(0.5)
-    raise DataError(
-        f"--storage {without_password(url)} cannot be opened: {message}; repair it, or name another storage"
-    )
+    raise DataError(f"{_named(url)} cannot be opened: {message}; repair it, or name another storage")
 
 
 def read_url(url: str) -> URL:
@@ -132,7 +129,7 @@ def read_url(url: str) -> URL:
         address.get_dialect()
     except (SQLAlchemyError, ValueError):
         raise DataError(
-            f"--storage {without_password(url)} is not the URL of a supported database; write it like "
+            f"{_named(url)} is not the URL of a supported database; write it like "
             "sqlite:///study.db or postgresql+psycopg://user@host/name"
         ) from None
     return address
@@ -151,9 +148,7 @@ def _open_database(url: str, address: URL) -> BaseStorage:
     tables = [] if is_in_memory(address) else _tables(address, options)
     if tables and VERSIONS not in tables and address.get_backend_name() == "sqlite":
         listed = ", ".join(sorted(tables)[:3])
-        raise DataError(
-            f"--storage {without_password(url)} is not an Optuna database (it has tables {listed}); name another file"
-        )
+        raise DataError(f"{_named(url)} is not an Optuna database (it has tables {listed}); name another file")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return optuna.storages.RDBStorage(
@@ -184,7 +179,7 @@ def storage_at(url: str | None, journal: Path) -> Iterator[BaseStorage]:
     try:
         yield storage
     except FAILURES as error:
-        raise _failed(f"--storage {without_password(url)}" if url else str(journal), _first_line(error)) from None
+        raise _failed(_named(url) if url else str(journal), _first_line(error)) from None
     except OSError as error:
         if url or error.filename is not None:
             raise
@@ -212,6 +207,10 @@ def damage_named(place: str) -> Iterator[None]:
             f"the study in {place} is damaged ({type(error).__name__}: {error}); restore it from a backup, or name "
             "another study"
         ) from None
+
+
+def _named(url: str) -> str:
+    return argument("storage", without_password(url))
 
 
 def without_password(url: str) -> str:

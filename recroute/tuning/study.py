@@ -16,7 +16,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
-from recroute.errors import DataError
+from recroute.errors import DataError, argument
 from recroute.metrics import METRICS
 from recroute.tuning.folder import check_same, is_identity
 from recroute.tuning.space import Space
@@ -24,7 +24,10 @@ from recroute.tuning.trials import ERROR, FOLDS, LABEL, SECONDS, WORKER
 
 IDENTITY, READY, TEST_READS = "identity", "ready", "test_reads"
 IDENTITY_SECONDS, READY_SECONDS = 2.0, 10.0  # allowed for another process to initialise a study it has just created
-OTHER = "name another study with --study"
+
+
+def _another() -> str:
+    return f"name another study with {argument('study_name', option='study')}"
 
 
 def open_study(
@@ -65,13 +68,13 @@ def open_study(
         _wait_for(study, IDENTITY, IDENTITY_SECONDS)
     if IDENTITY not in study.user_attrs:
         if study.get_trials(deepcopy=False):
-            raise DataError(f"the study {name} in {place} contains trials that recroute did not run; {OTHER}")
+            raise DataError(f"the study {name} in {place} contains trials that recroute did not run; {_another()}")
         study.set_user_attr(IDENTITY, dict(identity))
     else:
         _wait_for(study, READY, READY_SECONDS)
     made_for = study.user_attrs[IDENTITY]
     if not is_identity(made_for) or not isinstance(study.user_attrs.get(TEST_READS, {}), Mapping):
-        raise DataError(f"the study {name} in {place} was not created by recroute tune; {OTHER}")
+        raise DataError(f"the study {name} in {place} was not created by recroute tune; {_another()}")
     check_same(name, made_for, identity)
     _check_trials(study, space, place)
     if READY not in study.user_attrs:
@@ -119,12 +122,13 @@ def _check_directions(study: Study, metrics: Sequence[str], place: str) -> None:
     requested = f"{' and '.join(metrics)} {'needs' if len(metrics) == 1 else 'need'}"
     if n != len(wanted):
         raise DataError(
-            f"{name} has {n} objective{'s' * (n != 1)}, but {requested} {len(wanted)}; {OTHER}, or give as "
-            "many --metric as the study has objectives"
+            f"{name} has {n} objective{'s' * (n != 1)}, but {requested} {len(wanted)}; {_another()}, or give as "
+            f"many {argument('metrics', option='metric')} as the study has objectives"
         )
     are, need = (", ".join(one.name.lower() for one in directions) for directions in (study.directions, wanted))
     raise DataError(
-        f"{name} was created to {are}, but {requested} {need}; {OTHER}, which is then created with the right directions"
+        f"{name} was created to {are}, but {requested} {need}; {_another()}, which is then created with "
+        "the right directions"
     )
 
 
@@ -138,7 +142,7 @@ def _check_trials(study: Study, space: Space, place: str) -> None:
         if why or len(n_folds) > 1:
             raise DataError(
                 f"trial {trial.number} of the study {study.study_name} in {place} does not belong to this search: "
-                f"{why or 'it was judged on another number of folds'}; {OTHER}"
+                f"{why or 'it was judged on another number of folds'}; {_another()}"
             )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from recroute.data import Dataset
-from recroute.errors import DataError
+from recroute.errors import DataError, argument
 from recroute.experiment.outcomes import pool_outcomes
 from recroute.experiment.prepare import with_vectors
 from recroute.experiment.reference import reference_scores
@@ -63,7 +63,9 @@ class Validation:
         table[~np.isfinite(table)] = np.nan  # such as a ratio to 0
         for metric, column in zip(self.metrics, table.T, strict=True):
             if np.isnan(column).all():
-                raise DataError(f"{metric} is undefined for {router.label}; choose another --metric")
+                raise DataError(
+                    f"{metric} is undefined for {router.label}; choose other {argument('metrics', option='metric')}"
+                )
         return tuple(np.nanmean(table, axis=0).tolist())
 
 
@@ -75,5 +77,8 @@ def _pools(fold: Split, settings: TuneSettings, sizes: list[int]) -> tuple[Pool,
         if fold.test.take_llms(pool.llm_index).interactions.n_observed
     ]
     if not pools:
-        raise DataError(f"no LLM of any pool was evaluated on the instances of {fold.name}; use fewer --folds")
+        raise DataError(
+            f"no LLM of any pool was evaluated on the instances of {fold.name}; use fewer "
+            f"{argument('n_folds', option='folds')}"
+        )
     return tuple(pools)

@@ -89,5 +89,5 @@ def test_auc_is_a_share_of_pairs() -> None:
 def test_bad_input_is_refused(world: Dataset) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'active'"):
         coldstart(world, strategies=("actve",))
-    with pytest.raises(DataError, match="use fewer --anchors"):
+    with pytest.raises(DataError, match="use fewer anchors"):
         coldstart(world, anchors=(1000,))

@@ -75,6 +75,6 @@ def test_bad_holdouts_are_refused(world: Dataset) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'family'"):
         unseen_llms(world, holdout="familly")
     bare = Dataset(world.name, world.interactions, world.instances, world.llms.select("llm_id"))
-    with pytest.raises(DataError, match="use --holdout random"):
+    with pytest.raises(DataError, match="use holdout='random'"):
         unseen_llms(bare, holdout="family")
     assert len(unseen_llms(bare)) == 12

@@ -244,7 +244,7 @@ def test_pools_grow_on_held_out_tasks(data: Dataset) -> None:
     n_tasks = len(set(data.tasks))
     assert len(found.rows.filter(router="oracle", metric="mean_score", pool_size=3)) == n_tasks + 1
     assert done[-1] == (2 * n_tasks, 2 * n_tasks)
-    with pytest.raises(RecrouteError, match="--split random exclude each other"):
+    with pytest.raises(RecrouteError, match="split='random' exclude each other"):
         evaluate(data, [], holdout="task", split="random", **FAST)
 
 

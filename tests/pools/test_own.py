@@ -53,7 +53,7 @@ def test_several_benchmarks_are_never_averaged(planted: Dataset) -> None:
     names = pl.Series("benchmark", ["arc"] * half + ["gsm8k"] * (planted.n_instances - half))
     pools = pl.concat([table(MEMBERS, benchmark="arc"), table(MEMBERS, benchmark="gsm8k")])
     both = dataclasses.replace(planted, instances=planted.instances.with_columns(names), pools=pools)
-    with pytest.raises(DataError, match=r"pools for arc, gsm8k.*--benchmark arc"):
+    with pytest.raises(DataError, match=r"pools for arc, gsm8k.*take_benchmark\('arc'\)"):
         own_pools(both)
     arc = both.take_benchmark("arc")
     assert len(own_pools(arc)) == 4
@@ -66,7 +66,7 @@ def test_several_benchmarks_are_never_averaged(planted: Dataset) -> None:
     [
         ({("g", 3): [0, 1]}, "the g pool of 3 LLMs in .* has 2 members, 2 of them distinct"),
         ({("g", 2): [1, 1]}, "has 2 members, 1 of them distinct"),
-        ({("g", 2): [0, 77]}, "has 1 LLMs that the data set lacks, such as 'llm-77'; leave out --min-coverage"),
+        ({("g", 2): [0, 77]}, "has 1 LLMs that the data set lacks, such as 'llm-77'; leave out take_covered"),
     ],
 )
 def test_pools_that_are_not_what_they_claim_are_refused(

@@ -124,7 +124,7 @@ def test_precomputed_vectors_cannot_encode_new_text(planted: Dataset) -> None:
     vectors = np.eye(3, dtype=np.float32)[np.arange(planted.n_instances) % 3]
     router = make_router("svd").fit(planted.with_embeddings(vectors, Precomputed("an-encoder")))
     assert router.rank(vectors[:3]).llm_index.shape == (3, 1)
-    with pytest.raises(RecrouteError, match="--encoder tfidf"):
+    with pytest.raises(RecrouteError, match="encoder='tfidf'"):
         router.rank(["a prompt"])
 
 

@@ -90,7 +90,7 @@ def test_parameters_that_worker_after_worker_dies_of_are_given_up(tmp_path: Path
     ("codes", "errors", "kind", "message"),
     [
         ([-9, -9], ["", ""], RouterError, r"exit codes \[-9, -9\]; -9 often means out of memory.*run the same command"),
-        ([0, 1], ["", "Traceback\nMemoryError"], RouterError, "fewer --jobs"),
+        ([0, 1], ["", "Traceback\nMemoryError"], RouterError, "fewer n_jobs"),
         ([2, 0], ["--storage x failed: it is locked\n", ""], RouterError, "^--storage x failed: it is locked$"),
         ([130, 1], ["", "Traceback\nZeroDivisionError: boom"], RuntimeError, "ZeroDivisionError: boom"),
     ],

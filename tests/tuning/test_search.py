@@ -176,8 +176,8 @@ def test_an_interrupt_leaves_test_unread(tmp_path: Path, noisy: Dataset, monkeyp
         ({"n_folds": 1}, "folds=1 must be at least 2"),
         ({"routers": ["oracle"]}, "oracle has no search space"),
         ({"storage": "sqlite:////nowhere/at/all.db"}, "cannot be opened"),
-        ({"storage": "postgresql://me:secret@127.0.0.1:1/x"}, r"--storage postgresql://me@127\.0\.0\.1:1/x"),
-        ({"storage": "nonsense"}, "--storage nonsense is not the URL"),
+        ({"storage": "postgresql://me:secret@127.0.0.1:1/x"}, r"storage='postgresql://me@127\.0\.0\.1:1/x'"),
+        ({"storage": "nonsense"}, "storage='nonsense' is not the URL"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_in_one_line(
@@ -233,5 +233,5 @@ def test_a_written_pipeline_is_the_one_that_is_read(tmp_path: Path, label: str) 
 def test_a_ratio_to_nothing_is_no_value(noisy: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     validation = Validation.of(noisy, TuneSettings(pool_sizes=[3], groups=["nested"], n_folds=2))
     monkeypatch.setitem(METRICS, "mean_score", lambda *_: np.array([np.inf]))
-    with pytest.raises(DataError, match="mean_score is undefined for knn; choose another --metric"):
+    with pytest.raises(DataError, match="mean_score is undefined for knn; choose other metrics"):
         validation.values(make_router("knn"), 0)

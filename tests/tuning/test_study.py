@@ -45,7 +45,7 @@ def test_a_prepared_study_of_other_objectives_is_refused(
     options = {**small, "metrics": metrics, "storage": url(tmp_path), "study_name": "theirs"}
     with pytest.raises(DataError, match=message) as refusal:
         rr.tune(noisy, tmp_path / "study", n_trials=2, **options)
-    for named in ("theirs", url(tmp_path), "--study"):
+    for named in ("theirs", url(tmp_path), "study_name"):
         assert named in str(refusal.value)
     assert prepared.trials == []
     assert prepared.user_attrs == {}

@@ -97,7 +97,7 @@ def test_a_database_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("create table users (name)")
     connection.close()
-    with pytest.raises(DataError, match=r"app\.db is not an Optuna database \(it has tables users\); name another"):
+    with pytest.raises(DataError, match=r"app\.db' is not an Optuna database \(it has tables users\); name another"):
         open_storage(f"sqlite:///{path}", NOWHERE)
     assert tables(path) == ["users"]
 
@@ -106,14 +106,14 @@ def test_a_database_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
 def test_half_a_database_is_refused(tmp_path: Path, made: bytes, cut: float) -> None:
     path = tmp_path / "half.db"
     path.write_bytes(made[: int(cut * len(made))])
-    with pytest.raises(DataError, match=r"half\.db cannot be opened: .*malformed"):
+    with pytest.raises(DataError, match=r"half\.db' cannot be opened: .*malformed"):
         read_all(path)
 
 
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.db"
     path.write_text("not a database at all, and long enough to be read as one" * 20, "utf8")
-    with pytest.raises(DataError, match=r"notes\.db cannot be opened: file is not a database"):
+    with pytest.raises(DataError, match=r"notes\.db' cannot be opened: file is not a database"):
         open_storage(f"sqlite:///{path}", NOWHERE)
     assert path.read_text("utf8").startswith("not a database")
 
@@ -168,7 +168,7 @@ def test_a_database_that_may_only_be_read(database: Path) -> None:
 def test_an_address_that_leads_nowhere_is_named(tmp_path: Path, url: str, message: str) -> None:
     with pytest.raises(DataError, match=message) as refusal:
         open_storage(url.replace("{folder}", str(tmp_path)), NOWHERE)
-    assert str(refusal.value).startswith("--storage ")
+    assert str(refusal.value).startswith("storage='")
     assert "secret" not in str(refusal.value)
 
 
@@ -199,7 +199,7 @@ def test_brackets_in_a_file_name_are_part_of_it(tmp_path: Path) -> None:
 def test_what_is_in_the_memory_of_one_process_cannot_be_shared(
     tmp_path: Path, noisy: Dataset, small: dict[str, Any], url: str
 ) -> None:
-    with pytest.raises(DataError, match="in memory and cannot be shared by 2 processes; use --jobs 1"):
+    with pytest.raises(DataError, match="in memory and cannot be shared by 2 processes; use n_jobs=1"):
         rr.tune(noisy, tmp_path / "study", n_trials=2, n_jobs=2, storage=url, **small)
     assert not (tmp_path / "study").exists()
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recroute.data.dataset import Dataset
 from recroute.data.doctor.finding import Finding, some
 from recroute.data.doctor.overlap import few_shared
+from recroute.errors import either
 from recroute.util.numeric import Array
 
 DATE_COLUMNS = ("date", "created", "created_at", "release_date")
@@ -56,7 +57,8 @@ def check_missing(dataset: Dataset) -> list[Finding]:
         return [Finding("missing", "note", f"{text}, as if by chance", mend, values=values)]
     mend = "compare LLMs by standardised means (recroute does)"
     if n_complete := values["n_complete_llms"]:
-        mend += f", or the {n_complete:,} LLMs with every cell alone (--min-coverage 1)"
+        cover = either("--min-coverage 1", "dataset.take_covered(1)")
+        mend += f", or the {n_complete:,} LLMs with every cell alone ({cover})"
     severity = "warning" if n_missing > FEW * n * m else "note"
     return [Finding("missing", severity, f"{text}: {'; '.join(causes)}", mend, values=values)]
 

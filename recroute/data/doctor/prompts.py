@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from recroute.data.dataset import Dataset
 from recroute.data.doctor.finding import Finding, about_instances, some
 from recroute.data.prompts import prompt_groups
+from recroute.errors import argument
 
 PREFIX = 200  # characters that all prompts of a task share before it looks like a few-shot prefix
 MIN_PROMPTS = 5
@@ -28,7 +29,7 @@ def check_prompts(dataset: Dataset) -> list[Finding]:
             "leak",
             "error",
             "instances outside test have the prompt of a test instance",
-            "--split own leaves them out; any other use of this split reads the test",
+            f"{argument('split', 'own')} leaves them out; any other use of this split reads the test",
         )
     return findings + _prefixes(dataset)
 

@@ -21,6 +21,7 @@ from recroute.data.doctor._order import LOST, ORDERS, Order
 from recroute.data.doctor.finding import Finding, llm_s, some
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.means import llm_means
+from recroute.errors import either
 from recroute.util.numeric import Array, Floats
 
 FALSE_ALARM = 0.05  # bound on the probability that a sound data set has an LLM accused
@@ -100,7 +101,7 @@ def _moved(ids: tuple[str, ...], order: Order, items: list[Reordered]) -> Findin
         "error",
         f"{llm_s(len(llms), 'has', 'have')} rows in rank order, {order}: {some(llms)}; putting them back fits "
         f"the other LLMs better by a log-likelihood of {weakest:.0f} or more",
-        "write the corrected data set with --fix DIR, or join the source by document id",
+        f"write the corrected data set with {either('--fix DIR', '.fixed()')}, or join the source by document id",
         llms=llms,
         values={
             "width": order.width,

@@ -11,6 +11,7 @@ from recroute.data.doctor.counting import check_raw_counting
 from recroute.data.doctor.finding import Finding, some
 from recroute.data.doctor.kinds import check_raw_kinds
 from recroute.data.means import llm_means, task_means
+from recroute.errors import argument
 from recroute.util.numeric import Array
 
 INVERTED = -0.3
@@ -32,9 +33,9 @@ def check_raw_scores(records: pl.DataFrame) -> list[Finding]:
     if high <= 0:
         kind, mend = "log-probabilities or losses", "take the correctness instead, or exp() of them before importing"
     elif low >= 0 and high <= 100 and high > 10:
-        kind, mend = "percent", "import with: recroute data import table FILE DST --scale percent"
+        kind, mend = "percent", f"import the table with {argument('scale', 'percent')}"
     else:
-        kind, mend = "on a scale of their own", "import with: recroute data import table FILE DST --scale minmax"
+        kind, mend = "on a scale of their own", f"import the table with {argument('scale', 'minmax')}"
     text = f"scores run from {low:g} to {high:g}: they look like {kind}"
     return [*findings, Finding("score_scale", "error", text, mend, values=values)]
 
@@ -57,9 +58,8 @@ def check_scores(dataset: Dataset) -> list[Finding]:
     scores = dataset.interactions.scores.data
     if 0 < scores.max() <= 0.0101:
         text = f"no score is above {scores.max():.4f}: percent that was divided by 100 twice?"
-        findings.append(
-            Finding("score_scale", "error", text, "multiply by 100, or import again without --scale percent")
-        )
+        mend = f"multiply by 100, or import again without {argument('scale', 'percent')}"
+        findings.append(Finding("score_scale", "error", text, mend))
     findings += _inverted_tasks(dataset)
     for column, text in (("n_params_b", "larger"), ("price_out", "dearer")):
         if column in dataset.llms.columns:

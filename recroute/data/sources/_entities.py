@@ -11,7 +11,7 @@ import polars as pl
 from recroute.data.numbers import is_text
 from recroute.data.schema import LABELS, label_text
 from recroute.data.tables import reading_table
-from recroute.errors import DataError
+from recroute.errors import DataError, argument
 
 INSTANCE_COLUMNS = ("prompt", "task", "benchmark", "split")
 LLM_COLUMNS = ("family", "n_params_b", "price_in", "price_out")
@@ -143,7 +143,7 @@ def _refuse_two_prompts(found: pl.DataFrame, source: str) -> None:
         more = f" and {several.height - 1:,} more" if several.height > 1 else ""
         raise DataError(
             f"instance_id {row['instance_id']!r}{more} came with two prompts in {source}: {a!r} and {b!r}; give each "
-            "prompt an id of its own, or leave the prompts out (--set ignore=prompt)"
+            f"prompt an id of its own, or leave the prompts out ({argument('ignore', 'prompt', option='set')})"
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from recroute.data.sources._pickle import clean_text
-from recroute.errors import DataError
+from recroute.errors import DataError, argument
 
 NAME_BY = ("auto", "model", "revision", "folder")
 # Arguments on where and how fast a model runs, not on which one it is.
@@ -156,10 +156,11 @@ def _said(groups: Sequence[Who], labels: Sequence[str]) -> Iterator[str]:
         variants = [label for who, label in zip(groups, labels, strict=True) if who.name == name]
         if len(variants) > 1:
             yield f"{name} ran as {len(variants)} LLMs, told apart by their arguments: {listed(variants)}"
+    apart = argument("name_by", "folder")
     for who in groups:
         folders = sorted({str(run.folder) for run in who.runs})
         if len(folders) > 1 and not who.complete:
-            yield f"{who.name} is one LLM by its name alone, in {listed(folders)} (--name-by folder keeps them apart)"
+            yield f"{who.name} is one LLM by its name alone, in {listed(folders)} ({apart} keeps them apart)"
 
 
 def newest_runs(runs: Sequence[R], notes: list[str]) -> list[R]:
@@ -204,7 +205,7 @@ def _groups(seen: Sequence[tuple[Run, Who]], *, strict: bool) -> list[Who]:
         if len(fits) > 1 and strict:
             raise DataError(
                 f"{run.file} is of {who.name}, and the files do not say which of its variants ran: "
-                f"{listed(shortest_labels(fits))}; name LLMs by their folders with --name-by folder"
+                f"{listed(shortest_labels(fits))}; name LLMs by their folders with {argument('name_by', 'folder')}"
             )
         if fits:
             fits[0].known = {**who.known, **fits[0].known}
@@ -241,7 +242,7 @@ def _refuse_shared(groups: Sequence[Who], labels: Sequence[str]) -> None:
         if (other := files.setdefault(label, who.runs[0])) is not who.runs[0]:
             raise DataError(
                 f"{other.file} and {who.runs[0].file} are of two LLMs that would both be named {label}; name LLMs by "
-                "their folders with --name-by folder"
+                f"their folders with {argument('name_by', 'folder')}"
             )
 
 
@@ -249,12 +250,12 @@ def _refuse_two(first: Run, second: Run) -> None:
     if first.who != second.who:
         raise DataError(
             f"{first.llm} would be two LLMs in one, {first.who} ({first.file}) and {second.who} ({second.file}); "
-            "leave --name-by and llm_id out, or import them one by one"
+            f"leave {argument('name_by')} and llm_id out, or import them one by one"
         )
     if first.folder != second.folder:
         raise DataError(
             f"{first.llm} ran {first.task} in two folders: {first.file} and {second.file}; if these are two LLMs name "
-            "them by their folders with --name-by folder, otherwise leave one of the runs out"
+            f"them by their folders with {argument('name_by', 'folder')}, otherwise leave one of the runs out"
         )
 
 

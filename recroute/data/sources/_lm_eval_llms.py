@@ -13,7 +13,7 @@ from recroute.data.sources._llms import FACTS, LOGISTICS, Who, normal, sanitised
 from recroute.data.sources._llms import Run as LoggedRun
 from recroute.data.sources._lm_eval_runs import Results, Run, dated_results
 from recroute.data.sources._pickle import clean_text
-from recroute.errors import DataError
+from recroute.errors import DataError, argument
 
 NAMES = ("peft", "delta", "pretrained", "model", "path", "engine")  # where the harness finds its model_name
 
@@ -34,8 +34,8 @@ def who_ran(run: Run, *, by_hand: bool) -> Who:
             told = ", ".join(dict.fromkeys(who.name for who in others))
             raise DataError(
                 f"{run.file}: no results_{run.date}.json beside it says which LLM ran (other runs of the folder: "
-                f"{told}); put it there, or name the LLM with --set llm_id=NAME or, by its folder, with "
-                "--name-by folder"
+                f"{told}); put it there, or name the LLM with {argument('llm_id', 'NAME', option='set')} or, "
+                f"by its folder, with {argument('name_by', 'folder')}"
             )
     return Who(clean_text(name.replace("__", "/")), told=False)
 
@@ -78,5 +78,5 @@ def refuse_nameless(groups: Sequence[Who], root: Path) -> None:
             if run is not other and run.folder == other.folder == root and "__" not in run.folder.resolve().name:
                 raise DataError(
                     f"{other.file} and {run.file} may be of two LLMs: no results_<date>.json says which ran; put "
-                    "these beside them, or name the LLM, if it is one, with --set llm_id=NAME"
+                    f"these beside them, or name the LLM, if it is one, with {argument('llm_id', 'NAME', option='set')}"
                 )

@@ -20,7 +20,7 @@ from recroute.data.sources._entities import INSTANCE_COLUMNS, LongTable, instanc
 from recroute.data.sources._pickle import clean_text
 from recroute.data.sources.routerbench import turns
 from recroute.data.tables import reading_table
-from recroute.errors import DataError
+from recroute.errors import DataError, argument
 
 ID_COLUMNS = ("instance_id", "question_id", "id")  # the first that is there
 ONE_HOT = ("winner_model_a", "winner_model_b", "winner_tie")
@@ -52,7 +52,7 @@ def pair_content(frame: pl.LazyFrame, path: Path) -> Content:
     if not {"llm_a", "llm_b"} <= set(table.columns) or not ("outcome" in table.columns or {*ONE_HOT} <= {*names}):
         raise DataError(
             f"{path.name} has no battles: they need model_a, model_b and either winner or {', '.join(ONE_HOT)} "
-            f"({listed(names)}); map with --columns llm_a=NAME,llm_b=NAME,outcome=NAME"
+            f"({listed(names)}); map with {argument('columns', 'llm_a=NAME,llm_b=NAME,outcome=NAME')}"
         )
     if table.is_empty():
         raise DataError(f"{path.name} has no rows; one row per battle is needed")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recroute.data.numbers import MISSING, NumberReader, is_text, plain_number
 from recroute.data.sources._entities import LongTable
 from recroute.data.tables import reading_table
-from recroute.errors import DataError
+from recroute.errors import DataError, argument, either
 
 YES_NO = ("yes", "no")  # true and false need no note
 SCALES = ("percent", "minmax")
@@ -49,7 +49,7 @@ def ranges(table: LongTable, columns: Sequence[str], notes: list[str], leave_out
 
 def _ranges_of_numbers(table: LongTable, columns: Sequence[str]) -> dict[str, Range]:
     kinds = table.frame.collect_schema()
-    reader = NumberReader(table.path.name, lambda _: "; name another column with --columns")
+    reader = NumberReader(table.path.name, lambda _: f"; name another column with {argument('columns')}")
     reader.read(pl.DataFrame(schema={name: kinds[name] for name in columns}))  # refuses other kinds
     numbers = [_value(table, name).fill_nan(None) for name in columns]
     ends = [end.alias(str(at)) for at, end in enumerate([*(n.min() for n in numbers), *(n.max() for n in numbers)])]
@@ -117,9 +117,10 @@ def index_columns(table: LongTable, names: Sequence[str]) -> list[str]:
                 .row(0)
             )
         if n_whole < n_known or (n_distinct < n_known and n_distinct <= 2):
+            mend = either(f"--set 'ignore={name}'", f"ignore={name!r}")
             raise DataError(
                 f"column {name!r} of {table.path.name} has numbers and no name of its own: give it the name of its "
-                f"LLM, or leave it out with --set 'ignore={name}'"
+                f"LLM, or leave it out with {mend}"
             )
     return unnamed
 

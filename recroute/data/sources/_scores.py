@@ -14,7 +14,7 @@ import polars as pl
 from recroute.data.content import Content
 from recroute.data.sources._llms import Run
 from recroute.data.sources._tabular import LongTable, long_content
-from recroute.errors import DataError
+from recroute.errors import DataError, argument, either
 
 SCHEMA = {
     "instance_id": pl.String,
@@ -147,7 +147,7 @@ def _say_choice(
         others = sorted({option[place] for there in options for option in there} - {chosen})
         if others and given is None:
             notes.append(
-                f"{task}: {kind} {chosen} was taken, the samples also have {', '.join(others)[:200]} (--{kind})"
+                f"{task}: {kind} {chosen} was taken, the samples also have {', '.join(others)[:200]} ({argument(kind)})"
             )
 
 
@@ -172,7 +172,7 @@ def scores_of(run: Run, samples: Sequence[Sample], choice: Choice) -> list[float
         if choice.metric in UNBOUNDED or not (math.isnan(score) or 0 <= score <= 1):
             raise DataError(
                 f"{choice.metric} {score:g} of {run.llm} ({sample.where}): less is better, and it can be above 1, so "
-                "it cannot be turned round; choose another with --metric, or leave the task out"
+                f"it cannot be turned round; choose another with {argument('metric')}, or leave the task out"
             )
     return [1 - score for score in scores]
 
@@ -196,7 +196,7 @@ def check_mean(run: Run, samples: Sequence[Sample], choice: Choice, strict: bool
     if strict:
         raise DataError(
             f"{said}; {run.file} is not whole, or not of that run: get both again, or import all the same with "
-            "--set check_means=false"
+            f"{either('--set check_means=false', 'check_means=False')}"
         )
     notes.append(said)
 
@@ -242,7 +242,7 @@ class Taken:
             for llm, n in self.n_nan.items()
             if n
         ]
-        content.scaling = "choose another metric with --metric"
+        content.scaling = f"choose another metric with {argument('metric')}"
         content.card = {"score": "; ".join(f"{score}: {', '.join(of)}" for score, of in self.meaning.items())}
         if n_nan := {llm: n for llm, n in self.n_nan.items() if n}:
             content.card = {**content.card, "nan_scores": n_nan}

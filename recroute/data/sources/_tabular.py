@@ -13,12 +13,11 @@ from recroute.data.schema import listed
 from recroute.data.sources._entities import INSTANCE_COLUMNS, LongTable, instance_table, llm_table, with_text_ids
 from recroute.data.sources._score_columns import Range, batches, counting_columns, mend, ranges, scaled, scaling
 from recroute.data.tables import reading_table
-from recroute.errors import DataError
+from recroute.errors import DataError, argument
 
 __all__ = ["LongTable", "long_content", "rename", "wide_content", "with_missing_noted"]
 
 COST_SUFFIXES = ("|cost", "|total_cost")
-RESCALE = "scale with --scale percent or --scale minmax, or fix that record"
 
 
 def rename(frame: pl.LazyFrame, columns: Mapping[str, str], source: str) -> pl.LazyFrame:
@@ -50,9 +49,9 @@ def long_content(tables: Sequence[LongTable], scale: str | None = None) -> Conte
         if counting_columns(table, of_score, n_rows):
             raise DataError(
                 f"score counts the rows of {table.path.name} (0, 1, 2, ...); name the column of scores with "
-                "--columns score=NAME"
+                f"{argument('columns', 'score=NAME')}"
             )
-    content = Content(instances, llms, blocks=(), n_rows=n_rows, notes=notes, scaling=RESCALE)
+    content = Content(instances, llms, blocks=(), n_rows=n_rows, notes=notes, scaling=_rescale())
     content.blocks = _long_blocks(tables, instances, llms, scaling(found, scale))
     return content
 
@@ -85,11 +84,15 @@ def wide_content(
         n_rows=instances.height * len(llms),
         distinct=True,
         notes=notes,
-        scaling=RESCALE + (f", or leave out a column that is no LLM with {leave_out}NAME" if leave_out else ""),
+        scaling=_rescale() + (f", or leave out a column that is no LLM with {leave_out}NAME" if leave_out else ""),
     )
     by = scaling([found[llm] for llm in llms], scale)
     content.blocks = _wide_blocks(table, llms, costs, by, leave_out)
     return with_missing_noted(content)
+
+
+def _rescale() -> str:
+    return f"scale with {argument('scale', 'percent')} or {argument('scale', 'minmax')}, or fix that record"
 
 
 def _columns(names: Sequence[str]) -> str:
@@ -158,5 +161,5 @@ def _wide_blocks(
 def _require(table: LongTable, columns: Sequence[str]) -> None:
     for column in columns:
         if column not in table.names:
-            mend = f"map it with --columns {column}=NAME"
+            mend = f"map it with {argument('columns', f'{column}=NAME')}"
             raise DataError(f"{table.path.name} has no column {column!r} ({listed(table.names)}); {mend}")

@@ -16,7 +16,7 @@ from recroute.data.sources._llms import LOGISTICS, Who, normal
 from recroute.data.sources._logged import LoggedRun, LoggedSource, Row, as_dict, as_list, text_of
 from recroute.data.sources._pickle import clean_text
 from recroute.data.sources._zip import Archive, open_zip
-from recroute.errors import DataError
+from recroute.errors import DataError, argument
 
 VERSIONS = (1, 2)
 HEADER, START = "header.json", "_journal/start.json"  # the latter stands alone in the log of a run that did not end
@@ -216,7 +216,7 @@ class InspectAi(LoggedSource[Log]):
             roles = [as_dict(config).get("model") for config in as_dict(spec.get("model_roles")).values()]
             names = sorted({role for role in roles if isinstance(role, str) and role not in NO_MODEL})
             if not names and not self.by_hand:
-                raise DataError(f"{file} names no model; name the LLM with --set llm_id=NAME")
+                raise DataError(f"{file} names no model; name the LLM with {argument('llm_id', 'NAME', option='set')}")
             name = " + ".join(names)
         known = _known(as_dict(spec.get("model_args")), set())
         known |= _known(as_dict(spec.get("model_generate_config")), SENDING)

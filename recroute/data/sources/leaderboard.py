@@ -20,7 +20,7 @@ from recroute.data.sources._logged import SHORT, LoggedRun, LoggedSource, Row, a
 from recroute.data.sources._pickle import clean_text
 from recroute.data.sources._scores import UNBOUNDED
 from recroute.data.tables import open_table, reading_table
-from recroute.errors import DataError
+from recroute.errors import DataError, argument
 
 DATE = r"\d{4}[-_]\d{2}[-_]\d{2}T[\d.:_-]+"
 NAME = re.compile(rf"details_(?P<task>.+?)_(?P<date>{DATE})\.parquet")
@@ -166,7 +166,8 @@ class Leaderboard(LoggedSource[Details]):
             if not self.by_hand:
                 raise DataError(
                     f"nothing says which LLM {file} is of: no results_{date}.json beside it, and its folder is not "
-                    "details_<org>__<model>; put it there, or name the LLM with --set llm_id=NAME"
+                    f"details_<org>__<model>; put it there, or name the LLM with "
+                    f"{argument('llm_id', 'NAME', option='set')}"
                 )
             who = Who(clean_text(folder.name), told=False)
         return Details(file, task, date, identity=who, model_folder=folder, results=content, results_file=results)

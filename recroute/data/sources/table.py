@@ -16,7 +16,7 @@ from recroute.data.sources._tabular import COST_SUFFIXES, long_content, rename, 
 from recroute.data.sources.source import Source
 from recroute.data.table_folders import open_tables
 from recroute.data.tables import SUFFIXES
-from recroute.errors import DataError
+from recroute.errors import DataError, either
 
 OURS = ("instance_id", "llm_id", "score", "cost", *INSTANCE_COLUMNS)
 
@@ -89,7 +89,7 @@ def table_content(table: LongTable, scale: str | None = None) -> Content:
     llms = [name for name in names if name not in unnamed]
     if not llms:
         raise DataError(f"{path.name} is neither long (llm_id, score) nor has it a column for an LLM")
-    content = wide_content(table, llms, scale, leave_out="--set ignore=")
+    content = wide_content(table, llms, scale, leave_out=either("--set ignore=", "ignore="))
     content.notes[:0] = notes
     return content
 

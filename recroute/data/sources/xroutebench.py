@@ -22,7 +22,7 @@ from recroute.data.sources._tabular import LongTable, long_content, with_missing
 from recroute.data.sources.llmrouter import read_prices, size_in_billions, split_of, with_costs
 from recroute.data.sources.source import Source
 from recroute.data.tables import open_table, reading_table
-from recroute.errors import DataError
+from recroute.errors import DataError, argument
 
 SCHEMA = {
     "instance_id": pl.String,
@@ -99,7 +99,8 @@ class XRouteBench(Source):
         if self.configs is not None:
             routing, battles = self._chosen(routing, battles)
         elif routing and battles:
-            notes.append(f"battles of {battles[0].config} left out: import them with --set configs={battles[0].config}")
+            wanted = argument("configs", battles[0].config, option="set")
+            notes.append(f"battles of {battles[0].config} left out: import them with {wanted}")
             battles = []
         llms, names = _llms(parts, path)
         content = _scores(path, routing, llms, notes) if routing else None
@@ -212,7 +213,7 @@ def _turned(records: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
         if metric in UNBOUNDED or (high is not None and high > 1):
             raise DataError(
                 f"{metric} {high:g}: less is better, and it can be above 1, so it cannot be turned round; leave that "
-                "configuration out with --set configs=NAMES"
+                f"configuration out with {argument('configs', 'NAMES', option='set')}"
             )
         notes.append(f"less {metric} is better, so the score is 1 - {metric}")
     turned = pl.when(lower).then(1 - pl.col("score")).otherwise(pl.col("score"))

@@ -10,7 +10,7 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset, Prompts
-from recroute.errors import DataError, RouterError
+from recroute.errors import DataError, RouterError, either
 from recroute.routers.core import RouterCore
 from recroute.routers.memory.joint import Belief, JointScores
 from recroute.routers.memory.remembering import RememberingRouter
@@ -35,10 +35,8 @@ def joint_of(router: RememberingRouter) -> JointScores:
 def check_learned(router: RememberingRouter) -> None:
     """Raise RouterError unless the joint distribution was learned: learning it takes too long for a request."""
     if router.joint_ is None:
-        raise RouterError(
-            "this router was not fitted for second attempts; fit it with --attempts (in Python: read router.joint "
-            "before you save it), or leave out tried"
-        )
+        fit = either("fit it with --attempts", "read router.joint before you save it")
+        raise RouterError(f"this router was not fitted for second attempts; {fit}, or leave out tried")
 
 
 def learn_joint(router: RememberingRouter) -> JointScores:

@@ -154,7 +154,7 @@ def test_one_model_by_two_deployments_is_two_llms(logs: Any) -> None:
 def test_one_run_in_two_suites_is_refused(logs: Any) -> None:
     put(logs, "v1/a", "lab/m", ONE)
     put(logs, "v2/a", "lab/m", TWO)
-    with pytest.raises(DataError, match=r"lab/m ran sums in two folders: .*v1/a/per.*v2/a/per.*--name-by folder"):
+    with pytest.raises(DataError, match=r"lab/m ran sums in two folders: .*v1/a/per.*v2/a/per.*name_by='folder'"):
         logs.imported()
     assert logs.means(name_by="folder") == {"v1/lab/m": 0.25, "v2/lab/m": 0.5}
 
@@ -176,7 +176,7 @@ def test_main_metrics_come_first_and_counts_never(logs: Any) -> None:
     values = {number: {"exact_match": 0.0, "f1_score": 0.5, "bleu_4": 1.0, "exact_match@5": 1.0} for number in TEXTS}
     write_helm(logs.root / "v1/a", "lab/m", values, TEXTS)
     assert logs.means() == {"lab/m": 0.5}
-    assert logs.notes == ("sums: metric f1_score was taken, the samples also have bleu_4, exact_match (--metric)",)
+    assert logs.notes == ("sums: metric f1_score was taken, the samples also have bleu_4, exact_match (metric)",)
     assert logs.data.card["score"] == "f1_score: sums"
     assert logs.means(metric="bleu_4") == {"lab/m": 1.0}
     with pytest.raises(DataError, match="metric 'num_prompt_tokens' is not in the samples of sums; there: bleu_4"):
@@ -192,7 +192,7 @@ def test_lower_is_better_is_turned_round(logs: Any, metric: str) -> None:
 
 def test_a_lower_is_better_metric_above_1_is_refused(logs: Any) -> None:
     put(logs, "v1/a", "lab/m", [0.25, 0.0, 1.5, 0.5], "wer_score")
-    with pytest.raises(DataError, match=r"wer_score 1\.5 of lab/m .* cannot be turned round; choose another with --me"):
+    with pytest.raises(DataError, match=r"wer_score 1\.5 of lab/m .* cannot be turned round; choose another with me"):
         logs.imported()
 
 

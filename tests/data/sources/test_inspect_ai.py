@@ -88,7 +88,7 @@ def test_how_requests_are_sent_does_not_make_another_llm(logs: Any, sending: Any
 def test_one_llm_on_one_task_in_two_folders_is_refused(logs: Any) -> None:
     put(logs, "x/a.eval", "lab/m", ONE)
     put(logs, "y/a.eval", "lab/m", TWO)
-    with pytest.raises(DataError, match=r"lab/m ran sums in two folders: .*x/a\.eval and .*--name-by folder"):
+    with pytest.raises(DataError, match=r"lab/m ran sums in two folders: .*x/a\.eval and .*name_by='folder'"):
         logs.means()
     assert logs.means(name_by="folder") == {"x": 0.25, "y": 0.5}
 
@@ -126,7 +126,7 @@ def test_an_agent_is_named_by_its_models(logs: Any) -> None:
     put(logs, "a.eval", "none/none", ONE, eval={"model_roles": {"red": {"model": "lab/b"}, "blue": {"model": "lab/a"}}})
     assert set(logs.means()) == {"lab/a + lab/b"}
     put(logs, "a.eval", "none/none", ONE)
-    with pytest.raises(DataError, match="names no model; name the LLM with --set llm_id=NAME"):
+    with pytest.raises(DataError, match="names no model; name the LLM with llm_id='NAME'"):
         logs.means()
     assert set(logs.means(llm_id="mine")) == {"mine"}
 
@@ -208,12 +208,12 @@ def test_the_first_scorer_that_all_logs_have_is_the_score(logs: Any) -> None:
             row["scores"]["f1"] = {"value": 0.5}
         write_inspect(logs.root / f"{llm}.eval", inspect_log(llm, rows))
     assert logs.means() == {"lab/one": 0.5, "lab/two": 0.5}
-    assert logs.notes == ("sums: metric f1 was taken, the samples also have judge, match (--metric)",)
+    assert logs.notes == ("sums: metric f1 was taken, the samples also have judge, match (metric)",)
     with pytest.raises(DataError, match=r"metric 'judge' is not in the samples of sums; there: f1, match \(lab/two\)"):
         logs.means(metric="judge")
     (logs.root / "lab/two.eval").unlink()
     assert logs.means() == {"lab/one": 0.25}
-    assert logs.notes == ("sums: metric judge was taken, the samples also have f1 (--metric)",)
+    assert logs.notes == ("sums: metric judge was taken, the samples also have f1 (metric)",)
 
 
 def test_a_scorer_with_several_values_is_chosen_by_name(logs: Any) -> None:
@@ -255,7 +255,7 @@ def test_a_lower_is_better_scorer_is_turned_round(logs: Any) -> None:
 
 def test_scores_out_of_range_are_refused_with_the_option(logs: Any) -> None:
     put(logs, "a.eval", "lab/m", [3, 7])
-    with pytest.raises(DataError, match=r"score 3 for .* is outside \[0, 1\]; choose another metric with --metric"):
+    with pytest.raises(DataError, match=r"score 3 for .* is outside \[0, 1\]; choose another metric with metric"):
         logs.imported()
 
 

@@ -103,7 +103,7 @@ def test_wide_table_is_scaled_as_a_whole_with_costs_beside_it(tmp_path: Path, im
     assert cells(data) == {("q1", "a"): 0.0, ("q1", "b"): 1.0, ("q2", "b"): 0.5}
     assert data.interactions.costs is not None
     np.testing.assert_array_equal(data.interactions.costs.data, np.float32([NAN, 0.5, NAN]))
-    with pytest.raises(DataError, match=r"note 'fine' in w.tsv, row 0 is not a number.*with --set ignore=note"):
+    with pytest.raises(DataError, match=r"note 'fine' in w.tsv, row 0 is not a number.*with ignore=note"):
         imported("table", tmp_path / "w.tsv", columns="instance_id=q", scale="minmax")
 
 

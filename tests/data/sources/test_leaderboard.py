@@ -133,7 +133,7 @@ def test_files_that_nothing_names_are_refused(logs: Any) -> None:
 def test_one_llm_in_two_folders_is_refused(logs: Any) -> None:
     put(logs, "a/details_lab__m", None, ONE)
     put(logs, "b/details_lab__m", None, TWO)
-    with pytest.raises(DataError, match=r"lab/m ran harness\|sums\|5 in two folders: .*--name-by folder"):
+    with pytest.raises(DataError, match=r"lab/m ran harness\|sums\|5 in two folders: .*name_by='folder'"):
         logs.imported()
     assert logs.means(name_by="folder") == {"a/details_lab/m": 0.25, "b/details_lab/m": 0.5}
 
@@ -154,7 +154,7 @@ def test_the_leaderboards_own_metric_is_taken(logs: Any, task: str, metrics: dic
     write_details(logs.root / "details_lab__m", None, asked, task)
     assert logs.means() == {"lab/m": metrics[taken]}
     other = next(name for name in metrics if name != taken)
-    assert logs.notes == (f"{task}: metric {taken} was taken, the samples also have {other} (--metric)",)
+    assert logs.notes == (f"{task}: metric {taken} was taken, the samples also have {other} (metric)",)
     assert logs.means(metric=other) == {"lab/m": metrics[other]}
 
 

@@ -114,7 +114,7 @@ def test_one_name_from_two_folders_is_refused(logs: Any, named: bool) -> None:
     for step, scores in (("a", ONE), ("b", TWO)):
         said = results(scores, args=TINY) if named else None
         logs.write(f"{step}/lab__tiny", logs.rows(scores), results=said)
-    with pytest.raises(DataError, match=r"ran sums in two folders: .*a/lab__tiny.*b/lab__tiny.*--name-by folder"):
+    with pytest.raises(DataError, match=r"ran sums in two folders: .*a/lab__tiny.*b/lab__tiny.*name_by='folder'"):
         logs.imported()
     assert logs.means(name_by="folder") == {"a/lab/tiny": 0.25, "b/lab/tiny": 0.5}
 
@@ -129,7 +129,7 @@ def test_one_llms_tasks_in_two_folders_are_joined_and_said_if_only_the_name_agre
 def test_runs_that_nothing_names_are_refused_in_a_common_folder(logs: Any) -> None:
     logs.write("", logs.rows(ONE), date="2025-01-01T00-00-00.1")
     logs.write("", logs.rows(TWO), date="2025-01-02T00-00-00.1")
-    with pytest.raises(DataError, match=r"may be of two LLMs: no results_<date>\.json .*--set llm_id=NAME"):
+    with pytest.raises(DataError, match=r"may be of two LLMs: no results_<date>\.json .*llm_id='NAME'"):
         logs.imported()
     assert logs.means(llm_id="mine") == {"mine": 0.5}
 

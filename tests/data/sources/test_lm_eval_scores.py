@@ -93,7 +93,7 @@ def test_the_metric_that_all_llms_have_is_taken(logs: Any) -> None:
     logs.write("a", both)
     logs.write("b", logs.rows([0, 1]))
     assert logs.scores() == {"a": [1, 0], "b": [0, 1]}
-    assert "sums: metric acc was taken, the samples also have acc_norm (--metric)" in logs.notes
+    assert "sums: metric acc was taken, the samples also have acc_norm (metric)" in logs.notes
     with pytest.raises(DataError, match=r"metric 'acc_norm' is not in the samples of sums; there: acc \(b\)"):
         logs.imported(metric="acc_norm")
 
@@ -181,7 +181,7 @@ def test_files_that_disagree_on_the_direction_are_refused(logs: Any) -> None:
 
 def test_a_score_outside_the_range_names_the_option_that_helps(logs: Any) -> None:
     logs.write("a", logs.rows([34.5], "bleu"))
-    with pytest.raises(DataError, match=r"score 34\.5 .* is outside \[0, 1\]; choose another metric with --metric"):
+    with pytest.raises(DataError, match=r"score 34\.5 .* is outside \[0, 1\]; choose another metric with metric"):
         logs.imported()
 
 
@@ -191,7 +191,9 @@ def test_a_score_outside_the_range_names_the_option_that_helps(logs: Any) -> Non
 def test_a_mean_that_is_not_the_published_one_is_an_error(logs: Any) -> None:
     said = {"model_name": "lab/m", "results": {"sums": {"acc,none": 0.75}}}
     logs.write("a", logs.rows([1, 0]), results=said)
-    with pytest.raises(DataError, match=r"lab/m, sums: 2 samples have mean acc 0\.5000, .* says 0\.7500; .*false"):
+    with pytest.raises(
+        DataError, match=r"lab/m, sums: 2 samples have mean acc 0\.5000, .* says 0\.7500; .*check_means=False"
+    ):
         logs.imported()
     assert logs.scores(check_means="false") == {"lab/m": [1, 0]}
     assert "lab/m, sums: 2 samples have mean acc 0.5000, results_" in logs.notes[-1]

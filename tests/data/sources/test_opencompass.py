@@ -45,7 +45,7 @@ def test_answers_that_are_numbers_are_no_scores(logs: Any) -> None:
     change(file, lambda results: [detail.update(answer=1, pred=0, rouge1=0.5) for detail in results["details"]])
     change(file, lambda results: results.update(rouge1=50.0))
     assert logs.means() == {"one": 0.25}
-    assert logs.notes == ("sums: metric correct was taken, the samples also have rouge1 (--metric)",)
+    assert logs.notes == ("sums: metric correct was taken, the samples also have rouge1 (metric)",)
     assert logs.means(metric="rouge1") == {"one": 0.5}
     with pytest.raises(DataError, match="metric 'answer' is not in the samples of sums; there: correct, rouge1"):
         logs.means(metric="answer")
@@ -125,7 +125,7 @@ def test_the_newest_date_of_a_working_folder_stands(logs: Any) -> None:
 def test_one_name_in_two_working_folders_is_refused(logs: Any) -> None:
     put(logs, "one", ONE, "a")
     put(logs, "one", TWO, "b")
-    with pytest.raises(DataError, match=r"one ran sums in two folders: .*--name-by folder"):
+    with pytest.raises(DataError, match=r"one ran sums in two folders: .*name_by='folder'"):
         logs.imported()
     assert logs.means(name_by="folder") == {"a/one": 0.25, "b/one": 0.5}
 

@@ -127,7 +127,7 @@ def test_one_id_with_two_prompts_is_refused_or_two_instances_of_two_tasks(tmp_pa
     ("text", "message"),
     [
         ("model_a,model_b\nx,y\n", "they need model_a, model_b and either winner or winner_model_a"),
-        ("left,right,winner\nx,y,tie\n", "(there: left, right, winner); map with --columns llm_a=NAME"),
+        ("left,right,winner\nx,y,tie\n", "(there: left, right, winner); map with columns='llm_a=NAME"),
         ("model_a,model_b,winner\nx,y,both\n", "outcome 'both' in t.csv, row 0 is not one of win, tie, loss, nor"),
         ("model_a,model_b,winner\nx,y,\n", "outcome None in t.csv, row 0 is not one of"),
         ("model_a,model_b,winner\nx,y,2\n", "outcome '2' in t.csv, row 0 is not one of"),

@@ -569,4 +569,4 @@ def test_a_scale_is_never_advised_for_row_numbers_nor_a_column_to_ignore_for_a_s
     assert table.scores(table.write("instance_id,rank,a\nq0,0,1\nq1,1,0\nq2,2,1\n")) == {"a": [1, 0, 1]}
     assert "only row numbers in column 'rank'" in table.refused(table.write("instance_id,rank\nq0,0\nq1,1\nq2,2\n"))
     assert "ignore" not in table.refused(table.write("instance_id,llm_id,score\nq0,a,good\n"))
-    assert "--set ignore=a" in table.refused(table.write("instance_id,a\nq0,good\n"))
+    assert "ignore=a" in table.refused(table.write("instance_id,a\nq0,good\n"))

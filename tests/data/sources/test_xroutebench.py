@@ -108,7 +108,7 @@ def test_lower_is_better_is_turned_round_or_refused(logs: Any) -> None:
     assert logs.notes == ("less mae is better, so the score is 1 - mae",)
     assert logs.data.card["score"] == "1 - mae: t"
     pl.read_parquet(file).with_columns(performance=pl.lit(3.0)).write_parquet(file)
-    with pytest.raises(DataError, match=r"mae 3: less is better, .* cannot be turned round; .*--set configs=NAMES"):
+    with pytest.raises(DataError, match=r"mae 3: less is better, .* cannot be turned round; .*configs='NAMES'"):
         logs.imported()
     assert logs.means(configs="generic") == {"a": 0.5, "b": 0.5}
 
@@ -142,7 +142,7 @@ def test_battles_beside_scores_are_left_out_unless_asked_for(logs: Any) -> None:
     write_xroute(logs.root, "generic", "train", rows("x", TRAIN))
     write_xroute(logs.root, "personalized", "train", [battle(0, "a", "c", 2)])
     assert logs.means() == {"a": 0.5, "b": 0.5}
-    assert logs.notes == ("battles of personalized left out: import them with --set configs=personalized",)
+    assert logs.notes == ("battles of personalized left out: import them with configs='personalized'",)
     data = logs.imported(configs="generic, personalized")
     assert data.llm_ids.ids == ("a", "b", "c")
     assert data.n_instances == 3
