@@ -27,6 +27,7 @@ ADDS = {  # what an extra is for
     "serve": "recroute serve: a router as an HTTP service",
     "litellm": "a router that picks the model in litellm",
     "notebooks": "Jupyter, to run the notebooks",
+    "docs": "Sphinx, to build the documentation site",
     "dev": "what the tests and checks of recroute itself need",
 }
 

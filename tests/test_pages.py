@@ -1,0 +1,84 @@
+"""The pages: their links lead somewhere, their commands parse, and the tutorial runs as it stands."""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import recroute
+from recroute.cli.app import run
+
+ROOT = Path(recroute.__file__).parents[1]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ELSEWHERE = ("http://", "https://", "mailto:")
+
+pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs the repository")
+
+
+def pages() -> list[Path]:
+    names = subprocess.check_output(["git", "ls-files", "-z", "*.md"], cwd=ROOT, text=True, encoding="utf8")
+    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).exists()]
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf8")
+
+
+def anchors(page: Path) -> set[str]:
+    """Of the headings, as GitHub and the site make them."""
+    heads = re.findall(r"^#+ (.+)$", FENCE.sub("", text_of(page)), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def commands(text: str) -> Iterator[str]:
+    """Every `recroute ...` in a block of shell commands, without its comment and what it is piped into."""
+    for language, block in FENCE.findall(text):
+        if language in ("", "bash", "sh", "console"):
+            lines = re.sub(r"\\\n\s*", "", block).splitlines()
+            yield from (re.split(r"\s+#|\s\|\s", line)[0].strip() for line in lines if line.startswith("recroute "))
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", text_of(page))):
+        if link.startswith(ELSEWHERE):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_parse(page: Path, parse: Callable[[str], None]) -> None:
+    for command in commands(text_of(page)):
+        parse(command)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(text_of(ROOT / "README.md").splitlines()) <= 120
+
+
+def test_the_tutorial_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = text_of(ROOT / ".docs" / "tutorial.md")
+    for language, block in FENCE.findall(text):
+        if language == "python":
+            exec(block, {})
+        for command in commands(f"```bash\n{block}```\n") if language == "bash" else ():
+            assert run(shlex.split(command)[1:]) == 0
+    ranking = recroute.load_router("my_router_2").rank(["What is 12 times 13?"], k=21)
+    assert "new-llm" in ranking.names[0]
+    assert (tmp_path / "first.html").exists()
+
+
+def test_every_public_name_is_on_a_page_of_the_reference() -> None:
+    """The site makes the pages of the API from marks that name modules."""
+    pages = (ROOT / ".docs" / "reference" / "api").glob("*.md")
+    marks = [re.findall(r"^<!-- declared: api (.+) -->$", text_of(page), re.MULTILINE) for page in pages]
+    homes = [home for mark in marks for line in mark for home in line.split()]
+    for home in recroute._HOMES:
+        assert [one for one in homes if home == one or home.startswith(f"{one}.")], home
