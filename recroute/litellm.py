@@ -21,6 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from recroute.conversation import Conversations, Messages, Reading, Turn
+from recroute.data import Prompts
 from recroute.errors import DataError, RouterError, UnknownNameError
 from recroute.routers import Router, load_router
 from recroute.routers.memory.attempts import check_learned, read_score
@@ -43,7 +45,7 @@ class RecrouteStrategy:
     (`Router.rank`). If all of them were tried, it goes to a deployment of an unknown LLM, or else to the LLM with the
     highest score. The router has to be fitted with `--attempts`.
 
-    The router reads the text of the last user message that has any (`prompt_of`). A deployment serves the LLM of the
+    The router reads the text that `conversation` names. A deployment serves the LLM of the
     first of these names that the router knows: id and base model in `model_info`, `litellm_params.model` with and
     without the part before a slash, `model_name`. Deployments of unknown LLMs, such as those of a group for embeddings
     or for fallbacks, are used only if the group has no other, at random.
@@ -65,6 +67,13 @@ class RecrouteStrategy:
         rates of accepting right and rejecting wrong answers.
     seed : int
         Seed of the draws among deployments of the same LLM.
+    conversation : str
+        What the router reads of the messages: "last", "first", "joined" or "joined:CHARACTERS" (see
+        `recroute.conversation.Reading`).
+    stay : float, optional
+        Stay with a conversation's LLM unless another's expected score is higher by more than this. A conversation is
+        known by `session_id` in the request's metadata, or else by its messages up to the first of the user. Default:
+        each request is routed by itself.
 
     Raises
     ------
@@ -73,7 +82,7 @@ class RecrouteStrategy:
     UnknownNameError
         If a deployment, or an LLM in `llm_of`, is not known to the router.
     DataError
-        If the verifier cannot be read.
+        If the verifier or the conversation setting cannot be read.
     """
 
     def __init__(
@@ -85,25 +94,23 @@ class RecrouteStrategy:
         unknown: str = "error",
         verifier: str = "exact",
         seed: int = 0,
+        conversation: str = "last",
+        stay: float | None = None,
     ) -> None:
-        if unknown not in UNKNOWN:
-            raise UnknownNameError("value of unknown", unknown, UNKNOWN)
+        if not hasattr(llms, "register_plugin"):
+            raise RouterError(
+                f"llms is {llms!r}, not a litellm.Router; in LiteLLM's proxy, which makes its own, name "
+                "recroute.serve.proxy.hook in the callbacks of config.yaml"
+            )
         self.router = router if isinstance(router, Router) else load_router(router)
         self.llms = llms
         self.llm_of = dict(llm_of or {})
         self.verifier = verifier
+        self.reading = Reading.of(conversation)
+        self.conversations = None if stay is None else Conversations(stay)
         self._random = random.Random(seed)
         Verifier.of(verifier)  # raises if it cannot be read
-        self.router.llm_index(list(self.llm_of.values()) or None)  # raises for an unknown LLM
-        deployments = llms.registry().deployments() or []
-        strange = [deployment for deployment in deployments if self._llm(deployment) is None]
-        if strange and unknown == "error":
-            where = ' of a deployment (name its LLM in llm_of={...}, or pass unknown="ignore")'
-            raise UnknownNameError("llm", strange[0]["litellm_params"]["model"], self.router.llm_ids_, where)
-        if len(strange) == len(deployments):
-            raise RouterError(
-                f"none of {len(deployments)} deployments is of an LLM that the router knows; name their LLMs in llm_of"
-            )
+        check_deployments(self.router, llms.registry().deployments() or [], self.llm_of, unknown)
         self.router.score([""])  # raises if it needs more than text
 
     async def async_get_available_deployment(
@@ -118,7 +125,7 @@ class RecrouteStrategy:
         able = await self._able(model, messages, input, specific_deployment, request_kwargs)
         if isinstance(able, Mapping):
             return able
-        return await asyncio.to_thread(self._choose, able, prompt_of(messages, input), request_kwargs)
+        return await asyncio.to_thread(self._choose, able, messages_of(messages, input), request_kwargs or {})
 
     def get_available_deployment(
         self,
@@ -132,7 +139,9 @@ class RecrouteStrategy:
         with ThreadPoolExecutor(1) as thread:  # here a loop may be running already
             asked = self._able(model, messages, input, specific_deployment, request_kwargs)
             able = thread.submit(asyncio.run, asked).result()
-        return able if isinstance(able, Mapping) else self._choose(able, prompt_of(messages, input), request_kwargs)
+        if isinstance(able, Mapping):
+            return able
+        return self._choose(able, messages_of(messages, input), request_kwargs or {})
 
     def feedback(self, answer: Any, score: float) -> dict[str, float]:
         """The score of an answer by LLM id, for `tried` in the metadata of the next request with the same prompt.
@@ -183,24 +192,38 @@ class RecrouteStrategy:
             specific_deployment=specific_deployment,
         )
 
-    def _choose(self, able: Sequence[Deployment], prompt: str, request_kwargs: Any) -> Deployment:
-        tried = self._tried(request_kwargs or {})
+    def _choose(self, able: Sequence[Deployment], messages: Messages, request: Mapping[str, Any]) -> Deployment:
+        tried = self._tried(request)
         by_llm: dict[str | None, list[Deployment]] = {}
         for deployment in able:
             by_llm.setdefault(self._llm(deployment), []).append(deployment)
         pool = sorted((llm for llm in by_llm if llm is not None), key=self.router.llm_ids_.position)
         best: str | None = None  # any deployment of an unknown LLM
         if untried := [llm for llm in pool if llm not in tried]:
-            ((best,),) = self.router.rank([prompt], llms=untried, tried=tried or None, verifier=self.verifier).names
+            best = self._best(messages, untried, tried, request)
         elif best not in by_llm:
             best = max(pool, key=tried.__getitem__)
         return self._random.choice(by_llm[best])
 
+    def _best(
+        self, messages: Messages, untried: Sequence[str], tried: Mapping[str, float], request: Mapping[str, Any]
+    ) -> str:
+        """The LLM to ask among those not tried."""
+        prompts = Prompts.of([self.reading.text(messages)])
+        turn = Turn.of(messages, session_of(request))
+        ranking = None
+        if self.conversations is not None and not tried:
+            ranking = self.conversations.rank(self.router, prompts, 1, untried, turn)
+        if ranking is None:
+            ranking = self.router.rank(prompts, llms=untried, tried=tried or None, verifier=self.verifier)
+        ((best,),) = ranking.names
+        if self.conversations is not None:
+            self.conversations.keep(turn, best)
+        return best
+
     def _tried(self, request: Mapping[str, Any]) -> dict[str, float]:
         """Scores by LLM id of `tried` in a request's metadata; raises as `Router.rank` does."""
-        fields = [request.get(name) for name in ("metadata", "litellm_metadata")]
-        given = [field["tried"] for field in fields if isinstance(field, Mapping) and field.get("tried") is not None]
-        tried = given[0] if given else {}
+        tried = metadata_of(request, "tried") or {}
         if not isinstance(tried, Mapping):
             raise DataError(f"tried in the metadata is {tried!r}; give scores by LLM id, such as {{'llm-a': 0}}")
         if tried:
@@ -210,37 +233,59 @@ class RecrouteStrategy:
 
     def _llm(self, deployment: Deployment) -> str | None:
         """The router's id of the LLM that a deployment serves."""
-        names = (self.llm_of.get(name, name) for name in _names(deployment))
-        return next((name for name in names if name in self.router.llm_ids_), None)
+        return llm_of_deployment(self.router, deployment, self.llm_of)
 
 
-def prompt_of(messages: Sequence[Mapping[str, Any]] | None, input: str | Sequence[Any] | None = None) -> str:
-    """The text to route by: the last user message that has text, or `input` if there are no messages.
+def check_deployments(
+    router: Router, deployments: Sequence[Deployment], llm_of: Mapping[str, str], unknown: str
+) -> None:
+    """Check that a router can choose among deployments; raises as `RecrouteStrategy` does."""
+    if unknown not in UNKNOWN:
+        raise UnknownNameError("value of unknown", unknown, UNKNOWN)
+    router.llm_index(list(llm_of.values()) or None)  # raises for an unknown LLM
+    strange = [deployment for deployment in deployments if llm_of_deployment(router, deployment, llm_of) is None]
+    if strange and unknown == "error":
+        where = ' of a deployment (name its LLM in llm_of={...}, or pass unknown="ignore")'
+        raise UnknownNameError("llm", strange[0]["litellm_params"]["model"], router.llm_ids_, where)
+    if len(strange) == len(deployments):
+        raise RouterError(
+            f"none of {len(deployments)} deployments is of an LLM that the router knows; name their LLMs in llm_of"
+        )
 
-    Routers learn from single prompts, so earlier messages and the system message are left out. Of a message in parts,
-    only text parts count. `input` may be a text, a list of texts, or messages as in OpenAI's Responses API. Without any
-    text the result is "", and the router then relies on the LLMs' mean scores.
 
-    >>> prompt_of([{"role": "user", "content": "Add 2 and 3."}, {"role": "assistant", "content": "5"}])
-    'Add 2 and 3.'
+def llm_of_deployment(router: Router, deployment: Deployment, llm_of: Mapping[str, str]) -> str | None:
+    """The router's id of the LLM that a deployment serves; None if the router does not know it."""
+    names = (llm_of.get(name, name) for name in names_of(deployment))
+    return next((name for name in names if name in router.llm_ids_), None)
+
+
+def messages_of(messages: Messages | None, input: str | Sequence[Any] | None = None) -> Messages:
+    """The messages of a request, or its `input` as messages.
+
+    `input` may be a text, a list of texts, or messages as in OpenAI's Responses API.
+
+    >>> messages_of(None, ["What is 2 + 3?", "What is 3 + 4?"])
+    [{'role': 'user', 'content': 'What is 2 + 3?\\nWhat is 3 + 4?'}]
     """
     turns = messages if messages is not None else [input] if isinstance(input, str) else input or []
-    if all(isinstance(turn, str) for turn in turns):
-        return "\n".join(str(turn) for turn in turns)
-    asked = [turn for turn in turns if isinstance(turn, Mapping) and turn.get("role") == "user"]
-    texts = (_text(turn.get("content")) for turn in reversed(asked))
-    return next((text for text in texts if text), "")
+    if turns and all(isinstance(turn, str) for turn in turns):
+        return [{"role": "user", "content": "\n".join(str(turn) for turn in turns)}]
+    return [turn for turn in turns if isinstance(turn, Mapping)]
 
 
-def _text(content: Any) -> str:
-    """The text of a message's content: a string, or parts of which some have a text."""
-    if isinstance(content, str):
-        return content
-    texts = [part.get("text") for part in content or [] if isinstance(part, Mapping)]
-    return "\n".join(text for text in texts if isinstance(text, str))
+def metadata_of(request: Mapping[str, Any], name: str) -> Any:
+    """A field of a request's metadata, which LiteLLM keeps in either of two places; None if it is absent."""
+    fields = [request.get(place) for place in ("metadata", "litellm_metadata")]
+    return next((f[name] for f in fields if isinstance(f, Mapping) and f.get(name) is not None), None)
 
 
-def _names(deployment: Deployment) -> list[str]:
+def session_of(request: Mapping[str, Any]) -> str | None:
+    """Id of the conversation that a request belongs to, if the client gave one."""
+    given = metadata_of(request, "session_id") or request.get("litellm_session_id")
+    return str(given) if given else None
+
+
+def names_of(deployment: Deployment) -> list[str]:
     """Names of a deployment, the most specific first."""
     about, parts = deployment.get("model_info") or {}, str(deployment["litellm_params"]["model"]).split("/")
     served = ["/".join(parts[i:]) for i in range(len(parts))]

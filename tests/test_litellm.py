@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from recroute.conversation import Reading
 from recroute.data import Dataset
 from recroute.errors import DataError, RouterError, UnknownNameError
-from recroute.litellm import RecrouteStrategy, prompt_of
+from recroute.litellm import RecrouteStrategy, messages_of
 from recroute.routers import Router, make_router
 from recroute.testing import twins_dataset
 
@@ -289,4 +290,37 @@ TEXT, IMAGE = {"type": "text", "text": "What is"}, {"type": "image_url", "image_
     ],
 )
 def test_prompt_is_the_last_thing_the_user_wrote(messages: Any, input: Any, prompt: str) -> None:
-    assert prompt_of(messages, input) == prompt
+    assert Reading().text(messages_of(messages, input)) == prompt
+
+
+def test_a_follow_up_is_read_as_chosen(fitted: Router) -> None:
+    follow_up = [{"role": "user", "content": PROMPTS["1"]}, {"role": "assistant", "content": "Done."}]
+    follow_up.append({"role": "user", "content": PROMPTS["2"]})
+    for conversation, llm in (("last", "2"), ("first", "1")):
+        llms = with_strategy(fitted, pool(*(deployment(llm) for llm in PROMPTS)), conversation=conversation)
+        assert llms.completion("auto", messages=follow_up).choices[0].message.content == llm
+    with pytest.raises(DataError, match="conversation 'middle' is none of: last, first"):
+        with_strategy(fitted, pool(deployment("0")), conversation="middle")
+
+
+@pytest.mark.parametrize("session", [None, "s-1"])
+def test_a_conversation_stays_with_its_llm_unless_another_gains_more_than_the_margin(
+    fitted: Router, session: str | None
+) -> None:
+    first = [{"role": "user", "content": PROMPTS["1"]}]
+    turns = [*first, {"role": "assistant", "content": "Done."}, {"role": "user", "content": PROMPTS["2"]}]
+    metadata = {} if session is None else {"metadata": {"session_id": session}}
+
+    def answer(llms: Any, messages: Any) -> str:
+        return str(llms.completion("auto", messages=messages, **metadata).choices[0].message.content)
+
+    for stay, llm in ((1.5, "1"), (0.0, "2")):
+        llms = with_strategy(fitted, pool(*(deployment(llm) for llm in PROMPTS)), stay=stay)
+        assert answer(llms, turns) == "2"  # a conversation that it has not seen
+        llms = with_strategy(fitted, pool(*(deployment(llm) for llm in PROMPTS)), stay=stay)
+        assert [answer(llms, first), answer(llms, turns)] == ["1", llm]
+
+
+def test_a_strategy_without_a_router_of_litellm_says_what_the_proxy_needs(fitted: Router) -> None:
+    with pytest.raises(RouterError, match=r"llms is None, not a litellm.Router; .* name recroute.serve.proxy.hook"):
+        RecrouteStrategy(fitted, None)

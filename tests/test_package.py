@@ -38,6 +38,7 @@ LEVELS = (
     ("bridges",),
     ("pools",),
     ("routers",),
+    ("conversation",),
     ("testing", "litellm", "experiment"),
     ("evaluation", "coldstart", "pool_choice", "offpolicy", "attempts"),
     ("tuning",),
