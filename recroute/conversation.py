@@ -79,7 +79,8 @@ class Reading:
 
     def _joined(self, messages: Messages) -> str:
         system = _cut("\n\n".join(_texts(messages, "system", "developer")), self.max_chars // 2)
-        left, turns = self.max_chars - len(system), []
+        turns: list[str] = []
+        left = self.max_chars - len(system)
         for turn in reversed(_texts(messages, "user", "assistant")):
             if turns and len(turn) + 2 > left:
                 break

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from recroute.conversation import Conversations
 from recroute.data import Prompts
 from recroute.errors import RouterError
 from recroute.routers import Ranking, Router
@@ -48,12 +49,15 @@ class Answerer:
         Of the explorer.
     log_prompts : bool
         Whether decisions include the text of the prompt.
+    conversations : Conversations, optional
+        Of a server that stays with a conversation's LLM.
     """
 
     feedback: FeedbackLog | None
     explorer: Explorer | None
     seeds: SeedSource
     log_prompts: bool
+    conversations: Conversations | None = None
 
     def __call__(self, loaded: LoadedRouter, request: RouteRequest) -> Answer:
         """Route the prompts with the given router.
@@ -64,17 +68,7 @@ class Answerer:
         router, texts = _at_budget(loaded.router, request.budget), request.prompts
         llms = None if request.llms is None else _known(router, request.llms)
         prompts = Prompts.of(texts)  # encoded once
-        propensity: Sequence[float | None] = [None] * len(texts)
-        if request.tried is not None:  # second attempts are not explored
-            tried = {each.llm: each.score for each in request.tried}
-            check_learned(router)
-            _known(router, list(tried))
-            ranking = router.rank(prompts, request.k, llms, tried=tried)
-        elif self.explorer is None:
-            ranking = router.rank(prompts, request.k, llms)
-        else:
-            rng = self.seeds.generator()
-            ranking, propensity = rank_exploring(router, prompts, request.k, llms, self.explorer, rng)
+        ranking, propensity = self._rank(router, prompts, llms, request)
         routes = _routes(router, prompts, ranking, propensity)
         if request.explain:
             for route, explanation in zip(routes, router.explain(prompts, k=request.k, llms=llms), strict=True):
@@ -85,6 +79,28 @@ class Answerer:
                 route["decision_id"] = decision_id
         body = json.dumps({"router_version": loaded.version, "routes": routes}, allow_nan=False).encode()
         return Answer(body, [route["llm_id"] for route in routes], time.perf_counter() - started)
+
+    def _rank(
+        self, router: Router, prompts: Prompts, llms: Sequence[str] | None, request: RouteRequest
+    ) -> tuple[Ranking, Sequence[float | None]]:
+        """The ranking and the propensities of its first LLMs, which are None where the choice was not drawn."""
+        ranking: Ranking | None = None
+        propensity: Sequence[float | None] = [None] * prompts.n
+        if request.tried is not None:  # second attempts are not explored
+            tried = {each.llm: each.score for each in request.tried}
+            check_learned(router)
+            _known(router, list(tried))
+            ranking = router.rank(prompts, request.k, llms, tried=tried)
+        elif self.conversations is not None:  # nor are turns that stay
+            ranking = self.conversations.rank(router, prompts, request.k, llms, request.turn)
+        if ranking is None and self.explorer is not None:
+            rng = self.seeds.generator()
+            ranking, propensity = rank_exploring(router, prompts, request.k, llms, self.explorer, rng)
+        elif ranking is None:
+            ranking = router.rank(prompts, request.k, llms)
+        if self.conversations is not None:
+            self.conversations.keep(request.turn, ranking.names[0][0])
+        return ranking, propensity
 
     def _log_decisions(
         self,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from recroute.conversation import Reading, Turn
 from recroute.serve.decisions import ID
 
 MAX_ITEMS = 100_000  # of a list; the settings' own limits are checked later
@@ -46,10 +47,33 @@ class TriedLLM(Request):
     score: float = Field(ge=0, le=1, description="Score of its answer, 0 to 1; an error of a provider is not a score.")
 
 
-class RouteRequest(Request):
-    """Prompts to route, and the LLMs to choose from."""
+class Message(BaseModel):
+    """A message in OpenAI's form; what is not listed here is ignored."""
 
-    prompt: Text | Texts = Field(description="One prompt or a list of prompts.", examples=["What is 12 times 13?"])
+    model_config = ConfigDict(strict=True)
+    role: str = Field(description="Messages of the roles system, developer, user and assistant are read.")
+    content: str | list[dict[str, Any]] | None = Field(None, description="A text, or parts of which some have a text.")
+
+
+class RouteRequest(Request):
+    """Prompts to route, or the messages of a conversation, and the LLMs to choose from."""
+
+    prompt: Text | Texts | None = Field(
+        None, description="One prompt or a list of prompts.", examples=["What is 12 times 13?"]
+    )
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)] | None = Field(
+        None,
+        description="Instead of a prompt: a conversation in OpenAI's form, of which the server reads what its "
+        "--conversation says. Messages without text are passed over, and a text that is too long is read without its "
+        "middle.",
+        examples=[None],
+    )
+    conversation_id: LLMId | None = Field(
+        None,
+        description="Id of the conversation, for servers that stay with its LLM (--stay). Default: a digest of the "
+        "messages up to the first of the user.",
+        examples=[None],
+    )
     k: int = Field(1, ge=1, le=10_000, description="Number of LLMs to return for each prompt, best first.")
     llms: LLMIds | None = Field(
         None, description="Choose among these LLMs only (default: all, see GET /llms).", examples=[None]
@@ -74,9 +98,30 @@ class RouteRequest(Request):
         "each predicted score.",
     )
 
+    @model_validator(mode="after")
+    def _prompt_or_messages(self) -> RouteRequest:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("give either a prompt or messages")
+        if self.conversation_id is not None and isinstance(self.prompt, list):
+            raise ValueError("conversation_id goes with messages or one prompt, not with a list")
+        return self
+
     @property
     def prompts(self) -> list[str]:
-        return [self.prompt] if isinstance(self.prompt, str) else self.prompt
+        return [self.prompt] if isinstance(self.prompt, str) else self.prompt or []
+
+    @property
+    def turn(self) -> Turn:
+        """Which conversation the request continues."""
+        return Turn.of(self._messages, self.conversation_id)
+
+    def as_prompt(self, reading: Reading) -> RouteRequest:
+        """The request with the text of its messages as the prompt."""
+        return self if self.messages is None else self.model_copy(update={"prompt": reading.text(self._messages)})
+
+    @property
+    def _messages(self) -> list[dict[str, Any]]:
+        return [vars(message) for message in self.messages or []]
 
 
 class Candidate(BaseModel):

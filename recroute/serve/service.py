@@ -8,11 +8,12 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from recroute.conversation import Conversations, Reading
 from recroute.errors import RecrouteError
 from recroute.serve.answer import Answerer
 from recroute.serve.errors import ServeError
@@ -96,6 +97,12 @@ class Service:
     large: Workers  # for large requests, so that small ones do not wait behind them
     metrics: Metrics
 
+    @property
+    def reading(self) -> Reading:
+        """What is read of messages; never more than the limit of a prompt."""
+        reading = Reading.of(self.settings.conversation)
+        return replace(reading, max_chars=min(reading.max_chars, self.settings.max_chars))
+
     @classmethod
     def open(cls, settings: ServeSettings, worker: int = 1) -> Service:
         """Load the router and open the feedback folder.
@@ -112,7 +119,13 @@ class Service:
             settings=settings,
             live=live,
             feedback=feedback,
-            answer=Answerer(feedback=feedback, explorer=explorer, seeds=seeds, log_prompts=settings.log_prompts),
+            answer=Answerer(
+                feedback=feedback,
+                explorer=explorer,
+                seeds=seeds,
+                log_prompts=settings.log_prompts,
+                conversations=None if settings.stay is None else Conversations(settings.stay),
+            ),
             name=name,
             workers=Workers(settings.threads, settings.max_waiting),
             large=Workers(max(1, settings.threads - 1), settings.max_waiting),
@@ -121,6 +134,7 @@ class Service:
 
     async def route(self, request: RouteRequest) -> bytes:
         """Body of the response, by the router in use."""
+        request = request.as_prompt(self.reading)
         self._check(request)
         workers = self.large if _work(request) > LARGE_REQUEST else self.workers
         answer = await workers.run(self.answer, self.live.current, request)

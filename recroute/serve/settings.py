@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from recroute.conversation import Reading
 from recroute.errors import RecrouteError
 from recroute.util.settings import Settings, setting
 
-LEARN, LIMITS = "Feedback and exploration", "Limits"
+LEARN, TALK, LIMITS = "Feedback and exploration", "Conversations", "Limits"
 
 
 def _n_cores() -> int:
@@ -65,6 +66,19 @@ class ServeSettings(Settings):
     root_path: str = setting(
         "", help="Prefix of the paths behind a proxy, such as /router, whether the proxy removes it or not."
     )
+    conversation: str = setting(
+        "last",
+        help="What the router reads of messages: last or first, the user's last or first message; joined or "
+        "joined:2000, the system prompt and the latest turns within so many characters.",
+        panel=TALK,
+    )
+    stay: float | None = setting(
+        None,
+        low=0,
+        help="Stay with a conversation's LLM unless another's expected score is higher by more than this (default: "
+        "each turn is routed by itself).",
+        panel=TALK,
+    )
     token: str | None = setting(
         None, option="", repr=False, help="Token that requests must carry as `Authorization: Bearer TOKEN`."
     )
@@ -93,6 +107,7 @@ class ServeSettings(Settings):
             raise RecrouteError(f"root_path={self.root_path!r} is not a prefix such as /router")
         if self.token is not None and not (self.token.isascii() and self.token.strip()):
             raise RecrouteError("the token is empty or not ASCII; make one with: openssl rand -hex 32")
+        Reading.of(self.conversation)  # raises if it is unknown
         if self.explore != "none" and self.feedback_dir is None:
             raise RecrouteError("exploration needs a feedback folder to keep its propensities; add --feedback")
         if self.log_prompts and self.feedback_dir is None:

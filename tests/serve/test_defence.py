@@ -41,7 +41,7 @@ def post(client: TestClient, body: str | bytes, path: str = "/route") -> Any:
         ("[" * 100_000, 400, ""),
         ('{"prompt":' * 50_000, 400, ""),
         (b"\xff\xfe\x00", 400, ""),
-        ('{"prompt": null}', 422, "prompt: "),
+        ('{"prompt": null}', 422, "the body: give either"),
         ('{"prompt": []}', 422, "prompt: "),
         ('{"prompt": ["a", null]}', 422, "prompt"),
         ('{"prompt": 7}', 422, "prompt: Input should be a valid string"),
