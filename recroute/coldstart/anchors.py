@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from recroute.errors import DataError, UnknownNameError
-from recroute.routers.memory.batch import greedy, stratified_order
+from recroute.routers.memory.batch import MAX_LLMS, greedy, stratified_order
 from recroute.routers.memory.calibrate import n_adaptive
 from recroute.routers.memory.posterior import resemblances
 from recroute.routers.memory.prior import LLMPrior
@@ -137,12 +137,15 @@ def _active(prior: LLMPrior, k: int, scores: Floats, llm: pl.DataFrame | None) -
     """
     n_seen = int((~np.isnan(scores)).sum())
     n_first = min(k, max(n_adaptive(prior) - n_seen, 0))
-    weights = resemblances(scores[:, None], prior.expected, prior.log_weights(llm, 1))[0].astype(np.float64)  # (m,)
-    away = prior.vectors - weights @ prior.vectors
-    p = (prior.expected @ weights.astype(np.float32)).astype(np.float64)
-    features = prior.loadings @ _root((away.T * weights) @ away)
-    noise = p * (1 - p) - (features**2).sum(axis=1)  # so that the variance of a score is p (1 - p)
-    first = greedy(features, noise, n_first, ~np.isnan(scores))
+    weights = resemblances(scores[:, None], prior.expected, prior.log_weights(llm, 1))[0]  # (m,)
+    likely = np.sort(np.argsort(-weights, kind="stable")[:MAX_LLMS])
+    weights = weights[likely] / weights[likely].sum()
+    expected, mean_score = prior.expected[:, likely], prior.mean_score[likely]
+    p, root = expected @ weights, np.sqrt(weights)
+    features = (expected - p[:, None]) * root
+    noise = p * (1 - p) - np.einsum("nm,nm->n", features, features)  # so that the variance of a score is p (1 - p)
+    target = root * (mean_score - weights @ mean_score)
+    first = greedy(features, noise, n_first, ~np.isnan(scores), target=target)
     if n_first == k or prior.order is None:
         return first
     scores = scores.copy()

@@ -10,7 +10,7 @@ from recroute.coldstart import STRATEGIES, LLMPrior, select_anchors
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.sources import simulate
 from recroute.errors import DataError, UnknownNameError
-from recroute.routers.memory.batch import batch_order
+from recroute.routers.memory.batch import batch_order, gains
 from recroute.routers.memory.calibrate import ask, n_adaptive
 
 
@@ -108,25 +108,43 @@ def test_active_anchors_are_those_that_tell(skilled: Dataset) -> None:
 
 
 def order_of(scores: np.ndarray, task: np.ndarray) -> np.ndarray:
-    n, m = scores.shape
-    return batch_order(scores.astype(np.float32), np.ones((n, 1)), np.full((m, 1), 0.5), task, 0)
+    mean = np.nanmean(scores, axis=0)
+    left, size, right = np.linalg.svd(np.nan_to_num(scores - mean), full_matrices=False)
+    loadings = np.column_stack([np.ones(len(scores)), left[:, :3] * size[:3]])
+    vectors = np.column_stack([mean, right[:3].T])
+    return batch_order(scores.astype(np.float32), loadings, vectors, np.arange(len(mean)), task, 0)
 
 
 def test_a_batch_is_chosen_jointly_as_far_as_the_known_llms_tell() -> None:
     rng = np.random.default_rng(0)
     skill = (rng.random((3, 40)) < 0.5).astype(float)
     scores = np.full((90, 40), 0.5)
-    scores[:30] = skill[0]  # one of these tells all of them
+    scores[:30] = skill[0]  # each group of prompts tells one skill, the largest most of the mean
     scores[30:50] = skill[1]
     scores[50:60] = skill[2]
     task = np.repeat([0, 1, 2], 30)
     order = order_of(scores, task)
     assert sorted(order) == list(range(90))
-    assert [int(np.searchsorted([30, 50, 60], i, side="right")) for i in order[:3]] == [0, 1, 2]
-    late = order[40 // 4 :][:60]  # one was chosen for every four known LLMs, the others evenly from all tasks
-    assert np.bincount(task[late]).min() >= 15
+    assert (order[: 40 // 2] < 60).all()
+    assert [int(np.searchsorted([30, 50, 60], i, side="right")) for i in order[:2]] == [0, 1]
+    late = order[40 // 2 :][:50]  # one was chosen for every two known LLMs, the others evenly from all tasks
+    assert np.bincount(task[late]).min() >= 10
     scores[0, :20] = np.nan  # a gap is filled
     assert sorted(order_of(scores, task)) == list(range(90))
+
+
+def test_choices_use_the_expectations_that_the_answers_are_weighed_with(prior: LLMPrior) -> None:
+    """A gain is the exact reduction of the variance of the mean if an unseen LLM answers like one of the known ones."""
+    weights = np.random.default_rng(0).dirichlet(np.ones(len(prior.vectors)))
+    gain, variance = gains(np.log(weights)[None], prior.expected, prior.mean_score)
+    mean, p = prior.mean_score.astype(np.float64), prior.expected[3].astype(np.float64)
+    before = weights @ mean**2 - (weights @ mean) ** 2
+    assert variance[0] == pytest.approx(before, rel=1e-3)
+    after = 0.0
+    for likelihood in (p, 1 - p):
+        then = weights * likelihood
+        after += then @ mean**2 - (then @ mean) ** 2 / then.sum()
+    assert gain[3, 0] == pytest.approx(before - after, rel=1e-3)
 
 
 def test_a_batch_beats_random_prompts(skilled: Dataset) -> None:

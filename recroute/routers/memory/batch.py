@@ -7,19 +7,25 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.routers.memory.posterior import MIN_NOISE
+from recroute.routers.memory.posterior import MIN_NOISE, expected_scores
 from recroute.util.numeric import Array, Floats, Index
 
-MAX_LLMS = 2000  # known LLMs that the order is chosen from
+MAX_LLMS = 2000  # known LLMs whose covariance is used
 MAX_CHOSEN = 128  # prompts chosen jointly
-LLMS_EACH = 4  # known LLMs for each chosen prompt; more prompts would fit the noise of a few LLMs
+LLMS_EACH = 4  # known LLMs for each prompt chosen by covariance; more prompts would fit the noise of a few LLMs
+MAX_SIMULATED, MAX_CENTERS = 128, 500  # LLMs for which asking is simulated, and known LLMs that each may resemble
+MAX_FIRST = 32  # prompts chosen by simulation
+LLMS_EACH_FIRST = 2  # known LLMs for each of these
 
 
-def batch_order(block: Floats, loadings: Array, vectors: Array, task: NDArray[np.int64], seed: int) -> Index:
+def batch_order(
+    block: Floats, loadings: Array, vectors: Array, families: NDArray[np.int64], task: NDArray[np.int64], seed: int
+) -> Index:
     """Order int64 (n,) in which to run all training prompts on an unseen LLM if they are run in one batch.
 
-    The first prompts together tell most about the mean score, by the covariance of prompts over the known LLMs: greedy
-    choice, which is orthogonal matching pursuit with a ridge. There is one for every four known LLMs, at most 128. The
+    The first prompts, one for every two known LLMs and at most 32, are those that `simulated` finds. With hundreds of
+    known LLMs, further ones tell most about the mean score by the covariance of prompts over the known LLMs: greedy
+    choice, which is orthogonal matching pursuit with a ridge, up to one for every four known LLMs and at most 128. The
     others follow at random, with tasks in proportion to their size, because few LLMs do not tell which are better.
 
     Parameters
@@ -28,20 +34,75 @@ def batch_order(block: Floats, loadings: Array, vectors: Array, task: NDArray[np
         Scores of the known LLMs, NaN where unobserved.
     loadings : f64 (n, 1 + k), vectors : f64 (m, 1 + k)
         Their model, which fills the gaps.
+    families : int64 (m,)
+        Number of each LLM's family; an LLM of unknown family has its own.
     task : int64 (n,)
     seed : int
     """
     rng = np.random.default_rng([seed, 9])
-    (n, m), llms = block.shape, np.arange(block.shape[1])
+    n, m = block.shape
+    first = simulated(block, loadings, vectors, families, min(m // LLMS_EACH_FIRST, MAX_FIRST, n), rng)
     n_chosen = min(m // LLMS_EACH, MAX_CHOSEN, n)
-    if m > MAX_LLMS:
-        llms = np.sort(rng.choice(m, MAX_LLMS, replace=False))
-    away = block[:, llms]
-    away = np.where(np.isnan(away), np.clip(loadings @ vectors[llms].T, 0, 1), away).astype(np.float32)
-    away = (away - away.mean(axis=1, keepdims=True)) / np.float32(np.sqrt(away.shape[1]))
-    first = greedy(away, np.full(n, MIN_NOISE), n_chosen, np.zeros(n, dtype=bool))
+    if n_chosen > len(first):
+        away = _completed(block, loadings, vectors, _drawn(m, MAX_LLMS, rng))
+        away = (away - away.mean(axis=1, keepdims=True)) / np.float32(np.sqrt(away.shape[1]))
+        first = greedy(away, np.full(n, MIN_NOISE), n_chosen, np.zeros(n, dtype=bool), start=first)
     rest = stratified_order(task, rng)
     return np.concatenate([first, rest[~np.isin(rest, first)]])
+
+
+def simulated(
+    block: Floats, loadings: Array, vectors: Array, families: NDArray[np.int64], k: int, rng: np.random.Generator
+) -> Index:
+    """The k prompts that leave the smallest standard deviation of the mean score, on average over unseen LLMs.
+
+    Known LLMs are treated as unseen: each gives its own answers to the prompts chosen so far, and resembles LLMs of
+    other families only. Prompts are chosen one after the other. Parameters as in `batch_order`.
+    """
+    centers = _drawn(len(vectors), MAX_CENTERS, rng)
+    at = _drawn(len(centers), MAX_SIMULATED, rng)
+    kin = families[centers[at]][:, None] == families[centers]
+    log_posterior = np.where(kin, -1e9, 0.0)  # (j, m)
+    answers = _completed(block, loadings, vectors, centers[at])
+    expected = expected_scores(loadings, vectors[centers])
+    mean_score = (vectors[centers] @ loadings.mean(axis=0)).astype(np.float32)
+    chosen = np.empty(k, dtype=np.int64)
+    for step in range(k):
+        gain, variance = gains(log_posterior, expected, mean_score)
+        left = np.sqrt(np.maximum(variance - gain, 0)).mean(axis=1)
+        left[chosen[:step]] = np.inf
+        chosen[step] = i = int(left.argmin())
+        log_posterior += log_likelihood(answers[i], expected[i])
+    return chosen
+
+
+def gains(log_posterior: Array, expected: Floats, mean_score: Floats) -> tuple[Floats, Floats]:
+    """Reduction f32 (n, j) of the variance of j unseen LLMs' mean scores by one more score, and the variance f32 (j,).
+
+    An unseen LLM answers like one of the known LLMs, with the probability that `log_posterior` (j, m) gives up to a
+    constant. `expected` f32 (n, m) are these LLMs' expected scores, `mean_score` f32 (m,) their means.
+    """
+    weights = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True)).astype(np.float32)
+    weights /= weights.sum(axis=1, keepdims=True)
+    deviation = weights * (mean_score - (weights @ mean_score)[:, None])  # (j, m)
+    p = expected @ weights.T  # (n, m) x (m, j)
+    return (expected @ deviation.T) ** 2 / (p * (1 - p)), deviation @ mean_score
+
+
+def log_likelihood(score: Floats, expected: Floats) -> Array:
+    """Log-likelihood f64 (j, m) of one score of each of j LLMs, if it is like each of m known ones."""
+    right, wrong = np.log(expected), np.log1p(-expected)
+    return np.asarray(score[:, None] * right + (1 - score[:, None]) * wrong, dtype=np.float64)
+
+
+def _drawn(m: int, most: int, rng: np.random.Generator) -> Index:
+    return np.arange(m) if m <= most else np.sort(rng.choice(m, most, replace=False))
+
+
+def _completed(block: Floats, loadings: Array, vectors: Array, llms: Index) -> Floats:
+    """Scores f32 (n, a) of some known LLMs, expected ones where unobserved."""
+    scores = block[:, llms]
+    return np.where(np.isnan(scores), np.clip(loadings @ vectors[llms].T, 0, 1), scores).astype(np.float32)
 
 
 def stratified_order(task: NDArray[np.int64], rng: np.random.Generator) -> Index:
@@ -65,8 +126,10 @@ def greedy(
     k: int,
     closed: NDArray[np.bool_],
     gain: Callable[[Array, Array], Array] = of_mean,
+    start: Index | None = None,
+    target: Array | None = None,
 ) -> Index:
-    """Choose the prompt with the largest gain k times, each given the scores of those before.
+    """Choose the prompt with the largest gain until there are k, each given the scores of those before.
 
     Parameters
     ----------
@@ -79,19 +142,24 @@ def greedy(
     gain : callable
         Function of `reached` f64 (n,), the covariance of each prompt's score with the mean score, and of `total` f64
         (n,), the variance of each prompt's score including noise.
+    start : int64 (a,), optional
+        The first prompts, already chosen.
+    target : f64 (f,), optional
+        `features @ target` is the covariance of the prompts' scores with the mean score. Default: mean of `features`.
 
     Returns
     -------
     int64 (k,)
     """
-    reached = (features @ features.mean(axis=0)).astype(np.float64)
+    reached = (features @ (features.mean(axis=0) if target is None else target)).astype(np.float64)
     total = np.einsum("nf,nf->n", features, features).astype(np.float64) + noise
     closed = closed.copy()
     told, chosen = np.empty((k, len(features))), np.empty(k, dtype=np.int64)
+    start = chosen[:0] if start is None else start
     for step in range(k):
         value = gain(reached, total)
         value[closed] = -np.inf
-        i = int(value.argmax())
+        i = int(value.argmax() if step >= len(start) else start[step])
         chosen[step], closed[i] = i, True
         shared = features @ features[i] - told[:step, i] @ told[:step]  # covariance of every score with that of i
         told[step] = shared / np.sqrt(total[i])

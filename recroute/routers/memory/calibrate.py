@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.data.llm_table import family_groups
-from recroute.routers.memory.batch import LLMS_EACH
+from recroute.routers.memory.batch import LLMS_EACH, MAX_FIRST, gains, log_likelihood
 from recroute.routers.memory.mixture import NORMAL, Mixture
 from recroute.util.numeric import Array, Floats
 
@@ -24,7 +24,6 @@ MIN_LLMS, MAX_LLMS = 4, 1000
 POOLED = {0: (0,), 4: (2, 4, 8), 16: (8, 16, 32), 64: (32, 64, 128)}  # numbers of answers pooled for each scale
 COVERAGE = 0.9
 STRATEGIES = ("active", "batch", "random")
-MAX_ADAPTIVE = 32  # prompts chosen by the scores so far
 
 
 def calibration(train: Dataset, learn: Callable[[Dataset], Mixture], seed: int) -> tuple[Array, Array, Array]:
@@ -89,7 +88,7 @@ def n_adaptive(prior: Mixture) -> int:
 
     A few known LLMs soon mislead, and after many answers the model's own errors are larger than what is left to learn.
     """
-    return prior.n_instances if prior.order is None else min(MAX_ADAPTIVE, len(prior.vectors) // LLMS_EACH)
+    return prior.n_instances if prior.order is None else min(MAX_FIRST, len(prior.vectors) // LLMS_EACH)
 
 
 def ask(prior: Mixture, answers: Floats, k: int, llms: pl.DataFrame | None = None) -> NDArray[np.int64]:
@@ -113,28 +112,17 @@ def ask(prior: Mixture, answers: Floats, k: int, llms: pl.DataFrame | None = Non
         Positions of the prompts, in the order in which they are chosen.
     """
     n_unseen = answers.shape[1]
-    vectors, expected = prior.vectors.astype(np.float32), prior.expected
-    loadings = prior.loadings.astype(np.float32)
-    right, wrong = np.log(expected), np.log1p(-expected)
-    mean_score = vectors @ loadings.mean(axis=0)  # (m,)
     log_posterior = prior.log_weights(llms, n_unseen)
     excluded = np.isnan(answers)
     n_first = min(k, n_adaptive(prior))
     asked = np.empty((n_first, n_unseen), dtype=np.int64)
     every_llm = np.arange(n_unseen)
     for step in range(n_first):
-        weights = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True)).astype(np.float32)
-        weights /= weights.sum(axis=1, keepdims=True)
-        deviation = weights * (mean_score - (weights @ mean_score)[:, None])  # (j, m)
-        reached = loadings @ (deviation @ vectors).T  # (n, k) x (k, j)
-        p = expected @ weights.T  # (n, m) x (m, j)
-        gain = reached**2 / (p * (1 - p))
+        gain, _ = gains(log_posterior, prior.expected, prior.mean_score)
         gain[excluded] = -np.inf
-        chosen = gain.argmax(axis=0)
+        asked[step] = chosen = gain.argmax(axis=0)
         excluded[chosen, every_llm] = True
-        asked[step] = chosen
-        score = answers[chosen, every_llm][:, None]
-        log_posterior = log_posterior + score * right[chosen] + (1 - score) * wrong[chosen]
+        log_posterior += log_likelihood(answers[chosen, every_llm], prior.expected[chosen])
     return np.concatenate([asked, first_left(prior, excluded, k - n_first)])
 
 

@@ -86,6 +86,11 @@ class Mixture:
         """Expected scores f32 (n, m) of the known LLMs."""
         return expected_scores(self.loadings, self.vectors)
 
+    @cached_property
+    def mean_score(self) -> Floats:
+        """Mean scores f32 (m,) of the known LLMs."""
+        return (self.vectors @ self.loadings.mean(axis=0)).astype(np.float32)
+
     def log_weights(self, llms: pl.DataFrame | None, n_unseen: int) -> Array:
         """Log prior weights f64 (n_unseen, m) of the known LLMs; equal weights without a table.
 

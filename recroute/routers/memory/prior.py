@@ -10,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset
+from recroute.data.llm_table import family_groups
 from recroute.errors import DataError
 from recroute.routers.factorisation import factorise
 from recroute.routers.memory.batch import batch_order
@@ -69,7 +70,7 @@ class LLMPrior(Mixture):
             mean, left, right = factorise(train.interactions, n_factors, seed)
             vectors = np.column_stack([mean, right])
             loadings, noise = shrink_loadings(block, np.column_stack([np.ones(len(left)), left]), vectors)
-            order = batch_order(block, loadings, vectors, task, seed)
+            order = batch_order(block, loadings, vectors, family_groups(train.llms)[0], task, seed)
         return cls(
             instance_ids=np.array(train.instance_ids.ids),
             task=task,
