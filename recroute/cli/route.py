@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recroute.cli.budget import BUDGET, QUALITY, expectation, retarget
-from recroute.cli.options import OUTPUTS, QUIET, ROUTER_DIR, Option, verb
+from recroute.cli.options import COST, OUTPUTS, QUIET, ROUTER_DIR, Option, verb
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
 from recroute.data import Prompts
@@ -16,6 +16,7 @@ from recroute.errors import DataError
 from recroute.report.document import Cell, Document, Number, Table, cut
 from recroute.routers import Ranking, Router, load_router
 from recroute.routers.ranking import clip_score
+from recroute.routers.reference import predict_reference
 from recroute.util.files import write_json
 
 LONGEST_PROMPT = 40  # characters of a prompt in the table
@@ -51,10 +52,17 @@ EXPLAIN = Option(
     flag="--explain",
     help="Add intervals, the predicted task, and the nearest known prompts.",
 )
+REFERENCE = Option(
+    "reference",
+    str | None,
+    None,
+    help="LLM to compare predicted costs with (default: the one with the highest mean score on train).",
+    panel=COST,
+)
 
 
 @verb(
-    *(ROUTER_DIR, PROMPTS, INPUT, TOP_K, LLMS, TRIED, VERIFIER, TOGETHER, EXPLAIN, BUDGET, QUALITY),
+    *(ROUTER_DIR, PROMPTS, INPUT, TOP_K, LLMS, TRIED, VERIFIER, TOGETHER, EXPLAIN, BUDGET, QUALITY, REFERENCE),
     *(OUTPUTS["json"], QUIET),
 )
 def route(chosen: Any) -> None:
@@ -76,16 +84,9 @@ def route(chosen: Any) -> None:
     prompts = Prompts.of(texts)  # encoded once
     ranking = _ranking(router, prompts, pool, chosen)
     explained = router.explain(prompts, chosen.top_k, pool) if chosen.explain else []
-    scores, costs = ranking.predicted_score, None
-    if chosen.tried is None and chosen.together is None:
-        scores, costs = router.score_parts(prompts, ranking)
-    routes: list[dict[str, Any]] = []
-    for i, (text, names) in enumerate(zip(texts, ranking.names, strict=True)):
-        routes.append({"prompt": text, "llms": names, "predicted_score": scores[i].tolist()})
-        if costs is not None:
-            routes[-1]["predicted_cost"] = costs[i].tolist()
-        if explained:
-            routes[-1]["explanation"] = explained[i].to_dict()
+    routes = _routes(router, prompts, ranking, chosen)
+    for found, explanation in zip(routes, explained, strict=False):
+        found["explanation"] = explanation.to_dict()
     if json_path is not None:
         write_json(json_path, {"router": router.label, "routes": routes})
     screen = console(chosen.quiet, json_path)
@@ -95,10 +96,14 @@ def route(chosen: Any) -> None:
         screen.show(explanation.document(text))
     if (expected := expectation(router)) is not None:
         screen.say(expected)
+    if "reference" in routes[0]:
+        screen.say(_savings(routes))
 
 
 def _ranking(router: Router, prompts: Prompts, pool: list[str] | None, chosen: Any) -> Ranking:
     """The LLMs of each prompt: by text, given the answers that were tried, or as a set."""
+    if chosen.reference is not None and not (chosen.tried is None and chosen.together is None):
+        raise DataError("--reference is compared with first choices; leave it out, or --tried and --together")
     if chosen.together is not None:
         if chosen.tried is not None or chosen.explain or chosen.top_k != 1:
             raise DataError("--together names a set; leave out --tried, --explain and --top-k")
@@ -108,6 +113,30 @@ def _ranking(router: Router, prompts: Prompts, pool: list[str] | None, chosen: A
     if chosen.explain:
         raise DataError("--explain tells why by the text alone; leave it out, or --tried")
     return router.rank(prompts, chosen.top_k, pool, tried=_tried(chosen.tried), verifier=chosen.verifier)
+
+
+def _routes(router: Router, prompts: Prompts, ranking: Ranking, chosen: Any) -> list[dict[str, Any]]:
+    """The LLMs of each prompt with predicted scores, and with predicted costs and the reference where costs count."""
+    scores, costs, reference = ranking.predicted_score, None, None
+    if chosen.tried is None and chosen.together is None:
+        scores, costs = router.score_parts(prompts, ranking)
+        reference = predict_reference(router, prompts, chosen.reference)
+    texts = prompts.texts or []
+    routes: list[dict[str, Any]] = [
+        {"prompt": text, "llms": names, "predicted_score": score.tolist()}
+        for text, names, score in zip(texts, ranking.names, scores, strict=True)
+    ]
+    if costs is not None and reference is not None:
+        for route, cost, alone in zip(routes, costs, reference.to_dicts(), strict=True):
+            route |= {"predicted_cost": cost.tolist(), "reference": alone}
+    return routes
+
+
+def _savings(routes: list[dict[str, Any]]) -> str:
+    """Predicted costs of the first choices and of the reference."""
+    cost = sum(route["predicted_cost"][0] for route in routes)
+    alone = sum(route["reference"]["predicted_cost"] for route in routes)
+    return f"predicted cost of these prompts: {cost:.4g}, with {routes[0]['reference']['llm_id']} alone: {alone:.4g}"
 
 
 def _tried(items: list[str]) -> dict[str, float]:

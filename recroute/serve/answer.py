@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from recroute.data import Prompts
 from recroute.errors import RouterError
 from recroute.routers import Ranking, Router
 from recroute.routers.memory.attempts import check_learned
+from recroute.routers.reference import predict_reference
 from recroute.serve.decisions import Decision
 from recroute.serve.errors import ServeError
 from recroute.serve.explore import Explorer, SeedSource, rank_exploring
@@ -29,10 +30,10 @@ log = logging.getLogger("recroute.serve")
 
 @dataclass(frozen=True)
 class Answer:
-    """JSON body of a response, the chosen LLMs, and the seconds it took."""
+    """JSON body of a response, its content for each prompt, and the seconds it took."""
 
     body: bytes
-    chosen: Sequence[str]
+    routes: Sequence[Mapping[str, Any]]
     seconds: float
 
 
@@ -51,6 +52,8 @@ class Answerer:
         Whether decisions include the text of the prompt.
     conversations : Conversations, optional
         Of a server that stays with a conversation's LLM.
+    reference : str, optional
+        LLM that costs are compared with. Default: the one with the highest mean score on train.
     """
 
     feedback: FeedbackLog | None
@@ -58,6 +61,7 @@ class Answerer:
     seeds: SeedSource
     log_prompts: bool
     conversations: Conversations | None = None
+    reference: str | None = None
 
     def __call__(self, loaded: LoadedRouter, request: RouteRequest) -> Answer:
         """Route the prompts with the given router.
@@ -70,6 +74,9 @@ class Answerer:
         prompts = Prompts.of(texts)  # encoded once
         ranking, propensity = self._rank(router, prompts, llms, request)
         routes = _routes(router, prompts, ranking, propensity)
+        if (reference := predict_reference(router, prompts, self.reference)) is not None:
+            for route, alone in zip(routes, reference.to_dicts(), strict=True):
+                route["reference"] = alone
         if request.explain:
             for route, explanation in zip(routes, router.explain(prompts, k=request.k, llms=llms), strict=True):
                 route["explanation"] = explanation.to_dict()
@@ -78,7 +85,7 @@ class Answerer:
             for route, decision_id in zip(routes, decision_ids, strict=True):
                 route["decision_id"] = decision_id
         body = json.dumps({"router_version": loaded.version, "routes": routes}, allow_nan=False).encode()
-        return Answer(body, [route["llm_id"] for route in routes], time.perf_counter() - started)
+        return Answer(body, routes, time.perf_counter() - started)
 
     def _rank(
         self, router: Router, prompts: Prompts, llms: Sequence[str] | None, request: RouteRequest

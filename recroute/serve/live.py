@@ -17,6 +17,7 @@ import numpy as np
 
 from recroute.errors import RecrouteError, RouterError
 from recroute.routers import Router, load_router
+from recroute.routers.reference import predict_reference
 from recroute.util.folders import read_folder
 
 log = logging.getLogger("recroute.serve")
@@ -37,15 +38,16 @@ class LiveRouter:
     """The router of a folder, replaced as a whole when the folder's content changes.
 
     A request reads `current` once and uses that router to its end. If the folder is missing, incomplete or damaged, the
-    router stays and `error` says why.
+    router stays and `error` says why. So it does if the new router cannot predict the cost of the `reference` LLM.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reference: str | None = None) -> None:
         self.folder = folder
+        self.reference = reference
         self.error: str | None = None
         self._lock = threading.Lock()
         self._last_signature = signature(folder)
-        self.current = load_checked(folder)
+        self.current = self._load()
 
     def is_due(self) -> bool:
         """Whether the folder has changed since the last attempt to load it, successful or not."""
@@ -62,7 +64,7 @@ class LiveRouter:
                 return False  # repeated requests do not copy the folder each time
             self._last_signature = now
             try:
-                loaded = load_checked(self.folder, self.current)
+                loaded = self._load(self.current)
             except RecrouteError as error:
                 self.error = str(error)
                 log.warning("reload failed, router %s stays in use: %s", self.current.version, error)
@@ -73,6 +75,12 @@ class LiveRouter:
             log.info("router %s replaces %s", loaded.version, self.current.version)
             self.current = loaded
             return True
+
+    def _load(self, current: LoadedRouter | None = None) -> LoadedRouter:
+        loaded = load_checked(self.folder, current)
+        if self.reference is not None:
+            predict_reference(loaded.router, [PROBE], self.reference)  # raises if the router cannot
+        return loaded
 
 
 def signature(folder: Path) -> Signature:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -52,6 +53,16 @@ class Metrics:
             ("llm",),
             registry=registry,
         )
+        self.cost = Counter(
+            "recroute_predicted_cost",
+            "Predicted cost of the chosen LLMs' answers, in the cost unit of the training data; 0 without costs.",
+            registry=registry,
+        )
+        self.reference_cost = Counter(
+            "recroute_reference_cost",
+            "Predicted cost of the reference LLM's answers to the same prompts.",
+            registry=registry,
+        )
         self.feedback = Counter(
             "recroute_feedback", "Feedback on disk, and duplicates.", ("kind", "duplicate"), registry=registry
         )
@@ -66,11 +77,15 @@ class Metrics:
         self.router.info({"version": loaded.version, "name": loaded.router.name, "n_llms": n_llms})
         self.loaded.set(loaded.loaded_at.timestamp())
 
-    def count_choices(self, llms: Iterable[str], seconds: float) -> None:
+    def count_routes(self, routes: Iterable[Mapping[str, Any]], seconds: float) -> None:
+        """Count an answer: the chosen LLM of each prompt, its predicted cost and that of the reference."""
         self.routing.observe(seconds)
-        for llm in llms:
+        for route in routes:
             self.prompts.inc()
-            self.chosen.labels(self._label(llm)).inc()
+            self.chosen.labels(self._label(route["llm_id"])).inc()
+            if "reference" in route:
+                self.cost.inc(route["llms"][0]["predicted_cost"])
+                self.reference_cost.inc(route["reference"]["predicted_cost"])
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

@@ -134,6 +134,11 @@ class Routed(BaseModel):
     decision_id: str | None = Field(None, description="For POST /feedback; absent if the server keeps no feedback.")
     llm_id: str = Field(description="The chosen LLM.")
     llms: list[Candidate] = Field(description="The k LLMs, the chosen one first.")
+    reference: Candidate | None = Field(
+        None,
+        description="LLM that would answer all prompts without a router (--reference, or the best one on average), to "
+        "compare predicted costs; for routers that weigh cost.",
+    )
     propensity: float | None = Field(
         None, description="Probability with which the LLM was chosen, if the server explores."
     )

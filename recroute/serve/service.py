@@ -111,7 +111,7 @@ class Service:
         """
         explorer, seeds = make_explorer(settings.explore), SeedSource(settings.seed)
         rotation, name = Rotation.parse(settings.rotate), process_name(settings.feedback_dir, worker)
-        live = LiveRouter(settings.router_dir)
+        live = LiveRouter(settings.router_dir, settings.reference)
         folder, metrics = settings.feedback_dir, Metrics()
         metrics.set_router(live.current)
         feedback = None if folder is None else FeedbackLog(folder, name, settings.max_waiting, rotation)
@@ -125,6 +125,7 @@ class Service:
                 seeds=seeds,
                 log_prompts=settings.log_prompts,
                 conversations=None if settings.stay is None else Conversations(settings.stay),
+                reference=settings.reference,
             ),
             name=name,
             workers=Workers(settings.threads, settings.max_waiting),
@@ -138,7 +139,7 @@ class Service:
         self._check(request)
         workers = self.large if _work(request) > LARGE_REQUEST else self.workers
         answer = await workers.run(self.answer, self.live.current, request)
-        self.metrics.count_choices(answer.chosen, answer.seconds)
+        self.metrics.count_routes(answer.routes, answer.seconds)
         return answer.body
 
     async def add_feedback(self, request: FeedbackRequest) -> bool:

@@ -63,6 +63,9 @@ class ServeSettings(Settings):
         "1d or 12h.",
         panel=LEARN,
     )
+    reference: str | None = setting(
+        None, help="LLM to compare predicted costs with (default: the one with the highest mean score on train)."
+    )
     root_path: str = setting(
         "", help="Prefix of the paths behind a proxy, such as /router, whether the proxy removes it or not."
     )

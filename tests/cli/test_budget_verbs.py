@@ -127,3 +127,19 @@ def test_a_router_fitted_without_a_budget_knows_none(
     assert run(["fit", str(folder), "--router", "knn", "--out", str(tmp_path / "r"), "--quiet"]) == 0
     line = refused(capsys, "route", tmp_path / "r", "a prompt", "--budget", "2")
     assert "fit it again with --budget or --quality" in line
+
+
+def test_route_compares_costs_with_a_reference(
+    router: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompts = ["multiply the integers number 7", "compile the program number 7"]
+    assert run(["route", str(router), *prompts, "--reference", "llm-4", "--json", str(tmp_path / "r.json")]) == 0
+    routes = json.loads((tmp_path / "r.json").read_text("utf8"))["routes"]
+    assert [route["reference"]["llm_id"] for route in routes] == ["llm-4"] * 2
+    cost = sum(route["predicted_cost"][0] for route in routes)
+    alone = sum(route["reference"]["predicted_cost"] for route in routes)
+    shown = capsys.readouterr().out
+    assert f"predicted cost of these prompts: {cost:.4g}, with llm-4 alone: {alone:.4g}" in shown
+    assert "leave it out, or --tried" in refused(
+        capsys, "route", router, "x", "--reference", "llm-4", "--tried", "llm-0=0"
+    )

@@ -1,6 +1,7 @@
 """Routes, LLMs, health, metrics, feedback, in one process."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from fastapi.testclient import TestClient
 from recroute.data.folder import read_records
 from recroute.data.preferences import pair_table
 from recroute.data.records import Records
+from recroute.errors import RouterError, UnknownNameError
 from recroute.routers import load_router, make_router
+from recroute.routers.reference import predict_reference
 from recroute.serve import ServeSettings, create_app
 from recroute.serve.answer import instance_id
 from recroute.testing import planted_dataset
@@ -50,7 +53,7 @@ def test_a_second_attempt_is_ranked_by_the_first(make_client: MakeClient, tmp_pa
     tried = {"prompt": [PROMPT], "k": 2, "tried": [{"llm": best, "score": 0.0}]}
     refused = make_client().post("/route", json=tried)
     assert refused.status_code == 422
-    assert "not fitted for second attempts; fit it with --attempts" in refused.json()["error"]
+    assert "not fitted for second attempts" in refused.json()["error"]
     expected = router.rank([PROMPT], 2, tried={best: 0.0})  # learns what attempts say of each other
     router.save(tmp_path / "router")
     client = make_client(router_dir=tmp_path / "router")
@@ -214,3 +217,44 @@ def test_metrics_count_requests_choices_and_feedback(make_client: MakeClient, tm
         f'recroute_router_info{{n_llms="6",name="svd",version="{version}"}} 1.0',
     ):
         assert line in text.splitlines()
+
+
+@pytest.mark.parametrize("named", [None, "llm-4"])
+def test_an_answer_names_its_cost_and_that_of_the_reference(
+    make_client: MakeClient, tmp_path: Path, named: str | None
+) -> None:
+    router = make_router("budgeted", router="svd", budget=2.0).fit(planted_dataset(costs=True))
+    router.save(tmp_path / "router")
+    client = make_client(router_dir=tmp_path / "router", reference=named)
+    prompts = [PROMPT, "compile the program number 7"]
+    routes = client.post("/route", json={"prompt": prompts, "k": 2}).json()["routes"]
+    expected = predict_reference(router, prompts, named)
+    assert expected is not None
+    assert [route["reference"]["llm_id"] for route in routes] == [named or expected.llm_id] * 2
+    np.testing.assert_allclose([r["reference"]["predicted_cost"] for r in routes], expected.predicted_cost, rtol=1e-5)
+    sums = {name: float(value) for name, value in re.findall(r"^(recroute_\w+_cost_total) (\S+)$", text(client), re.M)}
+    assert sums == {
+        "recroute_predicted_cost_total": pytest.approx(sum(route["llms"][0]["predicted_cost"] for route in routes)),
+        "recroute_reference_cost_total": pytest.approx(sum(route["reference"]["predicted_cost"] for route in routes)),
+    }
+
+
+def text(client: TestClient) -> str:
+    return client.get("/metrics").text
+
+
+def test_a_router_that_cannot_predict_the_reference_is_refused(make_client: MakeClient, tmp_path: Path) -> None:
+    folder = tmp_path / "router"
+    data = planted_dataset(costs=True)
+    make_router("budgeted", router="svd", budget=2.0).fit(data).save(folder)
+    with pytest.raises(UnknownNameError, match="nobody"):
+        make_client(router_dir=folder, reference="nobody")
+    client = make_client(router_dir=folder, reference="llm-4")
+    before = client.get("/healthz").json()["router_version"]
+    make_router("budgeted", router="svd", budget=2.0).fit(data.take_llms([0, 1, 2])).save(folder)
+    refused = client.post("/reload")
+    assert refused.status_code == 409
+    assert "unknown llm 'llm-4'" in refused.json()["error"]
+    assert client.get("/healthz").json()["router_version"] == before
+    with pytest.raises(RouterError, match="predicts no costs"):
+        make_client(reference="llm-4")

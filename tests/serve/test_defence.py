@@ -220,7 +220,7 @@ def test_a_full_disk_refuses_feedback_and_leaves_no_half_line(
 
 def test_labels_of_metrics_are_bounded() -> None:
     metrics = Metrics()
-    metrics.count_choices([f"llm-{i}" for i in range(5000)], 0.1)
+    metrics.count_routes([{"llm_id": f"llm-{i}"} for i in range(5000)], 0.1)
     text = metrics.text().decode()
     assert text.count("recroute_chosen_llm_total{") == MAX_LLM_LABELS + 1
     assert f'recroute_chosen_llm_total{{llm="other"}} {5000 - MAX_LLM_LABELS:.1f}' in text

@@ -77,7 +77,7 @@ def test_a_prompt_may_be_routed_again(make_client: MakeClient, tmp_path: Path) -
 def test_choices_that_were_certain_are_no_logs(make_client: MakeClient, tmp_path: Path) -> None:
     client = make_client(feedback_dir=tmp_path)
     serve_and_score(client, ["multiply"] * 3, np.ones((3, 6)))
-    with pytest.raises(DataError, match="serve with --explore"):
+    with pytest.raises(DataError, match="serve with explore"):
         rr.read_logs(tmp_path)
 
 
