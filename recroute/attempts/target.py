@@ -15,11 +15,11 @@ from recroute.data import Dataset, Prompts
 from recroute.routers import Router
 from recroute.routers.costs import CostModel, cost_unit, vectors
 from recroute.routers.memory.attempts import belief_of
-from recroute.routers.trade_off import PROMPTS, Curve, cost_range
-from recroute.util.numeric import known_mean
+from recroute.routers.trade_off import PROMPTS, Curve, Mixture, cost_range
+from recroute.util.numeric import Floats, known_mean
 
 TRADE_OFFS = np.concatenate([[0.0], np.logspace(-2.5, 2, 37)])  # score per range of mean costs, eight per decade
-Maker = Callable[[float, int], Policy]  # from a trade-off and the number of attempts
+Maker = Callable[[Mixture, int], Policy]  # from trade-offs and the number of attempts
 Policies = dict[str, Maker]  # by name
 
 
@@ -49,8 +49,8 @@ class Target:
             return curve.cost.min() * PROMPTS <= self.budget
         return (self.quality or 0.0) <= curve.most
 
-    def trade_off(self, curve: Curve) -> float:
-        """The trade-off that meets the target at the highest score or the lowest cost, or comes nearest to it."""
+    def mixture(self, curve: Curve) -> Mixture:
+        """The trade-offs that meet the target at the highest score or the lowest cost, or come nearest to it."""
         if self.budget is not None:
             return curve.within(max(self.budget, PROMPTS * float(curve.cost.min())))
         return curve.reaching(min(self.quality or 0.0, curve.most))
@@ -69,12 +69,15 @@ class Stage:
         price = costs.predict(vectors(self.data)) / np.float32(cost_range(costs.level))
         belief = belief_of(router, prompts)
 
+        def weighed(mixture: Mixture) -> Floats:
+            return mixture.of(prompts).astype(np.float32) * price
+
         def priced(learns: bool) -> Maker:
-            return lambda weight, k: Priced(
+            return lambda mixture, k: Priced(
                 belief=belief,
                 scores=answers.scores,
                 verifier=answers.verifier,
-                price=np.float32(weight) * price,
+                price=weighed(mixture),
                 left=k,
                 learns=learns,
             )
@@ -82,7 +85,7 @@ class Stage:
         return {
             NEXT: priced(learns=False),
             POSTERIOR: priced(learns=True),
-            TOGETHER: lambda weight, k: priced_set(belief, answers, router.llm_index(), np.float32(weight) * price, k),
+            TOGETHER: lambda mixture, k: priced_set(belief, answers, router.llm_index(), weighed(mixture), k),
         }
 
 
@@ -91,7 +94,7 @@ class AtTarget:
     """Plays policies at a target on one split.
 
     For each number of attempts the trade-off between score and cost is chosen on validation instances: the one with
-    the highest score within the budget, or the cheapest one that reaches the quality.
+    the highest score within the budget, or the cheapest one that reaches the quality, or two that are mixed.
     """
 
     target: Target
@@ -122,13 +125,13 @@ class AtTarget:
             missed: list[str] = []
             for k in self.attempts:
                 curve = self._curve(on_valid[name], k)
-                each[k] = play(make(self.target.trade_off(curve), k), self.test.answers, k)
+                each[k] = play(make(self.target.mixture(curve), k), self.test.answers, k)
                 if not self.target.met(curve):
                     missed.append(f"{name} misses {self.target} on the validation instances of a seed at k = {k}")
             yield name, _joined(each), missed
 
     def _curve(self, make: Maker, k: int) -> Curve:
-        points = [_means(play(make(weight, k), self.valid.answers, k)) for weight in TRADE_OFFS]
+        points = [_means(play(make(Mixture(one, one, 1.0), k), self.valid.answers, k)) for one in TRADE_OFFS]
         return Curve(np.array([TRADE_OFFS, *zip(*points, strict=True)]), self.best_single, cost_unit(self.train))
 
 

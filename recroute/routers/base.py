@@ -200,7 +200,8 @@ class Router(RememberingRouter, Estimator, Shown):
         Returns
         -------
         dict or None
-            `cost` of 1,000 prompts in `unit`, mean `score`, mean score of the `best_single` LLM, and the `trade_off`.
+            `cost` of 1,000 prompts in `unit`, mean `score`, mean score of the `best_single` LLM, and the `trade_off`;
+            `second_trade_off` and its `share_of_second` of the prompts, if two are mixed.
             None unless the router weighs cost.
         """
         return None

@@ -19,7 +19,7 @@ from recroute.routers.core import Pool
 from recroute.routers.costs import CostModel, cost_unit, no_costs, vectors
 from recroute.routers.parts import Composite, fit_parts, out_of_fold
 from recroute.routers.registry import make_router
-from recroute.routers.trade_off import PROMPTS, Curve, trade_offs
+from recroute.routers.trade_off import PROMPTS, Curve, Mixture, trade_offs
 from recroute.splits import make_folds
 from recroute.util.numeric import Floats, Index
 
@@ -34,12 +34,13 @@ class Budgeted(Composite):
     """Chooses the LLM with the highest `predicted score - trade_off * predicted cost`, which is what `score` returns.
 
     The trade-off is given, or chosen by the out-of-fold cost and score of the router's choices on the training prompts:
-    the one with the highest score within `budget`, or the cheapest one that reaches `quality`. If none of the three is
-    set, the target is the quality of the best single LLM (quality=1), or the highest that the router reaches if that is
-    lower. A trade-off's cost is the out-of-fold cost or that of the final router, whichever is higher: where prompts
-    are alike, all choices of a router change at once, and not at the same trade-off for each fold. The cost-quality
-    curve is saved with the router, so another target needs no refit (`with_target`). Adding or removing LLMs does not
-    change the curve.
+    the one with the highest score within `budget`, or the cheapest one that reaches `quality`. Between two trade-offs
+    the prompts are shared out, so that a budget is used where choices change together; which prompt gets which is drawn
+    by a hash of the prompt and the seed. If none of the three is set, the target is the quality of the best single LLM
+    (quality=1), or the highest that the router reaches if that is lower. A trade-off's cost is the out-of-fold cost or
+    that of the final router, whichever is higher: where prompts are alike, all choices of a router change at once, and
+    not at the same trade-off for each fold. The cost-quality curve is saved with the router, so another target needs no
+    refit (`with_target`). Adding or removing LLMs does not change the curve.
     Source: Hu et al., RouterBench, arXiv 2403.12031 (predictive routers, there with known costs).
     """
 
@@ -54,7 +55,8 @@ class Budgeted(Composite):
 
     costs_: CostModel = fitted(of=CostModel, prefix="cost.")
     curve_: Curve = fitted(of=Curve, prefix="")
-    chosen_trade_off_: NDArray[np.float64] = fitted("1", low=0)
+    chosen_trade_off_: NDArray[np.float64] = fitted("n_mixed", low=0)  # one, or two that are mixed
+    share_: NDArray[np.float64] = fitted("1", low=0, high=1, older=lambda router: np.ones(1))  # of the first
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,7 +95,7 @@ class Budgeted(Composite):
             cost[i], quality[i] = self._means(predicted - weight * predicted_cost, scores, costs)
             cost[i] = max(cost[i], self._means(final - weight * final_cost, scores, costs)[0])
         self.curve_ = Curve(np.stack([grid, cost, quality]), self._mean_of_best(best, scores), cost_unit(train))
-        self.chosen_trade_off_ = np.array([self._solve()])
+        self._mix(self._solve())
 
     def _means(self, predicted: Floats, scores: Scores, costs: Scores) -> tuple[float, float]:
         """Mean cost and mean score of the choices by predictions float (n, m); scores and costs are f32 (n, m)."""
@@ -114,9 +116,18 @@ class Budgeted(Composite):
             predicted[fold.index] = CostModel.fit(fold.parts.train).predict(vectors(fold.parts.test))
         return predicted
 
-    def _solve(self) -> float:
+    def _mix(self, mixture: Mixture) -> None:
+        self.chosen_trade_off_ = np.unique(mixture[:2]) if mixture.share == 1 else np.array(mixture[:2])
+        self.share_ = np.array([mixture.share])
+
+    @property
+    def mixture(self) -> Mixture:
+        """The trade-offs that the prompts are shared out between."""
+        return Mixture(float(self.chosen_trade_off_[0]), float(self.chosen_trade_off_[-1]), float(self.share_[0]))
+
+    def _solve(self) -> Mixture:
         if self.trade_off is not None:
-            return self.trade_off
+            return Mixture(self.trade_off, self.trade_off, 1.0)
         if self.budget is not None:
             return self.curve_.within(self.budget)
         return self.curve_.reaching(min(1.0, self.curve_.most) if self.quality is None else self.quality)
@@ -128,13 +139,15 @@ class Budgeted(Composite):
         other = copy(self)
         other.budget, other.quality, other.trade_off = budget, quality, trade_off
         other.__post_init__()
-        other.chosen_trade_off_ = np.array([other._solve()])
+        other._mix(other._solve())
         return other
 
     def expected(self) -> dict[str, Any]:
-        trade_off, curve = float(self.chosen_trade_off_[0]), self.curve_
-        cost, score = curve.at(trade_off)
-        point = {"trade_off": trade_off, "cost": cost, "score": score}
+        mixture, curve = self.mixture, self.curve_
+        cost, score = curve.at(mixture)
+        point = {"trade_off": mixture.first, "cost": cost, "score": score}
+        if mixture.share < 1:
+            point |= {"second_trade_off": mixture.second, "share_of_second": 1 - mixture.share}
         return {**point, "best_single": curve.best_single, "unit": curve.cost_unit}
 
     def cost_limit(self) -> float:
@@ -151,7 +164,8 @@ class Budgeted(Composite):
 
     def _score(self, prompts: Prompts, llm_index: Index) -> Scores:
         predicted = self.parts_[0].score(prompts, llm_index)
-        return predicted - self.chosen_trade_off_[0] * self._costs(prompts, llm_index)
+        weight = self.mixture.of(prompts, self.seed).astype(np.float32)
+        return predicted - weight * self._costs(prompts, llm_index)
 
     def _costs(self, prompts: Prompts, llm_index: Index) -> Scores:
         """Predicted costs f32 (b, m)."""

@@ -1,14 +1,18 @@
-"""Cost-quality curve of a router over the trade-off between score and cost, and the trade-off that meets a target."""
+"""Cost-quality curve of a router over the trade-off between score and cost, and the mixture that meets a target."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from recroute.data import Prompts
 from recroute.errors import RouterError
-from recroute.util.numeric import Array, Floats
+from recroute.metrics.cost import hull
+from recroute.routers.random import uniform_noise
+from recroute.util.numeric import Array, Floats, Index
 from recroute.util.state import array
 
 N_TRADE_OFFS = 200  # at most, in a curve
@@ -78,6 +82,23 @@ def _choice_changes(predicted: Floats, cost: Floats) -> tuple[Array, Array, floa
     return np.concatenate(changes), np.concatenate(saved), start
 
 
+class Mixture(NamedTuple):
+    """Two trade-offs: a share of the prompts gets the first, the others the second.
+
+    Which one a prompt gets is drawn by a hash of it, so the same prompt always gets the same.
+    """
+
+    first: float
+    second: float
+    share: float
+
+    def of(self, prompts: Prompts, seed: int = 0) -> Array:
+        """Trade-off of each prompt f64 (n, 1)."""
+        if self.share >= 1:
+            return np.full((prompts.n, 1), self.first)
+        return np.where(uniform_noise(seed, prompts, ["trade-off"]) < self.share, self.first, self.second)
+
+
 @dataclass(frozen=True, eq=False)
 class Curve:
     """Mean cost and mean score of a router's choices at each trade-off.
@@ -121,33 +142,49 @@ class Curve:
         """Highest score of any trade-off, as a share of the best single LLM's score."""
         return float(self.quality.max()) / max(self.best_single, 1e-12)
 
-    def within(self, budget: float) -> float:
-        """The trade-off with the highest score among those that cost at most `budget` per 1,000 prompts.
+    def within(self, budget: float) -> Mixture:
+        """The trade-offs with the highest score that together cost `budget` per 1,000 prompts, or less if that is best.
 
-        Of equal scores the cheapest is taken. RouterError if no trade-off is within the budget.
+        RouterError if no trade-off is within the budget.
         """
-        enough = np.flatnonzero(self.cost * PROMPTS <= budget)
-        if len(enough):
-            return float(self.trade_off[enough[np.lexsort((self.cost[enough], -self.quality[enough]))[0]]])
-        least = _rounded_up(float(self.cost.min()) * PROMPTS)
+        cost, corners = self._corners()
+        if budget >= PROMPTS * cost[0]:
+            return self._mixture(corners, float(np.interp(budget / PROMPTS, cost, np.arange(len(cost)))))
         raise RouterError(
             f"a budget of {budget:g} {self.cost_unit} per 1,000 prompts is below the cheapest choice; "
-            f"set at least {least:g}"
+            f"set at least {_rounded_up(PROMPTS * float(cost[0])):g}"
         )
 
-    def reaching(self, share: float) -> float:
-        """Cheapest trade-off that reaches `share` of the best single LLM's score; RouterError if there is none."""
-        enough = np.flatnonzero(self.quality >= share * self.best_single - 1e-9)
-        if len(enough):
-            return float(self.trade_off[enough[np.argmin(self.cost[enough])]])
+    def reaching(self, share: float) -> Mixture:
+        """The cheapest trade-offs that reach `share` of the best single LLM's score; RouterError if none do."""
+        _, corners = self._corners()
+        target = share * self.best_single
+        if target <= self.quality.max() + 1e-9:
+            return self._mixture(corners, float(np.interp(target, self.quality[corners], np.arange(len(corners)))))
         raise RouterError(
             f"a quality of {share:g} of the best single LLM is more than the router reaches on training prompts; "
             f"set at most {math.floor(1000 * self.most) / 1000:g}"
         )
 
-    def at(self, trade_off: float) -> tuple[float, float]:
-        """Cost of 1,000 prompts and mean score at a trade-off, by linear interpolation."""
-        cost, quality = (float(np.interp(trade_off, self.trade_off, y)) for y in (self.cost, self.quality))
+    def _corners(self) -> tuple[Array, Index]:
+        """Costs f64 (h,) of the corners of the curve's hull, ascending as their scores are, and their positions."""
+        order = np.lexsort((-self.quality, self.cost))
+        cost, height = (line[0] for line in hull(self.cost[None, order], self.quality[None, order]))
+        rises = np.append(True, height[1:] > height[:-1] + 1e-12)  # and is not reached at a lower cost
+        kept = np.flatnonzero(rises & (self.quality[order] >= height - 1e-12))
+        return cost[kept], order[kept]
+
+    def _mixture(self, corners: Index, at: float) -> Mixture:
+        """The corner at position `at`, or the mixture of the two that it lies between."""
+        first = min(int(at), len(corners) - 1)
+        second = min(first + 1, len(corners) - 1)
+        a, b = (float(self.trade_off[corners[one]]) for one in (first, second))
+        return Mixture(a, b, 1 - (at - first)) if at > first else Mixture(a, a, 1.0)
+
+    def at(self, mixture: Mixture) -> tuple[float, float]:
+        """Cost of 1,000 prompts and mean score; between trade-offs of the curve by linear interpolation."""
+        ends, shares = mixture[:2], np.array([mixture.share, 1 - mixture.share])
+        cost, quality = (float(shares @ np.interp(ends, self.trade_off, y)) for y in (self.cost, self.quality))
         return PROMPTS * cost, quality
 
 

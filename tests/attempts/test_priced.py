@@ -91,13 +91,14 @@ def test_llms_that_were_not_evaluated_are_never_asked() -> None:
 
 def test_a_target_is_met_on_the_curve_or_as_nearly_as_can_be() -> None:
     curve = Curve(np.array([[0.0, 1.0, 2.0], [0.004, 0.002, 0.001], [0.8, 0.7, 0.4]]), 0.75, "USD")
-    for target, trade_off, met in (
-        (Target(2.5, None), 1.0, True),
-        (Target(0.5, None), 2.0, False),
-        (Target(None, 0.9), 1.0, True),
-        (Target(None, 2.0), 0.0, False),
+    for target, mixture, met in (
+        (Target(3.0, None), (1.0, 0.0, 0.5), True),
+        (Target(0.5, None), (2.0, 2.0, 1.0), False),
+        (Target(None, 0.7 / 0.75), (1.0, 1.0, 1.0), True),
+        (Target(None, 2.0), (0.0, 0.0, 1.0), False),
     ):
-        assert (target.trade_off(curve), target.met(curve)) == (trade_off, met)
+        assert target.mixture(curve) == pytest.approx(mixture)
+        assert target.met(curve) == met
 
 
 @pytest.fixture(scope="module", params=["exact", "noisy:.9,.9"])

@@ -3,18 +3,44 @@
 import numpy as np
 import pytest
 
+from recroute.data import Prompts
 from recroute.errors import RouterError
-from recroute.routers.trade_off import Curve, cost_range, trade_offs
+from recroute.routers.trade_off import Curve, Mixture, cost_range, trade_offs
 
 CURVE = Curve(np.array([[0.0, 1, 2, 3], [0.4, 0.3, 0.2, 0.1], [0.9, 0.9, 0.8, 0.5]]), 0.8, "USD")
 
 
+def alone(trade_off: float) -> Mixture:
+    return Mixture(trade_off, trade_off, 1.0)
+
+
 def test_the_best_score_within_the_budget_and_then_the_least_cost() -> None:
-    assert CURVE.within(400) == CURVE.within(399) == 1
-    assert CURVE.within(200) == 2
-    assert CURVE.within(100) == 3
+    assert CURVE.within(400) == CURVE.within(300) == alone(1)  # what costs more is no better
+    assert CURVE.within(200) == alone(2)
+    assert CURVE.within(100) == alone(3)
     costly = Curve(np.array([[0.0, 1, 2], [0.4, 0.3, 0.2], [0.6, 0.8, 0.5]]), 0.8, "USD")
-    assert costly.within(500) == 1  # a dear LLM that is no better is not chosen
+    assert costly.within(500) == alone(1)  # a dear LLM that is no better is not chosen
+
+
+def test_between_two_trade_offs_the_prompts_are_shared_out() -> None:
+    mixed = CURVE.within(250)
+    assert mixed[:2] == (2, 1)
+    assert mixed.share == pytest.approx(0.5)
+    assert CURVE.at(mixed) == pytest.approx((250, 0.85))
+    assert CURVE.at(CURVE.reaching(0.7 / 0.8)) == pytest.approx((100 + 100 * 2 / 3, 0.7))
+    below = Curve(np.array([[0.0, 1, 2], [0.4, 0.2, 0.1], [0.9, 0.6, 0.5]]), 0.9, "USD")
+    assert below.within(250)[:2] == (2, 0)  # the one between them is below their line
+    assert below.at(below.within(250)) == pytest.approx((250, 0.7))
+
+
+def test_a_prompt_always_gets_the_same_trade_off() -> None:
+    prompts = Prompts.of([f"number {i}" for i in range(2000)])
+    drawn = Mixture(1.0, 3.0, 0.25).of(prompts)
+    assert drawn.shape == (2000, 1)
+    assert np.mean(drawn == 1) == pytest.approx(0.25, abs=0.04)
+    np.testing.assert_array_equal(Mixture(1.0, 3.0, 0.25).of(prompts.take(np.arange(5, 9))), drawn[5:9])
+    assert (Mixture(1.0, 3.0, 0.25).of(prompts, seed=1) != drawn).any()
+    assert (alone(2).of(prompts) == 2).all()
 
 
 @pytest.mark.parametrize("m", [2, 5])
@@ -47,14 +73,14 @@ def test_a_budget_below_the_cheapest_choice_names_the_least_that_is_enough() -> 
 
 
 def test_the_cheapest_trade_off_that_keeps_the_quality() -> None:
-    assert CURVE.reaching(1) == 2
-    assert CURVE.reaching(1.1) == 1
-    assert CURVE.reaching(0.6) == 3
+    assert CURVE.reaching(1) == alone(2)
+    assert CURVE.at(CURVE.reaching(1.1)) == pytest.approx((280, 0.88))
+    assert CURVE.reaching(0.6) == alone(3)
 
 
 def test_a_trade_off_is_no_greater_than_it_has_to_be() -> None:
     level = Curve(np.array([[0.0, 1, 2, 3], [0.4, 0.2, 0.2, 0.2], [0.8] * 4]), 0.8, "USD")
-    assert level.reaching(1) == 1
+    assert level.reaching(1) == alone(1)
 
 
 def test_a_quality_out_of_reach_names_the_most_there_is() -> None:
@@ -67,7 +93,7 @@ def test_the_most_is_a_share_of_the_best_single_llm() -> None:
 
 
 def test_between_points_cost_and_score_are_interpolated() -> None:
-    assert CURVE.at(1.5) == pytest.approx((250, 0.85))
+    assert CURVE.at(alone(1.5)) == pytest.approx((250, 0.85))
 
 
 def test_a_range_of_costs_is_never_0() -> None:
