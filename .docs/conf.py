@@ -39,9 +39,12 @@ nb_execution_mode = "off"
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_ipywidgets_js: dict[str, object] = {}  # the site asks no other server for anything
+myst_enable_extensions = ["attrs_block"]
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
 
+smartquotes = False  # --budget keeps its dashes
+highlight_language = "bash"  # of blocks that name none
 default_role = "literal"  # docstrings write `name`
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # types are in the docstrings, with shapes

@@ -31,6 +31,7 @@ from recroute.serve.settings import ServeSettings
 from recroute.tuning.settings import TuneSettings
 from recroute.tuning.space import read_space
 
+BAR = "\\|"
 MARK = re.compile(r"^<!-- declared: (\w+)(?: (.+?))? -->$", re.MULTILINE)
 SETTINGS = {
     "every experiment on splits": Protocol,
@@ -47,15 +48,20 @@ SETTINGS = {
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table in Markdown."""
+    """A table in Markdown, whose last column is prose."""
     heads = list(heads)
     lines = [heads, ["---"] * len(heads), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines) + "\n"
+    return "{.prose-last}\n" + "".join(map(line_of, lines)) + "\n"
+
+
+def line_of(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |\n"
 
 
 def plain(text: str) -> str:
-    """Text that Markdown does not read as markup, but for what stands in backticks."""
-    parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
+    """Text that Markdown does not read as markup, but for what stands in backticks; options are put into them."""
+    text = re.sub(r"(?<![\w`-])--[a-z][a-z-]*[a-z]", r"`\g<0>`", " ".join(text.split()))
+    parts = re.split(r"(`[^`]*`)", text)
     return "".join(part if part.startswith("`") else re.sub(r"([*_<>\[\]])", r"\\\1", part) for part in parts)
 
 
@@ -109,8 +115,8 @@ def routers() -> Iterator[str]:
         yield f"## {name}\n\n{plain(first_paragraph(cls))}\n\n{', '.join(facts)}.\n\n"
         if rows := setting_rows(cls.settings()):
             searched = space_of(name)
-            rows = [[*row, drawn(searched.get(row[0].strip("`"), {}))] for row in rows]
-            yield table(["hyperparameter", "type", "default", "range", "meaning", "searched by tune"], rows)
+            rows = [[*row[:-1], drawn(searched.get(row[0].strip("`"), {})), row[-1]] for row in rows]
+            yield table(["hyperparameter", "type", "default", "range", "searched by tune", "meaning"], rows)
 
 
 def space_of(name: str) -> dict[str, Any]:
@@ -207,15 +213,17 @@ def split_help(text: str) -> tuple[str, str]:
 def option_row(option: Any) -> list[str]:
     argument = option.param_type_name == "argument"
     names = [option.metavar or option.name.upper()] if argument else [*option.opts, *option.secondary_opts]
-    default = option.default
-    shown = (
-        "required"
-        if option.required
-        else ""
-        if default in (None, (), [], False) or callable(default)
-        else code(default)
-    )
-    return [", ".join(map(code, names)), shown, plain(getattr(option, "help", "") or "")]
+    return [", ".join(map(code, names)), option_default(option), plain(getattr(option, "help", "") or "")]
+
+
+def option_default(option: Any) -> str:
+    """Default of an option, as it would be typed; nothing for one that is off or chosen when it runs."""
+    value = option.default
+    if option.required:
+        return "required"
+    if value in (None, (), [], False) or callable(value):
+        return ""
+    return code(",".join(map(str, value)) if isinstance(value, list | tuple) else value)
 
 
 # Results

@@ -61,6 +61,15 @@ def add_contents(app: Sphinx, page: str, source: list[str]) -> None:
         source[0] += f"\n```{{toctree}}\n:hidden:\n:glob:\n\n{BELOW[page]}\n```\n"
 
 
+def hold_intervals(app: Sphinx, page: str, source: list[str]) -> None:
+    """In the cells of a table an interval is not broken."""
+    held = re.compile(r"\[([+-]?[\d.]+), ([+-]?[\d.]+)\]")
+    lines = source[0].split("\n")
+    source[0] = "\n".join(
+        held.sub("[\\1,\N{NO-BREAK SPACE}\\2]", line) if line.startswith("|") else line for line in lines
+    )
+
+
 def colour_commands(app: Sphinx, page: str, source: list[str]) -> None:
     """Cells of notebooks may be commands (`!ls`), which the lexer for IPython knows."""
     if page.startswith("notebooks/"):
@@ -72,5 +81,6 @@ def colour_commands(app: Sphinx, page: str, source: list[str]) -> None:
 def setup(app: Sphinx) -> dict[str, object]:
     app.connect("builder-inited", use_names)
     app.connect("source-read", add_contents)
+    app.connect("source-read", hold_intervals)
     app.connect("source-read", colour_commands)
     return {"parallel_read_safe": True}
