@@ -36,7 +36,7 @@ def anchors(page: Path) -> set[str]:
 def commands(text: str) -> Iterator[str]:
     """Every `recroute ...` in a block of shell commands, without its comment and what it is piped into."""
     for language, block in FENCE.findall(text):
-        if language in ("", "bash", "sh", "console"):
+        if language in ("", "bash"):
             lines = re.sub(r"\\\n\s*", "", block).splitlines()
             yield from (re.split(r"\s+#|\s\|\s", line)[0].strip() for line in lines if line.startswith("recroute "))
 
