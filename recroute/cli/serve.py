@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from recroute.cli.experiment import Asked, experiment
 from recroute.cli.options import Option
@@ -15,13 +17,12 @@ from recroute.errors import RecrouteError
 from recroute.serve.settings import LIMITS, ServeSettings
 from recroute.util.files import write_json
 
-if TYPE_CHECKING:
-    from recroute.serve.service import Service
-
+Facts = Mapping[str, Any]
 TOKEN = "RECROUTE_TOKEN"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 HOST = Option("host", str, "127.0.0.1", help="Address to listen on.")
 PORT = Option("port", int, 8000, help="Port; 0 takes a free one.", low=0, high=65535)
+WORKERS = Option("workers", int, 1, help="Processes that serve, each with its own copy of the router.", low=1, high=999)
 TOKEN_FILE = Option(
     "token_file",
     Path | None,
@@ -31,7 +32,7 @@ TOKEN_FILE = Option(
 )
 
 
-@experiment(ServeSettings, HOST, PORT, TOKEN_FILE, outputs=("json",), min_coverage=False)
+@experiment(ServeSettings, HOST, PORT, WORKERS, TOKEN_FILE, outputs=("json",), min_coverage=False)
 def serve(asked: Asked) -> None:
     """Serve a fitted router over HTTP until it is stopped: POST /route, POST /feedback and more, see /docs.
 
@@ -43,19 +44,21 @@ def serve(asked: Asked) -> None:
     _check_extra()
     from recroute.serve.app import create_app
     from recroute.serve.log import configure
-    from recroute.serve.run import bind, run
+    from recroute.serve.run import bind, bind_shared, run
+    from recroute.serve.supervise import supervise
 
     chosen, settings = asked.chosen, asked.settings
     asked.check(settings.router_dir, settings.feedback_dir, chosen.token_file, into=settings.feedback_dir)
     settings = replace(settings, token=_token(chosen.token_file))
     configure(settings.access_log, chosen.quiet)
     host = chosen.host
-    with bind(host, chosen.port) as listener:
-        app = create_app(settings)
+
+    def announce(facts: Facts, listener: socket.socket) -> None:
         port = listener.getsockname()[1]
-        facts = _facts(app.state.service, f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        facts = {"url": url, "pid": os.getpid(), "workers": chosen.workers, **facts}
         if settings.access_log == "json":
-            logging.getLogger("recroute.serve").info("listening on %s", facts["url"], extra={"fields": facts})
+            logging.getLogger("recroute.serve").info("listening on %s", url, extra={"fields": facts})
         else:
             _announce(facts, settings, asked.screen)
         if host not in LOOPBACK and settings.token is None:
@@ -63,7 +66,15 @@ def serve(asked: Asked) -> None:
             asked.screen.say(warning, style="yellow")
         if chosen.json_path is not None:  # last: whoever waits for the file finds the service
             write_json(chosen.json_path, {**facts, "host": host, "port": port})
-        run(app, listener, patience=settings.timeout)
+
+    if chosen.workers == 1:
+        with bind(host, chosen.port) as listener:
+            app = create_app(settings)
+            announce(app.state.service.facts(), listener)
+            run(app, listener, patience=settings.timeout)
+    else:
+        with bind_shared(host, chosen.port, chosen.workers) as listeners:
+            supervise(settings, listeners, chosen.quiet, lambda facts: announce(facts, listeners[0]))
 
 
 def _check_extra() -> None:
@@ -75,28 +86,14 @@ def _check_extra() -> None:
         raise RecrouteError(f"serving needs {missing.name}; install it with: pip install 'recroute[serve]'") from None
 
 
-def _facts(service: Service, url: str) -> dict[str, Any]:
-    """What a program needs to know to use the service."""
-    now, settings = service.live.current, service.settings
-    return {
-        "url": url,
-        "pid": os.getpid(),
-        "router": now.router.label,
-        "router_version": now.version,
-        "n_llms": len(now.router.llm_ids_),
-        "feedback": None if settings.feedback_dir is None else str(settings.feedback_dir),
-        "explore": settings.explore,
-        "seed": service.answer.seeds.seed,
-    }
-
-
-def _announce(facts: dict[str, Any], settings: ServeSettings, screen: Screen) -> None:
+def _announce(facts: Facts, settings: ServeSettings, screen: Screen) -> None:
+    workers = f", {facts['workers']} workers" if facts["workers"] > 1 else ""
     kept = "none is kept (--feedback DIR)"
     if settings.feedback_dir is not None:
         kept = f"{settings.feedback_dir}, {'with' if settings.log_prompts else 'without'} the prompts' texts"
     lines = [
         f"{facts['router']}, {facts['n_llms']} LLMs, version {facts['router_version']}: {facts['url']} "
-        f"(documentation: {facts['url']}/docs)",
+        f"(documentation: {facts['url']}/docs){workers}",
         f"feedback: {kept}",
     ]
     if settings.explore != "none":

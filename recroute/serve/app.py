@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -42,11 +42,19 @@ MEANINGS = {
 }
 
 
-def create_app(settings: ServeSettings) -> FastAPI:
+def create_app(settings: ServeSettings, worker: int = 1, on_reload: Callable[[], None] = lambda: None) -> FastAPI:
     """The application that serves the router of a folder.
 
     The router is loaded at once; the feedback folder is closed when the application shuts down. An application that
     mounts this one passes on its lifespan, during which the router's folder is watched.
+
+    Parameters
+    ----------
+    settings : ServeSettings
+    worker : int
+        Number of this process, if several share the work.
+    on_reload : callable
+        Called after POST /reload, to tell the other workers.
 
     Raises
     ------
@@ -61,7 +69,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
         app = FastAPI(lifespan=served.router.lifespan_context)
         app.mount("/router", served)
     """
-    service = Service.open(settings)
+    service = Service.open(settings, worker, on_reload)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -131,7 +139,7 @@ async def route(http: Request, request: schemas.RouteRequest) -> Response:
 async def llms(http: Request) -> Response:
     """All LLMs that the router knows, with their mean score on its training prompts."""
     service = _service(http)
-    return _json(await service.workers.run(_llms_body, service.live.current))
+    return _json(await service.threads.run(_llms_body, service.live.current))
 
 
 @protected.post(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,21 +18,33 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from recroute.serve.live import LoadedRouter
 
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
 BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 MAX_LLM_LABELS = 100  # choices of further LLMs are counted together
 OTHER = "other"
 
 
 class Metrics:
-    """Metrics of one application, in their own registry."""
+    """Metrics of one application, in their own registry.
+
+    Where the environment names a folder for the metrics of several processes (SHARED, before `prometheus_client` is
+    imported), each counts in files there, and any of them answers with the sums. What `prometheus_client` knows of a
+    process is then left out, because it would be that of the process that happens to answer.
+    """
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=registry)
+        self.router = Info("recroute_router", "The router in use.", registry=registry)
+        if os.environ.get(SHARED):
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            registry = CollectorRegistry()
+        else:
+            for collector in (ProcessCollector, PlatformCollector, GCCollector):
+                collector(registry=registry)
         self.requests = Counter("recroute_http_requests", "Requests answered.", ("path", "status"), registry=registry)
         self.seconds = Histogram(
             "recroute_http_request_seconds",
@@ -67,8 +80,12 @@ class Metrics:
             "recroute_feedback", "Feedback on disk, and duplicates.", ("kind", "duplicate"), registry=registry
         )
         self.reloads = Counter("recroute_router_reloads", "Attempts to reload.", ("outcome",), registry=registry)
-        self.router = Info("recroute_router", "The router in use.", registry=registry)
-        self.loaded = Gauge("recroute_router_loaded_timestamp_seconds", "When it was loaded.", registry=registry)
+        self.loaded = Gauge(
+            "recroute_router_loaded_timestamp_seconds",
+            "When it was loaded; of several workers, the earliest.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
         self._llms: set[str] = set()
         self._lock = threading.Lock()
 

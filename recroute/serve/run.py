@@ -6,6 +6,8 @@ import gc
 import logging
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -14,8 +16,17 @@ from threadpoolctl import threadpool_limits
 from recroute.errors import RecrouteError
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; RecrouteError if the address is invalid or in use."""
+@contextmanager
+def bind_shared(host: str, port: int, n: int) -> Iterator[list[socket.socket]]:
+    """Several listening sockets on one port, among which the system spreads connections; errors as for `bind`."""
+    with bind(host, port) as first:  # finds a free port, and refuses one that another program uses
+        port = first.getsockname()[1]
+    with ExitStack() as opened:
+        yield [opened.enter_context(bind(host, port, shared=True)) for _ in range(n)]
+
+
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket, perhaps one of several; RecrouteError if the address is invalid or in use."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -25,6 +36,8 @@ def bind(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
         listener.listen(2048)
     except OSError as error:

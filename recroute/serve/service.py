@@ -1,4 +1,4 @@
-"""`Service`, the state of the application, and its worker threads."""
+"""`Service`: the state of the application, and what it does for each path."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import asyncio
 import hashlib
 import logging
 import socket
-import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 from recroute.conversation import Conversations, Reading
 from recroute.errors import RecrouteError
@@ -24,64 +23,12 @@ from recroute.serve.live import LiveRouter
 from recroute.serve.metrics import Metrics
 from recroute.serve.schemas import FeedbackRequest, RouteRequest
 from recroute.serve.settings import ServeSettings
+from recroute.serve.threads import Threads
 
-T = TypeVar("T")
-Job = tuple["asyncio.Future[Any]", Callable[..., Any], tuple[object, ...]]
 log = logging.getLogger("recroute.serve")
 MAX_EXPLAINED = 10_000  # LLMs in one answer: 256 prompts with 1000 LLMs each take 6 s and 100 MB
 UNKNOWN_ID_DELAY = 0.02  # seconds before an unknown decision id is refused, which slows down guessing
 LARGE_REQUEST = 50_000  # about microseconds of work; requests beyond it have their own threads
-
-
-class Workers:
-    """Thread pool for the coroutines of one event loop, with a bounded queue.
-
-    A call whose request has timed out is not started. A call that has started runs to its end, because a thread cannot
-    be stopped, and counts towards the limit until then. A `ThreadPoolExecutor` takes 16 us per call, this class 6 us.
-    """
-
-    def __init__(self, n_threads: int, max_waiting: int) -> None:
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._limit, self._n = n_threads + max_waiting, 0  # changed by the event loop only
-        self._threads = [threading.Thread(target=self._work, name=f"route-{i}", daemon=True) for i in range(n_threads)]
-        for thread in self._threads:
-            thread.start()
-
-    async def run(self, call: Callable[..., T], *arguments: object) -> T:
-        """The call's result; ServeError 503 if the queue is full."""
-        if self._n >= self._limit:
-            raise ServeError(503, "too many requests are waiting for a thread; try again soon", {"Retry-After": "1"})
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._n += 1
-        self._jobs.put((future, call, arguments))
-        return await future
-
-    def close(self) -> None:
-        """Finish the queue. Call it from another thread than that of the event loop, which must be running."""
-        for _ in self._threads:
-            self._jobs.put(None)
-        for thread in self._threads:
-            thread.join()
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            future, call, arguments = job
-            result, error = None, None
-            if not future.cancelled():
-                try:
-                    result = call(*arguments)
-                except Exception as raised:  # noqa: BLE001  raised again in `run`
-                    error = raised
-            future.get_loop().call_soon_threadsafe(self._finish, future, result, error)
-
-    def _finish(self, future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
-        self._n -= 1
-        if future.done():  # the request has timed out
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +40,10 @@ class Service:
     feedback: FeedbackLog | None
     answer: Answerer
     name: str  # of this process
-    workers: Workers
-    large: Workers  # for large requests, so that small ones do not wait behind them
+    threads: Threads
+    large: Threads  # for large requests, so that small ones do not wait behind them
     metrics: Metrics
+    on_reload: Callable[[], None]  # tells other workers
 
     @property
     def reading(self) -> Reading:
@@ -104,12 +52,13 @@ class Service:
         return replace(reading, max_chars=min(reading.max_chars, self.settings.max_chars))
 
     @classmethod
-    def open(cls, settings: ServeSettings, worker: int = 1) -> Service:
+    def open(cls, settings: ServeSettings, worker: int = 1, on_reload: Callable[[], None] = lambda: None) -> Service:
         """Load the router and open the feedback folder.
 
         Raises RecrouteError if either fails.
         """
-        explorer, seeds = make_explorer(settings.explore), SeedSource(settings.seed)
+        seed = None if settings.seed is None else settings.seed + worker - 1  # each worker draws for itself
+        explorer, seeds = make_explorer(settings.explore), SeedSource(seed)
         rotation, name = Rotation.parse(settings.rotate), process_name(settings.feedback_dir, worker)
         live = LiveRouter(settings.router_dir, settings.reference)
         folder, metrics = settings.feedback_dir, Metrics()
@@ -128,17 +77,30 @@ class Service:
                 reference=settings.reference,
             ),
             name=name,
-            workers=Workers(settings.threads, settings.max_waiting),
-            large=Workers(max(1, settings.threads - 1), settings.max_waiting),
+            threads=Threads(settings.threads, settings.max_waiting),
+            large=Threads(max(1, settings.threads - 1), settings.max_waiting),
             metrics=metrics,
+            on_reload=on_reload,
         )
+
+    def facts(self) -> dict[str, Any]:
+        """What is served, and how."""
+        now, settings = self.live.current, self.settings
+        return {
+            "router": now.router.label,
+            "router_version": now.version,
+            "n_llms": len(now.router.llm_ids_),
+            "feedback": None if settings.feedback_dir is None else str(settings.feedback_dir),
+            "explore": settings.explore,
+            "seed": self.answer.seeds.seed,
+        }
 
     async def route(self, request: RouteRequest) -> bytes:
         """Body of the response, by the router in use."""
         request = request.as_prompt(self.reading)
         self._check(request)
-        workers = self.large if _work(request) > LARGE_REQUEST else self.workers
-        answer = await workers.run(self.answer, self.live.current, request)
+        threads = self.large if _work(request) > LARGE_REQUEST else self.threads
+        answer = await threads.run(self.answer, self.live.current, request)
         self.metrics.count_routes(answer.routes, answer.seconds)
         return answer.body
 
@@ -162,9 +124,15 @@ class Service:
         return duplicate
 
     async def reload(self) -> bool:
-        """Load the folder in the background; True if another router is in use now."""
+        """Load the folder in the background, then in the other workers; True if another router is in use now."""
+        changed = await asyncio.to_thread(self.load)
+        self.on_reload()
+        return changed
+
+    def load(self) -> bool:
+        """Load the folder now; True if another router is in use now."""
         try:
-            changed = await asyncio.to_thread(self.live.reload)
+            changed = self.live.reload()
         except RecrouteError:
             self.metrics.reloads.labels("failed").inc()
             raise
@@ -177,14 +145,12 @@ class Service:
         while self.settings.poll:
             await asyncio.sleep(self.settings.poll)
             if await asyncio.to_thread(self.live.is_due):
-                try:
-                    await self.reload()
-                except RecrouteError:
-                    continue  # the log and /healthz say why
+                with suppress(RecrouteError):  # the log and /healthz say why
+                    await asyncio.to_thread(self.load)
 
     def close(self) -> None:
         """Finish running requests and flush feedback."""
-        self.workers.close()
+        self.threads.close()
         self.large.close()
         if self.feedback is not None:
             self.feedback.close()
