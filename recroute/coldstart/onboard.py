@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recroute.coldstart.anchors import select_anchors
+from recroute.coldstart.likeness import Likeness, likeness, widened
 from recroute.data import Dataset
 from recroute.errors import DataError, RouterError
 from recroute.report.document import Document, Number, Table
@@ -33,6 +34,8 @@ N_ALIKE = 5  # most similar LLMs listed
 class Expectation(Shown):
     """Expected scores of one LLM on the training prompts; intervals are 90% intervals.
 
+    The intervals of an LLM that is unlike the known ones also span those of the plain means of its answers.
+
     Parameters
     ----------
     llm_id : str
@@ -51,6 +54,8 @@ class Expectation(Shown):
         Number of further prompts that `next_width` refers to, at most 16.
     next_width : float
         Expected width of the interval after these prompts.
+    likeness : Likeness, optional
+        Whether its answers are like those of a known LLM; None if there are too few answers or known LLMs to tell.
     """
 
     llm_id: str
@@ -62,6 +67,12 @@ class Expectation(Shown):
     alike: pl.DataFrame
     n_next: int
     next_width: float
+    likeness: Likeness | None = None
+
+    @property
+    def unlike(self) -> bool:
+        """Whether its answers are unlike those of any known LLM."""
+        return self.likeness is not None and self.likeness.unlike
 
     @property
     def width(self) -> float:
@@ -78,11 +89,13 @@ class Expectation(Shown):
             for task, n_prompts, n_answers, *score in self.tasks.iter_rows()
         ]
         heads = ["task", "prompts", "run", "mean, 90% interval"]
+        warning = [self.likeness.sentence(self.llm_id)] if self.likeness is not None and self.unlike else []
         return Document(
             title=f"Expectation for {self.llm_id}",
             verdict=[
                 f"{self.llm_id}, after {after}: expected mean score {self.mean:.3f} "
                 f"(90% interval {low:.3f} to {high:.3f})",
+                *warning,
                 f"most similar: {', '.join(alike)}",
                 f"{self.n_next} more prompts are expected to narrow the interval from {high - low:.3f} to "
                 f"{self.next_width:.3f}",
@@ -102,6 +115,7 @@ class Expectation(Shown):
             "tasks": self.tasks.to_dicts(),
             "alike": self.alike.to_dicts(),
             "next": {"n_prompts": self.n_next, "interval_width": self.next_width},
+            "likeness": None if self.likeness is None else self.likeness.to_dict(),
         }
 
 
@@ -130,7 +144,10 @@ def expect(router: Router, results: Dataset | None, llm: pl.DataFrame) -> Expect
     posterior = prior.posterior(scores[:, None], llm)
     seen = ~np.isnan(scores)
     n_tasks = len(prior.task_names)
-    low, high = posterior.task_interval[0].T
+    intervals = np.vstack([posterior.interval[0], posterior.task_interval[0]])  # (1 + t, 2)
+    if (found := _likeness(router, prior, scores)) is not None and found.unlike:
+        intervals = widened(intervals, scores[seen], prior.task[seen])
+    low, high = intervals[1:].T
     tasks = pl.DataFrame(
         {
             "task": prior.task_names,
@@ -153,11 +170,12 @@ def expect(router: Router, results: Dataset | None, llm: pl.DataFrame) -> Expect
         n_answers=int(seen.sum()),
         n_prompts=len(scores),
         mean=float(posterior.mean[0]),
-        interval=(float(posterior.interval[0, 0]), float(posterior.interval[0, 1])),
+        interval=(float(intervals[0, 0]), float(intervals[0, 1])),
         tasks=tasks,
         alike=alike,
         n_next=n_next,
         next_width=_next_width(prior, scores, posterior, llm, n_next),
+        likeness=found,
     )
 
 
@@ -291,6 +309,17 @@ def _prepare(router: Router, results: Dataset | None, llm: pl.DataFrame) -> tupl
         raise DataError(f"the table has {llm.height} LLMs; give exactly one")
     refuse_known(router, llm["llm_id"].to_list())
     return router.prior, scores[:, 0], llm
+
+
+def _likeness(router: Router, prior: LLMPrior, scores: Floats) -> Likeness | None:
+    """Check of the LLM's answers against those of the LLMs of the fit; None if it cannot be made."""
+    background = router.background_
+    if background is None or background.evidence is None:
+        return None
+    rows = np.flatnonzero(~np.isnan(scores))
+    llms = background.llms
+    known = background.evidence.scores.take_instances(rows).take_llms(np.arange(llms.height)).dense()
+    return likeness(scores[rows], known, llms, prior.task_names[prior.task[rows]])
 
 
 def _next_width(prior: LLMPrior, scores: Floats, posterior: Posterior, llm: pl.DataFrame, k: int) -> float:
