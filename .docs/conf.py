@@ -43,12 +43,11 @@ myst_enable_extensions = ["attrs_block"]
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
 
-smartquotes = False  # --budget keeps its dashes
 highlight_language = "bash"  # of blocks that name none
 default_role = "literal"  # docstrings write `name`
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # types are in the docstrings, with shapes
-autodoc_default_options = {"members": True, "inherited-members": False}
+autodoc_default_options = {"members": True, "inherited-members": "object, Exception, BaseException"}
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 viewcode_line_numbers = True

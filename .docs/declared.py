@@ -7,11 +7,10 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import Field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import typer
-from sphinx.application import Sphinx
 from typer.core import TyperGroup
 
 import recroute as rr
@@ -30,6 +29,9 @@ from recroute.routers import router_class, router_names
 from recroute.serve.settings import ServeSettings
 from recroute.tuning.settings import TuneSettings
 from recroute.tuning.space import read_space
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 BAR = "\\|"
 MARK = re.compile(r"^<!-- declared: (\w+)(?: (.+?))? -->$", re.MULTILINE)
@@ -60,9 +62,14 @@ def line_of(cells: Iterable[str]) -> str:
 
 def plain(text: str) -> str:
     """Text that Markdown does not read as markup, but for what stands in backticks; options are put into them."""
-    text = re.sub(r"(?<![\w`-])--[a-z][a-z-]*[a-z]", r"`\g<0>`", " ".join(text.split()))
-    parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if part.startswith("`") else re.sub(r"([*_<>\[\]])", r"\\\1", part) for part in parts)
+    parts = re.split(r"(`[^`]*`|(?<![\w-])--[a-z][a-z-]*[a-z])", " ".join(text.split()))
+    return "".join(map(escaped, parts))
+
+
+def escaped(part: str) -> str:
+    if part.startswith("--"):
+        return f"`{part}`"
+    return part if part.startswith("`") else re.sub(r"([*_<>\[\]])", r"\\\1", part)
 
 
 def code(value: Any) -> str:

@@ -4,7 +4,9 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,3 +84,35 @@ def test_every_public_name_is_on_a_page_of_the_reference() -> None:
     homes = [home for mark in marks for line in mark for home in line.split()]
     for home in recroute._HOMES:
         assert [one for one in homes if home == one or home.startswith(f"{one}.")], home
+
+
+@pytest.fixture(scope="module")
+def declared() -> Any:
+    """`.docs/declared.py`, which makes the reference from the code's declarations; it needs no Sphinx for that."""
+    spec = spec_from_file_location("declared", ROOT / ".docs" / "declared.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_marks_of_the_reference_name_what_there_is(declared: Any) -> None:
+    marks = {mark for page in pages() for mark, _ in declared.MARK.findall(text_of(page))}
+    assert marks - {"metrics"} == declared.DECLARED.keys() - {"metrics"}  # contributing shows the mark of metrics
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("metrics", ["## mean_score", "ndcg@10\n", "higher is better", ">>> lift("]),
+        ("layouts", ["## lm-eval", "`metric`", "layouts/helm.md"]),
+        ("settings", ["## rr.scale", "`pool_sizes`", "| `n_resamples` | `int` | `1000` | from 1 |"]),
+        ("routers", ["## svd", "| `n_factors` | `int` | `4` | from 1 | from 1 to 40, log | number of factors |"]),
+        ("commands", ["## recroute data import", "recroute evaluate my_dataset", "`--pool-sizes`"]),
+    ],
+)
+def test_the_reference_is_made_from_declarations(name: str, said: list[str], declared: Any) -> None:
+    text = "".join(declared.DECLARED[name]())
+    for part in said:
+        assert part in text
