@@ -18,6 +18,7 @@ from recroute.serve.settings import LIMITS, ServeSettings
 from recroute.util.files import write_json
 
 Facts = Mapping[str, Any]
+log = logging.getLogger("recroute.serve")
 TOKEN = "RECROUTE_TOKEN"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 HOST = Option("host", str, "127.0.0.1", help="Address to listen on.")
@@ -57,13 +58,15 @@ def serve(asked: Asked) -> None:
         port = listener.getsockname()[1]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         facts = {"url": url, "pid": os.getpid(), "workers": chosen.workers, **facts}
+        warning = None
+        if host not in LOOPBACK and settings.token is None:
+            warning = f"everybody who can reach {host} can use this service; set {TOKEN} or --token-file"
         if settings.access_log == "json":
-            logging.getLogger("recroute.serve").info("listening on %s", url, extra={"fields": facts})
+            log.info("listening on %s", url, extra={"fields": facts | {"warning": warning}})
         else:
             _announce(facts, settings, asked.screen)
-        if host not in LOOPBACK and settings.token is None:
-            warning = f"warning: everybody who can reach {host} can use this service; set {TOKEN} or --token-file"
-            asked.screen.say(warning, style="yellow")
+            if warning is not None:
+                asked.screen.say(f"warning: {warning}", style="yellow")
         if chosen.json_path is not None:  # last: whoever waits for the file finds the service
             write_json(chosen.json_path, {**facts, "host": host, "port": port})
 
