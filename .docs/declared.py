@@ -10,12 +10,11 @@ from dataclasses import Field, fields
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-import typer
-from typer.core import TyperGroup
+from commands import verb_pages
+from tables import code, plain, table
 
 import recroute as rr
 from recroute.attempts.settings import CascadeSettings
-from recroute.cli.app import app as commands
 from recroute.coldstart.settings import ColdStartSettings
 from recroute.data.sources.source import REGISTRY, layout_names
 from recroute.errors import RecrouteError
@@ -33,7 +32,6 @@ from recroute.tuning.space import read_space
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-BAR = "\\|"
 MARK = re.compile(r"^<!-- declared: (\w+)(?: (.+?))? -->$", re.MULTILINE)
 SETTINGS = {
     "every experiment on splits": Protocol,
@@ -47,33 +45,6 @@ SETTINGS = {
     "rr.tune": TuneSettings,
     "recroute serve": ServeSettings,
 }
-
-
-def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table in Markdown, whose last column is prose."""
-    heads = list(heads)
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "{.prose-last}\n" + "".join(map(line_of, lines)) + "\n"
-
-
-def line_of(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |\n"
-
-
-def plain(text: str) -> str:
-    """Text that Markdown does not read as markup, but for what stands in backticks; options are put into them."""
-    parts = re.split(r"(`[^`]*`|(?<![\w-])--[a-z][a-z-]*[a-z])", " ".join(text.split()))
-    return "".join(map(escaped, parts))
-
-
-def escaped(part: str) -> str:
-    if part.startswith("--"):
-        return f"`{part}`"
-    return part if part.startswith("`") else re.sub(r"([*_<>\[\]])", r"\\\1", part)
-
-
-def code(value: Any) -> str:
-    return f"`{value}`"
 
 
 # Settings
@@ -181,56 +152,6 @@ def layouts() -> Iterator[str]:
         yield f"## {name}\n\nReads {plain(cls.reads)}. [Card](../../data_cards/layouts/{name}.md).\n\n"
         rows = [[code(f.name), code(f.type), default_of(f)] for f in fields(cls)]
         yield table(["setting", "type", "default"], rows) if rows else ""
-
-
-# Commands
-
-
-def verbs(command: Any = None, name: str = "recroute") -> Iterator[tuple[str, Any]]:
-    """Every verb of the command line by its words."""
-    command = typer.main.get_command(commands) if command is None else command
-    command = command.load() if hasattr(command, "load") else command
-    if not isinstance(command, TyperGroup):
-        yield name, command
-        return
-    for word, inner in command.commands.items():
-        yield from verbs(inner, f"{name} {word}")
-
-
-def verb_pages() -> Iterator[str]:
-    for name, command in verbs():
-        about, examples = split_help(command.help or "")
-        yield f"## {name}\n\n{about}\n\n```bash\n{examples}\n```\n\n"
-        panels: dict[str, list[list[str]]] = {}
-        for option in command.params:
-            if option.name != "help" and not getattr(option, "hidden", False):
-                panel = getattr(option, "rich_help_panel", None) or "Options"
-                panels.setdefault(panel, []).append(option_row(option))
-        for panel, rows in panels.items():
-            yield table([panel, "default", "meaning"], rows)
-
-
-def split_help(text: str) -> tuple[str, str]:
-    """Prose of a help text as Markdown, and its example commands."""
-    examples = re.findall(r"^(?:Example: )?(recroute .*)$", text, re.MULTILINE)
-    prose = re.sub(r"^(?:Example: )?recroute .*$", "", text, flags=re.MULTILINE).replace("\b", "")
-    return "\n\n".join(plain(part) for part in prose.strip().split("\n\n") if part.strip()), "\n".join(examples)
-
-
-def option_row(option: Any) -> list[str]:
-    argument = option.param_type_name == "argument"
-    names = [option.metavar or option.name.upper()] if argument else [*option.opts, *option.secondary_opts]
-    return [", ".join(map(code, names)), option_default(option), plain(getattr(option, "help", "") or "")]
-
-
-def option_default(option: Any) -> str:
-    """Default of an option, as it would be typed; nothing for one that is off or chosen when it runs."""
-    value = option.default
-    if option.required:
-        return "required"
-    if value in (None, (), [], False) or callable(value):
-        return ""
-    return code(",".join(map(str, value)) if isinstance(value, list | tuple) else value)
 
 
 # Results

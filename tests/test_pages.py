@@ -4,7 +4,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +87,11 @@ def test_every_public_name_is_on_a_page_of_the_reference() -> None:
 
 
 @pytest.fixture(scope="module")
-def declared() -> Any:
+def declared() -> Iterator[Any]:
     """`.docs/declared.py`, which makes the reference from the code's declarations; it needs no Sphinx for that."""
-    spec = spec_from_file_location("declared", ROOT / ".docs" / "declared.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / ".docs"))
+        yield import_module("declared")
 
 
 def test_marks_of_the_reference_name_what_there_is(declared: Any) -> None:
