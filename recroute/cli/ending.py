@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import tempfile
 import traceback
@@ -38,7 +39,7 @@ def failed(error: BaseException) -> int:
         return refuse(f"{error.object!r} is no valid text: half a pair of UTF-16, or a byte that is not UTF-8; fix it")
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
-        return refuse(f"{place}{error.strerror}")
+        return refuse(f"{place}{error.strerror}{_room(error)}")
     if isinstance(error, MemoryError):
         said = str(error) or "Python asked for more than there is"
         return refuse(f"not enough memory: {said}; take fewer LLMs or instances, or fewer processes beside it")
@@ -46,6 +47,13 @@ def failed(error: BaseException) -> int:
         return refuse(f"the input is nested too deeply ({error}); traceback: {_kept(error)}")
     said = f"{type(error).__name__}: {error}"
     return refuse(f"a defect of recroute, please report it: {said}; traceback: {_kept(error)}", DEFECT)
+
+
+def _room(error: OSError) -> str:
+    """What to do about a folder for temporary files that is missing or full."""
+    missing = "usable temporary directory" in str(error.strerror)
+    full = error.errno == errno.ENOSPC and str(error.filename or "").startswith(tempfile.tempdir or "\0")
+    return "; set TMPDIR to a folder that can be written to and has room" if missing or full else ""
 
 
 def flush(code: int) -> int:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import socket
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -29,6 +30,7 @@ SHORT_LIFE = 10.0  # seconds
 MAX_SHORT_LIVES = 3  # in a row, of one worker
 GRACE = 5.0  # seconds to end beyond those for the requests under way
 RELOAD = "reload"
+ROOM = 4_000_000  # bytes of a worker's metrics
 Facts = Mapping[str, Any]
 
 
@@ -90,7 +92,7 @@ def supervise(
         After Ctrl-C, when all have ended.
     """
     share = replace(settings, threads=max(1, settings.threads // len(listeners)))
-    with _stop_signals() as stop, _shared_metrics():
+    with _stop_signals() as stop, _shared_metrics(len(listeners)):
         workers = [Worker(i + 1, share, listener, quiet) for i, listener in enumerate(listeners)]
         try:
             while not stop.poll():
@@ -169,11 +171,21 @@ def _stop_signals() -> Iterator[Connection]:
 
 
 @contextmanager
-def _shared_metrics() -> Iterator[None]:
-    """A folder in which the workers count, see `Metrics`."""
+def _shared_metrics(n_workers: int) -> Iterator[None]:
+    """A folder in which the workers count, see `Metrics`; a full one would kill them."""
     from recroute.serve.metrics import SHARED
 
-    with tempfile.TemporaryDirectory(prefix="recroute-metrics-") as folder:
+    with ExitStack() as opened:
+        try:
+            folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="recroute-metrics-"))
+            has_room = shutil.disk_usage(folder).free >= n_workers * ROOM
+        except OSError:
+            has_room = False
+        if not has_room:
+            raise RecrouteError(
+                f"no temporary folder has room for the metrics of {n_workers} workers; set TMPDIR to a folder with "
+                f"{n_workers * ROOM // 1_000_000} MB, or leave out --workers"
+            )
         os.environ[SHARED] = folder
         try:
             yield

@@ -147,3 +147,19 @@ def test_an_interrupt_among_the_imports_is_no_traceback(module: str) -> None:
 def test_an_interrupt_that_is_ignored_stays_so() -> None:
     ignored = "signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + AMONG_THE_IMPORTS.format("typer")
     assert process(ignored, "--version") == (0, "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
+        OSError(errno.ENOSPC, "No space left on device", "/scratch/recroute-1/x.npy"),
+    ],
+)
+def test_where_temporary_files_find_no_room_the_line_names_the_variable(
+    error: OSError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/scratch")
+    code, line = ending(error, monkeypatch, capsys)
+    assert code == 2
+    assert line.endswith("; set TMPDIR to a folder that can be written to and has room")

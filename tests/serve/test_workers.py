@@ -172,3 +172,16 @@ def test_what_workers_cannot_serve_is_one_line(
     server = start()
     taken = server.facts["port"]
     assert "Address already in use" in refused(capsys, router_dir, "--workers", 2, "--port", taken)
+
+
+def test_workers_without_room_for_their_metrics_are_refused(
+    router_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    line = refused(capsys, router_dir, "--workers", 2, "--port", 0)
+    assert "set TMPDIR to a folder with 8 MB, or leave out --workers" in line
+    usage = shutil.disk_usage(tmp_path)._replace(free=7_000_000)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("recroute.serve.supervise.shutil.disk_usage", lambda folder: usage)
+    assert "set TMPDIR to a folder with 8 MB" in refused(capsys, router_dir, "--workers", 2, "--port", 0)
+    assert list(tmp_path.iterdir()) == []
