@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from recroute.conversation import Conversations
+from recroute.conversation import Conversations, Turn
 from recroute.data import Prompts
 from recroute.errors import RouterError
 from recroute.routers import Ranking, Router
@@ -63,8 +63,8 @@ class Answerer:
     conversations: Conversations | None = None
     reference: str | None = None
 
-    def __call__(self, loaded: LoadedRouter, request: RouteRequest) -> Answer:
-        """Route the prompts with the given router.
+    def __call__(self, loaded: LoadedRouter, request: RouteRequest, turn: Turn | None = None) -> Answer:
+        """Route the prompts with the given router; `turn` says which conversation the prompt continues.
 
         Raises RecrouteError if the request does not fit the router, ServeError 503 if a decision cannot be logged.
         """
@@ -72,7 +72,7 @@ class Answerer:
         router, texts = _at_budget(loaded.router, request.budget), request.prompts
         llms = None if request.llms is None else _known(router, request.llms)
         prompts = Prompts.of(texts)  # encoded once
-        ranking, propensity = self._rank(router, prompts, llms, request)
+        ranking, propensity = self._rank(router, prompts, llms, request, turn or request.turn)
         routes = _routes(router, prompts, ranking, propensity)
         if (reference := predict_reference(router, prompts, self.reference)) is not None:
             for route, alone in zip(routes, reference.to_dicts(), strict=True):
@@ -88,7 +88,7 @@ class Answerer:
         return Answer(body, routes, time.perf_counter() - started)
 
     def _rank(
-        self, router: Router, prompts: Prompts, llms: Sequence[str] | None, request: RouteRequest
+        self, router: Router, prompts: Prompts, llms: Sequence[str] | None, request: RouteRequest, turn: Turn
     ) -> tuple[Ranking, Sequence[float | None]]:
         """The ranking and the propensities of its first LLMs, which are None where the choice was not drawn."""
         ranking: Ranking | None = None
@@ -99,14 +99,14 @@ class Answerer:
             _known(router, list(tried))
             ranking = router.rank(prompts, request.k, llms, tried=tried)
         elif self.conversations is not None:  # nor are turns that stay
-            ranking = self.conversations.rank(router, prompts, request.k, llms, request.turn)
+            ranking = self.conversations.rank(router, prompts, request.k, llms, turn)
         if ranking is None and self.explorer is not None:
             rng = self.seeds.generator()
             ranking, propensity = rank_exploring(router, prompts, request.k, llms, self.explorer, rng)
         elif ranking is None:
             ranking = router.rank(prompts, request.k, llms)
         if self.conversations is not None:
-            self.conversations.keep(request.turn, ranking.names[0][0])
+            self.conversations.keep(turn, ranking.names[0][0])
         return ranking, propensity
 
     def _log_decisions(

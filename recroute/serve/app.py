@@ -42,7 +42,12 @@ MEANINGS = {
 }
 
 
-def create_app(settings: ServeSettings, worker: int = 1, on_reload: Callable[[], None] = lambda: None) -> FastAPI:
+def create_app(
+    settings: ServeSettings,
+    worker: int = 1,
+    on_reload: Callable[[], None] = lambda: None,
+    auth: Callable[..., Any] | None = None,
+) -> FastAPI:
     """The application that serves the router of a folder.
 
     The router is loaded at once; the feedback folder is closed when the application shuts down. An application that
@@ -55,6 +60,8 @@ def create_app(settings: ServeSettings, worker: int = 1, on_reload: Callable[[],
         Number of this process, if several share the work.
     on_reload : callable
         Called after POST /reload, to tell the other workers.
+    auth : callable, optional
+        Dependency of FastAPI that refuses a request, in place of the token of the settings.
 
     Raises
     ------
@@ -96,6 +103,8 @@ def create_app(settings: ServeSettings, worker: int = 1, on_reload: Callable[[],
     app.state.service = service
     add_handlers(app)
     token = [] if settings.token is None else [Depends(HTTPBearer(auto_error=False))]
+    if auth is not None:
+        token = [Depends(auth)]
     app.include_router(protected, dependencies=token)
     app.include_router(monitoring, dependencies=[] if settings.open_metrics else token)
     app.include_router(public)
