@@ -191,7 +191,7 @@ def test_what_cannot_have_been_tried_is_refused(
 def test_a_router_without_attempts_and_an_answer_from_elsewhere_are_refused(fitted: Router, attempts: Router) -> None:
     llms = pool(deployment("0"), deployment("1"))
     llms.register_plugin(strategy := RecrouteStrategy(fitted, llms))
-    with pytest.raises(RouterError, match="not fitted for second attempts; read router.joint"):
+    with pytest.raises(RouterError, match=r"not fitted for second attempts; read router.joint"):
         ask(llms, PROMPTS["0"], metadata={"tried": {"llm-0": 0}})
     answer = llms.completion("auto", messages=[{"role": "user", "content": "alpha"}])
     with pytest.raises(RouterError, match="not fitted for second attempts"):
