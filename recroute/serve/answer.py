@@ -6,9 +6,10 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from recroute.conversation import Conversations, Turn
@@ -30,11 +31,16 @@ log = logging.getLogger("recroute.serve")
 
 @dataclass(frozen=True)
 class Answer:
-    """JSON body of a response, its content for each prompt, and the seconds it took."""
+    """Answer to a request: the version of the router, a route for each prompt, and the seconds it took."""
 
-    body: bytes
-    routes: Sequence[Mapping[str, Any]]
+    version: str
+    routes: Sequence[dict[str, Any]]
     seconds: float
+
+    @cached_property
+    def body(self) -> bytes:
+        """JSON of the response."""
+        return json.dumps({"router_version": self.version, "routes": self.routes}, allow_nan=False).encode()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +90,25 @@ class Answerer:
             decision_ids = self._log_decisions(loaded, prompts, ranking, propensity)
             for route, decision_id in zip(routes, decision_ids, strict=True):
                 route["decision_id"] = decision_id
-        body = json.dumps({"router_version": loaded.version, "routes": routes}, allow_nan=False).encode()
-        return Answer(body, routes, time.perf_counter() - started)
+        return Answer(loaded.version, routes, time.perf_counter() - started)
+
+    def together(self, loaded: LoadedRouter, requests: Sequence[RouteRequest]) -> list[Answer]:
+        """Answers to requests that differ in their prompts only, encoded; each took its share of the time."""
+        if len(requests) == 1:
+            answers = [self(loaded, requests[0])]
+        else:
+            texts = [text for request in requests for text in request.prompts]
+            whole, routes = self(loaded, requests[0].model_copy(update={"prompt": texts})), 0
+            answers = []
+            for request in requests:
+                n = len(request.prompts)
+                answers.append(
+                    replace(whole, routes=whole.routes[routes : routes + n], seconds=whole.seconds * n / len(texts))
+                )
+                routes += n
+        for answer in answers:
+            _ = answer.body  # here, because the event loop has other things to do
+        return answers
 
     def _rank(
         self, router: Router, prompts: Prompts, llms: Sequence[str] | None, request: RouteRequest, turn: Turn

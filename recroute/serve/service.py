@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,8 @@ from typing import Any
 
 from recroute.conversation import Conversations, Reading
 from recroute.errors import RecrouteError
-from recroute.serve.answer import Answerer
+from recroute.serve.answer import Answer, Answerer
+from recroute.serve.batches import MAX_WORK, Batches, work
 from recroute.serve.errors import ServeError
 from recroute.serve.explore import SeedSource, make_explorer
 from recroute.serve.feedback import FeedbackLog
@@ -28,7 +29,6 @@ from recroute.serve.threads import Threads
 log = logging.getLogger("recroute.serve")
 MAX_EXPLAINED = 10_000  # LLMs in one answer: 256 prompts with 1000 LLMs each take 6 s and 100 MB
 UNKNOWN_ID_DELAY = 0.02  # seconds before an unknown decision id is refused, which slows down guessing
-LARGE_REQUEST = 50_000  # about microseconds of work; requests beyond it have their own threads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,7 @@ class Service:
     answer: Answerer
     name: str  # of this process
     threads: Threads
+    batches: Batches  # of small requests
     large: Threads  # for large requests, so that small ones do not wait behind them
     metrics: Metrics
     on_reload: Callable[[], None]  # tells other workers
@@ -64,20 +65,27 @@ class Service:
         folder, metrics = settings.feedback_dir, Metrics()
         metrics.set_router(live.current)
         feedback = None if folder is None else FeedbackLog(folder, name, settings.max_waiting, rotation)
+        answer = Answerer(
+            feedback=feedback,
+            explorer=explorer,
+            seeds=seeds,
+            log_prompts=settings.log_prompts,
+            conversations=None if settings.stay is None else Conversations(settings.stay),
+            reference=settings.reference,
+        )
+
+        def together(requests: Sequence[RouteRequest]) -> list[Answer]:
+            return answer.together(live.current, requests)
+
+        threads = Threads(settings.threads, settings.max_waiting)
         return cls(
             settings=settings,
             live=live,
             feedback=feedback,
-            answer=Answerer(
-                feedback=feedback,
-                explorer=explorer,
-                seeds=seeds,
-                log_prompts=settings.log_prompts,
-                conversations=None if settings.stay is None else Conversations(settings.stay),
-                reference=settings.reference,
-            ),
+            answer=answer,
             name=name,
-            threads=Threads(settings.threads, settings.max_waiting),
+            threads=threads,
+            batches=Batches(threads, together, settings.threads, settings.max_waiting),
             large=Threads(max(1, settings.threads - 1), settings.max_waiting),
             metrics=metrics,
             on_reload=on_reload,
@@ -99,8 +107,12 @@ class Service:
         """Body of the response, by the router in use."""
         request = request.as_prompt(self.reading)
         self._check(request)
-        threads = self.large if _work(request) > LARGE_REQUEST else self.threads
-        answer = await threads.run(self.answer, self.live.current, request)
+        if work(request) > MAX_WORK:
+            (answer,) = await self.large.run(self.answer.together, self.live.current, [request])
+        else:
+            alone = request.explain or request.tried or self.answer.conversations
+            options = (request.k, request.budget, None if request.llms is None else tuple(request.llms))
+            answer = await self.batches.run(request, object() if alone else options)
         self.metrics.count_routes(answer.routes, answer.seconds)
         return answer.body
 
@@ -171,9 +183,3 @@ def process_name(folder: Path | None, worker: int) -> str:
     """Name of a process: six digits of a hash of the host and its feedback folder, and the number of the worker."""
     place = f"{socket.gethostname()}:{'' if folder is None else folder.resolve()}"
     return f"{hashlib.sha256(place.encode()).hexdigest()[:6]}.{worker}"
-
-
-def _work(request: RouteRequest) -> int:
-    """Estimated microseconds of work, from the characters of the prompts and the number of LLMs returned."""
-    prompts = request.prompts
-    return sum(map(len, prompts)) + (25 if request.explain else 3) * len(prompts) * request.k
