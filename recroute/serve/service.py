@@ -110,9 +110,9 @@ class Service:
         if work(request) > MAX_WORK:
             (answer,) = await self.large.run(self.answer.together, self.live.current, [request])
         else:
-            alone = request.explain or request.tried or self.answer.conversations
             options = (request.k, request.budget, None if request.llms is None else tuple(request.llms))
-            answer = await self.batches.run(request, object() if alone else options)
+            is_alone = request.explain or request.tried is not None or self.answer.conversations is not None
+            answer = await self.batches.run(request, object() if is_alone else options)
         self.metrics.count_routes(answer.routes, answer.seconds)
         return answer.body
 

@@ -30,7 +30,7 @@ ROUTER = os.environ.get("RECROUTE_ROUTER", "svd")
 
 
 class Served:
-    """The server's process, and what the system says of it."""
+    """The server's processes, and what the system says of them."""
 
     def __init__(self, router: Path, *options: str) -> None:
         ready = router.parent / f"ready-{time.monotonic_ns()}.json"
@@ -40,18 +40,24 @@ class Served:
             assert self.process.poll() is None
             time.sleep(0.05)
         facts = json.loads(ready.read_text("utf8"))
-        self.port, self.url = facts["port"], facts["url"]
+        self.port, self.url, self.workers = facts["port"], facts["url"], facts["workers"]
+
+    @property
+    def _pids(self) -> list[int]:
+        """The process and its workers."""
+        pid = self.process.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text("utf8").split())]
 
     @property
     def cpu(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text("utf8").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        stats = [Path(f"/proc/{pid}/stat").read_text("utf8").rpartition(")")[2].split() for pid in self._pids]
+        return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
 
     @property
     def memory(self) -> float:
         """Resident, in MB."""
-        pages = Path(f"/proc/{self.process.pid}/statm").read_text("utf8").split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        pages = [int(Path(f"/proc/{pid}/statm").read_text("utf8").split()[1]) for pid in self._pids]
+        return sum(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
     def metric(self, name: str) -> float:
         text = httpx.get(self.url + "/metrics").text
@@ -69,9 +75,10 @@ def router(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def served(router: Path) -> Iterator[Served]:
-    found = Served(router)
+@pytest.fixture(params=[1, 2])
+def served(router: Path, request: pytest.FixtureRequest) -> Iterator[Served]:
+    """A server with one and with two workers."""
+    found = Served(router, "--workers", str(request.param))
     yield found
     found.stop()
 
@@ -128,6 +135,7 @@ def test_rates_and_latencies(served: Served) -> None:
     batch = [message("/route", {"prompt": texts[i : i + 64]}) for i in range(0, len(texts), 64)]
     asyncio.run(load(served.port, single + batch, 4, n=1000))
     print(f"\n{ROUTER}, {M} LLMs, {np.mean([len(text) for text in texts]):.0f} characters a prompt, {faster()}")
+    print(f"{served.workers} workers, {served.memory:.0f} MB")
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {SECONDS:g} s each; times in ms of a request")
     columns = (("", 10), ("conn.", 5), ("req/s", 7), ("prompts/s", 9), ("p50", 7), ("p99", 8))
     columns += (("CPU", 6), ("recroute", 8), ("client", 7))
@@ -150,7 +158,7 @@ def test_rates_and_latencies(served: Served) -> None:
                 f"{name:>10} {n_connections:>5} {n / wall:>7.0f} {size * n / wall:>9.0f} {p50:>7.2f} {p99:>8.2f} "
                 f"{1e3 * cpu / n:>6.2f} {1e3 * inside / n:>8.2f} {1e3 * own / n:>7.2f}"
             )
-    print("CPU: of the server; recroute: encoding, ranking and JSON, by the wall clock in its thread; client: its CPU")
+    print("CPU: of the server; recroute: a request's share of encoding and ranking, by the wall clock; client: its CPU")
 
 
 @pytest.mark.parametrize("with_feedback", [False, True])
