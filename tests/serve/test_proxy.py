@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 import recroute as rr
+from recroute.offpolicy.logs import read_logs
 from recroute.routers import Router, make_router
 from recroute.testing import planted_dataset
 
@@ -205,6 +206,7 @@ def test_feedback_of_a_client_is_read_by_off_policy_and_refresh(proxy: Proxy) ->
             assert proxy.feedback(decision, score).json() == {"decision_id": decision, "duplicate": duplicate}
     records = rr.read_feedback(proxy.folder / "feedback").records
     assert dict(records.select("decision_id", "score").iter_rows()) == told
+    assert read_logs(proxy.folder / "feedback").propensity.min() > 0.99
     other = "0123456789abcdef"
     assert proxy.feedback(f"0-{other}", 1).status_code == 404
     refused = proxy.feedback(next(iter(told)), 1, key="sk-nobody")
