@@ -220,5 +220,7 @@ class Conversations:
         score = np.concatenate([own.predicted_score[0], ranking.predicted_score[0][others]])[None, :k]
         return Ranking(index, score, ranking.llm_ids)
 
-    def __len__(self) -> int:
+    @property
+    def n_conversations(self) -> int:
+        """Conversations in memory."""
         return len(self._llms)

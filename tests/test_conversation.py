@@ -99,12 +99,12 @@ def test_conversations_are_forgotten_by_age_and_number() -> None:
     memory.keep(a, "llm-2")
     memory.keep(c, "llm-3")
     assert [memory.llm(turn) for turn in (a, b, c)] == ["llm-2", None, "llm-3"]
-    assert len(memory) == 2
+    assert memory.n_conversations == 2
     now[0] = 10.0
     assert memory.llm(a) is memory.llm(c) is None
     memory.keep(Turn.of(None), "llm-0")  # of no conversation
     memory.keep(b, "llm-0")
-    assert len(memory) == 2  # one that is too old has gone
+    assert memory.n_conversations == 2  # one that is too old has gone
 
 
 @pytest.fixture(scope="module")
