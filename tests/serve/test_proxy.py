@@ -78,7 +78,7 @@ class Proxy:
         self.folder, self.url = folder, f"http://127.0.0.1:{port}"
 
     def wait(self) -> None:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while True:
             try:
                 if httpx.get(f"{self.url}/health/liveliness", timeout=60).is_success:
@@ -222,6 +222,6 @@ def test_a_deployment_of_an_unknown_llm_is_refused_when_the_proxy_starts(
 ) -> None:
     (tmp_path / "router").symlink_to(fitted[1] / "router")
     proxy = Proxy(tmp_path, configuration(deployment("0"), deployment("9")))
-    assert proxy.process.wait(120) != 0
+    assert proxy.process.wait(300) != 0
     last = (tmp_path / "log.txt").read_text("utf8").strip().splitlines()[-1]
     assert last.startswith("recroute: unknown llm 'openai/llm-9' of a deployment (name its LLM in llm_of={...}")
