@@ -93,7 +93,8 @@ def text_of(message: Mapping[str, Any]) -> str:
     """The text of a message: its string, or its text parts joined by line breaks; "" if there is none but spaces."""
     content = message.get("content")
     if not isinstance(content, str):
-        parts = [part.get("text") for part in content or [] if isinstance(part, Mapping)]
+        parts = content if isinstance(content, (list, tuple)) else []
+        parts = [part.get("text") for part in parts if isinstance(part, Mapping)]
         content = "\n".join(part for part in parts if isinstance(part, str))
     return content.encode("utf8", "replace").decode() if content.strip() else ""
 

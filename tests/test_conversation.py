@@ -39,7 +39,7 @@ def test_each_reading(reading: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "nothing", [" \n\t", "", None, [], [IMAGE], [{"type": "text"}], [{"type": "text", "text": " "}]]
+    "nothing", [" \n\t", "", None, 5, ["a"], [], [IMAGE], [{"type": "text"}], [{"type": "text", "text": " "}]]
 )
 def test_a_message_without_text_is_passed_over(nothing: Any) -> None:
     for kind in ("last", "first", "joined"):

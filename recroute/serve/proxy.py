@@ -232,6 +232,11 @@ def _hook() -> RecrouteHook:
     try:
         if CustomLogger is object:
             raise RecrouteError("this hook needs litellm; install it with: pip install 'recroute[litellm]'")
+        try:
+            asyncio.get_running_loop()  # the proxy loads its callbacks in one
+        except RuntimeError:
+            reason = "this hook is for LiteLLM's proxy; in Python use recroute.litellm.RecrouteStrategy"
+            raise RecrouteError(reason) from None
         import litellm
 
         return RecrouteHook(litellm.callback_settings.get("recroute") or {})

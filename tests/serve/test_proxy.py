@@ -25,6 +25,7 @@ if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None
     pytest.skip(f"LiteLLM's proxy needs {', '.join(missing)}", allow_module_level=True)
 
 PROMPTS = ("multiply the integers number 7", "translate the sentence number 8", "compile the program 9")
+PLACE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONPATH": str(Path(rr.__file__).parents[1])}
 KEYS = {"sk-all": [], "sk-few": ["auto", "llm-1", "openai/llm-[25]"], "sk-group": ["auto"]}
 AUTH = f"""
 from fastapi import HTTPException
@@ -63,7 +64,6 @@ class Proxy:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        place = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONPATH": str(Path(rr.__file__).parents[1])}
         with (folder / "log.txt").open("wb") as log:
             self.process = subprocess.Popen(
                 [
@@ -73,7 +73,7 @@ class Proxy:
                 cwd=folder,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **place},
+                env={**os.environ, **PLACE},
             )
         self.folder, self.url = folder, f"http://127.0.0.1:{port}"
 
@@ -215,6 +215,13 @@ def test_feedback_of_a_client_is_read_by_off_policy_and_refresh(proxy: Proxy) ->
     for path in ("llms", "metrics"):
         assert httpx.get(f"{proxy.url}/recroute/{path}").status_code == 401
     assert httpx.get(f"{proxy.url}/recroute/healthz").json()["status"] == "ok"
+
+
+def test_the_hook_outside_the_proxy_says_what_to_use_instead() -> None:
+    code = "from recroute.serve.proxy import hook"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **PLACE})
+    assert found.returncode != 0
+    assert found.stderr.strip().splitlines()[-1].startswith("recroute: this hook is for LiteLLM's proxy; in Python use")
 
 
 def test_a_deployment_of_an_unknown_llm_is_refused_when_the_proxy_starts(
