@@ -51,6 +51,7 @@ except ModuleNotFoundError:  # `hook` then says what is missing
 MOUNT = "/recroute"
 CHOICE = "recroute"  # field of a request's metadata: what its key allows, and the decision
 RENAMED = {"router": "router_dir", "feedback": "feedback_dir"}
+RENAMED_BACK = {field: name for name, field in RENAMED.items()}
 NOT_HERE = ("token", "root_path", "open_metrics")  # the proxy has its own
 OF_STRATEGY = ("llm_of", "unknown")
 
@@ -175,9 +176,9 @@ class RecrouteHook(CustomLogger):  # type: ignore[misc]  # a class of litellm, w
         parent_otel_span: Any = None,
     ) -> list[Any]:
         """The deployments that the key allows: if it lists LLMs of the group beside the group's name, only these."""
-        choice = metadata_of(request_kwargs or {}, CHOICE) or {}
-        group = self._llms.registry().deployments(model_name=model) or []
-        for patterns in choice.get("models", []):
+        lists = (metadata_of(request_kwargs or {}, CHOICE) or {}).get("models")
+        group = self._llms.registry().deployments(model_name=model) or [] if lists else []
+        for patterns in lists or []:
             if any(_listed(deployment, patterns, model) for deployment in group):
                 healthy_deployments = [each for each in healthy_deployments if _listed(each, patterns, model)]
         return healthy_deployments
@@ -201,18 +202,19 @@ class RecrouteHook(CustomLogger):  # type: ignore[misc]  # a class of litellm, w
         return {f"x-recroute-{name.replace('_', '-')}": value for name, value in shown.items()}
 
 
-def read_settings(given: Mapping[str, Any]) -> tuple[ServeSettings, dict[str, Any]]:
+def read_settings(given: Any) -> tuple[ServeSettings, dict[str, Any]]:
     """Settings of the service and of the strategy; RecrouteError if one is unknown or wrong, or there is no router."""
+    place = "callback_settings.recroute of config.yaml"
+    if not isinstance(given, Mapping) or not given.get("router"):
+        raise RecrouteError(f"{place} names no router; add {{router: FOLDER}}")
     names = {RENAMED_BACK.get(f.name, f.name): f.name for f in fields(ServeSettings) if f.name not in NOT_HERE}
-    check_known(map(str, given), [*names, *OF_STRATEGY], "callback_settings.recroute")
-    if not given.get("router"):
-        raise RecrouteError("callback_settings.recroute of config.yaml names no router; add {router: FOLDER}")
+    check_known(map(str, given), [*names, *OF_STRATEGY], place)
     of_service = {names[name]: value for name, value in given.items() if name in names}
-    folders = {name: Path(of_service[name]) for name in RENAMED.values() if of_service.get(name) is not None}
-    return ServeSettings(**{**of_service, **folders}), {name: given[name] for name in OF_STRATEGY if name in given}
-
-
-RENAMED_BACK = {field: name for name, field in RENAMED.items()}
+    folders = {name: Path(of_service[name]) for name in RENAMED.values() if isinstance(of_service.get(name), str)}
+    of_strategy = {name: given[name] for name in OF_STRATEGY if name in given}
+    if not isinstance(of_strategy.get("llm_of", {}), Mapping):
+        raise RecrouteError(f"llm_of of {place} is {given['llm_of']!r}; give LLM ids by deployment, as {{NAME: LLM}}")
+    return ServeSettings(**{**of_service, **folders}), of_strategy
 
 
 def _listed(deployment: Deployment, patterns: Sequence[str], group: str) -> bool:

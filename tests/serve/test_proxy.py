@@ -26,7 +26,12 @@ if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None
 
 PROMPTS = ("multiply the integers number 7", "translate the sentence number 8", "compile the program 9")
 PLACE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONPATH": str(Path(rr.__file__).parents[1])}
-KEYS = {"sk-all": [], "sk-few": ["auto", "llm-1", "openai/llm-[25]"], "sk-group": ["auto"]}
+KEYS = {
+    "sk-all": [],
+    "sk-few": ["auto", "llm-1", "openai/llm-[25]"],
+    "sk-group": ["auto"],
+    "sk-broken": ["failing", "llm-0"],
+}
 AUTH = f"""
 from fastapi import HTTPException
 from litellm.proxy._types import UserAPIKeyAuth
@@ -168,6 +173,8 @@ def test_a_key_that_lists_llms_gets_no_other(proxy: Proxy, router: Router) -> No
     for prompt in PROMPTS:
         assert proxy.ask(prompt, key="sk-few")[0] == first_choice(router, prompt, llms=["llm-1", "llm-2", "llm-5"])
         assert proxy.ask(prompt, key="sk-group")[0] == proxy.ask(prompt)[0]
+    with pytest.raises(openai.APIStatusError):  # the one that it lists does not answer
+        proxy.ask(PROMPTS[0], key="sk-broken", model="failing")
     with pytest.raises(openai.APIStatusError, match="key"):
         proxy.ask("hello", key="sk-nobody")
 

@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from recroute.errors import DataError, RecrouteError
+from recroute.serve.proxy import read_settings
 from recroute.serve.settings import ServeSettings
 
 
@@ -51,3 +53,31 @@ def test_router_folder_is_required_and_other_kinds_refused() -> None:
         ServeSettings()
     with pytest.raises(RecrouteError, match="max_prompts"):
         ServeSettings(router_dir=Path("r"), max_prompts="many")
+
+
+def test_the_configuration_of_the_proxy_has_the_settings_of_the_service() -> None:
+    served, of_strategy = read_settings({"router": "r", "feedback": "f", "stay": 0, "llm_of": {"a": "b"}})
+    assert served == ServeSettings(router_dir=Path("r"), feedback_dir=Path("f"), stay=0)
+    assert of_strategy == {"llm_of": {"a": "b"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "names no router"),
+        ("my_router", "names no router"),
+        ({"feedback": "f"}, "names no router"),
+        ({"router": "r", "stays": 0.1}, "unknown setting 'stays' of callback_settings.recroute .*stay"),
+        ({"router": "r", "token": "t"}, "unknown setting 'token'"),
+        ({"router": 5}, "router_dir"),
+        ({"router": "r", "feedback": True}, "feedback_dir"),
+        ({"router": "r", "stay": "much"}, "stay"),
+        ({"router": "r", "explore": "epsilon:0.1"}, "exploration needs a feedback folder"),
+        ({"router": "r", "conversation": "middle"}, "'middle' is none of: last"),
+        ({"router": "r", "llm_of": ["a"]}, r"llm_of of .* is \['a'\]; give LLM ids by deployment"),
+    ],
+)
+def test_a_wrong_configuration_of_the_proxy_is_refused_in_one_line(given: Any, message: str) -> None:
+    with pytest.raises(RecrouteError, match=message) as found:
+        read_settings(given)
+    assert "\n" not in str(found.value)
