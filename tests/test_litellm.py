@@ -324,3 +324,28 @@ def test_a_conversation_stays_with_its_llm_unless_another_gains_more_than_the_ma
 def test_a_strategy_without_a_router_of_litellm_says_what_the_proxy_needs(fitted: Router) -> None:
     with pytest.raises(RouterError, match=r"llms is None, not a litellm.Router; .* name recroute.serve.proxy.hook"):
         RecrouteStrategy(fitted, None)
+
+
+def test_in_the_proxy_a_decision_that_cannot_be_written_leaves_no_request_without_an_answer(
+    fitted: Router, tmp_path: Path
+) -> None:
+    create_app = pytest.importorskip("recroute.serve.app").create_app
+    from recroute.serve import ServeSettings
+    from recroute.serve.proxy import ProxyStrategy
+
+    def full(decisions: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    fitted.save(tmp_path / "router")
+    service = create_app(
+        ServeSettings(router_dir=tmp_path / "router", feedback_dir=tmp_path / "feedback")
+    ).state.service
+    llms = pool(*(deployment(llm) for llm in PROMPTS))
+    llms.register_plugin(ProxyStrategy(service, llms))
+    told: dict[str, Any] = {}
+    assert ask(llms, PROMPTS["1"], metadata={"recroute": told}) == "1"
+    assert told["route"]["decision_id"]
+    service.feedback.decisions.add = full
+    assert ask(llms, PROMPTS["2"], metadata={"recroute": told}) == "2"
+    assert told == {}
+    service.close()

@@ -18,7 +18,6 @@ import asyncio
 import atexit
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import fields
 from fnmatch import fnmatchcase
 from functools import cache
@@ -69,38 +68,30 @@ class ProxyStrategy(RecrouteStrategy):
 
     def __init__(self, service: Service, llms: Any, **options: Any) -> None:
         super().__init__(service.live.current.router, llms, **options)
-        self.service = service
+        self.service, self.reading = service, service.reading
+        self.conversations = service.answer.conversations
 
-    async def async_get_available_deployment(
-        self,
-        model: str,
-        messages: list[dict[str, Any]] | None = None,
-        input: str | list[Any] | None = None,
-        specific_deployment: bool | None = False,
-        request_kwargs: dict[str, Any] | None = None,
-    ) -> Deployment:
-        """The deployment for a request; raises LiteLLM's error if there is none, or if `tried` is wrong."""
-        from litellm import BadRequestError
-
-        with suppress(AttributeError):  # an attempt before this one has failed
-            metadata_of(request_kwargs or {}, CHOICE).pop("route", None)
-        try:
-            return await super().async_get_available_deployment(
-                model, messages, input, specific_deployment, request_kwargs
-            )
-        except RecrouteError as error:
-            raise BadRequestError(str(error), model=model, llm_provider="recroute") from None
+    async def _able(self, *request: Any) -> Deployment | Sequence[Deployment]:
+        choice = metadata_of(request[-1] or {}, CHOICE)
+        if isinstance(choice, dict):  # an attempt before this one may have failed
+            choice.pop("route", None)
+        return await super()._able(*request)
 
     def _choose(self, able: Sequence[Deployment], messages: Messages, request: Mapping[str, Any]) -> Deployment:
+        from litellm import BadRequestError
+
         self.router = self.service.live.current.router
-        return super()._choose(able, messages, request)
+        try:
+            return super()._choose(able, messages, request)
+        except RecrouteError as error:
+            raise BadRequestError(str(error), model=str(request.get("model")), llm_provider="recroute") from None
 
     def _best(
         self, messages: Messages, untried: Sequence[str], tried: Mapping[str, float], request: Mapping[str, Any]
     ) -> str:
         asked = RouteRequest.model_validate(
             {
-                "prompt": self.service.reading.text(messages),
+                "prompt": self.reading.text(messages),
                 "llms": list(untried),
                 "k": len(untried),
                 "tried": [{"llm": llm, "score": score} for llm, score in tried.items()] or None,
