@@ -38,8 +38,7 @@ class Reading:
       (default 4,000), at most half of them for system messages.
 
     Only text counts: of a message in parts, the text parts; spaces and line breaks alone are no text. A text that is
-    too long is read without its middle. Without any text the result is "", and the router relies on the LLMs' mean
-    scores.
+    too long is read without its middle. Without any text the result is "", an empty prompt.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ def test_messages_are_read_as_the_server_was_told(make_client: MakeClient, conve
     assert by_messages == by_prompt
 
 
-def test_messages_without_text_go_to_the_llm_with_the_best_mean_as_an_empty_prompt_does(
+def test_messages_without_text_are_routed_as_an_empty_prompt_is(
     make_client: MakeClient,
 ) -> None:
     client = make_client()
