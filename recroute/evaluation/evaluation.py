@@ -158,7 +158,9 @@ class Evaluation(Compared):
             tables.append(published_table(self, published))
         if rest:
             tables.append(Section(title="Other groups", blocks=rest, folded=True, on=Medium.PAGE))
-        yield Section(title="Tables", blocks=[*tables, *all_metrics(self, first)])
+        title = f"All metrics, group {first}"
+        tables.append(Section(title=title, blocks=list(all_metrics(self, first)), folded=self.grows, on=Medium.PAGE))
+        yield Section(title="Tables", blocks=tables)
         if self.grows:
             text = partial(growth_text, self.rows, self.main_metric)
             yield Figure(name="curve", draw=self.plot, text=text, on=Medium.SCREEN)

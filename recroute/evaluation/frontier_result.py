@@ -146,10 +146,11 @@ class Frontier(Compared):
     def _pairs(self) -> Iterator[Table]:
         for metric in (name for name in HEADS if name in COMPARED):
             form, times = _look(metric, "+.4f")
-            rows: list[list[Cell]] = [
-                [row["router"], row["baseline"], Number.of(row, form, times), Number(row["p_holm"], form=".4f")]
-                for row in self.comparisons.filter(metric=metric).iter_rows(named=True)
-            ]
+            rows: list[list[Cell]] = []
+            for row in self.comparisons.filter(metric=metric).iter_rows(named=True):
+                difference = Number.of(row, form, times)
+                p = Number(row["p_holm"] if difference.known else None, form=".4f")
+                rows.append([row["router"], row["baseline"], difference, p])
             heads = ["router", "against", f"difference in {HEADS[metric]}", "p (Holm)"]
             yield Table(title=HEADS[metric], heads=heads, rows=rows)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from recroute.experiment.compare import is_yardstick
@@ -14,8 +15,8 @@ from recroute.report.document import Cell, Medium, Number, Table
 from recroute.routers.trade_off import PROMPTS
 
 MAIN_METRICS = [m.name for m in sorted(METRICS.values(), key=lambda m: m.column) if m.column]
+ROUTERS_PER_TABLE = 12  # columns that fit a page
 FORMATS = {"slope": "+.4f", "lift": "+.3f"}
-METRICS_PER_TABLE = 10  # columns that fit a printed page
 
 
 def title_of(metric: str) -> str:
@@ -82,21 +83,22 @@ def metric_table(found: Result, group: str, on: Medium = Medium.ALL) -> Table:
 
 
 def all_metrics(found: Result, group: str) -> Iterator[Table]:
-    """Tables of all metrics of a group by router and pool size, without intervals, split to fit a page."""
+    """All metrics of a group without intervals: a row per metric and pool size, a column per router.
+
+    One table, or several of equal width if there are more routers than fit a page.
+    """
     rows = found.rows.filter(pl.col("seed").is_null(), pl.col("pool_size").is_not_null(), group=group)
-    # oracle and random have rows already, and as metrics they are equal for all routers
+    # oracle and random have columns already, and as metrics they are equal for all routers
     metrics = [name for name in rows["metric"].unique(maintain_order=True) if name not in ("oracle", "random")]
-    of, sizes = _cells(rows), sorted(rows["pool_size"].unique().to_list())
-    for start in range(0, len(metrics), METRICS_PER_TABLE):
-        part = metrics[start : start + METRICS_PER_TABLE]
+    of, sizes, routers = _cells(rows), sorted(rows["pool_size"].unique().to_list()), _routers(rows)
+    name_of = head_of if len(sizes) > 1 else title_of
+    for part in np.array_split(routers, -(-len(routers) // ROUTERS_PER_TABLE)):
         body: list[list[Cell]] = [
-            [router, Number(size, form=",d"), *(_bare(of.get((router, name, size))) for name in part)]
+            [name_of(name), Number(size, form=",d"), *(_bare(of.get((router, name, size))) for router in part)]
+            for name in metrics
             for size in sizes
-            for router in _routers(rows.filter(pool_size=size))
         ]
-        title = f"all metrics, group {group}"
-        heads = ["router", "m", *map(head_of, part)]
-        yield Table(title=title, heads=heads, rows=body, soft=soft(_routers(rows)), on=Medium.PAGE)
+        yield Table(heads=["metric", "m", *part.tolist()], rows=body, ruled=len(sizes) > 1, on=Medium.PAGE)
 
 
 def comparison_table(pairs: pl.DataFrame) -> Table:

@@ -161,7 +161,7 @@ class Result(Tabular):
                 label: ", ".join(f"{k}={v}" for k, v in known.items() if k not in ("name", "seed"))
                 for label, known in routers.items()
             }
-            blocks.append(Facts(title="Routers", facts=settings))
+            blocks.append(Facts(title="Routers", facts={label: text for label, text in settings.items() if text}))
         return Section(title="Provenance", blocks=blocks, on=Medium.PAGE)
 
     def __repr__(self) -> str:

@@ -106,6 +106,10 @@ class Table:
         """Whether a column holds text rather than numbers."""
         return any(isinstance(row[column], str) for row in self.rows) if self.rows else column == 0
 
+    def ends_group(self, row: int) -> bool:
+        """Whether a line is drawn below this row."""
+        return self.ruled and row + 1 < len(self.rows) and self.rows[row + 1][0] != self.rows[row][0]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:

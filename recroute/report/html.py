@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
@@ -98,19 +99,32 @@ def _sortable(table: Table) -> str:
     """A table for a page; each number has its value as an attribute, for sorting."""
     words = [table.is_text(i) for i in range(len(table.heads))]
     head = "".join(
-        f'<th scope="col"{" class=text" if is_text else ""}><button type="button">{escape(name)}</button></th>'
+        f'<th scope="col"{" class=text" if is_text else ""}><button type="button">{_breakable(name)}</button></th>'
         for name, is_text in zip(table.heads, words, strict=True)
     )
     body = "\n".join(
-        f"<tr{' class=bound' if row[0] in table.soft else ''}>{''.join(_cell(cell, TEXT) for cell in row)}</tr>"
-        for row in table.rows
+        f"<tr{_row_class(table, at)}>{''.join(_cell(cell, TEXT) for cell in row)}</tr>"
+        for at, row in enumerate(table.rows)
     )
     title = f"<caption>{escape(table.title)}</caption>" if table.title else ""
     below = f'<p class="caption">{escape(table.caption)}</p>' if table.caption else ""
+    kind = "sortable ruled" if table.ruled else "sortable"
     return (
-        f'<div class="scroll"><table class="sortable">{title}<thead><tr>{head}</tr></thead>'
+        f'<div class="scroll"><table class="{kind}">{title}<thead><tr>{head}</tr></thead>'
         f"<tbody>\n{body}\n</tbody></table></div>{below}"
     )
+
+
+def _breakable(name: str) -> str:
+    """A heading that may be broken within long names."""
+    return re.sub(r"(?<=[_(])(?=\w)", "<wbr>", escape(name))
+
+
+def _row_class(table: Table, at: int) -> str:
+    """Class of a row: of a bound or baseline, or the last before a rule."""
+    if table.rows[at][0] in table.soft:
+        return " class=bound"
+    return " class=last" if table.ends_group(at) else ""
 
 
 def _plain(table: Table) -> str:

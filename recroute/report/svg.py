@@ -27,9 +27,9 @@ def inline_svg(figure: Any, name: str, description: str) -> str:
     for element in root.iter():
         element.tag = _local(element.tag)
         element.attrib = {_local(key): _renamed(_local(key), value, name) for key, value in element.attrib.items()}
-    for size in ("width", "height"):  # set by the page; the view box keeps the aspect ratio
+    for size in ("width", "height"):  # set by the page from the width in inches; the view box keeps the aspect ratio
         root.attrib.pop(size, None)
-    root.attrib |= {"role": "img", "aria-label": description}
+    root.attrib |= {"role": "img", "aria-label": description, "style": f"--inches: {figure.get_figwidth():g}"}
     return ElementTree.tostring(root, encoding="unicode")
 
 

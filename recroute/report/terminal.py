@@ -68,8 +68,7 @@ def _table(table: Table, title: str, width: int) -> RichTable:
             most = high if fits and is_wide else None
             found.add_column(Text(head), justify="right", min_width=cell, max_width=most, overflow="fold")
     for at, row in enumerate(rows):
-        ends = table.ruled and at + 1 < len(rows) and table.rows[at + 1][0] != table.rows[at][0]
-        found.add_row(*row, end_section=ends)
+        found.add_row(*row, end_section=table.ends_group(at))
     return found
 
 

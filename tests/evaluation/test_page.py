@@ -14,11 +14,14 @@ from recroute.data.sources import simulate
 from recroute.evaluation.combine import combine
 from recroute.evaluation.evaluation import Evaluation
 from recroute.evaluation.run import evaluate, scale
+from recroute.evaluation.tables import all_metrics
+from recroute.report.document import Number
 from recroute.report.html import page as page_of
 from recroute.report.shown import write_html
+from recroute.routers import make_router
 from recroute.testing import planted_dataset
 
-VOID = {"meta", "br", "hr", "img", "input", "link"}
+VOID = {"meta", "br", "wbr", "hr", "img", "input", "link"}
 EVIL = "<script>alert('x')</script>$&"
 
 
@@ -117,9 +120,26 @@ def test_other_groups_are_one_click_away() -> None:
     page, folded = Page(text), re.findall("<details>.*?</details>", text, flags=re.DOTALL)
     assert [tag for tag, _ in page.tags].count("svg") == 4  # mu and effective_p of the mean, mu of each group
     assert "mean score (mu), group mean" in page.text
-    assert ["group all_strong" in details for details in folded] == [True, False]
-    assert '<td class="text">all_strong</td>' in folded[1]
-    assert not any("group mean" in details for details in folded)
+    assert ["group all_strong" in details for details in folded] == [True, False, False]
+    assert '<td class="text">all_strong</td>' in folded[-1]
+    assert not any("mean score (mu), group mean" in details for details in folded)
+
+
+def test_all_metrics_are_in_one_table_with_a_column_per_router() -> None:
+    found = evaluate(planted_dataset(), ["svd"], n_resamples=20)
+    (table,) = all_metrics(found, "all")
+    routers = found.rows["router"].unique(maintain_order=True).to_list()
+    assert list(table.heads) == ["metric", "m", *routers]
+    values = {row[0]: row[table.heads.index("svd")] for row in table.rows}
+    assert values["regret"] == Number(found.value("svd", "regret"))
+    assert {"mean score (mu)", "ndcg@3", "gini"} <= set(values)
+
+
+def test_more_routers_than_fit_a_page_are_in_tables_of_equal_width() -> None:
+    found = evaluate(planted_dataset(), [make_router("knn", n_neighbors=k) for k in range(1, 10)], n_resamples=5)
+    first, second = all_metrics(found, "all")
+    assert abs(len(first.heads) - len(second.heads)) <= 1
+    assert [*first.heads, *second.heads[2:]][2:] == found.rows["router"].unique(maintain_order=True).to_list()
 
 
 def test_tables_of_held_out_tasks_say_how_many_instances_each_has() -> None:

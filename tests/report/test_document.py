@@ -1,6 +1,7 @@
 """A document says the same in a terminal, in a notebook and on a page."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -102,3 +103,17 @@ def test_a_table_without_rows_is_shown_everywhere() -> None:
     show(document, console)
     for text in (console.export_text(), page(document), notebook(document)):
         assert "empty" in text
+
+
+def test_groups_of_a_ruled_table_end_with_a_line_on_a_page() -> None:
+    rows = [["random", "0"], ["random", "4"], ["active", "0"], ["active", "4"]]
+    html = page(made(blocks=[Table(heads=["strategy", "anchors"], rows=rows, ruled=True)]))
+    assert 'class="sortable ruled"' in html
+    assert re.findall(r"<tr( class=\w+)?><td", html) == ["", " class=last", "", ""]
+
+
+def test_a_figure_is_as_wide_as_its_inches_and_long_heads_may_break() -> None:
+    figure = Figure(name="f", draw=lambda: new_axes(12.5, 2))
+    html = page(made(blocks=[figure, Table(heads=["oracle_mix(p=0.5)"], rows=[["a"]])]))
+    assert "--inches: 12.5" in html
+    assert "oracle_<wbr>mix(<wbr>p=0.5)" in html

@@ -5,6 +5,7 @@ document.querySelectorAll("table.sortable").forEach(function (table) {
       var down = head.getAttribute("aria-sort") !== "descending" && !head.classList.contains("text")
         || head.getAttribute("aria-sort") === "ascending";
       table.querySelectorAll("thead th").forEach(function (other) { other.removeAttribute("aria-sort"); });
+      table.classList.remove("ruled");  // rows of a group no longer stand together
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       var body = table.tBodies[0];
       function key(row) {
