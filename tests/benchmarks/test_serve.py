@@ -8,11 +8,13 @@ which say on a busy machine what the wall clock cannot.
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from recroute.routers import make_router
 
 M = 1000
 SECONDS = float(os.environ.get("RECROUTE_SECONDS", "4"))  # of each measurement
+MINUTES = float(os.environ.get("RECROUTE_MINUTES", "1"))  # of mixed load
 ROUTER = os.environ.get("RECROUTE_ROUTER", "svd")
 
 
@@ -192,3 +195,60 @@ def test_feedback(router: Path, tmp_path: Path) -> None:
         p50, p99 = np.percentile(latencies, [50, 99]) * 1e3
         print(f"{n_connections:>5} {rate:>7.0f} {p50:>7.2f} {p99:>8.2f}")
     served.stop()
+
+
+def test_mixed_load(router: Path, tmp_path: Path) -> None:
+    """Routes, feedback, reloads and refreshes for RECROUTE_MINUTES: each response is 200; memory is printed."""
+    folder, kept = tmp_path / "router", tmp_path / "feedback"
+    shutil.copytree(router, folder)
+    served = Served(folder, "--feedback", str(kept), "--explore", "epsilon:0.05", "--rotate", "20MB")
+    texts, ids, n = prompts(), deque[str](maxlen=10_000), Counter[str]()
+    start = time.monotonic()
+
+    def is_on(margin: float = 0) -> bool:
+        return time.monotonic() < start + 60 * MINUTES - margin
+
+    async def repeat(name: str, pause: float, make: Callable[[int], bytes]) -> None:
+        while is_on():
+            await asyncio.sleep(pause)
+            if name == "feedback" and not ids:
+                continue
+            request = make(n[name])
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            answer = json.loads(await ask(reader, writer, request))  # fails unless it is a 200
+            writer.close()
+            n[name] += 1
+            ids.extend(route["decision_id"] for route in answer.get("routes", ()))
+
+    async def refresh() -> None:
+        while is_on(margin=60):
+            await asyncio.sleep(45)
+            command = [sys.executable, "-m", "recroute", "refresh", str(folder), "--records", str(kept), "--quiet"]
+            process = await asyncio.create_subprocess_exec(*command)
+            assert await process.wait() == 0
+            n["refreshes"] += 1
+
+    async def watch() -> None:
+        while is_on():
+            print(f"{time.monotonic() - start:>6.0f} s {served.memory:>7.1f} MB {dict(n)}", flush=True)
+            await asyncio.sleep(60)
+
+    async def everything() -> None:
+        await asyncio.gather(
+            *(repeat("routes", 0.03, lambda i: message("/route", {"prompt": f"{texts[i % 512]} {i}"})) for _ in "1234"),
+            repeat("batches", 1, lambda i: message("/route", {"prompt": texts[i % 400 :][:16], "explain": True})),
+            *(repeat("feedback", 0.02, lambda i: score(ids.popleft(), i % 2)) for _ in "12"),
+            repeat("reloads", 10, lambda _: message("/reload", {})),
+            refresh(),
+            watch(),
+        )
+
+    def score(decision_id: str, value: int) -> bytes:
+        return message("/feedback", {"decision_id": decision_id, "score": value})
+
+    try:
+        asyncio.run(everything())
+        n_reloads = served.metric('recroute_router_reloads_total{outcome="changed"}')
+        print(f"{time.monotonic() - start:>6.0f} s {served.memory:>7.1f} MB {dict(n)}; {n_reloads:.0f} routers loaded")
+    finally:
+        served.stop()
