@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recroute.conversation import Reading
-from recroute.errors import RecrouteError
+from recroute.errors import RecrouteError, argument
 from recroute.util.settings import Settings, setting
 
 LEARN, TALK, LIMITS = "Feedback and exploration", "Conversations", "Limits"
@@ -107,7 +107,7 @@ class ServeSettings(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not re.fullmatch(r"(/[\w.~-]+)*", self.root_path, re.ASCII):
-            raise RecrouteError(f"root_path={self.root_path!r} is not a prefix such as /router")
+            raise RecrouteError(f"{argument('root_path', self.root_path)} is not a prefix such as /router")
         if self.token is not None and not (self.token.isascii() and self.token.strip()):
             raise RecrouteError("the token is empty or not ASCII; make one with: openssl rand -hex 32")
         Reading.of(self.conversation)  # raises if it is unknown
