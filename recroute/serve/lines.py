@@ -19,6 +19,7 @@ from recroute.errors import RecrouteError
 
 log = logging.getLogger("recroute.serve")
 CHUNK = 1 << 16  # bytes read at once
+LATE = 60.0  # seconds after its period a part ends, because clocks of file systems may be behind
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "h": 3600, "d": 86400}
 
 
@@ -45,7 +46,7 @@ class Rotation:
     def is_due(self, part: os.stat_result) -> bool:
         if self.n_bytes is not None:
             return part.st_size >= self.n_bytes
-        return self.seconds is not None and time.time() // self.seconds > part.st_mtime // self.seconds
+        return self.seconds is not None and (time.time() - LATE) // self.seconds > part.st_mtime // self.seconds
 
 
 class LineLog:
