@@ -74,17 +74,6 @@ def test_one_that_fails_fails_alone(
         assert [answer.status_code for answer in answers] == [200, 500, 200]
 
 
-def test_turns_of_conversations_are_answered_alone(
-    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
-) -> None:
-    ranked, client = Ranked(monkeypatch), make_client(threads=1, timeout=60, stay=0.1)
-    bodies = [{"prompt": f"multiply {i}", "conversation_id": str(i)} for i in range(3)]
-    with asked(client, ranked, eventually, *bodies) as answers:
-        assert [len(texts) for texts in ranked] == [1] * 4
-    kept = client.app.state.service.answer.conversations  # type: ignore[attr-defined]
-    assert len(kept) == len(answers) == 3
-
-
 def test_a_batch_is_not_too_large(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
 ) -> None:
