@@ -48,7 +48,8 @@ def rows_of(
         head = {"router": router, "policy": policy, "group": group, "pool_size": size or None}
         head |= {"n_attempts": k, "metric": metric}
         counts = [n, *map(len, ids)]
-        of_metric = rows_of_seeds(head, seeds, values, replicates, pool=resamples.pool, counts=counts)
+        within = (0.0, 1.0) if metric == SCORE else None
+        of_metric = rows_of_seeds(head, seeds, values, replicates, pool=resamples.pool, counts=counts, within=within)
         rows += [{**row, "n_instances": count} for row, count in zip(of_metric, counts, strict=True)]
     lines = ((SCORE, LINES),) if settings.target is None else ((SCORE, {NEXT: None}), (COST, {NEXT: None}))
     found_pairs = [row for metric, others in lines for row in _pairs(estimates, metric, others, n, resamples)]

@@ -36,6 +36,7 @@ VERBS = {  # in the order of the help; each is imported when it runs
     "refresh": Verb("recroute.cli.refresh:refresh", SERVICE, "Take feedback into a router without a new fit."),
     "off-policy": Verb("recroute.cli.off_policy:off_policy", SERVICE, "Judge other routers by the log of one in use."),
 }
+GROUPS = {name for name, verb in VERBS.items() if verb.place.endswith(":app")}
 app = typer.Typer(
     name="recroute",
     cls=lazy_group(VERBS),
@@ -58,13 +59,19 @@ def _root(
     pass
 
 
+def _or_help(arguments: list[str]) -> list[str]:
+    """What was typed; a group of verbs alone shows its help."""
+    alone = not arguments or (len(arguments) == 1 and arguments[0] in GROUPS)
+    return [*arguments, "--help"] if alone else arguments
+
+
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     prepare_streams()
     streams = sys.stdout, sys.stderr
     try:
         with on_command_line():
-            code = app(args=arguments or ["--help"], prog_name="recroute", standalone_mode=False)
+            code = app(args=_or_help(arguments), prog_name="recroute", standalone_mode=False)
     except SystemExit as left:
         if not isinstance(left.__context__, BrokenPipeError):  # which the printers of help and version turn into this
             raise

@@ -129,7 +129,7 @@ SPLIT = Option(
     panel=DATA,
 )
 SETTINGS = Option("given", list[str] | None, None, flag="--set", help="Hyperparameter as name=value; may be repeated.")
-SEEDS = Option("seeds", int, 1, help="Number of seeds, counted up from --seed.", panel=DATA, low=1)
+SEEDS = Option("seeds", int, 1, help="Number of seeds, counted up from --seed.", low=1)
 MIN_COVERAGE = Option(
     "min_coverage",
     float,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from recroute.cli.experiment import Asked, experiment
-from recroute.cli.options import DATASET, ROUTERS, Option, numbers
+from recroute.cli.options import DATA, DATASET, ROUTERS, Option, numbers
 from recroute.data import Dataset
 from recroute.evaluation.learning import learn
 from recroute.evaluation.run import measure
 from recroute.evaluation.settings import ScaleSettings
 from recroute.experiment.result import Result
 
-BENCHMARK = Option("benchmark", str | None, None, help="Only the instances of this benchmark, and its own pools.")
+BENCHMARK = Option(
+    "benchmark", str | None, None, help="Only the instances of this benchmark, and its own pools.", panel=DATA
+)
 TRAIN_FRACTIONS = Option(
     "train_fractions",
     str | None,

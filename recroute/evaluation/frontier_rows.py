@@ -130,7 +130,8 @@ class _Tables:
         return pl.concat(pairs) if pairs else pl.DataFrame(schema=COMPARISON_COLUMNS)
 
     def _add_row(self, head: dict[str, Any], value: float, drawn: Array) -> None:
-        self.rows.append(row_of({**head, "n_instances": self.n}, value, drawn, self.n))
+        within = METRICS[head["metric"]].within if head["metric"] in METRICS else None
+        self.rows.append(row_of({**head, "n_instances": self.n}, value, drawn, self.n, within))
 
     def _add_points(self, router: str, group: str, weights: Array, points: _Points, drawn: _Points) -> None:
         height = np.interp(points.cost[0], *(line[0] for line in hull(points.cost, points.score)))

@@ -97,6 +97,7 @@ class ScaleSettings(EvaluationSettings):
         "train",
         choices=("train", "all"),
         help="Choose pools on training instances, or on all instances as RouterEval does (which uses test instances).",
+        panel=JUDGE,
     )
 
     def __post_init__(self) -> None:

@@ -73,14 +73,15 @@ def summarise(
         kind = metric_name in METRICS and METRICS[metric_name].of == "preferences"
         n = n_instances.get((group, size, kind)) or max(n for key, n in n_instances.items() if key[2] == kind)
         head = {"router": router, "group": group, "pool_size": size, "metric": metric_name, "n_instances": n}
+        within = METRICS[metric_name].within if metric_name in METRICS else None
         if len(found) == len(seeds):
             values, replicates = _stacked(found)
             if metric_name in COMPARED:
                 compared[key] = (values, replicates)
             pooled = bootstrap.pool(values, replicates)
-            rows.append(row_of({**head, "seed": None}, float(known_mean(values)[0]), pooled, n))
+            rows.append(row_of({**head, "seed": None}, float(known_mean(values)[0]), pooled, n, within))
         if len(seeds) > 1:
-            rows += [row_of({**head, "seed": s}, each.value, each.replicates, n) for s, each in found.items()]
+            rows += [row_of({**head, "seed": s}, each.value, each.replicates, n, within) for s, each in found.items()]
     pairs = comparisons(compared, baseline or "", max(n_instances.values()), bootstrap.pool)
     return pl.DataFrame(rows, schema=COLUMNS), pairs, _notes(cells)
 

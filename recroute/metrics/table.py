@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any, Literal
 
 from recroute.metrics.calibration import auc, brier, ece
@@ -47,6 +48,8 @@ class Metric:
         Whether routers are compared in it pairwise: at every pool size, or as cost-quality curves.
     interval : bool
         Whether it has an interval.
+    within : (float, float)
+        Range of its values, to which intervals are clipped.
     title, head : str
         Name in captions and in column heads (default: the name in words).
     column : int
@@ -59,6 +62,7 @@ class Metric:
     better: Literal["higher", "lower", ""] = "higher"
     compared: Literal["", "by pool", "by cost"] = ""
     interval: bool = True
+    within: tuple[float, float] = (0.0, 1.0)
     title: str = ""
     head: str = ""
     column: int = 0
@@ -82,6 +86,9 @@ def _at(name: str, formula: Callable[..., Array], key: str, value: int, **facts:
     return Metric(f"{name}@{value}", partial(formula, **{key: value}), **facts)
 
 
+POSITIVE, ANY = (0.0, inf), (-inf, inf)
+COSTS: dict[str, Any] = {"of": "costs", "better": "lower", "within": POSITIVE}
+
 METRICS = {
     metric.name: metric
     for metric in (
@@ -89,14 +96,22 @@ METRICS = {
         Metric(
             "best_single_ratio",
             best_single_ratio,
+            within=POSITIVE,
             compared="by pool",
             title="mu / best single LLM on test (V_B)",
             head="V_B",
             column=2,
         ),
-        Metric("reference_ratio", reference_ratio),
-        Metric("lift", lift, compared="by pool", title="mu - best single LLM of train (lift)", column=3),
-        Metric("effective_p", effective_p, column=4),
+        Metric("reference_ratio", reference_ratio, within=POSITIVE),
+        Metric(
+            "lift",
+            lift,
+            within=(-1.0, 1.0),
+            compared="by pool",
+            title="mu - best single LLM of train (lift)",
+            column=3,
+        ),
+        Metric("effective_p", effective_p, within=ANY, column=4),
         Metric("regret", regret, better="lower"),
         Metric("any_best", any_best),
         Metric("oracle", oracle, better=""),
@@ -104,16 +119,16 @@ METRICS = {
         *(_at("ndcg", ndcg, "k", k, of="predictions") for k in RANKS),
         *(_at("hit", hit, "k", k, of="predictions") for k in RANKS),
         Metric("mrr", mrr, of="predictions"),
-        Metric("brier", brier, of="predictions", better="lower"),
-        Metric("ece", ece, of="predictions", better="lower"),
+        Metric("brier", brier, of="predictions", better="lower", within=POSITIVE),
+        Metric("ece", ece, of="predictions", better="lower", within=POSITIVE),
         Metric("auc", auc, of="predictions"),
-        Metric("selection_entropy", selection_entropy, better=""),
-        Metric("choice_entropy", choice_entropy, column=6),
+        Metric("selection_entropy", selection_entropy, better="", within=POSITIVE),
+        Metric("choice_entropy", choice_entropy, within=POSITIVE, column=6),
         Metric("coverage", coverage, interval=False),  # a resample can only lose LLMs
         Metric("gini", gini, better="lower"),
-        Metric("mean_cost", mean_cost, of="costs", better="lower"),
+        Metric("mean_cost", mean_cost, **COSTS),
         *(
-            _at("cost_at_quality", cost_at_quality, "percent", percent, of="costs", better="lower", compared="by cost")
+            _at("cost_at_quality", cost_at_quality, "percent", percent, compared="by cost", **COSTS)
             for percent in PERCENTS
         ),
         Metric("aiq", aiq, of="costs", compared="by cost"),

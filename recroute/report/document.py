@@ -29,13 +29,15 @@ class Number:
     value : float, optional
         None or NaN is shown as `missing` and sorts last.
     low, high : float, optional
-        Ends of the interval, in the same format.
+        Ends of the interval, in the same format unless `ends_form` says otherwise.
     form : str
         Format specification.
     missing : str
         Text for a missing value.
     below : str
         A second line in place of the interval.
+    ends_form : str
+        Format of the ends of the interval. Default: that of the number.
     """
 
     value: float | None
@@ -44,6 +46,7 @@ class Number:
     form: str = ".3f"
     missing: str = "-"
     below: str = ""
+    ends_form: str = ""
 
     @classmethod
     def of(cls, row: Mapping[str, Any] | None, form: str = ".3f", times: float = 1.0) -> Number:
@@ -69,7 +72,8 @@ class Number:
         """The formatted ends of the interval; None if there is none."""
         if not self.known or self.low is None or self.high is None or math.isnan(self.low + self.high):
             return None
-        return f"{self.low:{self.form}}", f"{self.high:{self.form}}"
+        form = self.ends_form or self.form
+        return f"{self.low:{form}}", f"{self.high:{form}}"
 
 
 _ENDS = ("value", "ci_low", "ci_high")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.text import Text
 from recroute.report.document import Block, Cell, Document, Facts, Figure, Medium, Number, Section, Table, Words
 
 WIDEST_WORDS = 22  # columns for text, which may be folded
+NARROW = 0.02  # width of an interval whose ends are shown with as many digits as the number
 PARAGRAPH = 60  # characters from which text in a cell counts as a paragraph
 
 
@@ -50,10 +52,11 @@ def _table(table: Table, title: str, width: int) -> RichTable:
     """The table in at most `width` columns, if it can be.
 
     An interval stands beside its number while that fits, with headings broken between words if need be; then below the
-    number, then below it in two lines.
+    number, then below it in two lines. A line separates the baselines from the routers before them.
     """
     found = _empty(title, table.caption, show_lines=any(map(_is_long, table.rows)))
     words = [table.is_text(i) for i in range(len(table.heads))]
+    table = replace(table, rows=[*zip(*map(_coarse, zip(*table.rows, strict=True)), strict=True)])
     for layout in (_beside, _below, _folded):
         rows = [[layout(cell) if isinstance(cell, Number) else Text(cell) for cell in row] for row in table.rows]
         cells = [max([1, *(len(line) for row in rows for line in row[i].plain.split("\n"))]) for i in range(len(words))]
@@ -67,9 +70,23 @@ def _table(table: Table, title: str, width: int) -> RichTable:
         else:  # numbers are never broken
             most = high if fits and is_wide else None
             found.add_column(Text(head), justify="right", min_width=cell, max_width=most, overflow="fold")
+    first_soft = next((at for at, row in enumerate(table.rows) if row[0] in table.soft), 0)
     for at, row in enumerate(rows):
-        found.add_row(*row, end_section=table.ends_group(at))
+        found.add_row(*row, end_section=table.ends_group(at) or at + 1 == first_soft)
     return found
+
+
+def _coarse(column: Sequence[Cell]) -> Sequence[Cell]:
+    """The cells of a column, with a digit less in intervals that are all wide.
+
+    >>> _coarse([Number(0.745, 0.69, 0.814)])[0].ends()
+    ('0.69', '0.81')
+    """
+    numbers = [cell for cell in column if isinstance(cell, Number)]
+    widths = [cell.high - cell.low for cell in numbers if cell.low is not None and cell.high is not None]
+    if any(cell.form != ".3f" for cell in numbers) or any(width < NARROW for width in widths):
+        return column
+    return [replace(cell, ends_form=".2f") if isinstance(cell, Number) else cell for cell in column]
 
 
 def _total(widths: Sequence[int], words: Sequence[bool]) -> int:

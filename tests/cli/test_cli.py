@@ -276,3 +276,11 @@ def test_what_cannot_be_held_out_is_refused(folder: Path, capsys: pytest.Capture
     refused(capsys, "evaluate", folder, "--router", "svd", "--holdout", "benchmark")
     refused(capsys, "scale", folder, "--router", "svd", "--holdout", "task", "--split", "random")
     refused(capsys, "evaluate", folder, "--router", "svd", "--shuffle", "score")
+
+
+def test_a_group_of_verbs_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["data"]) == 0
+    shown = capsys.readouterr().out
+    assert run(["data", "--help"]) == 0
+    assert capsys.readouterr().out == shown
+    assert "doctor" in shown

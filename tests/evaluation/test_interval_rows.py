@@ -10,6 +10,7 @@ import recroute as rr
 from recroute.data import Dataset, InteractionMatrix
 from recroute.errors import RecrouteError
 from recroute.evaluation.evaluation import Evaluation
+from recroute.metrics import METRICS
 from recroute.routers import Ranking
 from recroute.routers.refresh.change import wilson
 from recroute.testing import planted_dataset
@@ -64,6 +65,11 @@ def test_evaluations(
         assert isinstance(found, Evaluation)
         check(found.rows)
         check(found.comparisons)
+        for row in found.rows.filter(pl.col("metric").is_in(METRICS), pl.col("ci_low").is_finite()).iter_rows(
+            named=True
+        ):
+            low, high = METRICS[row["metric"]].within
+            assert low <= row["ci_low"] <= row["ci_high"] <= high
         assert found.rows.filter(metric="coverage")["ci_low"].is_nan().all()
 
 
@@ -119,3 +125,8 @@ def test_people_are_shown_scores_and_programs_what_the_ranking_is_by() -> None:
     assert "a (1.000)" in ranking._repr_html_()
     assert "b (0.000)" in ranking._repr_html_()
     assert ranking.row(0) == [("a", 1.25), ("b", pytest.approx(-0.5))]
+
+
+def test_a_mean_over_seeds_that_differ_stays_a_score() -> None:
+    found = rr.evaluate(rr.simulate(n_llms=40, n_instances=300), ["svd"], seeds=range(2), n_resamples=200)
+    assert found.row("mean_score", router="oracle")["ci_high"] <= 1
