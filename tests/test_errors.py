@@ -10,7 +10,7 @@ import recroute
 from recroute.errors import LONGEST_LINE, RecrouteError, UnknownNameError, argument, on_command_line, one_line
 
 ROOT = Path(recroute.__file__).parent
-OPTION = re.compile(r"(?<![-\w])--[a-z]{2}")
+OPTION = re.compile(r"(?<![-\w])--[a-z][a-z-]+\b(?!:)")
 OTHER_PROGRAMS = re.compile("lm_eval|run the evaluation with")
 FOR_THE_COMMAND_LINE = {"errors.py", "evaluation/card.py", "evaluation/run_folder.py"}
 

@@ -111,8 +111,12 @@ class Table:
         return any(isinstance(row[column], str) for row in self.rows) if self.rows else column == 0
 
     def ends_group(self, row: int) -> bool:
-        """Whether a line is drawn below this row."""
-        return self.ruled and row + 1 < len(self.rows) and self.rows[row + 1][0] != self.rows[row][0]
+        """Whether a line is drawn below this row: by `ruled`, and above the first row that is `soft`."""
+        if row + 1 == len(self.rows):
+            return False
+        name, following = (str(self.rows[i][0]) for i in (row, row + 1))
+        first_soft = following in self.soft and not any(str(other[0]) in self.soft for other in self.rows[: row + 1])
+        return first_soft or (self.ruled and following != name)
 
 
 @dataclass(frozen=True, kw_only=True)

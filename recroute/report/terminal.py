@@ -70,9 +70,8 @@ def _table(table: Table, title: str, width: int) -> RichTable:
         else:  # numbers are never broken
             most = high if fits and is_wide else None
             found.add_column(Text(head), justify="right", min_width=cell, max_width=most, overflow="fold")
-    first_soft = next((at for at, row in enumerate(table.rows) if row[0] in table.soft), 0)
     for at, row in enumerate(rows):
-        found.add_row(*row, end_section=table.ends_group(at) or at + 1 == first_soft)
+        found.add_row(*row, end_section=table.ends_group(at))
     return found
 
 
