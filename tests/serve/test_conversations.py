@@ -1,9 +1,14 @@
 """Messages in OpenAI's form instead of a prompt, and servers that stay with a conversation's LLM."""
 
+import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from recroute.serve import ServeSettings, create_app
+from recroute.serve.schemas import RouteRequest
 from tests.serve.conftest import MakeClient
 
 ADD, TRANSLATE = "multiply the integers number 7", "translate the sentence number 8"
@@ -78,6 +83,21 @@ def test_a_server_told_to_stay_stays_by_messages_or_by_id(make_client: MakeClien
     assert choice(client, messages=later, llms=["llm-1", "llm-2"]) != first  # not allowed
     assert choice(client, prompt=ADD, conversation_id="c") == choice(client, prompt=TRANSLATE, conversation_id="c")
     assert choice(client, prompt=TRANSLATE, conversation_id="d") == choice(client, prompt=TRANSLATE)
+
+
+def test_requests_at_the_same_time_are_turns_of_their_own_conversations(router_dir: Path) -> None:
+    service = create_app(ServeSettings(router_dir=router_dir, stay=1.0, threads=1)).state.service
+    texts = [f"{ADD if i % 2 else TRANSLATE} and {i}" for i in range(40)]
+
+    async def route(prompts: list[str]) -> list[str]:
+        asked = [RouteRequest(prompt=prompt, conversation_id=text) for prompt, text in zip(prompts, texts, strict=True)]
+        answers = await asyncio.gather(*map(service.route, asked))
+        return [json.loads(answer)["routes"][0]["llm_id"] for answer in answers]
+
+    first = asyncio.run(route(texts))
+    assert len(set(first)) > 1
+    assert asyncio.run(route([""] * len(texts))) == first
+    service.close()
 
 
 def test_turns_that_stay_are_not_explored(make_client: MakeClient, tmp_path: Any) -> None:
