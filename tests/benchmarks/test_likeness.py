@@ -66,4 +66,4 @@ def test_how_often_an_llm_is_reported(name: str, strategy: str, real: Path) -> N
         cells = [f"{np.mean(reported[kind, k]):.3f}" for k in ANSWERS]
         print(f"\n{name}, {strategy}, {kind} ({len(reported[kind, 8])} LLMs): {' | '.join(cells)}", end="")
     honest_share = np.mean([reported["honest", k] for k in ANSWERS])
-    assert honest_share <= RATE
+    assert honest_share <= (RATE if strategy == "batch" else 2 * RATE)
