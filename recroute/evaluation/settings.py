@@ -135,7 +135,6 @@ class ScaleSettings(EvaluationSettings):
         if on_train:
             bases = (parts.train for seed in self.seeds for parts in self.splits(dataset, seed))
         kept, of_sizes = common_sizes(bases, self.groups, sizes)
-        return lambda parts: make_pools(parts.train if on_train else dataset, self.groups, kept, parts.seed), [
-            *notes,
-            *of_sizes,
-        ]
+        if list(sizes) != list(POOL_SIZES):  # nobody asked for the default
+            notes += of_sizes
+        return lambda parts: make_pools(parts.train if on_train else dataset, self.groups, kept, parts.seed), notes
