@@ -85,7 +85,8 @@ class FeedbackLog:
                 self._indexed = dict.fromkeys(KINDS, 0)  # offset up to which the index knows each log
                 for kind in KINDS:
                     with self._logs[kind].locked() as end:
-                        self._index(kind, end)
+                        pass  # other processes go on while this one reads what is there
+                    self._index(kind, end)
             except OSError as error:
                 raise RecrouteError(
                     f"feedback folder {folder}: {error.strerror or error}; name a writable folder"
@@ -129,7 +130,7 @@ class FeedbackLog:
     def _index(self, kind: str, end: int) -> None:
         """Index which decisions have feedback of this kind, from where the index ends: what other processes wrote."""
         if self._indexed[kind] < end:
-            for start, line in self._logs[kind].lines(self._indexed[kind]):
+            for start, line in self._logs[kind].lines(self._indexed[kind], end):
                 if (match := LINE_START.match(line)) and self.decisions.knows(match[1].decode()):
                     self.decisions.set_feedback(match[1].decode(), kind, start)
         self._indexed[kind] = end

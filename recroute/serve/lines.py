@@ -130,9 +130,9 @@ class LineLog:
                     return content[:end]
         return None
 
-    def lines(self, offset: int = 0) -> Iterator[tuple[int, bytes]]:
-        """The lines from this offset on, with their offsets."""
-        found = parts(self.folder, self.name)
+    def lines(self, offset: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """The lines from this offset up to that one, with their offsets."""
+        found = [(start, path) for start, path in parts(self.folder, self.name) if start < end]
         for i, (start, path) in enumerate(found):
             if i + 1 < len(found) and found[i + 1][0] <= offset:
                 continue
@@ -140,6 +140,8 @@ class LineLog:
                 file.seek(max(0, offset - start))
                 at = start + file.tell()
                 for line in file:
+                    if at >= end:
+                        return
                     yield at, line
                     at += len(line)
 
