@@ -134,8 +134,8 @@ def read_feedback(path: str | Path, *more: str | Path) -> Feedback:
     if len(found) == 1:
         return replace(found[0], notes=(*notes, *found[0].notes))
     return Feedback(
-        records=_joined(one.records for one in found),
-        preferences=_joined(one.preferences for one in found),
+        records=joined(one.records for one in found),
+        preferences=joined(one.preferences for one in found),
         source=", ".join(place.name for place in paths),
         notes=(*notes, *(note for one in found for note in one.notes)),
     )
@@ -170,7 +170,7 @@ def _tables(path: Path, notes: list[str]) -> dict[str, pl.DataFrame]:
     """The tables of one place by kind, "records" and "preferences", as they are on disk."""
     found: dict[str, pl.DataFrame] = {}
     for files in _logs(path):
-        table = _joined([_read(file, notes) for file in files])
+        table = joined([_read(file, notes) for file in files])
         if table is not None:
             found["preferences" if set(PAIR_COLUMNS) <= set(table.columns) else "records"] = table
     return found
@@ -193,7 +193,7 @@ def read_feedback_records(path: Path) -> pl.DataFrame | None:
     Raises DataError if they cannot be read.
     """
     files = [part for _, part in parts(path, RECORDS)] if path.is_dir() else [path]
-    return _joined([_read(file, []) for file in files])
+    return joined([_read(file, []) for file in files])
 
 
 def _read(path: Path, notes: list[str]) -> pl.DataFrame | None:
@@ -206,10 +206,17 @@ def _read(path: Path, notes: list[str]) -> pl.DataFrame | None:
     return read_json_lines(content, path.name)
 
 
-def _joined(tables: Iterable[pl.DataFrame | None]) -> pl.DataFrame | None:
-    """One table of all rows, None where there is none."""
+def joined(tables: Iterable[pl.DataFrame | None]) -> pl.DataFrame | None:
+    """One table of all rows, None where there is none; DataError if the columns do not fit together."""
     found = [table for table in tables if table is not None]
-    return pl.concat(found, how="diagonal_relaxed") if found else None
+    try:
+        return pl.concat(found, how="diagonal_relaxed") if found else None
+    except pl.exceptions.PolarsError:
+        name = next(name for name in found[0].columns if len({str(one.schema.get(name)) for one in found}) > 1)
+        kinds = ", ".join(dict.fromkeys(str(one.schema[name]) for one in found if name in one.columns))
+        raise DataError(
+            f"{name} is of several kinds ({kinds}); write it alike everywhere, or read each alone"
+        ) from None
 
 
 def whole_lines(path: Path, notes: list[str]) -> bytes:

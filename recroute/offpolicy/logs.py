@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset, Encoder, Records
 from recroute.data.encoding import Precomputed
-from recroute.data.feedback import RECORDS, different, parts, read_feedback_records
+from recroute.data.feedback import RECORDS, different, joined, parts, read_feedback_records
 from recroute.data.schema import RECORDS as RECORD_COLUMNS
 from recroute.data.schema import TEXT, Column, Schema, check_columns
 from recroute.errors import DataError, argument
@@ -145,10 +145,9 @@ def read_logs(path: str | Path, *more: str | Path) -> Logs:
     Raises DataError if there is no such file, or its content is not valid, see `Logs`.
     """
     paths = different([path, *more], "logs")
-    found = [_read_place(place) for place in paths]
-    if not any(table.height for table in found):
+    table = joined([_read_place(place) for place in paths])
+    if table is None:
         raise DataError(f"{paths[0]} has no rows yet; one row per answer is needed")
-    table = pl.concat(found, how="diagonal_relaxed")
     name = RECORDS if len(paths) == 1 and paths[0].is_dir() else ", ".join(place.name for place in paths)
     if DECISION not in table.columns:
         return Logs(table, name)
@@ -163,11 +162,10 @@ def read_logs(path: str | Path, *more: str | Path) -> Logs:
     return Logs(_by_decision(known), name + left_out)
 
 
-def _read_place(path: Path) -> pl.DataFrame:
+def _read_place(path: Path) -> pl.DataFrame | None:
     if not (path.is_file() or (path.is_dir() and parts(path, RECORDS))):
         raise DataError(f"no logs at {path}; name a .parquet, .csv or .jsonl file, or a folder of feedback")
-    found = read_feedback_records(path)
-    return pl.DataFrame() if found is None else found
+    return read_feedback_records(path)
 
 
 def _by_decision(table: pl.DataFrame) -> pl.DataFrame:

@@ -133,3 +133,14 @@ def test_the_records_of_a_service_are_logs_with_vectors_in_place_of_prompts(tmp_
         Logs(
             table.with_columns(encoder=pl.when(pl.int_range(pl.len()) == 1).then(pl.lit("other")).otherwise("encoder"))
         )
+
+
+def test_logs_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    row = '{"instance_id":"%s","llm_id":"x","score":1,"propensity":0.5,"encoder":"e","vector":%s}\n'
+    for name, vector in (("a", "[0.5]"), ("b", '"no"'), ("c", "[1]")):
+        (tmp_path / f"{name}.jsonl").write_text(row % (name, vector), "utf8")
+    assert len(read_logs(tmp_path / "a.jsonl", tmp_path / "c.jsonl")) == 2
+    with pytest.raises(
+        DataError, match=r"vector is of several kinds .*; write it alike everywhere, or read each alone"
+    ):
+        read_logs(tmp_path / "a.jsonl", tmp_path / "b.jsonl")

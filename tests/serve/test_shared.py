@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from test_hostile import OLD_FIRST, OLD_IDS, OLD_SECOND, n_lines, routed, score
 
 import recroute as rr
+from recroute.cli.app import run
 from recroute.data.feedback import parts, read_feedback
 from recroute.errors import RecrouteError
 from recroute.serve.lines import LineLog, Rotation
@@ -54,6 +55,9 @@ def test_feedback_of_several_servers_is_read_together(make_client: MakeClient, t
     logs = rr.read_logs(tmp_path / "a", tmp_path / "b")
     assert (len(logs), logs.source) == (40, "a, b")
     assert read_feedback(tmp_path / "a", tmp_path / "b").n_records == 40
+    places = [str(tmp_path / name) for name in "ab"]
+    assert run(["off-policy", *places, "--router", "best_single", "--json", str(tmp_path / "out.json"), "--quiet"]) == 0
+    assert json.loads((tmp_path / "out.json").read_text("utf8"))["dataset"]["n_instances"] == 40
     with pytest.raises(RecrouteError, match=r"logs .*a is given twice; give it once"):
         rr.read_logs(tmp_path / "a", tmp_path / "b" / ".." / "a")
 
