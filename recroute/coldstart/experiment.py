@@ -11,12 +11,15 @@ from recroute.coldstart.rounds import per_llm, play_rounds
 from recroute.coldstart.routing import N_POOLS, Bench, benches, can_take_unseen
 from recroute.coldstart.rows import Seen, rows_of
 from recroute.coldstart.settings import ColdStartSettings
+from recroute.coldstart.tasks import measure_tasks
+from recroute.coldstart.tasks_result import TaskColdStart
 from recroute.data import Dataset
 from recroute.data.llm_table import family_groups
 from recroute.errors import RouterError
 from recroute.experiment.protocol import Progress
 from recroute.experiment.run import Run, usable
 from recroute.routers import Router, as_routers
+from recroute.splits import HOLDOUTS as TASKS
 from recroute.util.arguments import as_whole_number, checked
 from recroute.util.settings import takes_settings
 
@@ -33,10 +36,11 @@ def coldstart(
     seed: int = 0,
     progress: Progress | None = None,
     **settings: Any,
-) -> ColdStart:
+) -> ColdStart | TaskColdStart:
     """Measure how well unseen LLMs are predicted, and routed to, after running them on a few training prompts.
 
-    LLMs are held out, and their scores on k anchors are revealed.
+    LLMs are held out, and their scores on k anchors are revealed. With `holdout` "task" or "benchmark", each task is
+    held out of training instead, and routers are refreshed with the scores of all LLMs on k of its prompts.
 
     Parameters
     ----------
@@ -55,7 +59,7 @@ def coldstart(
 
     Returns
     -------
-    ColdStart
+    ColdStart or TaskColdStart
         After a KeyboardInterrupt it holds the finished seeds.
 
     Raises
@@ -86,8 +90,10 @@ def coldstart(
 
 def measure(
     settings: ColdStartSettings, dataset: Dataset, routers: Sequence[Router | str], progress: Progress | None = None
-) -> ColdStart:
+) -> ColdStart | TaskColdStart:
     """Implementation of `coldstart`."""
+    if settings.holdout in TASKS:
+        return measure_tasks(settings, dataset, routers, progress)
     dataset.require_scores("coldstart")
     chosen, notes = _routers(dataset, as_routers(routers))
     run = Run(settings.encoded(dataset) if chosen else dataset, settings.seeds, chosen, notes, progress)

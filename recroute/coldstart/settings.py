@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from recroute.coldstart.anchors import STRATEGIES
 from recroute.coldstart.holdout import HOLDOUTS
-from recroute.errors import DataError, either
+from recroute.errors import DataError
 from recroute.experiment.protocol import DATA, Protocol
-from recroute.splits import HOLDOUTS as COLD_INSTANCES
+from recroute.splits import HOLDOUTS as TASKS
 from recroute.util.settings import setting
 
 ANCHORS = (0, 1, 2, 4, 8, 16, 32, 64, 128)
@@ -29,17 +29,13 @@ class ColdStartSettings(Protocol):
     )
     holdout: str | None = setting(
         None,
-        help="LLMs to hold out as unseen: family (whole families; default if families are known) or random.",
+        choices=(*HOLDOUTS, *TASKS),
+        help="LLMs to hold out as unseen: family (whole families; default if families are known) or random. Or task or "
+        "benchmark: each in turn is new to routers, and anchors are its prompts that all LLMs were run on.",
     )
     pool_size: int = setting(10, low=2, help="Number of LLMs in a pool.")
 
     def __post_init__(self) -> None:
-        if self.holdout in COLD_INSTANCES:
-            evaluate = either(f"recroute evaluate --holdout {self.holdout}", f"evaluate(..., holdout={self.holdout!r})")
-            raise DataError(
-                f"holdout {self.holdout!r} holds out prompts, not LLMs; run {evaluate}, or hold out "
-                f"{' or '.join(HOLDOUTS)}"
-            )
         super().__post_init__()
         if not self.anchors or len(set(self.anchors)) < len(self.anchors):
             raise DataError(f"anchors {self.anchors}: give distinct whole numbers, each at least 0")
