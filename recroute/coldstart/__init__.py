@@ -9,6 +9,7 @@ from recroute.coldstart.experiment import coldstart
 from recroute.coldstart.holdout import HOLDOUTS, unseen_llms
 from recroute.coldstart.onboard import Expectation, expect, next_anchors
 from recroute.coldstart.result import ColdStart
+from recroute.coldstart.tasks_result import TaskColdStart
 from recroute.routers.memory.posterior import Posterior
 from recroute.routers.memory.prior import LLMPrior
 
@@ -19,6 +20,7 @@ __all__ = [
     "Expectation",
     "LLMPrior",
     "Posterior",
+    "TaskColdStart",
     "coldstart",
     "expect",
     "next_anchors",
