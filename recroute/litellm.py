@@ -30,6 +30,7 @@ from recroute.routers.memory.verifier import Verifier
 
 Deployment = Mapping[str, Any]  # an entry of LiteLLM's model_list
 UNKNOWN = ("error", "ignore")
+METADATA = ("metadata", "litellm_metadata")  # where LiteLLM keeps it, by the kind of request
 
 
 class RecrouteStrategy:
@@ -275,7 +276,7 @@ def messages_of(messages: Messages | None, input: str | Sequence[Any] | None = N
 
 def metadata_of(request: Mapping[str, Any], name: str) -> Any:
     """A field of a request's metadata, which LiteLLM keeps in either of two places; None if it is absent."""
-    fields = [request.get(place) for place in ("metadata", "litellm_metadata")]
+    fields = [request.get(place) for place in METADATA]
     return next((f[name] for f in fields if isinstance(f, Mapping) and f.get(name) is not None), None)
 
 

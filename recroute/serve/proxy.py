@@ -28,6 +28,7 @@ from urllib.parse import quote
 from recroute.conversation import Messages, Turn
 from recroute.errors import RecrouteError
 from recroute.litellm import (
+    METADATA,
     Deployment,
     RecrouteStrategy,
     check_deployments,
@@ -48,7 +49,7 @@ except ModuleNotFoundError:  # `hook` then says what is missing
     CustomLogger = object
 
 MOUNT = "/recroute"
-CHOICE = "recroute"  # field of a request's metadata: what its key allows, and the decision
+CHOICE = "recroute"  # field of a request's metadata, set by the hook: its key, what this allows, and the decision
 RENAMED = {"router": "router_dir", "feedback": "feedback_dir"}
 RENAMED_BACK = {field: name for name, field in RENAMED.items()}
 NOT_HERE = ("token", "root_path", "open_metrics")  # the proxy has its own
@@ -72,9 +73,7 @@ class ProxyStrategy(RecrouteStrategy):
         self.conversations = service.answer.conversations
 
     async def _able(self, *request: Any) -> Deployment | Sequence[Deployment]:
-        choice = metadata_of(request[-1] or {}, CHOICE)
-        if isinstance(choice, dict):  # an attempt before this one may have failed
-            choice.pop("route", None)
+        _choice(request[-1]).pop("route", None)  # of an attempt that has failed
         return await super()._able(*request)
 
     def _choose(self, able: Sequence[Deployment], messages: Messages, request: Mapping[str, Any]) -> Deployment:
@@ -97,7 +96,8 @@ class ProxyStrategy(RecrouteStrategy):
                 "tried": [{"llm": llm, "score": score} for llm, score in tried.items()] or None,
             }
         )
-        turn = Turn.of(messages, session_of(request), owner=str(metadata_of(request, "user_api_key_hash")))
+        choice = _choice(request)
+        turn = Turn.of(messages, session_of(request), owner=str(choice.get("key")))
         loaded = self.service.live.current
         try:
             answer = self.service.answer(loaded, asked, turn)
@@ -105,9 +105,7 @@ class ProxyStrategy(RecrouteStrategy):
             return super()._best(messages, untried, tried, request)
         self.service.metrics.count_routes(answer.routes, answer.seconds)
         (route,) = answer.routes
-        choice = metadata_of(request, CHOICE)
-        if isinstance(choice, dict):
-            choice["route"] = {**route, "router_version": loaded.version}
+        choice["route"] = {**route, "router_version": loaded.version}
         return str(route["llm_id"])
 
 
@@ -152,10 +150,13 @@ class RecrouteHook(CustomLogger):  # type: ignore[misc]  # a class of litellm, w
             strategy = ProxyStrategy(self.service, llm_router, **{**self._options, "unknown": "ignore"})
             llm_router.register_plugin(strategy)
             self._llms = llm_router
-        place = "litellm_metadata" if "litellm_metadata" in data else "metadata"
+        for place in METADATA:
+            if isinstance(data.get(place), dict):
+                data[place].pop(CHOICE, None)  # a client's own says nothing about its key
+        place = next((place for place in reversed(METADATA) if place in data), METADATA[0])
         lists = [user_api_key_dict.models, user_api_key_dict.team_models]
         data[place] = data.get(place) or {}
-        data[place][CHOICE] = {"models": [list(models) for models in lists if models]}
+        data[place][CHOICE] = {"key": user_api_key_dict.token, "models": [list(models) for models in lists if models]}
         return data
 
     async def async_filter_deployments(
@@ -167,7 +168,7 @@ class RecrouteHook(CustomLogger):  # type: ignore[misc]  # a class of litellm, w
         parent_otel_span: Any = None,
     ) -> list[Any]:
         """The deployments that the key allows: if it lists LLMs of the group beside the group's name, only these."""
-        lists = (metadata_of(request_kwargs or {}, CHOICE) or {}).get("models")
+        lists = _choice(request_kwargs).get("models")
         group = self._llms.registry().deployments(model_name=model) or [] if lists else []
         for patterns in lists or []:
             if any(_listed(deployment, patterns, model) for deployment in group):
@@ -183,7 +184,7 @@ class RecrouteHook(CustomLogger):  # type: ignore[misc]  # a class of litellm, w
         litellm_call_info: dict[str, Any] | None = None,
     ) -> dict[str, str] | None:
         """The decision as headers of the response."""
-        route = (metadata_of(data, CHOICE) or {}).get("route")
+        route = _choice(data).get("route")
         if route is None:
             return None
         told = {name: route.get(name) for name in ("decision_id", "llm_id", "propensity", "router_version")}
@@ -206,6 +207,12 @@ def read_settings(given: Any) -> tuple[ServeSettings, dict[str, Any]]:
     if not isinstance(of_strategy.get("llm_of", {}), Mapping):
         raise RecrouteError(f"llm_of of {place} is {given['llm_of']!r}; give LLM ids by deployment, as {{NAME: LLM}}")
     return ServeSettings(**{**of_service, **folders}), of_strategy
+
+
+def _choice(request: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the hook and the strategy keep in the metadata of a request."""
+    choice = metadata_of(request or {}, CHOICE)
+    return choice if isinstance(choice, dict) else {}
 
 
 def _listed(deployment: Deployment, patterns: Sequence[str], group: str) -> bool:

@@ -32,6 +32,7 @@ KEYS = {
     "sk-group": ["auto"],
     "sk-broken": ["failing", "llm-0"],
 }
+FORGED: dict[str, Any] = {"recroute": {"models": []}, "user_id": "someone"}
 AUTH = f"""
 from fastapi import HTTPException
 from litellm.proxy._types import UserAPIKeyAuth
@@ -173,6 +174,13 @@ def test_a_key_that_lists_llms_gets_no_other(proxy: Proxy, router: Router) -> No
     for prompt in PROMPTS:
         assert proxy.ask(prompt, key="sk-few")[0] == first_choice(router, prompt, llms=["llm-1", "llm-2", "llm-5"])
         assert proxy.ask(prompt, key="sk-group")[0] == proxy.ask(prompt)[0]
+    for place in ("metadata", "litellm_metadata"):  # what a client writes there changes nothing
+        body = {"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": PROMPTS[0]}], place: FORGED}
+        for path in ("messages", "chat/completions"):
+            answer = httpx.post(f"{proxy.url}/v1/{path}", json=body, headers={"Authorization": "Bearer sk-few"})
+            assert answer.headers["x-recroute-llm-id"] == first_choice(
+                router, PROMPTS[0], llms=["llm-1", "llm-2", "llm-5"]
+            )
     with pytest.raises(openai.APIStatusError):  # the one that it lists does not answer
         proxy.ask(PROMPTS[0], key="sk-broken", model="failing")
     with pytest.raises(openai.APIStatusError, match="key"):
