@@ -26,6 +26,7 @@ ADDS = {  # what an extra is for
     "spark": "ALS factors fitted on Spark, for logs larger than memory",
     "serve": "recroute serve: a router as an HTTP service",
     "litellm": "a router that picks the model in litellm",
+    "interactive": "figures in reports and notebooks with values under the pointer, by plotly",
     "notebooks": "Jupyter, to run the notebooks",
     "docs": "Sphinx, to build the documentation site",
     "dev": "what the tests and checks of recroute itself need",

@@ -13,6 +13,7 @@ from recroute.experiment.compare import is_yardstick
 from recroute.metrics.cost import hull
 from recroute.report.curves import Curve
 from recroute.report.figure import MARKERS, SOFT, colour, new_axes, plain, tidy
+from recroute.report.reading import Reading
 from recroute.report.terminal_plot import GREY, MARKS, Canvas, styles
 from recroute.routers.trade_off import PROMPTS
 from recroute.util.numeric import Array
@@ -111,19 +112,26 @@ def _dense(curve: Curve, n: int = 200) -> tuple[Array, Array]:
 
 def _draw_curve(ax: Any, curve: Curve, routers: list[str]) -> None:
     x, y = _dense(curve)
+    cost, score, low, high = zip(*curve.points, strict=True)
+    ends = np.interp(x, cost, low), np.interp(x, cost, high)
     if curve.soft:
-        ax.plot(x, y, color=SOFT, lw=1.3, ls=curve.dash, label=plain(curve.name))
+        (line,) = ax.plot(x, y, color=SOFT, lw=1.3, ls=curve.dash, label=plain(curve.name))
+        line.reading = Reading(ends=ends)
         return
     position = routers.index(curve.name)
-    cost, score, low, high = zip(*curve.points, strict=True)
-    ax.plot(x, y, color=colour(position), lw=2, label=plain(curve.name))
+    (line,) = ax.plot(x, y, color=colour(position), lw=2, label=plain(curve.name))
+    line.reading = Reading(ends=ends, band=True)
     ax.plot(cost, score, color=colour(position), marker=MARKERS[position % len(MARKERS)], ms=4, ls="")
     ax.fill_between(cost, low, high, color=colour(position), alpha=0.12, lw=0)
 
 
 def _draw_llms(ax: Any, llms: pl.DataFrame) -> None:
     """Draw a cross for each LLM, and the names of those on the hull."""
-    ax.plot(llms["mean_cost"], llms["mean_score"], color="0.2", marker="x", ms=5, ls="", label="single LLMs")
+    (points,) = ax.plot(
+        llms["mean_cost"], llms["mean_score"], color="0.2", marker="x", ms=5, ls="", label="single LLMs"
+    )
+    low, high = (llms[name].to_list() for name in ("score_low", "score_high"))
+    points.reading = Reading(llms["router"].to_list(), (low, high))
     named = llms.filter("on_hull").sort("mean_score", descending=True).unique("mean_cost", keep="first")
     rows = named.sort("mean_cost").head(MAX_NAMES).select("router", "mean_cost", "mean_score").iter_rows()
     for i, (name, cost, score) in enumerate(rows):

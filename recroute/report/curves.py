@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recroute.report.figure import DASHES, MARKERS, SOFT, colour, new_axes, plain, tidy
+from recroute.report.reading import Reading
 
 LEADER = {"arrowstyle": "-", "lw": 0.5, "alpha": 0.6, "shrinkA": 0, "relpos": (0, 0.5)}
 MAX_BANDS = 6  # more overlapping bands are not readable
@@ -52,7 +53,9 @@ def draw_intervals(curves: Sequence[Curve], *, title: str, x_label: str, ax: Any
         _, value, low, high = curve.points[-1]
         of = SOFT if curve.soft else colour(0)
         ax.plot([low, high], [height, height], color=of, lw=2)
-        ax.plot([value], [height], color=of, marker="D" if curve.soft else "o", ms=6, ls="")
+        sign = "D" if curve.soft else "o"
+        (point,) = ax.plot([value], [height], color=of, marker=sign, ms=6, ls="", label=plain(curve.name))
+        point.reading = Reading(ends=([low], [high]), across=True)
     ax.set_yticks(range(len(curves)), [plain(curve.name) for curve in curves])
     ax.set_xlabel(x_label)
     ax.set_title(plain(title), loc="left")
@@ -62,14 +65,17 @@ def draw_intervals(curves: Sequence[Curve], *, title: str, x_label: str, ax: Any
 
 def _draw(ax: Any, curve: Curve, coloured: Sequence[str]) -> None:
     size, value, low, high = zip(*curve.points, strict=True)
+    name = plain(curve.name)
     if curve.soft:
-        ax.plot(size, value, color=SOFT, lw=1.2, ls=curve.dash)
+        (line,) = ax.plot(size, value, color=SOFT, lw=1.2, ls=curve.dash, label=name)
+        line.reading = Reading(ends=(low, high))
         return
-    position = coloured.index(curve.name)
-    if len(coloured) <= MAX_BANDS:
+    position, band = coloured.index(curve.name), len(coloured) <= MAX_BANDS
+    if band:
         ax.fill_between(size, low, high, color=colour(position), alpha=0.13, lw=0)
     look = {"marker": MARKERS[position % len(MARKERS)], "ls": DASHES[position // MAX_BANDS % len(DASHES)]}
-    ax.plot(size, value, color=colour(position), lw=2, ms=5, **look)
+    (line,) = ax.plot(size, value, color=colour(position), lw=2, ms=5, label=name, **look)
+    line.reading = Reading(ends=(low, high), band=band)
 
 
 def _label_ends(ax: Any, curves: Sequence[Curve], coloured: Sequence[str]) -> None:

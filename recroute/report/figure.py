@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from recroute.report.reading import Reading
 from recroute.util.files import new_file
 
 # Okabe and Ito's palette without yellow, which is hard to see on paper; curves also differ in markers and dashes.
@@ -67,6 +68,7 @@ def draw_band(
 ) -> None:
     """Draw a curve of rows with `value, ci_low, ci_high` over the column `x`, with its band."""
     look = {"color": colour(position), "ls": dash, "marker": marker or MARKERS[position % len(MARKERS)]}
-    ax.plot(rows[x], rows["value"], ms=4, lw=1.8, label=label, **look)
+    (line,) = ax.plot(rows[x], rows["value"], ms=4, lw=1.8, label=label, **look)
+    line.reading = Reading(ends=(rows["ci_low"].to_list(), rows["ci_high"].to_list()), band=band)
     if band:
         ax.fill_between(rows[x], rows["ci_low"], rows["ci_high"], color=colour(position), alpha=0.13, lw=0)

@@ -8,10 +8,12 @@ from html import escape
 from importlib.resources import files
 
 from recroute.report.document import Block, Cell, Document, Facts, Figure, Medium, Number, Section, Table, Words
+from recroute.report.interactive import as_json, is_installed, library
 from recroute.report.svg import inline_svg, notebook_svg
 
 # Forbids loading anything, even if a name in the data contains an address.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
+PLOT = '<script type="application/json" class="plot">'
 TEXT = ' class="text"'
 HOW_TO_READ = "Click a column to sort. Small numbers are 95% intervals."
 
@@ -20,14 +22,15 @@ def page(document: Document) -> str:
     """A complete page that includes style, script and figures."""
     assets = files("recroute.report").joinpath("assets")
     style, script = (assets.joinpath(f"report.{kind}").read_text(encoding="utf8") for kind in ("css", "js"))
-    sections = [*_head(document, 1), *_shown(document.blocks, Medium.PAGE, 2)]
+    body = "\n".join([*_head(document, 1), *_shown(document.blocks, Medium.PAGE, 2)])
+    if PLOT in body:
+        script = f"{library()}</script>\n<script>\n{script}"
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(document.title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        + "\n".join(sections)
-        + f"\n<script>\n{script}</script>\n</body>\n</html>\n"
+        f"{body}\n<script>\n{script}</script>\n</body>\n</html>\n"
     )
 
 
@@ -92,7 +95,9 @@ def _figure(figure: Figure, medium: Medium) -> str:
     if medium is Medium.NOTEBOOK:
         return notebook_svg(drawn, figure.name, figure.caption)
     caption = escape(figure.caption)
-    return f"<figure>{inline_svg(drawn, figure.name, figure.caption)}<figcaption>{caption}</figcaption></figure>"
+    plot = f"{PLOT}{as_json(drawn)}</script>" if is_installed() else ""
+    svg = inline_svg(drawn, figure.name, figure.caption)
+    return f"<figure>{svg}{plot}<figcaption>{caption}</figcaption></figure>"
 
 
 def _sortable(table: Table) -> str:

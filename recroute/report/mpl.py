@@ -9,6 +9,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from recroute.errors import DataError
+
 DPI = 100
 
 
@@ -35,3 +37,16 @@ class ShownAxes(Axes):
         figure = self.get_figure()
         assert isinstance(figure, ShownFigure)
         return figure._repr_png_()
+
+    def interactive(self) -> Any:
+        """The figure as a plotly.graph_objects.Figure, which a notebook shows with values under the pointer.
+
+        DataError if plotly is not installed.
+        """
+        try:
+            from plotly.graph_objects import Figure as PlotlyFigure
+        except ModuleNotFoundError:
+            raise DataError("interactive() needs plotly: pip install 'recroute[interactive]'") from None
+        from recroute.report.interactive import as_plotly
+
+        return PlotlyFigure(as_plotly(self.get_figure()))

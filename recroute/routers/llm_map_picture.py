@@ -10,6 +10,7 @@ import numpy as np
 
 from recroute.errors import RouterError, UnknownNameError
 from recroute.report.figure import COLOURS, MARKERS, new_axes, plain
+from recroute.report.reading import Reading
 from recroute.util.numeric import Array
 
 LLMMap = Any  # recroute.routers.llm_map.LLMMap, which cannot be imported because its module imports this one
@@ -48,13 +49,16 @@ def _draw_families(ax: Any, found: LLMMap, points: Array) -> None:
         raise RouterError(
             "the families of these LLMs are unknown; pass a data set that has them: llm_map(router, dataset)"
         )
-    families = np.array(found.families)
+    families, ids = np.array(found.families), np.array(found.llm_ids.ids)
     names = _largest(found.families)
     for i, name in enumerate(names):
-        own = points[families == name]
-        ax.plot(*own.T, ls="", marker=MARKERS[i], ms=6, color=COLOURS[i], alpha=0.85, label=plain(name))
+        own = families == name
+        look = {"marker": MARKERS[i], "ms": 6, "color": COLOURS[i], "alpha": 0.85}
+        (line,) = ax.plot(*points[own].T, ls="", label=plain(name), **look)
+        line.reading = Reading(ids[own].tolist())
     if (other := ~np.isin(families, names)).any():
-        ax.plot(*points[other].T, ls="", marker=".", ms=6, color=GREY, zorder=1, label="other families")
+        (line,) = ax.plot(*points[other].T, ls="", marker=".", ms=6, color=GREY, zorder=1, label="other families")
+        line.reading = Reading(ids[other].tolist())
     ax.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
@@ -66,6 +70,7 @@ def _largest(families: list[str]) -> list[str]:
 
 def _draw_means(ax: Any, found: LLMMap, points: Array) -> None:
     drawn = ax.scatter(*points.T, c=found.mean_score, cmap="viridis", s=30, alpha=0.9)
+    drawn.reading = Reading(list(found.llm_ids))
     ax.figure.colorbar(drawn, ax=ax, label="mean score on training prompts", shrink=0.8)
 
 

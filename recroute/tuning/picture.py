@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from recroute.report.figure import MARKERS, colour, new_axes, plain, tidy
+from recroute.report.reading import Reading
 
 
 def draw_history(trials: pl.DataFrame, *, maximize: bool, ax: Any = None) -> Any:
@@ -22,7 +23,8 @@ def draw_history(trials: pl.DataFrame, *, maximize: bool, ax: Any = None) -> Any
     done = trials.filter(state="complete")
     for i, ((router,), rows) in enumerate(done.group_by("router", maintain_order=True)):
         look = {"color": colour(i), "marker": MARKERS[i % len(MARKERS)], "ls": "", "ms": 6}
-        ax.plot(rows["number"], rows["value"], label=plain(str(router)) or "completed", **look)
+        (points,) = ax.plot(rows["number"], rows["value"], label=plain(str(router)) or "completed", **look)
+        points.reading = Reading(rows["pipeline"].to_list())
     stopped = trials.filter(state="pruned")
     if stopped.height:
         bottom = np.zeros(stopped.height)  # in axes coordinates

@@ -15,7 +15,7 @@ from recroute.tuning.picture import draw_history, draw_importances
 
 TRIALS = pl.DataFrame(
     {"number": [0, 1, 2], "state": ["complete", "pruned", "complete"], "router": ["svd"] * 3, "value": [0.5, None, 0.4]}
-)
+).with_columns(pipeline="router")
 
 
 @pytest.fixture(scope="module")

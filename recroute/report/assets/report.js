@@ -24,3 +24,12 @@ document.querySelectorAll("table.sortable").forEach(function (table) {
     });
   });
 });
+// Where a figure has data for plotly.js, it takes the place of the picture on a screen; paper keeps the picture.
+document.querySelectorAll("script.plot").forEach(function (data) {
+  var figure = data.parentElement, live = document.createElement("div"), plot = JSON.parse(data.textContent);
+  live.className = "live";
+  live.style.cssText = figure.querySelector("svg").style.cssText;
+  figure.insertBefore(live, data);
+  Plotly.newPlot(live, plot.data, plot.layout, plot.config)
+    .then(function () { figure.classList.add("has-live"); window.dispatchEvent(new Event("resize")); });
+});
