@@ -6,7 +6,7 @@ import shlex
 import shutil
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("realdata"):
                 item.add_marker(pytest.mark.skip(reason=f"no real data at {REAL}; set RECROUTE_DATA"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _without_plotly() -> Iterator[None]:
+    """Pages are small and the same with and without the extra; tests/report/test_interactive.py wants it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recroute.report.html.is_installed", lambda: False)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from recroute.experiment.compare import is_yardstick
 from recroute.metrics.cost import hull
 from recroute.report.curves import Curve
 from recroute.report.figure import MARKERS, SOFT, colour, new_axes, plain, tidy
+from recroute.report.labels import name_points
 from recroute.report.reading import Reading
 from recroute.report.terminal_plot import GREY, MARKS, Canvas, styles
 from recroute.routers.trade_off import PROMPTS
@@ -69,13 +70,15 @@ def draw(points: pl.DataFrame, *, best: float, unit: str, title: str, ax: Any = 
         ax.xaxis.set_minor_formatter(NullFormatter())
     for curve in curves:
         _draw_curve(ax, curve, routers)
-    _draw_llms(ax, single_llms(points))
+    llms = single_llms(points)
+    _draw_llms(ax, llms)
     ax.axhline(best, color="0.3", lw=0.8, ls=":", label=f"best single LLM's quality, {best:.3f}")
     ax.set_xlabel(plain(f"mean cost of 1,000 prompts, {unit}"))
     ax.set_ylabel("mean score (mu)")
     ax.set_title(plain(title), loc="left")
     tidy(ax, grid="both")
     ax.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    _name_llms(ax, llms)
     return ax
 
 
@@ -126,16 +129,19 @@ def _draw_curve(ax: Any, curve: Curve, routers: list[str]) -> None:
 
 
 def _draw_llms(ax: Any, llms: pl.DataFrame) -> None:
-    """Draw a cross for each LLM, and the names of those on the hull."""
+    """Draw a cross for each LLM."""
     (points,) = ax.plot(
         llms["mean_cost"], llms["mean_score"], color="0.2", marker="x", ms=5, ls="", label="single LLMs"
     )
     low, high = (llms[name].to_list() for name in ("score_low", "score_high"))
     points.reading = Reading(llms["router"].to_list(), (low, high))
+
+
+def _name_llms(ax: Any, llms: pl.DataFrame) -> None:
+    """Name the LLMs on the hull, the best first, where the names cover neither curves nor other LLMs."""
     named = llms.filter("on_hull").sort("mean_score", descending=True).unique("mean_cost", keep="first")
-    rows = named.sort("mean_cost").head(MAX_NAMES).select("router", "mean_cost", "mean_score").iter_rows()
-    for i, (name, cost, score) in enumerate(rows):
-        last = cost == llms["mean_cost"].max()  # left of its point, to stay clear of the legend
-        where: dict[str, Any] = {"xytext": (-4 if last else 4, -10 if i % 2 else 5), "textcoords": "offset points"}
-        where |= {"ha": "right" if last else "left", "fontsize": 7, "color": "0.35"}
-        ax.annotate(plain(name.rsplit("/", 1)[-1]), (cost, score), **where)
+    named = named.sort("mean_score", descending=True)
+    curves = np.vstack([line.get_xydata() for line in ax.lines if line.get_transform() == ax.transData])
+    names = [name.rsplit("/", 1)[-1] for name in named["router"]]
+    points = named.select("mean_cost", "mean_score").to_numpy()
+    name_points(ax, names, points, most=MAX_NAMES, avoid=curves)

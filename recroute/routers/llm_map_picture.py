@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from recroute.errors import RouterError, UnknownNameError
 from recroute.report.figure import COLOURS, MARKERS, new_axes, plain
+from recroute.report.labels import name_points
 from recroute.report.reading import Reading
 from recroute.util.numeric import Array
 
@@ -17,7 +17,6 @@ LLMMap = Any  # recroute.routers.llm_map.LLMMap, which cannot be imported becaus
 
 COLOURED_BY = ("family", "mean_score")
 MAX_FAMILIES = 6
-MAX_NAME_LENGTH = 28
 GREY = "0.65"
 
 
@@ -40,7 +39,9 @@ def draw_map(found: LLMMap, axes: tuple[int, int], colour: str | None, n_labels:
     ax.set_title(plain(title), loc="left")
     ax.spines[["top", "right"]].set_visible(False)
     ax.margins(0.08)
-    _label(ax, found, points, n_labels)
+    spread = np.abs(points) / np.maximum(np.abs(points).max(axis=0), 1e-300)
+    outermost = np.argsort(-spread.max(axis=1), kind="stable")
+    name_points(ax, [found.llm_ids.ids[i] for i in outermost], points[outermost], most=n_labels, avoid=points)
     return ax
 
 
@@ -82,35 +83,3 @@ def _axis(found: LLMMap, factor: int) -> str:
         return title
     of_task = f"tasks explain {found.task_share[factor - 1]:.0%} of it"
     return plain(f"{title}\n← {ends['-']}      ({of_task})      {ends['+']} →")
-
-
-def _label(ax: Any, found: LLMMap, points: Array, n_labels: int) -> None:
-    """Name the outermost LLMs, each where the name covers neither another name nor a point."""
-    figure = ax.figure
-    figure.draw_without_rendering()  # fixes the positions in pixels
-    frame = ax.get_window_extent()
-    dots = ax.transData.transform(points)
-    spread = np.abs(points) / np.maximum(np.abs(points).max(axis=0), 1e-300)
-    taken: list[Any] = []
-    for i in np.argsort(-spread.max(axis=1), kind="stable"):
-        if len(taken) == n_labels:
-            return
-        others = np.delete(dots, i, axis=0)
-        for where in _places(found.llm_ids.ids[i]):
-            text = ax.annotate(xy=points[i], textcoords="offset points", fontsize=7.5, color="0.25", **where)
-            box = text.get_window_extent().padded(1.5)
-            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-            if inside and not any(box.overlaps(other) for other in taken) and not box.count_contains(others):
-                taken.append(box)
-                break
-            text.remove()
-
-
-def _places(name: str) -> Iterator[dict[str, Any]]:
-    """Possible placements of a name: right, left, above, below its point."""
-    short = name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 3]}..."
-    text = plain(short)
-    yield {"text": text, "xytext": (7, 0), "ha": "left", "va": "center"}
-    yield {"text": text, "xytext": (-7, 0), "ha": "right", "va": "center"}
-    yield {"text": text, "xytext": (0, 6), "ha": "center", "va": "bottom"}
-    yield {"text": text, "xytext": (0, -6), "ha": "center", "va": "top"}

@@ -59,12 +59,6 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-@pytest.fixture(autouse=True)
-def without_plotly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages here are those of an install without the extra, see tests/report/test_interactive.py for the others."""
-    monkeypatch.setattr("recroute.report.html.is_installed", lambda: False)
-
-
 def html_page(found: Evaluation) -> str:
     return page_of(found.document())
 

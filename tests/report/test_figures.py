@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import nbformat
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
@@ -13,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 import recroute as rr
 from recroute.evaluation.curves import plot_growth
 from recroute.report.figure import new_axes, new_row
+from recroute.report.labels import name_points
 from recroute.testing import planted_dataset
 
 PNG = b"\x89PNG"
@@ -77,3 +79,15 @@ def test_names_that_a_font_or_a_terminal_cannot_show_are_drawn() -> None:
     assert len(data.name) < 300
     found = rr.scale(data, ["best_single"], pool_sizes=[2], groups=["nested"], n_resamples=10)
     assert found.plot()._repr_png_().startswith(PNG)
+
+
+def test_names_of_points_cover_neither_points_nor_each_other() -> None:
+    ax = new_axes(4, 3)
+    points = np.column_stack([np.linspace(0, 1, 12), np.linspace(0, 1, 12) ** 2])
+    line = np.column_stack([np.linspace(0, 1, 200), np.linspace(0, 1, 200) ** 2])
+    ax.plot(*line.T)
+    name_points(ax, [f"a name of llm {i}" for i in range(12)], points, most=6, avoid=np.vstack([line, points]))
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert 1 <= len(boxes) <= 6
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert not any(box.count_contains(ax.transData.transform(line)) for box in boxes)

@@ -94,7 +94,6 @@ def test_axes_of_others_are_read_too() -> None:
 
 def test_without_plotly_pages_keep_the_picture_and_a_notebook_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "plotly.graph_objects", None)
-    monkeypatch.setattr("recroute.report.html.is_installed", lambda: False)
     html = page(Document(title="t", blocks=[Figure(name="f", draw=lambda: new_axes(2, 2))]))
     assert "<svg" in html
     assert html.count("<script") == 1
@@ -104,9 +103,10 @@ def test_without_plotly_pages_keep_the_picture_and_a_notebook_is_told(monkeypatc
 
 
 @pytest.mark.skipif(not is_installed(), reason="needs the extra: pip install 'recroute[interactive]'")
-def test_with_plotly_a_page_has_it_once_and_reaches_no_server() -> None:
+def test_with_plotly_a_page_has_it_once_and_reaches_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     from plotly.offline import get_plotlyjs
 
+    monkeypatch.setattr("recroute.report.html.is_installed", lambda: True)
     draw = [lambda: draw_curves(CURVES, title="t", x_label="x", y_label="y")] * 2
     figures = [Figure(name=f"f{i}", draw=one) for i, one in enumerate(draw)]
     html = page(Document(title="t", blocks=figures))
