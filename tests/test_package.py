@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 import recroute
+from recroute.testing import planted_dataset
 
 ROOT = Path(recroute.__file__).parent
 HEAVY = (
@@ -51,6 +52,17 @@ LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 
 def test_import_is_light() -> None:
     code = f"import recroute, sys; print([m for m in {HEAVY} if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_a_router_is_loaded_and_ranks_without_the_libraries_that_fit_tune_and_draw(tmp_path: Path) -> None:
+    data = planted_dataset()
+    recroute.make_router("auto").fit(data).save(tmp_path / "router")
+    unused = ("faiss", "implicit", "lightfm", "matplotlib", "optuna", "sqlalchemy", "fastapi")
+    code = (
+        f"import recroute, sys; recroute.load_router({str(tmp_path / 'router')!r}).rank(['multiply the integers'], 3); "
+        f"print([m for m in {unused} if m in sys.modules])"
+    )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
