@@ -24,6 +24,7 @@ from recroute.splits import make_folds
 from recroute.util.numeric import Floats, Index
 
 if TYPE_CHECKING:
+    from recroute.routers.memory.remembering import RememberingRouter
     from recroute.routers.refresh.answers import Answers
 
 TARGETS = ("budget", "quality", "trade_off")
@@ -152,6 +153,9 @@ class Budgeted(Composite):
 
     def cost_limit(self) -> float:
         return (self.expected()["cost"] if self.budget is None else self.budget) / PROMPTS
+
+    def scorer(self) -> RememberingRouter:
+        return self.parts_[0]
 
     def predicted_score(self, instances: Instances, llms: Pool | None = None) -> Scores:
         """Scores f32 (b, m) predicted by the inner router, without the cost term; parameters as in `score`."""

@@ -156,3 +156,14 @@ def test_without_text_a_router_that_needs_none_still_weighs_cost() -> None:
     assert score.mean() == pytest.approx(0.9, abs=0.05)
     with pytest.raises(RouterError, match="neither prompts nor embeddings"):
         Budgeted(router="knn", quality=0.97).fit(bare)
+
+
+def test_a_second_attempt_weighs_cost_too(tmp_path: Path) -> None:
+    router = Budgeted(router="hierarchy", trade_off=0.0).fit(easy_and_hard(200, 0))
+    router.joint  # noqa: B018  learned before it is saved
+    router.save(tmp_path / "router")
+    costly = load_router(tmp_path / "router").with_target(trade_off=1000.0)
+    hard = ["prove the theorem number 7"]
+    assert router.rank(hard, tried={"cheap": 0.0}).names == [["dear"]]
+    assert router.choose_set(hard, 1).names == [["dear"]]
+    assert costly.choose_set(hard, 1).names == [["cheap"]]

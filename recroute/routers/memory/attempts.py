@@ -56,9 +56,9 @@ def learn_joint(router: RememberingRouter) -> JointScores:
             f"{router.name} keeps {train.n_instances} training prompts; what LLMs' scores say about each other is "
             f"learned from at least {MIN_PROMPTS}"
         )
-    predicted = np.empty((train.n_instances, train.n_llms), dtype=np.float32)
+    predicted, scorer = np.empty((train.n_instances, train.n_llms), dtype=np.float32), router.scorer()
     for fold in make_folds(train, N_FOLDS, router.seed):
-        predicted[fold.index] = replace(router).fit(fold.parts.train).predicted_score(fold.parts.test)
+        predicted[fold.index] = replace(scorer).fit(fold.parts.train).predicted_score(fold.parts.test)
     rows = evenly(train.n_instances, MAX_PROMPTS)
     with threadpool_limits(1, user_api="blas"):
         return JointScores.learn(train.interactions.take_instances(rows).dense(), predicted[rows])

@@ -49,6 +49,10 @@ class RememberingRouter(RouterCore):
         self.background_ = Background.of(train, with_vectors=self.needs == "text") if has_scores else None
         self.joint_ = None
 
+    def scorer(self) -> RememberingRouter:
+        """The fitted router that predicts the scores: itself, unless it combines them with costs."""
+        return self
+
     def remembered(self) -> Background:
         """Training data that the router keeps; RouterError if it is not fitted or keeps none."""
         self.llm_index()  # raises if not fitted
