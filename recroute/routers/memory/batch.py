@@ -13,9 +13,8 @@ from recroute.util.numeric import Array, Floats, Index
 MAX_LLMS = 2000  # known LLMs whose covariance is used
 MAX_CHOSEN = 128  # prompts chosen jointly
 LLMS_EACH = 4  # known LLMs for each prompt chosen by covariance; more prompts would fit the noise of a few LLMs
-MAX_SIMULATED, MAX_CENTERS = 128, 500  # LLMs for which asking is simulated, and known LLMs that each may resemble
-MAX_FIRST = 32  # prompts chosen by simulation
-LLMS_EACH_FIRST = 2  # known LLMs for each of these
+LLMS_EACH_SIMULATED = 2  # known LLMs for each prompt chosen by simulation
+MANY_LLMS = 128  # known LLMs whose covariance is precise enough to choose by
 
 
 def batch_order(
@@ -23,9 +22,9 @@ def batch_order(
 ) -> Index:
     """Order int64 (n,) in which to run all training prompts on an unseen LLM if they are run in one batch.
 
-    The first prompts, one for every two known LLMs and at most 32, are those that `simulated` finds. With hundreds of
-    known LLMs, further ones tell most about the mean score by the covariance of prompts over the known LLMs: greedy
-    choice, which is orthogonal matching pursuit with a ridge, up to one for every four known LLMs and at most 128. The
+    The first prompts together tell most about the mean score. With 128 known LLMs or more they are chosen by the
+    covariance of prompts over these: greedy choice, which is orthogonal matching pursuit with a ridge, one for every
+    four known LLMs and at most 128. With fewer they are those that `simulated` finds, one for every two known LLMs. The
     others follow at random, with tasks in proportion to their size, because few LLMs do not tell which are better.
 
     Parameters
@@ -41,31 +40,27 @@ def batch_order(
     """
     rng = np.random.default_rng([seed, 9])
     n, m = block.shape
-    first = simulated(block, loadings, vectors, families, min(m // LLMS_EACH_FIRST, MAX_FIRST, n), rng)
-    n_chosen = min(m // LLMS_EACH, MAX_CHOSEN, n)
-    if n_chosen > len(first):
-        away = _completed(block, loadings, vectors, _drawn(m, MAX_LLMS, rng))
+    if m < MANY_LLMS:
+        first = simulated(block, loadings, vectors, families, min(m // LLMS_EACH_SIMULATED, n))
+    else:
+        llms = np.arange(m) if m <= MAX_LLMS else np.sort(rng.choice(m, MAX_LLMS, replace=False))
+        away = _completed(block[:, llms], loadings, vectors[llms])
         away = (away - away.mean(axis=1, keepdims=True)) / np.float32(np.sqrt(away.shape[1]))
-        first = greedy(away, np.full(n, MIN_NOISE), n_chosen, np.zeros(n, dtype=bool), start=first)
+        n_chosen = min(m // LLMS_EACH, MAX_CHOSEN, n)
+        first = greedy(away, np.full(n, MIN_NOISE), n_chosen, np.zeros(n, dtype=bool))
     rest = stratified_order(task, rng)
     return np.concatenate([first, rest[~np.isin(rest, first)]])
 
 
-def simulated(
-    block: Floats, loadings: Array, vectors: Array, families: NDArray[np.int64], k: int, rng: np.random.Generator
-) -> Index:
+def simulated(block: Floats, loadings: Array, vectors: Array, families: NDArray[np.int64], k: int) -> Index:
     """The k prompts that leave the smallest standard deviation of the mean score, on average over unseen LLMs.
 
     Known LLMs are treated as unseen: each gives its own answers to the prompts chosen so far, and resembles LLMs of
     other families only. Prompts are chosen one after the other. Parameters as in `batch_order`.
     """
-    centers = _drawn(len(vectors), MAX_CENTERS, rng)
-    at = _drawn(len(centers), MAX_SIMULATED, rng)
-    kin = families[centers[at]][:, None] == families[centers]
-    log_posterior = np.where(kin, -1e9, 0.0)  # (j, m)
-    answers = _completed(block, loadings, vectors, centers[at])
-    expected = expected_scores(loadings, vectors[centers])
-    mean_score = (vectors[centers] @ loadings.mean(axis=0)).astype(np.float32)
+    answers, expected = _completed(block, loadings, vectors), expected_scores(loadings, vectors)
+    mean_score = (vectors @ loadings.mean(axis=0)).astype(np.float32)
+    log_posterior = np.where(families[:, None] == families, -1e9, 0.0)
     chosen = np.empty(k, dtype=np.int64)
     for step in range(k):
         gain, variance = gains(log_posterior, expected, mean_score)
@@ -95,14 +90,9 @@ def log_likelihood(score: Floats, expected: Floats) -> Array:
     return np.asarray(score[:, None] * right + (1 - score[:, None]) * wrong, dtype=np.float64)
 
 
-def _drawn(m: int, most: int, rng: np.random.Generator) -> Index:
-    return np.arange(m) if m <= most else np.sort(rng.choice(m, most, replace=False))
-
-
-def _completed(block: Floats, loadings: Array, vectors: Array, llms: Index) -> Floats:
-    """Scores f32 (n, a) of some known LLMs, expected ones where unobserved."""
-    scores = block[:, llms]
-    return np.where(np.isnan(scores), np.clip(loadings @ vectors[llms].T, 0, 1), scores).astype(np.float32)
+def _completed(block: Floats, loadings: Array, vectors: Array) -> Floats:
+    """Scores f32 (n, m) of known LLMs, expected ones where unobserved."""
+    return np.where(np.isnan(block), np.clip(loadings @ vectors.T, 0, 1), block).astype(np.float32)
 
 
 def stratified_order(task: NDArray[np.int64], rng: np.random.Generator) -> Index:
@@ -126,10 +116,9 @@ def greedy(
     k: int,
     closed: NDArray[np.bool_],
     gain: Callable[[Array, Array], Array] = of_mean,
-    start: Index | None = None,
     target: Array | None = None,
 ) -> Index:
-    """Choose the prompt with the largest gain until there are k, each given the scores of those before.
+    """Choose the prompt with the largest gain k times, each given the scores of those before.
 
     Parameters
     ----------
@@ -142,8 +131,6 @@ def greedy(
     gain : callable
         Function of `reached` f64 (n,), the covariance of each prompt's score with the mean score, and of `total` f64
         (n,), the variance of each prompt's score including noise.
-    start : int64 (a,), optional
-        The first prompts, already chosen.
     target : f64 (f,), optional
         `features @ target` is the covariance of the prompts' scores with the mean score. Default: mean of `features`.
 
@@ -155,11 +142,10 @@ def greedy(
     total = np.einsum("nf,nf->n", features, features).astype(np.float64) + noise
     closed = closed.copy()
     told, chosen = np.empty((k, len(features))), np.empty(k, dtype=np.int64)
-    start = chosen[:0] if start is None else start
     for step in range(k):
         value = gain(reached, total)
         value[closed] = -np.inf
-        i = int(value.argmax() if step >= len(start) else start[step])
+        i = int(value.argmax())
         chosen[step], closed[i] = i, True
         shared = features @ features[i] - told[:step, i] @ told[:step]  # covariance of every score with that of i
         told[step] = shared / np.sqrt(total[i])

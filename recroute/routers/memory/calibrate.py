@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.data.llm_table import family_groups
-from recroute.routers.memory.batch import LLMS_EACH, MAX_FIRST, gains, log_likelihood
+from recroute.routers.memory.batch import LLMS_EACH, gains, log_likelihood
 from recroute.routers.memory.mixture import NORMAL, Mixture
 from recroute.util.numeric import Array, Floats
 
@@ -24,6 +24,7 @@ MIN_LLMS, MAX_LLMS = 4, 1000
 POOLED = {0: (0,), 4: (2, 4, 8), 16: (8, 16, 32), 64: (32, 64, 128)}  # numbers of answers pooled for each scale
 COVERAGE = 0.9
 STRATEGIES = ("active", "batch", "random")
+MAX_ADAPTIVE = 32  # prompts chosen by the scores so far
 
 
 def calibration(train: Dataset, learn: Callable[[Dataset], Mixture], seed: int) -> tuple[Array, Array, Array]:
@@ -88,7 +89,7 @@ def n_adaptive(prior: Mixture) -> int:
 
     A few known LLMs soon mislead, and after many answers the model's own errors are larger than what is left to learn.
     """
-    return prior.n_instances if prior.order is None else min(MAX_FIRST, len(prior.vectors) // LLMS_EACH)
+    return prior.n_instances if prior.order is None else min(MAX_ADAPTIVE, len(prior.vectors) // LLMS_EACH)
 
 
 def ask(prior: Mixture, answers: Floats, k: int, llms: pl.DataFrame | None = None) -> NDArray[np.int64]:
