@@ -110,7 +110,7 @@ class Cascade(Compared):
                     where = {"group": group, "pool_size": size}
                     tables.append(self._table(f"{title}, {_pool(group, size)}", metric, where, form, times))
                 on = Medium.PAGE if metric == HEADROOM else Medium.SCREEN | Medium.PAGE
-                yield Section(title=title.capitalize(), blocks=tables, on=on)
+                yield Section(title=f"{title[0].upper()}{title[1:]}", blocks=tables, on=on)
         if self.comparisons.height:
             yield Section(title="Paired comparisons", blocks=[self._pairs()], on=Medium.PAGE)
 

@@ -56,6 +56,7 @@ def draw_intervals(curves: Sequence[Curve], *, title: str, x_label: str, ax: Any
         sign = "D" if curve.soft else "o"
         (point,) = ax.plot([value], [height], color=of, marker=sign, ms=6, ls="", label=plain(curve.name))
         point.reading = Reading(ends=([low], [high]), across=True)
+    ax.set_ylim(-0.6, len(curves) - 0.4)
     ax.set_yticks(range(len(curves)), [plain(curve.name) for curve in curves])
     ax.set_xlabel(x_label)
     ax.set_title(plain(title), loc="left")

@@ -193,7 +193,9 @@ def test_the_verb_writes_what_it_shows(tmp_path: Path, capsys: pytest.CaptureFix
     row = next(row for row in result["rows"] if row["metric"] == "score_at_k" and row["policy"] == "posterior")
     assert {"router", "policy", "n_attempts", "value", "ci_low", "ci_high", "n_instances"} <= row.keys()
     assert any(row.get("baseline") == "fixed_set" for row in result["rows"])
-    assert "Paired comparisons" in places["html"].read_text("utf8")
+    page = places["html"].read_text("utf8")
+    assert "Paired comparisons" in page
+    assert ">LLMs called</h2>" in page
     assert places["png"].read_bytes().startswith(b"\x89PNG")
     assert run(["cascade", str(tmp_path / "data"), "--verifier", "noisy:1"]) == 2
     assert "neither exact nor noisy:TPR,TNR" in capsys.readouterr().err
