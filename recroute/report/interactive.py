@@ -126,7 +126,7 @@ def _of_line(ax: Any, line: Any) -> Iterator[dict[str, Any]]:
         edges = {"x": [*x, *x[::-1]], "y": [*high, *low[::-1]], "hoverinfo": "skip", "showlegend": False}
         yield {"type": "scatter", "name": name, "legendgroup": name, **edges, **look}
     if reading.ends is not None and reading.across:
-        low, high = (np.abs(np.asarray(end) - xy[:, 0]).tolist() for end in reading.ends)
+        low, high = (_numbers(np.abs(np.asarray(end, float) - xy[:, 0])) for end in reading.ends)
         bars = {"type": "data", "symmetric": False, "array": high, "arrayminus": low, "color": of, "width": 0}
         trace |= {"error_x": bars, "showlegend": False}
     yield trace
@@ -150,9 +150,9 @@ def _style(line: Any, of: str) -> dict[str, Any]:
 def _coloured(ax: Any, points: Any) -> dict[str, Any]:
     xy, reading = np.asarray(points.get_offsets(), float), points.reading
     (title,) = (bar.get_ylabel() for bar in ax.figure.axes if bar.get_label() == "<colorbar>")
-    marker = {"color": np.asarray(points.get_array()).tolist(), "colorscale": "Viridis", "size": 9, "showscale": True}
+    marker = {"color": _numbers(points.get_array()), "colorscale": "Viridis", "size": 9, "showscale": True}
     marker["colorbar"] = {"title": {"text": _text(title), "side": "right"}}
-    x, y = xy.T.tolist()
+    x, y = map(_numbers, xy.T)
     trace = {"type": "scatter", "mode": "markers", "x": x, "y": y, "marker": marker, "showlegend": False}
     return {**trace, "text": _hover(ax, "", xy, reading), "hoverinfo": "text"}
 
@@ -174,14 +174,15 @@ def _hover(ax: Any, name: str, xy: Array, reading: Reading) -> list[str]:
     label = {axis: _text(getattr(ax, f"get_{axis}label")().partition("\n")[0]) for axis in "xy"}
     label |= {"x": label["x"] or "x", "y": label["y"] or _text(ax.get_title(loc="left")) or "y"}
     value = "x" if reading.across else "y"
+    ends = np.isfinite(np.array(reading.ends, float).T) if reading.ends is not None else np.zeros((len(xy), 1))
     shown: list[str] = []
     for i, at in enumerate(dict(zip("xy", point, strict=True)) for point in xy.tolist()):
         own = [f"<b>{_text(reading.names[i])}</b>"] if reading.names is not None else []
         lines = [*own, *([f"<b>{name}</b>" if not own else name] if name else [])]
         for axis in "x" if reading.across else "xy":
             line = f"{label[axis]}: {read[axis](at[axis])}"
-            if axis == value and reading.ends is not None:
-                line += f" [{', '.join(read[axis](end[i]) for end in reading.ends)}]"
+            if axis == value and ends[i].all():
+                line += f" [{', '.join(read[axis](end[i]) for end in reading.ends or ())}]"
             lines.append(line)
         shown.append("<br>".join(lines))
     return shown
@@ -214,10 +215,14 @@ def _axis(ax: Any, which: str) -> dict[str, Any]:
     return found | {"tickvals": _placed(ax, which, ticks), "ticktext": [_text(label) for label in labels]}
 
 
-def _placed(ax: Any, which: str, values: Sequence[float] | Array) -> list[float]:
-    """Values on the scale of the axis."""
-    transform = getattr(ax, f"{which}axis").get_transform()
-    return [float(value) for value in transform.transform(np.asarray(values, float))]
+def _placed(ax: Any, which: str, values: Sequence[float] | Array) -> list[float | None]:
+    """Values on the scale of the axis, None where there is none."""
+    return _numbers(getattr(ax, f"{which}axis").get_transform().transform(np.asarray(values, float)))
+
+
+def _numbers(values: Any) -> list[float | None]:
+    """Numbers for JSON, which has no NaN."""
+    return [float(value) if np.isfinite(value) else None for value in values]
 
 
 def _text(text: str) -> str:

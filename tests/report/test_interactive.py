@@ -47,6 +47,17 @@ def test_intervals_of_one_pool_are_error_bars() -> None:
     np.testing.assert_allclose([svd["error_x"]["arrayminus"], svd["error_x"]["array"]], [[0.05], [0.05]])  # type: ignore[index]
 
 
+def test_a_value_without_an_interval_is_told_alone() -> None:
+    nan = float("nan")
+    bare = [Curve("svd", [(3, 0.5, nan, nan), (10, 0.75, 0.7, 0.8)]), Curve("knn", [(3, nan, nan, nan)])]
+    for ax in (
+        draw_curves(bare, title="t", x_label="m", y_label="mu"),
+        draw_intervals([Curve("svd", bare[0].points[:1])], title="t", x_label="mu"),
+    ):
+        svd = {one["name"]: one for one in json.loads(as_json(ax.figure), parse_constant=pytest.fail)["data"]}["svd"]
+        assert svd["text"][0].endswith("mu: 0.5")
+
+
 def test_points_have_names_and_bars_their_shares() -> None:
     llms = traces(draw_map(map_of(["a<b>", "b", "c"], ["f", "f", "g"]), (1, 2), "family", 0, None, "t"))
     assert llms["f"]["text"][0].startswith("<b>a&lt;b&gt;</b><br>f<br>factor 1")  # type: ignore[index]
