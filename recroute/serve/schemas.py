@@ -126,7 +126,9 @@ class RouteRequest(Request):
 
 class Candidate(BaseModel):
     llm_id: str
-    predicted_score: float = Field(description="Expected score of the LLM on the prompt, 0 to 1.")
+    predicted_score: float = Field(
+        description="Expected score of the LLM on the prompt; a linear model may go a little beyond 0 and 1."
+    )
     predicted_cost: float | None = Field(None, description="Expected cost of the answer, for routers that weigh cost.")
 
 
