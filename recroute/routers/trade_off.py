@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -147,7 +148,7 @@ class Curve:
 
         RouterError if no trade-off is within the budget.
         """
-        cost, corners = self._corners()
+        cost, corners = self._corners
         if budget >= PROMPTS * cost[0]:
             return self._mixture(corners, float(np.interp(budget / PROMPTS, cost, np.arange(len(cost)))))
         raise RouterError(
@@ -157,7 +158,7 @@ class Curve:
 
     def reaching(self, share: float) -> Mixture:
         """The cheapest trade-offs that reach `share` of the best single LLM's score; RouterError if none do."""
-        _, corners = self._corners()
+        _, corners = self._corners
         target = share * self.best_single
         if target <= self.quality.max() + 1e-9:
             return self._mixture(corners, float(np.interp(target, self.quality[corners], np.arange(len(corners)))))
@@ -166,6 +167,7 @@ class Curve:
             f"set at most {math.floor(1000 * self.most) / 1000:g}"
         )
 
+    @cached_property  # a service meets budgets of single requests
     def _corners(self) -> tuple[Array, Index]:
         """Costs f64 (h,) of the corners of the curve's hull, ascending as their scores are, and their positions."""
         order = np.lexsort((-self.quality, self.cost))
