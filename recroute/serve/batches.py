@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Sequence
 from itertools import accumulate
 
 from recroute.serve.answer import Answer
-from recroute.serve.errors import ServeError
+from recroute.serve.errors import overloaded
 from recroute.serve.schemas import RouteRequest
 from recroute.serve.threads import Threads
 
@@ -47,7 +47,7 @@ class Batches:
     async def run(self, request: RouteRequest, options: Hashable) -> Answer:
         """The answer to a request with these options; ServeError 503 if too many wait."""
         if self._n >= self._limit:
-            raise ServeError(503, "too many requests are waiting for a thread; try again soon", {"Retry-After": "1"})
+            raise overloaded()
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(options, []).append((request, future))
         self._n += 1

@@ -27,6 +27,11 @@ class ServeError(RecrouteError):
         self.headers = headers
 
 
+def overloaded() -> ServeError:
+    """The error of a request for which no thread is free, nor room to wait for one."""
+    return ServeError(503, "too many requests are waiting for a thread; try again soon", {"Retry-After": "1"})
+
+
 def error_response(error: ServeError) -> Response:
     """The error as JSON: one line of ASCII, whatever it quotes; also as `detail`, the key that FastAPI clients read."""
     line = str(error)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from recroute.serve.errors import ServeError
+from recroute.serve.errors import overloaded
 
 T = TypeVar("T")
 Job = tuple["asyncio.Future[Any]", Callable[..., Any], tuple[object, ...]]
@@ -31,7 +31,7 @@ class Threads:
     async def run(self, call: Callable[..., T], *arguments: object) -> T:
         """The call's result; ServeError 503 if the queue is full."""
         if self._n >= self._limit:
-            raise ServeError(503, "too many requests are waiting for a thread; try again soon", {"Retry-After": "1"})
+            raise overloaded()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._n += 1
         self._jobs.put((future, call, arguments))
