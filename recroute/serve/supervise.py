@@ -22,7 +22,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from recroute.errors import RecrouteError
+from recroute.errors import RecrouteError, on_command_line
 from recroute.serve.settings import ServeSettings
 
 log = logging.getLogger("recroute.serve")
@@ -201,15 +201,16 @@ def _work(number: int, settings: ServeSettings, listener: socket.socket, quiet: 
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
     configure(settings.access_log, quiet)
-    try:
-        app = create_app(settings, number, lambda: link.send(RELOAD))
-    except RecrouteError as error:
-        link.send(str(error))
-        raise SystemExit(2) from None
-    service = app.state.service
-    threading.Thread(target=_follow, args=(link, service.load), daemon=True).start()
-    link.send(service.facts())
-    run(app, listener, patience=settings.timeout)
+    with on_command_line():  # a process of its own knows nothing of its parent's command
+        try:
+            app = create_app(settings, number, lambda: link.send(RELOAD))
+        except RecrouteError as error:
+            link.send(str(error))
+            raise SystemExit(2) from None
+        service = app.state.service
+        threading.Thread(target=_follow, args=(link, service.load), daemon=True).start()
+        link.send(service.facts())
+        run(app, listener, patience=settings.timeout)
 
 
 def _follow(link: Connection, load: Callable[[], bool]) -> None:
