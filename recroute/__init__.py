@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from recroute.routers.estimator import mean_score
     from recroute.routers.llm_map import LLMMap, llm_map
     from recroute.routers.spark import fit_als_on_spark
+    from recroute.routers.sums.fit import fit_from_sums, taken_in
+    from recroute.routers.sums.spark import fit_on_spark
     from recroute.splits import Split, split_dataset
     from recroute.tuning import Tuned, tune
 
@@ -93,6 +95,8 @@ _HOMES = {
     "recroute.routers.estimator": ("mean_score",),
     "recroute.routers.llm_map": ("LLMMap", "llm_map"),
     "recroute.routers.spark": ("fit_als_on_spark",),
+    "recroute.routers.sums.fit": ("fit_from_sums", "taken_in"),
+    "recroute.routers.sums.spark": ("fit_on_spark",),
     "recroute.splits": ("Split", "split_dataset"),
     "recroute.pool_choice": ("PoolChoice", "choose_pool"),
     "recroute.tuning": ("Tuned", "tune"),
@@ -130,6 +134,8 @@ __all__ = [
     "evaluate_fitted",
     "expect",
     "fit_als_on_spark",
+    "fit_from_sums",
+    "fit_on_spark",
     "frontier",
     "leaderboard",
     "learning_curve",
@@ -156,6 +162,7 @@ __all__ = [
     "simulate",
     "simulate_logs",
     "split_dataset",
+    "taken_in",
     "tune",
     "write_dataset",
     "write_html",

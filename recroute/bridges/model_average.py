@@ -42,11 +42,24 @@ def eigen_kernels(views: Mapping[str, Array], mixtures: Sequence[Mapping[str, fl
     mixtures : list of dict
         Shares of the views; mixtures with a view that is missing are skipped.
     """
+    return kernels_of(gram_of(views), {name: X.shape[1] for name, X in views.items()}, mixtures)
+
+
+def gram_of(views: Mapping[str, Array]) -> Array:
+    """Gram matrix f64 (p, p) of all views side by side."""
+    features = np.hstack(list(views.values()))
+    return np.asarray(features.T @ features)
+
+
+def kernels_of(gram: Array, widths: Mapping[str, int], mixtures: Sequence[Mapping[str, float]]) -> list[Kernel]:
+    """`eigen_kernels` from the Gram matrix f64 (p, p) of views with these widths, in this order."""
+    starts = dict(zip(widths, np.cumsum([0, *widths.values()]), strict=False))
     kernels = []
     for mixture in mixtures:
-        if set(mixture) <= set(views):
-            features = np.hstack([np.sqrt(share) * views[name] for name, share in mixture.items()])
-            value, basis = np.linalg.eigh(features.T @ features)
+        if set(mixture) <= set(widths):
+            at = np.concatenate([starts[name] + np.arange(widths[name]) for name in mixture])
+            scale = np.concatenate([np.full(widths[name], np.sqrt(share)) for name, share in mixture.items()])
+            value, basis = np.linalg.eigh(gram[np.ix_(at, at)] * np.outer(scale, scale))
             kept = value > MIN_EIGENVALUE * value[-1]
             kernels.append(Kernel(mixture, value[kept], basis[:, kept]))
     return kernels
@@ -76,10 +89,24 @@ def fit_average(kernels: Sequence[Kernel], views: Mapping[str, Array], targets: 
     dict of str to f64 (p_v, k)
         Weights of each view; the prediction is the sum over views of features @ weights.
     """
-    n, total = len(targets), (targets**2).sum(axis=0)
     products = {name: X.T @ targets for name, X in views.items()}  # (p, n) x (n, k) -> (p, k), shared by all kernels
+    return average(kernels, len(targets), (targets**2).sum(axis=0), products)
+
+
+def average(kernels: Sequence[Kernel], n: float, total: Array, products: Mapping[str, Array]) -> dict[str, Array]:
+    """`fit_average` from sums over n rows.
+
+    Parameters
+    ----------
+    kernels : list of Kernel
+    n : float
+    total : f64 (k,)
+        Sum of squares of each target.
+    products : dict of str to f64 (p_v, k)
+        Sums of features times targets.
+    """
     # a priori, pure noise is as likely as all models with a signal together
-    parts, log_likelihood = [], [np.full((1, targets.shape[1]), np.log(max(len(kernels) * len(SIGNAL), 1)))]
+    parts, log_likelihood = [], [np.full((1, len(total)), np.log(max(len(kernels) * len(SIGNAL), 1)))]
     for kernel in kernels:
         product = np.vstack([np.sqrt(share) * products[name] for name, share in kernel.weight.items()])
         projected = (kernel.basis.T @ product) / np.sqrt(kernel.value)[:, None]  # targets in the kernel's basis (r, k)
@@ -90,13 +117,13 @@ def fit_average(kernels: Sequence[Kernel], views: Mapping[str, Array], targets: 
         parts.append((kernel, projected, strength))
     share = np.exp(np.vstack(log_likelihood) - np.vstack(log_likelihood).max(axis=0))
     share /= share.sum(axis=0)
-    weights = {name: np.zeros((X.shape[1], targets.shape[1])) for name, X in views.items()}
+    weights = {name: np.zeros(product.shape) for name, product in products.items()}
     for i, (kernel, projected, strength) in enumerate(parts):
         of_kernel = share[1 + i * len(SIGNAL) : 1 + (i + 1) * len(SIGNAL)]  # (s, k); row 0 of `share` is pure noise
         shrunk = (strength / (1 + strength)).T @ of_kernel * projected / np.sqrt(kernel.value)[:, None]  # (r, k)
         start, coefficients = 0, kernel.basis @ shrunk  # (p, k)
         for name, part in kernel.weight.items():
-            stop = start + views[name].shape[1]
+            stop = start + len(products[name])
             weights[name] += np.sqrt(part) * coefficients[start:stop]
             start = stop
     return weights

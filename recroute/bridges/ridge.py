@@ -106,27 +106,28 @@ def fit_ridge(X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | Non
     offset : f64 (k,)
         The prediction is X @ weight + offset.
     """
+    reg = best_penalty(X, Y) if reg is None else reg
     if X.size > AT_ONCE:
         return _fit_in_blocks(X, Y, reg)
     rows, target = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
     x_mean, y_mean = rows.mean(axis=0), target.mean(axis=0)
-    spectrum = _spectrum(rows)
-    if reg is None:
-        reg = float(PENALTIES[int(np.argmin(spectrum.errors(target - y_mean)))])
-    weight = spectrum.weight(target - y_mean, reg)
+    weight = _spectrum(rows).weight(target - y_mean, reg)
     return weight, y_mean - x_mean @ weight
 
 
-def _fit_in_blocks(X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | None) -> tuple[Array, Array]:
-    """`fit_ridge` from the moments of all rows, for vectors that do not fit in memory in double precision.
+def best_penalty(X: NDArray[np.floating], Y: NDArray[np.floating]) -> float:
+    """The value of `PENALTIES` with the smallest leave-one-out error, for X float (n, d) and Y float (n, k).
 
-    The penalty is chosen on every i-th row.
+    Of more than `AT_ONCE` numbers in X, every i-th row is used.
     """
+    few = slice(None, None, max(1, -(-X.size // AT_ONCE)))
+    spectrum, target = _spectrum(np.asarray(X[few], dtype=np.float64)), np.asarray(Y[few], dtype=np.float64)
+    return float(PENALTIES[int(np.argmin(spectrum.errors(target - target.mean(axis=0))))])
+
+
+def _fit_in_blocks(X: NDArray[np.floating], Y: NDArray[np.floating], reg: float) -> tuple[Array, Array]:
+    """`fit_ridge` from the moments of all rows, for vectors that do not fit in memory in double precision."""
     n, d = X.shape
-    if reg is None:
-        few = slice(None, None, -(-X.size // AT_ONCE))
-        spectrum, target = _spectrum(np.asarray(X[few], dtype=np.float64)), np.asarray(Y[few], dtype=np.float64)
-        reg = float(PENALTIES[int(np.argmin(spectrum.errors(target - target.mean(axis=0))))])
     x_mean, y_mean = X.mean(axis=0, dtype=np.float64), Y.mean(axis=0, dtype=np.float64)
     gram, product = np.zeros((d, d)), np.zeros((d, Y.shape[1]))
     for start in range(0, n, ROWS_AT_ONCE):

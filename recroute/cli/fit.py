@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from recroute.cli.budget import BUDGET, QUALITY, expectation, with_budget
 from recroute.cli.options import (
     COST_OPTION,
+    DATA,
     DATASET,
     OUTPUTS,
     QUIET,
@@ -22,13 +27,17 @@ from recroute.cli.options import (
     verb,
 )
 from recroute.cli.places import check_places
-from recroute.cli.screen import console
+from recroute.cli.screen import Screen, console, progress_bar
 from recroute.data import Dataset
+from recroute.data.parts import Parts
+from recroute.errors import DataError, UnknownNameError
 from recroute.evaluation.card import router_card
-from recroute.experiment.prepare import prepare_split
+from recroute.experiment.prepare import prepare_split, with_vectors
 from recroute.routers import Router, make_router
 from recroute.routers.memory.grow import check_takes_unseen
 from recroute.routers.storage import CARD
+from recroute.routers.sums.fit import N_SAMPLE, fit_from_sums, fit_on_blocks
+from recroute.routers.sums.spark import fit_on_spark
 from recroute.splits import Split
 from recroute.util.files import write_json
 
@@ -52,9 +61,28 @@ ATTEMPTS = Option(
     help="Learn the joint distribution of the LLMs' scores now, for `recroute route --tried` and --together.",
 )
 
+ENGINE = Option(
+    "engine",
+    str,
+    "memory",
+    help="memory; or, for data of any size, blocks (a folder of Parquet files, read in parts) or spark (a folder or "
+    "URL that Spark reads): means, factors and regression weights from sums over all prompts, the rest from a sample.",
+    panel=DATA,
+)
+SAMPLE = Option("sample", int, N_SAMPLE, help="Prompts in the sample of --engine blocks or spark.", panel=DATA, low=1)
+TEST = Option("test", int, 2_000, help="Prompts that --engine blocks leaves out for the card.", panel=DATA, low=1)
+KEEP_SUMS = Option(
+    "keep_sums",
+    bool,
+    False,
+    flag="--keep-sums",
+    help="Keep the sums over prompts, so that recroute refresh --add and --remove can take records in and out.",
+)
+
 
 @verb(
     *(DATASET, OUT, ROUTER, SETTINGS, COST_OPTION, BUDGET, QUALITY, ENCODER, SPLIT, PRIOR, ATTEMPTS),
+    *(ENGINE, SAMPLE, TEST, KEEP_SUMS),
     *(SEED, OUTPUTS["json"], QUIET),
 )
 def fit(chosen: Any) -> None:
@@ -69,37 +97,93 @@ def fit(chosen: Any) -> None:
     screen = console(chosen.quiet, json_path)
     router = make_router(chosen.router, **{"seed": seed, **settings(chosen.given or [])})
     router = with_budget(router, chosen.budget, chosen.quality)
-    data = read_data(chosen.dataset, chosen.cost, screen)
-    # A saved router has to read raw prompts: precomputed vectors could not be made for them.
-    encoder = chosen.encoder or ("tfidf" if data.prompts else "auto")
-    parts = prepare_split(encode_prompts(data, encoder, screen), split=chosen.split, seed=seed, encoder=encoder)
-    router.fit(parts.train)
+    if chosen.engine not in _FITS:
+        raise UnknownNameError("engine", chosen.engine, tuple(_FITS))
+    parts = _FITS[chosen.engine](router, chosen, screen)
+    sums = router.kept_sums_
+    n_train = int(sums.moments.n) if sums is not None else 0 if parts is None else parts.train.n_instances
+    if not chosen.keep_sums:
+        router.kept_sums_ = None
     if chosen.prior:
         check_takes_unseen(router)
         router.remembered().prior()
     if chosen.attempts:
         _ = router.joint
-    router.save(out, card=router_card(router, parts))
+    router.save(out, card=None if parts is None else router_card(router, parts))
+    facts = _facts(router, chosen.dataset.name, parts, n_train)
     if json_path is not None:
-        write_json(json_path, {**_facts(router, data, parts), "out": str(out), **_expected(router)})
+        write_json(json_path, {**facts, "out": str(out), **_expected(router)})
     reads = f", reads text by {router.encoder_.name}" if router.reads == "text" and router.encoder_ else ""
     screen.say(
-        f"{router.label} fitted on {parts.train.n_instances} instances x {data.n_llms} LLMs of {data.name}"
-        f"{' (SIMULATED DATA)' if data.card.get('simulated') else ''}{reads}: {out}",
-        f"what it is good for, measured on test: {out / CARD}",
+        f"{router.label} fitted on {facts['n_train']:,} instances x {facts['n_llms']} LLMs of {facts['dataset']}"
+        f"{' (SIMULATED DATA)' if facts['simulated'] else ''}{reads}: {out}",
+        *([] if parts is None else [f"what it is good for, measured on test: {out / CARD}"]),
     )
     if (expected := expectation(router)) is not None:
         screen.say(expected)
 
 
-def _facts(router: Router, data: Dataset, parts: Split) -> dict[str, Any]:
+def _fit_here(router: Router, chosen: Any, screen: Screen) -> Split:
+    data = read_data(chosen.dataset, chosen.cost, screen)
+    # A saved router has to read raw prompts: precomputed vectors could not be made for them.
+    encoder = chosen.encoder or ("tfidf" if data.prompts else "auto")
+    data = encode_prompts(data, encoder, screen)
+    parts = prepare_split(data, split=chosen.split, seed=chosen.seed, encoder=encoder)
+    if chosen.keep_sums:
+        fit_from_sums(parts.train, router, keep_sums=True)
+    else:
+        router.fit(parts.train)
+    return parts
+
+
+def _fit_in_blocks(router: Router, chosen: Any, screen: Screen) -> Split:
+    """Fit from sums; returns the sample as the training part, and the prompts that were left out for testing."""
+    _check_large(chosen)
+    found = Parts.read(chosen.dataset, n_test=chosen.test, seed=chosen.seed)
+    train, test = found.train_sample(chosen.sample), found.test_sample()
+    parts = Split(train, test.take_instances(np.zeros(0, dtype=np.int64)), test, "hash of the id", chosen.seed, SAMPLED)
+    parts = with_vectors(parts, chosen.encoder or ("tfidf" if train.prompts else "auto"))
+    with found.blocks() as blocks, progress_bar("adding up", chosen.quiet) as progress:
+        watched = _watched(blocks, lambda done: progress(done, found.n_parts))
+        fit_on_blocks(router, parts.train, watched, keep_sums=True)
+    return parts
+
+
+def _fit_on_spark(router: Router, chosen: Any, screen: Screen) -> None:
+    """Fit from sums that Spark adds up; nothing is measured."""
+    _check_large(chosen)
+    url = re.sub(r"^(\w+):/(?=[^/])", r"\1://", str(chosen.dataset))
+    fit_on_spark(url, router, n_sample=chosen.sample, keep_sums=True, encoder=chosen.encoder)
+
+
+def _watched(blocks: Iterable[Dataset], told: Callable[[int], None]) -> Iterator[Dataset]:
+    for i, block in enumerate(blocks):
+        yield block
+        told(i + 1)
+
+
+def _check_large(chosen: Any) -> None:
+    if chosen.split is not None or chosen.cost is not None:
+        raise DataError("--split and --cost need all data in memory; leave them out, or use --engine memory")
+
+
+SAMPLED = "The training instances are a sample; means, factors and regression weights are of sums over all others too."
+
+_FITS: dict[str, Callable[[Router, Any, Screen], Split | None]] = {
+    "memory": _fit_here,
+    "blocks": _fit_in_blocks,
+    "spark": _fit_on_spark,
+}
+
+
+def _facts(router: Router, name: str, parts: Split | None, n_train: int) -> dict[str, Any]:
     return {
         "router": router.name,
         "hyperparameters": router.hyperparameters(),
-        "dataset": data.name,
-        "simulated": bool(data.card.get("simulated", False)),
-        "n_train": parts.train.n_instances,
-        "n_llms": data.n_llms,
+        "dataset": name if parts is None else parts.train.name,
+        "simulated": parts is not None and bool(parts.train.card.get("simulated", False)),
+        "n_train": n_train,
+        "n_llms": len(router.llm_ids_),
         "encoder": router.encoder_.name if router.reads == "text" and router.encoder_ else None,
     }
 

@@ -8,31 +8,50 @@ from typing import Any
 from recroute.cli.options import OUTPUTS, QUIET, ROUTER_DIR, Option, verb
 from recroute.cli.places import check_places
 from recroute.cli.screen import console
+from recroute.data import read_dataset
 from recroute.data.feedback import read_feedback
+from recroute.errors import DataError
 from recroute.routers import load_router
 from recroute.routers.refresh.change import refresh_with_change
 from recroute.routers.storage import changed_card
+from recroute.routers.sums.fit import taken_in
 from recroute.util.files import write_json
 
 RECORDS = Option(
-    "records", list[Path], help="The feedback folder of recroute serve, or a file of records; repeat for several."
+    "records",
+    list[Path] | None,
+    None,
+    help="The feedback folder of recroute serve, or a file of records; repeat for several.",
+)
+ADD = Option(
+    "add", Path | None, None, help="A data set of prompts to learn from, with all their records (--keep-sums)."
+)
+REMOVE = Option(
+    "remove", Path | None, None, help="A data set of prompts to forget, with the records they were learned with."
 )
 OUT = Option("out", Path | None, None, help="Folder of the new router. Default: the old one is replaced.")
 
 
-@verb(ROUTER_DIR, RECORDS, OUT, OUTPUTS["json"], QUIET)
+@verb(ROUTER_DIR, RECORDS, ADD, REMOVE, OUT, OUTPUTS["json"], QUIET)
 def refresh(chosen: Any) -> None:
     """Take scores and preferences that came in since the fit into a router, without fitting it again.
 
     Feedback that was taken in before is left out, so the same growing folder can be given every time. Where several
-    servers share a router, give the folder of each.
+    servers share a router, give the folder of each. A router fitted with --keep-sums can also --add and --remove whole
+    prompts, as if it had been fitted with or without them.
 
     Example: recroute refresh my_router --records feedback
     """
-    router_dir, records, json_path = chosen.router_dir, chosen.records, chosen.json_path
+    router_dir, records, json_path = chosen.router_dir, chosen.records or [], chosen.json_path
     target = chosen.out or router_dir
-    check_places(json_path, folders={target: "router.json"}, inputs=records)
+    sets = [place for place in (chosen.add, chosen.remove) if place is not None]
+    check_places(json_path, folders={target: "router.json"}, inputs=[*records, *sets])
     check_places(json_path, inputs=[router_dir])
+    if bool(records) == bool(sets):
+        raise DataError("name either feedback by --records, or data sets by --add and --remove")
+    if sets:
+        _change_sums(chosen, target)
+        return
     router, feedback = load_router(router_dir), read_feedback(*records)
     refreshed, change = refresh_with_change(router, feedback)
     counted = f"{feedback.n_records:,} scores and {feedback.n_preferences:,} preferences"
@@ -50,3 +69,18 @@ def refresh(chosen: Any) -> None:
         if known := feedback.n_records + feedback.n_preferences - change.n_records - change.n_preferences:
             screen.say(f"{known:,} rows were taken in before and are left out")
     screen.say(f"router: {target}")
+
+
+def _change_sums(chosen: Any, target: Path) -> None:
+    """Take data sets into and out of the router's sums."""
+    added, removed = (None if place is None else read_dataset(place) for place in (chosen.add, chosen.remove))
+    changed = taken_in(load_router(chosen.router_dir), added, removed)
+    n_added, n_removed = (0 if data is None else data.n_instances for data in (added, removed))
+    what = f"{n_added:,} prompts were added and {n_removed:,} removed"
+    changed.save(target, card=changed_card(chosen.router_dir, what))
+    assert changed.kept_sums_ is not None
+    facts = {"n_added": n_added, "n_removed": n_removed, "n_train": int(changed.kept_sums_.moments.n)}
+    if chosen.json_path is not None:
+        write_json(chosen.json_path, {"router": changed.label, **facts})
+    screen = console(chosen.quiet, chosen.json_path)
+    screen.say(f"{what}; the router has learned from {facts['n_train']:,}", f"router: {target}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from recroute.data.dataset import Dataset
+from recroute.data.parts import VECTORS, with_own_embeddings
 from recroute.data.records import Records
 from recroute.data.schema import listed
 from recroute.errors import DataError
@@ -125,21 +126,24 @@ class SparkDataset:
         """
         from pyspark.sql import functions as F  # noqa: N812
 
-        if "prompt" not in self.instances.columns:
+        text = next((name for name in ("prompt", VECTORS) if name in self.instances.columns), None)
+        if text is None:
             raise DataError(f"{self.name}/instances.parquet has no column prompt; add it")
         order = F.xxhash64(F.lit(seed), "instance_id")  # the same draw whatever the partitions
-        instances = local(self.instances.filter("train AND prompt IS NOT NULL").orderBy(order, "instance_id").limit(n))
+        instances = local(self.instances.filter(f"train AND {text} IS NOT NULL").orderBy(order, "instance_id").limit(n))
         numbers = cells.sparkSession.createDataFrame(instances.select("instance").unique().to_arrow())
         found = local(cells.select("instance", "llm", "score").join(F.broadcast(numbers), "instance", "left_semi"))
         ids, llm_ids = instances.select("instance", "instance_id"), _positions(self.llms)
         records = found.join(ids, on="instance").join(llm_ids, on="llm")
+        numbered = instances["instance"].to_list()
+        instances, vectors = with_own_embeddings(instances.drop("instance", "train"), self.name)
         sample = Dataset.from_records(
             Records(records.sort("instance", "llm"), f"{self.name}/records.parquet"),
             name=self.name,
-            instances=instances.drop("instance", "train"),
+            instances=instances,
             llms=self.llms,
         )
-        return sample, instances["instance"].to_list()
+        return sample if vectors is None else sample.with_embeddings(*vectors), numbered
 
 
 def local(table: DataFrame) -> pl.DataFrame:

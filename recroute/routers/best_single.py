@@ -21,6 +21,7 @@ class BestSingle(Router):
     kind: ClassVar[str] = "baseline"
     takes_unseen_llms: ClassVar[bool] = True
     learns_from_preferences: ClassVar[bool] = True
+    sums_over: ClassVar[str] = "scores"
 
     def _fit(self, train: Dataset) -> None:
         pass  # the base class sets llm_mean_

@@ -12,6 +12,7 @@ from recroute.bridges.ridge import PENALTIES
 from recroute.data import Dataset
 from recroute.routers.base import Prompts, TextRouter, fitted, setting
 from recroute.routers.residual import residual_scores
+from recroute.routers.sums.moments import Moments
 from recroute.util.numeric import Array, Index
 
 
@@ -33,6 +34,7 @@ class EASE(TextRouter):
     name: ClassVar[str] = "ease"
     kind: ClassVar[str] = "linear"
     takes_unseen_llms: ClassVar[bool] = True
+    sums_over: ClassVar[str] = "pairs"
 
     reg: float | None = setting(None, low=0, help="penalty of the regression on text; none: chosen by leave-one-out")
     smoothing: float = setting(0.5, low=0, high=1, help="share of a prediction that comes from the other LLMs")
@@ -46,25 +48,42 @@ class EASE(TextRouter):
         _, ease, residual = residual_scores(train)
         self.center_ = train.embeddings.mean(axis=0)
         X = (train.embeddings - self.center_).astype(np.float64)
-        reg = self.reg if self.reg is not None else choose_penalty(X, residual)
+        reg = self.sum_penalty(train)
         weight = regress(X, ease[:, None], reg) + regress(X, residual, reg)  # (d, m)
+        # ease included: the residuals of an instance sum to 0, so each would trivially follow from the others
+        deviation = ease[:, None] + np.nan_to_num(residual)
+        self._smooth(weight, deviation.T @ deviation)
+
+    def _smooth(self, weight: Array, gram: Array) -> None:
+        """Set the weights f64 (d, m), smoothed by the Gram matrix f64 (m, m) of the scores' deviations."""
         if self.smoothing > 0:
-            # ease included: the residuals of an instance sum to 0, so each would trivially follow from the others
-            deviation = ease[:, None] + np.nan_to_num(residual)
-            weight = (1 - self.smoothing) * weight + self.smoothing * weight @ llm_weights(deviation, self.llm_reg)
+            weight = (1 - self.smoothing) * weight + self.smoothing * weight @ llm_weights(gram, self.llm_reg)
         self.weight_ = weight.astype(np.float32)
+
+    def sum_penalty(self, train: Dataset) -> float:
+        if self.reg is not None:
+            return self.reg
+        assert train.embeddings is not None
+        X = (train.embeddings - train.embeddings.mean(axis=0)).astype(np.float64)
+        return choose_penalty(X, residual_scores(train)[2])
+
+    def take_moments(self, moments: Moments, penalty: float) -> None:
+        self.center_ = moments.feature_moments()[0].astype(np.float32)
+        weight = moments.own_weights(self.llm_mean_, max(penalty, 1e-6))
+        self._smooth(weight, moments.deviation_gram(self.llm_mean_))
 
     def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
         surplus = (self.vectors(prompts) - self.center_) @ self.weight_[:, llm_index]  # (b, d) x (d, m)
         return self.llm_mean_[llm_index] + surplus
 
 
-def llm_weights(deviation: Array, reg: float) -> Array:
-    """EASE weights f64 (m, m), with zero diagonal, that predict each column of `deviation` f64 (n, m) from the others.
+def llm_weights(gram: Array, reg: float) -> Array:
+    """EASE weights f64 (m, m), with zero diagonal, that predict each LLM's deviations from those of the others.
 
-    Closed-form ridge regression with penalty `reg` under the constraint of a zero diagonal.
+    Closed-form ridge regression with penalty `reg` under the constraint of a zero diagonal, from the Gram matrix
+    f64 (m, m) of the deviations.
     """
-    precision = np.linalg.inv(deviation.T @ deviation + max(reg, 1e-6) * np.eye(deviation.shape[1]))
+    precision = np.linalg.inv(gram + max(reg, 1e-6) * np.eye(len(gram)))
     weights: Array = -precision / np.diag(precision)
     np.fill_diagonal(weights, 0)
     return weights

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.data.cells import pass_over
+from recroute.errors import RouterError
 from recroute.retrieval import tie_order
 from recroute.routers.base import Prompts, Scores, fitted, setting
 from recroute.routers.parts import Composite, fit_parts, out_of_fold
+from recroute.routers.sums.moments import Moments
 from recroute.util.numeric import AnyArray, Array, Index
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Guarded(Composite):
 
     name: ClassVar[str] = "guarded"
     kind: ClassVar[str] = "composite"
+    sums_over: ClassVar[str] = "pairs"
 
     router: str = setting("knn", help="router to guard")
     caution: float = setting(
@@ -87,6 +90,26 @@ class Guarded(Composite):
         squared = share @ np.where(np.isfinite(known), known, 0) ** 2 / np.maximum(share.sum(axis=1), 1e-12)
         error = np.sqrt(squared + new.deviation**2)
         return {"error_": error, "least_mean_": new.posterior.interval[:, 0]}
+
+    def sum_features(self, prompts: Prompts) -> Array:
+        return self.parts_[0].sum_features(prompts)
+
+    def sum_penalty(self, train: Dataset) -> float:
+        if len(self.parts_) > 1:
+            raise RouterError(
+                f"{self.label} blends several routers and does not follow from sums; leave preferences out"
+            )
+        return self.parts_[0].penalty_on(train)
+
+    def take_moments(self, moments: Moments, penalty: float) -> None:
+        """Those of the guarded router; the threshold stays, and standard errors fall with the number of prompts."""
+        sums = self.kept_sums_
+        n_before = self.remembered().prompts.height if sums is None else sums.moments.n
+        (part,) = self.parts_
+        part.llm_mean_ = self.llm_mean_
+        part.take_moments(moments, penalty)
+        self.error_ = self.error_ * np.sqrt(n_before / moments.n)
+        self._hold_at(self.llm_mean_)
 
     def _hold_at(self, least_mean: Array) -> None:
         self.least_mean_ = least_mean

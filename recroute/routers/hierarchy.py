@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.bridges.model_average import Kernel, eigen_kernels, fit_average
+from recroute.bridges.model_average import Kernel, average, eigen_kernels, fit_average, kernels_of
 from recroute.data import Dataset
 from recroute.errors import RouterError
 from recroute.routers.base import VIEWS, Prompts, TextRouter, fitted, setting
 from recroute.routers.factorisation import completed, interaction_factors
+from recroute.routers.sums.moments import Moments, leading_factors
 from recroute.routers.text_views import TextViews, fit_text_views
 from recroute.util.arrays import ArrayRule
 from recroute.util.memo import Memo
@@ -55,6 +56,7 @@ class Hierarchy(TextRouter):
     name: ClassVar[str] = "hierarchy"
     kind: ClassVar[str] = "shrinkage"
     takes_unseen_llms: ClassVar[bool] = True
+    sums_over: ClassVar[str] = "pairs"
 
     views: str = setting("all", choices=VIEWS, help="prompt vectors to read: the main ones, TF-IDF, or all")
     n_factors: int = setting(60, low=1, help="principal components to keep")
@@ -64,6 +66,7 @@ class Hierarchy(TextRouter):
     views_: TextViews = fitted(of=TextViews)
     weights_: dict[str, Array] = fitted(of=WEIGHTS)
     offset_: Array = fitted("n_factors+1")
+    task_names_: NDArray[np.str_] = fitted("n_task_names", kind="text", distinct=True, older=None)
     loadings_: NDArray[np.float32] = fitted("n_prompts", "n_factors+1", for_unseen=True)
 
     def _fit(self, train: Dataset) -> None:
@@ -79,12 +82,58 @@ class Hierarchy(TextRouter):
             np.float32
         )
         targets = np.column_stack([difficulty, left * length])  # (n, 1 + k)
+        self.task_names_ = np.unique(train.tasks)
         self.views_, features, kernels = _prepare(train.embeddings, train.tasks, np.array(self.seed))
         centre = targets.mean(axis=0)
         self.weights_ = fit_average(kernels, features, targets - centre)
         self.offset_ = centre
         factors = right / np.where(length > 0, length, 1)
         self.llm_factors_ = np.column_stack([np.ones(len(self.bias_)), factors])  # (m, 1 + k)
+
+    def sum_features(self, prompts: Prompts) -> Array:
+        """The views side by side, with the task where it is known to the classifier."""
+        vectors, one_hot = self.vectors(prompts), None
+        if len(self.views_.task_offset):
+            assert prompts.tasks is not None
+            one_hot = (prompts.tasks[:, None] == self.task_names_).astype(np.float64)
+            unknown = one_hot.sum(axis=1) == 0
+            one_hot[unknown] = self.views_.task_shares(vectors[unknown])
+        views = self.views_(vectors, one_hot)
+        return np.hstack([views[name] for name in self._view_names])
+
+    @property
+    def _view_names(self) -> list[str]:
+        return [name for name in WEIGHTS if name in self.weights_]
+
+    def take_moments(self, moments: Moments, penalty: float) -> None:
+        mean, m = self.llm_mean_, len(self.llm_mean_)
+        covariance = moments.covariance(mean)
+        variance = covariance.diagonal() * moments.n_seen.mean() / np.maximum(moments.n_seen, 1)
+        n, gram, cross = moments.as_complete(mean)
+        of_ease = covariance.mean(axis=0)
+        ease = of_ease.mean()
+        covariance -= of_ease
+        covariance -= of_ease[:, None] - ease  # of the scores less the prompts' means
+        k = self.llm_factors_.shape[1] - 1
+        value, factors = leading_factors(covariance, k)
+        turn = np.column_stack([np.full(m, 1 / m), factors - factors.mean(axis=0)])  # from scores to targets
+        self._turn_loadings(factors)
+        widths = {name: len(self.weights_[name]) for name in self._view_names}
+        products = dict(zip(widths, np.split(cross @ turn, np.cumsum([*widths.values()])[:-1]), strict=True))
+        # where LLMs answered other prompts, a target has the variance of single scores, prompts' difficulty included
+        spread, seen = np.append(ease, value.clip(min=0)), moments.n_seen.mean() / moments.n
+        total = n * (seen * spread + (1 - seen) * np.maximum(spread, variance @ turn**2))
+        self.weights_ = average(kernels_of(gram, widths, LEVELS), n, total, products)
+        self.offset_ = -moments.feature_moments()[0] @ np.vstack(list(self.weights_.values()))
+        self.bias_ = mean
+        self.llm_factors_ = np.column_stack([np.ones(m), factors])
+
+    def _turn_loadings(self, factors: Array) -> None:
+        """Express what is kept of the training prompts by other LLM factors f64 (m, k)."""
+        loadings = self.loadings_[:, 1:].astype(np.float64)
+        targets: Array = np.linalg.pinv(loadings, rcond=1e-6).T @ (self.llm_factors_[:, 1:].T @ factors)
+        turned = np.linalg.pinv(targets, rcond=1e-6).T
+        self.loadings_ = np.column_stack([self.loadings_[:, :1], turned]).astype(np.float32)
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
         """Bias and factors of the expected scores, with the components of the fit."""

@@ -14,8 +14,9 @@ from threadpoolctl import threadpool_limits
 from recroute.data import Dataset
 from recroute.routers.base import Prompts, TextRouter, fitted, setting
 from recroute.routers.logistic import is_clear
+from recroute.routers.sums.moments import Moments
 from recroute.util.memo import Memo
-from recroute.util.numeric import AnyArray, Index
+from recroute.util.numeric import AnyArray, Array, Index
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
@@ -40,6 +41,7 @@ class KMeans(TextRouter):
     name: ClassVar[str] = "kmeans"
     kind: ClassVar[str] = "clusters"
     takes_unseen_llms: ClassVar[bool] = True
+    sums_over: ClassVar[str] = "scores"
 
     n_clusters: int | None = setting(None, low=1, help="number of clusters; none: chosen by leave-one-out")
     strength: float | None = setting(
@@ -77,6 +79,22 @@ class KMeans(TextRouter):
         feature = shrunk_means(label, rest, observed, strength, len(centres))
         self.shared_ = shrunk_means(label, ease, ones, shared, len(centres))
         self.centres_, self.label_, self.ease_, self.strength_ = centres, label, ease, np.array([strength])
+        self.feature_ = (self.llm_mean_ + feature + self.shared_).astype(np.float32)
+
+    def sum_features(self, prompts: Prompts) -> Array:
+        """Indicators of the prompts' clusters."""
+        return np.eye(len(self.centres_))[nearest(self.vectors(prompts), self.centres_)]
+
+    def take_moments(self, moments: Moments, penalty: float) -> None:
+        """The clusters' means, shrunk as chosen in the fit; a prompt's ease counts from the mean of its LLMs."""
+        t = len(moments.tasks)
+        seen, size = moments.seen[t:], moments.gram.diagonal()[t:, None]
+        expected = (seen @ self.llm_mean_)[:, None] / np.maximum(seen.sum(axis=1, keepdims=True), 1)
+        ease = moments.level[t:, None] - size * expected  # (c, 1), summed over the prompts of a cluster
+        rest = moments.score[t:] - seen * (self.llm_mean_ + ease / np.maximum(size, 1))
+        shared, _ = choose_strength(self.label_, self.ease_, np.ones_like(self.ease_), STRENGTHS)
+        self.shared_ = ease / np.maximum(size + shared, 1e-9)
+        feature = rest / np.maximum(seen + self.strength_[0], 1e-9)
         self.feature_ = (self.llm_mean_ + feature + self.shared_).astype(np.float32)
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:

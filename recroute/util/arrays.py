@@ -69,7 +69,11 @@ class ArrayRule:
         """The axes that have an entry for each LLM."""
         if self.shape is None:
             return (0,) if self.per_llm else ()
-        return tuple(axis for axis, dimension in enumerate(self.shape) if dimension == "n_llms")
+        return self.axes("n_llms")
+
+    def axes(self, dimension: str) -> tuple[int, ...]:
+        """The axes of this dimension."""
+        return tuple(axis for axis, each in enumerate(self.shape or ()) if each == dimension)
 
 
 def check_arrays(arrays: Arrays, rules: Mapping[str, ArrayRule], sizes: dict[str, int], place: str = "") -> None:

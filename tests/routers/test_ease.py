@@ -8,7 +8,7 @@ from recroute.testing import planted_dataset
 
 def test_the_weights_between_llms_are_each_llms_own_ridge_regression_on_the_others(rng: np.random.Generator) -> None:
     residual = rng.normal(size=(40, 6)) @ rng.normal(size=(6, 6))
-    weights = llm_weights(residual, reg=3.0)
+    weights = llm_weights(residual.T @ residual, reg=3.0)
     assert (np.diag(weights) == 0).all()
     for j in range(6):
         others = np.delete(np.arange(6), j)
@@ -66,7 +66,7 @@ def test_smoothing_mixes_in_what_the_other_llms_say() -> None:
     plain, all_others, half = (make_router("ease", smoothing=s, llm_reg=1.0).fit(data) for s in (0, 1, 0.5))
     deviation = data.interactions.dense() - plain.llm_mean_
     surplus = plain.score(data) - plain.llm_mean_
-    expected = plain.llm_mean_ + surplus @ llm_weights(deviation.astype(np.float64), 1.0)
+    expected = plain.llm_mean_ + surplus @ llm_weights(deviation.T.astype(np.float64) @ deviation, 1.0)
     np.testing.assert_allclose(all_others.score(data), expected, atol=1e-5)
     np.testing.assert_allclose(half.score(data), (plain.score(data) + all_others.score(data)) / 2, atol=1e-5)
 

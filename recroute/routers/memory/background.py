@@ -115,6 +115,11 @@ class Background:
         llms = self.llms[kept[kept < self.llms.height]]
         return replace(self, llms=llms, kept=None if self.evidence is None else self.evidence.take_llms(kept))
 
+    def take_prompts(self, kept: Index) -> Background:
+        """Keep the prompts at these positions only; the prior is learned again from them when it is asked for."""
+        evidence = None if self.evidence is None else self.evidence.take_prompts(kept)
+        return replace(self, prompts=self.prompts[kept], kept=evidence, known_prior=None)
+
     def write(self, folder: Path, held: Mapping[str, NDArray[Any]]) -> dict[str, str]:
         """Write everything to the router's folder; returns the file of each array of the evidence.
 

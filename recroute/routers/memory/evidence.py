@@ -54,6 +54,11 @@ class Evidence:
         """Keep the LLMs at these positions only."""
         return Evidence(self.scores.take_llms(kept), self.vectors)
 
+    def take_prompts(self, kept: NDArray[np.int64]) -> Evidence:
+        """Keep the prompts at these positions only."""
+        vectors = None if self.vectors is None else np.asarray(self.vectors[kept])
+        return Evidence(self.scores.take_instances(kept), vectors)
+
     def write(self, folder: Path, held: Arrays) -> dict[str, str]:
         """Write one file per array, but none for an array equal to one in `held`; returns the file of each array."""
         places = {}

@@ -85,6 +85,22 @@ def taken(router: R, at: NDArray[np.int64]) -> R:
     return smaller
 
 
+def without_prompts(router: R, kept: NDArray[np.int64]) -> R:
+    """Copy of the router that keeps the training prompts at these positions only."""
+
+    def change(_: str, declared: Kept, value: Any) -> Any:
+        if isinstance(value, list):
+            return [without_prompts(part, kept) for part in value]
+        for axis in declared.rule.axes("n_prompts") if declared.rule is not None else ():
+            value = np.take(value, kept, axis=axis)
+        return value
+
+    smaller = _changed(router, change)
+    if router.background_ is not None:
+        smaller.background_ = router.background_.take_prompts(kept)
+    return smaller
+
+
 def _changed(router: R, change: Callable[[str, Kept, Any], Any]) -> R:
     """Copy of the router with its fitted fields changed; fields that follow from others are computed last."""
     changed = copy(router)

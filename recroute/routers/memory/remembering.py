@@ -17,6 +17,7 @@ from recroute.errors import RouterError
 from recroute.routers.core import RouterCore
 from recroute.routers.memory.background import Background
 from recroute.routers.memory.joint import JointScores
+from recroute.routers.sums.moments import KeptSums, Moments
 from recroute.util.numeric import AnyArray, Array, Floats, evenly
 from recroute.util.state import fitted
 
@@ -37,17 +38,23 @@ class RememberingRouter(RouterCore):
     takes_unseen_llms : bool
         Whether LLMs can be added without refitting. Fitted arrays with a dimension `n_llms` are then extended by a
         linear prediction from the LLM's vector, unless the router overrides `_llm_entries`.
+    sums_over : str
+        What `Moments` the router can be fitted from (`recroute.routers.sums`): "scores" sums over single scores,
+        "pairs" also over the scores of two LLMs, "" none.
     """
 
     takes_unseen_llms: ClassVar[bool] = False
+    sums_over: ClassVar[str] = ""
 
     background_: Background | None = fitted(saved=False)
     joint_: JointScores | None = fitted(of=JointScores, older=lambda router: None)
+    kept_sums_: KeptSums | None = fitted(of=KeptSums, older=lambda router: None)
 
     def _remember(self, train: Dataset) -> None:
         has_scores = train.interactions.n_observed > 0
         self.background_ = Background.of(train, with_vectors=self.needs == "text") if has_scores else None
         self.joint_ = None
+        self.kept_sums_ = None
 
     def scorer(self) -> RememberingRouter:
         """The fitted router that predicts the scores: itself, unless it combines them with costs."""
@@ -101,6 +108,26 @@ class RememberingRouter(RouterCore):
         Arrays not named here are extended by a linear prediction from the LLMs' vectors (`NewLLMs.parameters`).
         """
         return {}
+
+    def sum_features(self, prompts: Prompts) -> Array:
+        """Features f64 (b, p) of prompts that `Moments` add up: by default their vectors, if the router reads text."""
+        return self.vectors(prompts).astype(np.float64) if self.needs == "text" else np.zeros((prompts.n, 0))
+
+    def sum_penalty(self, train: Dataset) -> float:
+        """Penalty of the regression on text, chosen on training data with the router's vectors."""
+        return 0.0
+
+    def penalty_on(self, train: Dataset) -> float:
+        """`sum_penalty` of training data with whatever vectors."""
+        if self.needs != "text" or self.encoder_ is None:
+            return self.sum_penalty(train)
+        return self.sum_penalty(train.with_embeddings(self.vectors(train), self.encoder_))
+
+    def take_moments(self, moments: Moments, penalty: float) -> None:
+        """Set what follows from sums over prompts; all else stays as it was fitted.
+
+        `llm_mean_` is set by the caller.
+        """
 
     def task_shares(self, prompts: Prompts) -> Array | None:
         """Probability f64 (b, t) of each training task, in alphabetical order; None without a task classifier."""
