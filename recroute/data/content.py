@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from polars.io.plugins import register_io_source
 
 from recroute.data.encoding import as_vectors
 from recroute.data.ids import IdMap
@@ -24,7 +24,7 @@ from recroute.errors import DataError
 from recroute.util.files import write_json, write_parquet
 from recroute.util.folders import new_folder
 
-ROWS_PER_GROUP = 1 << 20
+ROWS_PER_GROUP = 1 << 19
 FEW_SHARED = 0.1  # share of instances with two LLMs below which an import says so
 Progress = Callable[[int, int], None]
 
@@ -254,33 +254,36 @@ def _refuse_twice(keys: list[NDArray[np.int64]], instances: IdMap, llms: IdMap) 
 
 
 def _write_records(blocks: Iterator[Block], path: Path, instances: IdMap, llms: IdMap) -> int:
-    """records.parquet, ids dictionary-coded, a row group for every million rows or so."""
-    names = (pa.array(instances.ids, pa.string()), pa.array(llms.ids, pa.string()))
-    writer: pq.ParquetWriter | None = None
+    """records.parquet, a row group for every half million rows or so; no file where there are no records."""
+    first = next(blocks, None)
+    if first is None:
+        return 0
+    names = {"instance_id": pl.Series(instances.ids), "llm_id": pl.Series(llms.ids)}
     n_records = 0
-    try:
-        for block in _gathered(blocks):
-            columns = {
-                "instance_id": pa.DictionaryArray.from_arrays(block.instance_index.astype(np.int32), names[0]),
-                "llm_id": pa.DictionaryArray.from_arrays(block.llm_index.astype(np.int32), names[1]),
-                "score": pa.array(block.score.astype(np.float32)),
-            }
-            for name, values in (("cost", block.cost), ("verdict", block.verdict)):
-                if values is not None:
-                    columns[name] = pa.array(values.astype(np.float32), from_pandas=True)  # NaN is null
-            table = pa.table(columns)
-            if writer is None:
-                writer = pq.ParquetWriter(path, table.schema, compression="zstd")
-            writer.write_table(table, row_group_size=2 * ROWS_PER_GROUP)
-            n_records += table.num_rows
-    finally:
-        if writer is not None:
-            writer.close()
+
+    def tables(*_: object) -> Iterator[pl.DataFrame]:
+        nonlocal n_records
+        for block in _gathered(chain([first], blocks)):
+            n_records += len(block.score)
+            yield _table(block, names)
+
+    schema = _table(first.take(slice(0)), names).schema
+    write_parquet(path, register_io_source(tables, schema=schema), row_group_size=ROWS_PER_GROUP)
     return n_records
 
 
+def _table(block: Block, names: dict[str, pl.Series]) -> pl.DataFrame:
+    """The records of a block, with ids for positions and null for NaN."""
+    positions = zip(names.items(), (block.instance_index, block.llm_index), strict=True)
+    columns = {name: ids.gather(at) for (name, ids), at in positions}
+    for name, values in (("score", block.score), ("cost", block.cost), ("verdict", block.verdict)):
+        if values is not None:
+            columns[name] = pl.Series(values.astype(np.float32), nan_to_null=True)
+    return pl.DataFrame(columns)
+
+
 def _gathered(blocks: Iterator[Block]) -> Iterator[Block]:
-    """Small blocks joined to about a million rows, large ones cut."""
+    """Small blocks joined to about half a million rows, large ones cut."""
     waiting: list[Block] = []
     n_waiting = 0
     for block in blocks:

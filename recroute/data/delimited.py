@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import mmap
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import polars as pl
-import pyarrow as pa
 
 from recroute.data.reading import refuse_twice
 from recroute.errors import DataError
+from recroute.util.zstandard import opened_zstandard
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 LONGEST_FIELD = 2**31 - 1  # characters
@@ -40,9 +41,17 @@ def opened_bytes(source: Text) -> Iterator[BinaryIO]:
     """The content without its compression, as a stream."""
     if isinstance(source, io.BytesIO):
         yield io.BytesIO(source.getvalue())
-    else:
-        with pa.input_stream(str(source), compression=compression(source)) as stream:
-            yield io.BufferedReader(stream)  # whose lines can be gone through
+        return
+    packed = compression(source)
+    with source.open("rb") as file:
+        if packed is None:
+            yield file
+        elif packed == "zstd":
+            with opened_zstandard(file) as stream:
+                yield stream
+        else:
+            with gzip.GzipFile(fileobj=file) as stream:
+                yield cast(BinaryIO, stream)
 
 
 def as_utf8(path: Path, notes: list[str]) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -10,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from recroute.errors import DataError, RecrouteError
 
@@ -26,7 +25,8 @@ DAMAGE = (
     MemoryError,
     NotImplementedError,
     RecursionError,
-    pa.ArrowException,
+    EOFError,
+    zlib.error,
     pl.exceptions.PolarsError,
     pl.exceptions.PanicException,
 )
@@ -91,6 +91,14 @@ def refuse_twice(names: Collection[str], path: Path) -> None:
         raise DataError(f"column {twice[0]!r} stands twice in {path.name}; keep one of them, or rename one")
 
 
+def refuse_swollen(path: Path, n_rows: int, n_bytes: int = 0) -> None:
+    """Raise DataError if a file announces more rows, or bytes of values, than its size allows for."""
+    size = path.stat().st_size
+    announced = max(n_bytes, 4 * n_rows)
+    if announced > max(SMALL, SWELL * size):
+        raise DataError(f"{path} announces {n_rows:,} rows, {announced:,} bytes, in a file of {size:,}; write it again")
+
+
 def is_there(path: Path) -> bool:
     """Whether a file of a folder is there, to be read; DataError where something stands there that is no file."""
     if not path.exists() and not path.is_symlink():
@@ -99,16 +107,14 @@ def is_there(path: Path) -> bool:
 
 
 @contextmanager
-def parquet_file(path: Path, dictionary: tuple[str, ...] = ()) -> Iterator[pq.ParquetFile]:
+def parquet_file(path: Path, dictionary: tuple[str, ...] = ()) -> Iterator[Any]:
     """An open Parquet file; DataError for one that is damaged, or announces more than its size allows for."""
+    import pyarrow.parquet as pq
+
     with reading(path, "parquet"):
         told = pq.read_metadata(regular_file(path))
-        size = path.stat().st_size
-        announced = max(sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups)), 4 * told.num_rows)
-        if announced > max(SMALL, SWELL * size):
-            raise DataError(
-                f"{path} announces {told.num_rows:,} rows, {announced:,} bytes, in a file of {size:,}; write it again"
-            )
+        n_bytes = sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups))
+        refuse_swollen(path, told.num_rows, n_bytes)
         plain = {told.schema.column(i).path for i in range(told.num_columns)}  # what is nested has other paths
         with pq.ParquetFile(path, metadata=told, read_dictionary=[n for n in dictionary if n in plain]) as file:
             refuse_twice(file.schema_arrow.names, path)

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from recroute.data.arrow_messages import column_names, is_file, n_announced
 from recroute.data.delimited import compression, open_delimited
 from recroute.data.json_tables import open_json
-from recroute.data.reading import parquet_file, reading, refuse_twice, regular_file
+from recroute.data.parquet_footer import read_footer
+from recroute.data.reading import reading, refuse_swollen, refuse_twice, regular_file
 from recroute.errors import DataError
 
 DELIMITED = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}  # and what separates their fields, usually
@@ -90,32 +90,20 @@ def reading_table(path: Path) -> Iterator[None]:
 
 
 def _scan_parquet(path: Path) -> pl.LazyFrame:
-    refuse_twice(pq.read_schema(path).names, path)
+    refuse_twice(read_footer(path).names, path)
     return pl.scan_parquet(path, glob=False, hive_partitioning=False)
 
 
 def _scan_arrow(path: Path) -> pl.LazyFrame:
     """Arrow's file format, or its stream format, in which Hugging Face's datasets keep their tables."""
-    with path.open("rb") as file:
-        is_file = file.read(6) == b"ARROW1"
-    with pa.memory_map(str(path)) as content:
-        if is_file:
-            refuse_twice(pa.ipc.open_file(content).schema.names, path)
-            return pl.scan_ipc(path, glob=False)
-        table = pa.ipc.open_stream(content).read_all()
-    refuse_twice(table.column_names, path)
-    table.validate(full=True)
-    return pl.LazyFrame(pl.from_arrow(table.replace_schema_metadata(None)))
+    refuse_twice(column_names(path), path)
+    if is_file(path):
+        return pl.scan_ipc(path, glob=False)
+    refuse_swollen(path, n_announced(path))
+    return pl.read_ipc_stream(path).lazy()
 
 
 def _read_parquet(path: Path) -> pl.DataFrame:
-    with parquet_file(path) as file:
-        table = file.read()
-    table.validate(full=True)  # text that is UTF-8, which polars takes for granted
-    for field in table.schema:  # as are names, and what is said of a column
-        str(field)
-        for told in (field.metadata or {}).items():
-            b"".join(told).decode("utf8")
-    found = pl.from_arrow(table.replace_schema_metadata(None))
-    assert isinstance(found, pl.DataFrame)
-    return found
+    footer = read_footer(path)
+    refuse_swollen(path, footer.n_rows, footer.n_bytes)
+    return _scan_parquet(path).collect()

@@ -37,13 +37,13 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, f"{to_json(value, indent=1)}\n")
 
 
-def write_parquet(path: str | Path, table: pl.DataFrame) -> None:
-    """Write a table as parquet; RecrouteError if the file cannot be written."""
+def write_parquet(path: str | Path, table: pl.DataFrame | pl.LazyFrame, row_group_size: int | None = None) -> None:
+    """Write a table as parquet, a lazy one as it comes; RecrouteError if the file cannot be written."""
     from polars.exceptions import PolarsError
 
     with new_file(Path(path)) as temporary:
         try:
-            table.write_parquet(temporary, compression="zstd")
+            table.lazy().sink_parquet(temporary, compression="zstd", row_group_size=row_group_size)
         except PolarsError as error:  # which does not pass on the system's error
             raise RecrouteError(f"{path} cannot be written: {error}; is the disk full?") from None
 

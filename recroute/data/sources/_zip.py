@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pyarrow as pa
-
 from recroute.data.reading import SMALL, SWELL, reading, regular_file
 from recroute.errors import DataError
+from recroute.util.zstandard import opened_zstandard
 
 ZSTANDARD = 93
 HEAD = 30  # bytes of a member's own header; the lengths of its name and its extra field stand at 26 and 28
@@ -33,10 +33,11 @@ class Archive:
         with reading(self.path, "a zip archive"), _zip_errors():
             if member.compress_type != ZSTANDARD:
                 return self._zip.read(member)
-            content = pa.decompress(self._raw(member), member.file_size, codec="zstd", asbytes=True)
+            with opened_zstandard(io.BytesIO(self._raw(member))) as stream:
+                content = stream.read(member.file_size)
             if zlib.crc32(content) != member.CRC:
                 raise ValueError(f"Bad CRC-32 for file {name!r}")
-            return bytes(content)
+            return content
 
     def _raw(self, member: zipfile.ZipInfo) -> bytes:
         file = self._zip.fp
