@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from recroute.data.numbers import as_numbers, is_text, kind_name
@@ -160,11 +161,25 @@ def as_table(frame: Any, source: str) -> pl.DataFrame:
     if isinstance(frame, str | bytes) or not hasattr(frame, "__len__"):
         raise DataError(f"{source} is {type(frame).__name__}, not a table; give a frame or a dict of columns")
     try:
-        table = pl.DataFrame(frame)
-        return table if not hasattr(frame, "set_index") else _with_index(table, frame.index)
+        return _from_pandas(frame) if hasattr(frame, "set_index") else pl.DataFrame(frame)
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(f"{source} cannot be read as a table: {reason[0]}; give a frame or a dict of columns") from None
+
+
+def _from_pandas(frame: Any) -> pl.DataFrame:
+    try:
+        table = pl.DataFrame(frame)
+    except ImportError:  # of pyarrow, by way of which polars takes text and what may be missing
+        table = pl.DataFrame({str(name): _values(column) for name, column in frame.items()}, nan_to_null=True)
+    return _with_index(table, frame.index)
+
+
+def _values(column: Any) -> Any:
+    """What a column of a pandas frame holds: numbers as an array, all else as a list with None for what is missing."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
+        return column.to_numpy()
+    return column.astype(object).where(column.notna(), None).tolist()
 
 
 def _with_index(table: pl.DataFrame, index: Any) -> pl.DataFrame:
