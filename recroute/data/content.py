@@ -258,7 +258,7 @@ def _write_records(blocks: Iterator[Block], path: Path, instances: IdMap, llms: 
     first = next(blocks, None)
     if first is None:
         return 0
-    names = {"instance_id": pl.Series(instances.ids), "llm_id": pl.Series(llms.ids)}
+    names = {"instance_id": _coded(instances), "llm_id": _coded(llms)}
     n_records = 0
 
     def tables(*_: object) -> Iterator[pl.DataFrame]:
@@ -270,6 +270,11 @@ def _write_records(blocks: Iterator[Block], path: Path, instances: IdMap, llms: 
     schema = _table(first.take(slice(0)), names).schema
     write_parquet(path, register_io_source(tables, schema=schema), row_group_size=ROWS_PER_GROUP)
     return n_records
+
+
+def _coded(ids: IdMap) -> pl.Series:
+    """Ids as text, dictionary-coded where that is short: it is written anew in each row group."""
+    return pl.Series(ids.ids, dtype=pl.Categorical if len(ids) < ROWS_PER_GROUP else pl.String)
 
 
 def _table(block: Block, names: dict[str, pl.Series]) -> pl.DataFrame:
