@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import recroute as rr
 from recroute.data import Dataset, InteractionMatrix, write_dataset
 from recroute.errors import DataError
 from recroute.routers import load_router
@@ -173,6 +174,33 @@ def test_a_folder_without_prompts_is_named(spark: Any, tmp_path: Path) -> None:
         fit_als_on_spark(str(tmp_path / "data"), spark=spark)
     with pytest.raises(DataError, match=r"there is no .*records\.parquet"):
         fit_als_on_spark(str(tmp_path / "nowhere"), spark=spark)
+
+
+SUMMED = ("best_single", "ridge", "svd(n_factors=3)", "ease", "kmeans", "hierarchy", "auto")
+
+
+@pytest.mark.parametrize("name", SUMMED)
+def test_sums_are_those_of_one_machine(spark: Any, tmp_path: Path, name: str) -> None:
+    """One block, 64 files and Spark, each fitted on the same sample: all prompts."""
+    data = planted_dataset(n_instances=640, n_llms=9, noise=0.2, missing=0.3).evaluated()
+    fresh = planted_dataset(n_instances=100, n_llms=9, seed=1)
+    write_dataset(data, tmp_path / "one")
+    for place, n_files in ((tmp_path / "many", 64), (tmp_path / "spark", 8)):
+        for table in ("records", "instances"):
+            (place / f"{table}.parquet").mkdir(parents=True)
+            rows = pl.read_parquet(tmp_path / "one" / f"{table}.parquet").cast({"instance_id": pl.String})
+            part = pl.col("instance_id").hash(0) % n_files
+            for i in range(n_files):
+                rows.filter(part == i).write_parquet(place / f"{table}.parquet" / f"{i}.parquet")
+    found = [
+        rr.fit_from_sums(tmp_path / "one", rr.make_router(name)),
+        rr.fit_from_sums(tmp_path / "many", rr.make_router(name)),
+        rr.fit_on_spark(str(tmp_path / "spark"), rr.make_router(name), spark=spark),
+    ]
+    one, many, on_spark = (router.score(fresh) for router in found)
+    print(f"\n{name}: 64 files differ by {np.abs(many - one).max():.1e}, Spark by {np.abs(on_spark - one).max():.1e}")
+    np.testing.assert_allclose(many, one, atol=1e-6)
+    np.testing.assert_allclose(on_spark, one, atol=1e-6)
 
 
 def write_log(folder: Path, n_records: int) -> None:

@@ -69,7 +69,8 @@ def fit_on_spark(
     try:
         data.check(cells)
         drawn, numbers = data.sample(cells, n_test + n_sample, router.seed)
-        sample = drawn.take_instances(np.arange(n_test, drawn.n_instances))
+        in_order = np.argsort(np.array(drawn.instance_ids.ids[n_test:]))  # as `Parts.train_sample` has them
+        sample = drawn.take_instances(n_test + in_order)
         sample = sample if encoder is None else with_encoder(sample, encoder)
         left_out = cells.sparkSession.createDataFrame([(number,) for number in numbers[:n_test]], "instance int")
         answers = F.collect_list(F.struct("llm", "score")).alias("answers")

@@ -1,0 +1,144 @@
+"""Opt-in: `pytest tests/benchmarks/test_billion.py -s`. Fitting from sums over a billion simulated records.
+
+Production logs: parts of 20M records, 5M prompts with vectors 64 wide and four records each of 300 LLMs. A part is
+written as Parquet files, read by `Parts`, added up, and deleted, so 2 GB of disk suffice. Prints the seconds of each
+stage, the peak memory, the bytes that merge, and how well the fitted router scores new prompts as the records grow.
+`RECROUTE_PARTS` sets the number of parts (default: 50, a billion records).
+"""
+
+import os
+import resource
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import recroute as rr
+from recroute.data import Dataset
+from recroute.data.parts import Parts
+from recroute.routers import Router
+from recroute.routers.sums.fit import add_up, set_from_sums
+from recroute.routers.sums.moments import KeptSums
+from recroute.util.state import arrays_of
+
+N_PARTS = int(os.environ.get("RECROUTE_PARTS", "50"))
+N, M, K, WIDTH, SKILLS = 5_000_000, 300, 4, 64, 4
+ROUTERS = ("best_single", "svd", "kmeans", "ease")
+SHOWN = (1, 5, 50)
+
+
+class World:
+    """LLMs with an ability and skills, and vectors that tell the skills that a prompt needs."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(1)
+        self.skill = rng.normal(0, 0.7, (M, SKILLS)).astype(np.float32)
+        self.ability = rng.normal(0, 0.8, M).astype(np.float32)
+        self.axes = rng.normal(size=(SKILLS, WIDTH)).astype(np.float32)
+
+    def prompts(self, n: int, seed: int) -> tuple[np.random.Generator, np.ndarray, np.ndarray]:
+        rng = np.random.default_rng([7, seed])
+        need = rng.standard_normal((n, SKILLS), dtype=np.float32)
+        vectors = need @ self.axes
+        vectors += rng.standard_normal((n, WIDTH), dtype=np.float32)
+        return rng, need, vectors
+
+    def write(self, folder: Path, part: int, n: int = N) -> None:
+        rng, need, vectors = self.prompts(n, part)
+        llm = (rng.integers(0, M, (n, 1)) + np.arange(K) * (M // K) + rng.integers(0, M // K, (n, K))) % M
+        logit = self.ability[llm] + rng.standard_normal((n, 1), dtype=np.float32)
+        for j in range(K):
+            logit[:, j] += (need * self.skill[llm[:, j]]).sum(axis=1)
+        solved = rng.random((n, K), dtype=np.float32) < 1 / (1 + np.exp(-logit))
+        ids = pl.select(pl.format("p{}-q{}", pl.lit(part), pl.int_range(n))).to_series()
+        names = pl.Series([f"llm-{j}" for j in range(M)])
+        unique = np.ones((n, K), dtype=bool)
+        for j in range(1, K):
+            unique[:, j] = (llm[:, j, None] != llm[:, :j]).all(axis=1)
+        row, column = np.nonzero(unique)
+        records = pl.DataFrame(
+            {
+                "instance_id": ids.gather(row),
+                "llm_id": names.gather(llm[row, column]),
+                "score": pl.Series(solved[row, column]).cast(pl.Float32),
+            }
+        )
+        records.write_parquet(folder / "records.parquet", compression="lz4")
+        instances = pl.DataFrame({"instance_id": ids, "embedding": pl.Series(vectors)})
+        instances.write_parquet(folder / "instances.parquet", compression="lz4")
+        pl.DataFrame({"llm_id": names}).write_parquet(folder / "llms.parquet")
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def expected_score(world: World, router: Router) -> float:
+    """Mean chance of success of the LLMs chosen for 20,000 new prompts, their own difficulty left out."""
+    _, need, vectors = world.prompts(20_000, 10**6)
+    chance = 1 / (1 + np.exp(-(world.ability + need @ world.skill.T)))
+    return float(chance[np.arange(len(chance)), router.rank(vectors).llm_index[:, 0]].mean())
+
+
+def peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def test_a_billion_records(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "part"
+    spent = {"write": 0.0, "read": 0.0, "add": 0.0}
+
+    def timed(stage: str, start: float) -> float:
+        now = time.perf_counter()
+        spent[stage] += now - start
+        return now
+
+    def blocks(part: int) -> Iterator[Dataset]:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        start = time.perf_counter()
+        world.write(folder, part)
+        start = timed("write", start)
+        with Parts.read(folder).blocks() as found:
+            for block in found:
+                timed("read", start)
+                yield block
+                start = time.perf_counter()
+
+    folder.mkdir()
+    world.write(folder, 0)
+    sample = Parts.read(folder).train_sample(20_000)
+    n_bytes = sum(file.stat().st_size for file in folder.iterdir())
+    routers, sums = {}, {}
+    for name in ROUTERS:
+        routers[name] = rr.make_router(name).fit(sample)
+    print(f"\nfitted on the sample: peak {peak():.2f} GB; a part is {n_bytes / 1e9:.2f} GB of Parquet")
+    penalties = {name: np.array([router.penalty_on(sample)]) for name, router in routers.items()}
+    adding = dict.fromkeys(ROUTERS, 0.0)
+    n_records = 0
+    print("records", *ROUTERS, "(score)", sep=" | ")
+    print(0, *(f"{expected_score(world, routers[name]):.4f}" for name in ROUTERS), sep=" | ")
+    for part in range(N_PARTS):
+        for block in blocks(part):
+            n_records += block.interactions.n_observed
+            for name, router in routers.items():
+                start = time.perf_counter()
+                found = add_up(router, [block])
+                sums[name] = sums[name] + found if name in sums else found
+                adding[name] += time.perf_counter() - start
+        if part + 1 in SHOWN or part + 1 == N_PARTS:
+            for name, router in routers.items():
+                start = time.perf_counter()
+                set_from_sums(router, KeptSums(sums[name], penalties[name]), keep=False)
+                solved = time.perf_counter() - start
+                if part + 1 == N_PARTS:
+                    size = sum(array.nbytes for array in arrays_of(sums[name]).values())
+                    print(f"{name}: adding up {adding[name]:.0f} s, solving {solved:.2f} s, sums {size / 1e6:.1f} MB")
+            print(f"{n_records:,}", *(f"{expected_score(world, routers[name]):.4f}" for name in ROUTERS), sep=" | ")
+    print(f"{N_PARTS} parts: written {spent['write']:.0f} s, read {spent['read']:.0f} s; peak {peak():.2f} GB")
+    assert sums["svd"].n == N_PARTS * N
