@@ -36,7 +36,7 @@ from recroute.experiment.prepare import prepare_split, with_vectors
 from recroute.routers import Router, make_router
 from recroute.routers.memory.grow import check_takes_unseen
 from recroute.routers.storage import CARD
-from recroute.routers.sums.fit import N_SAMPLE, fit_from_sums, fit_on_blocks
+from recroute.routers.sums.fit import N_SAMPLE, check_follows_from_sums, fit_from_sums, fit_on_blocks
 from recroute.routers.sums.spark import fit_on_spark
 from recroute.splits import Split
 from recroute.util.files import write_json
@@ -69,8 +69,10 @@ ENGINE = Option(
     "URL that Spark reads): means, factors and regression weights from sums over all prompts, the rest from a sample.",
     panel=DATA,
 )
-SAMPLE = Option("sample", int, N_SAMPLE, help="Prompts in the sample of --engine blocks or spark.", panel=DATA, low=1)
-TEST = Option("test", int, 2_000, help="Prompts that --engine blocks leaves out for the card.", panel=DATA, low=1)
+SAMPLE = Option(
+    "sample", int, N_SAMPLE, help="Prompts in the sample, with --engine blocks or spark.", panel=DATA, low=1
+)
+TEST = Option("test", int, 2_000, help="Prompts left out for testing, with --engine blocks.", panel=DATA, low=1)
 KEEP_SUMS = Option(
     "keep_sums",
     bool,
@@ -138,7 +140,7 @@ def _fit_here(router: Router, chosen: Any, screen: Screen) -> Split:
 
 def _fit_in_blocks(router: Router, chosen: Any, screen: Screen) -> Split:
     """Fit from sums; returns the sample as the training part, and the prompts that were left out for testing."""
-    _check_large(chosen)
+    _check_large(router, chosen)
     found = Parts.read(chosen.dataset, n_test=chosen.test, seed=chosen.seed)
     train, test = found.train_sample(chosen.sample), found.test_sample()
     parts = Split(train, test.take_instances(np.zeros(0, dtype=np.int64)), test, "hash of the id", chosen.seed, SAMPLED)
@@ -151,7 +153,7 @@ def _fit_in_blocks(router: Router, chosen: Any, screen: Screen) -> Split:
 
 def _fit_on_spark(router: Router, chosen: Any, screen: Screen) -> None:
     """Fit from sums that Spark adds up; nothing is measured."""
-    _check_large(chosen)
+    _check_large(router, chosen)
     url = re.sub(r"^(\w+):/(?=[^/])", r"\1://", str(chosen.dataset))
     fit_on_spark(url, router, n_sample=chosen.sample, keep_sums=True, encoder=chosen.encoder)
 
@@ -162,7 +164,8 @@ def _watched(blocks: Iterable[Dataset], told: Callable[[int], None]) -> Iterator
         told(i + 1)
 
 
-def _check_large(chosen: Any) -> None:
+def _check_large(router: Router, chosen: Any) -> None:
+    check_follows_from_sums(router)
     if chosen.split is not None or chosen.cost is not None:
         raise DataError("--split and --cost need all data in memory; leave them out, or use --engine memory")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -81,11 +81,24 @@ class Parts:
         """The n instances whose hashes come next."""
         return self._sample(self._smallest(self.n_test + n)[self.n_test :])
 
+    def split_sample(self, n: int) -> Dataset:
+        """Both samples as one data set, with "train" or "test" in the column `split` of the instances."""
+        ids = self._smallest(self.n_test + n)
+        found = self._sample(ids)
+        test = found.instances["instance_id"].is_in(ids["instance_id"][: self.n_test].implode())
+        split = pl.when(test).then(pl.lit("test")).otherwise(pl.lit("train"))
+        return replace(found, instances=found.instances.with_columns(split=split))
+
     def _smallest(self, n: int) -> pl.DataFrame:
         """`instance_id` of the n instances with the smallest hashes, in their order."""
         hashed = pl.col("instance_id").hash(self.seed).alias(_HASH)
         wanted = self._train().select("instance_id", hashed).bottom_k(n, by=[_HASH, "instance_id"])
         found = wanted.collect(engine="streaming").sort(_HASH, "instance_id")["instance_id"]
+        if n > self.n_test >= len(found):
+            raise DataError(
+                f"{self.path} has {len(found)} training instances, and {self.n_test} are to be left out for testing; "
+                "leave out fewer"
+            )
         if (twice := found.is_duplicated()).any():
             raise DataError(f"instance_id {found.filter(twice)[0]!r} is twice in {self.path}; keep one row for each id")
         return found.to_frame()
@@ -95,8 +108,6 @@ class Parts:
         return table.filter(pl.col("split") == "train") if "split" in table.collect_schema() else table
 
     def _sample(self, ids: pl.DataFrame) -> Dataset:
-        if ids.is_empty():
-            raise DataError(f"{self.path} has no training instance to draw; name a folder with instances")
         records, instances = (
             _scan(files).join(ids.lazy(), on="instance_id", how="semi").collect(engine="streaming")
             for files in (self.records, self.instances)

@@ -61,10 +61,10 @@ def fit_on_spark(
     >>> import recroute as rr
     >>> router = rr.fit_on_spark("s3a://logs/prompts", rr.make_router("svd"))  # doctest: +SKIP
     """
-    from pyspark.sql import functions as F  # noqa: N812
-
     check_follows_from_sums(router)
     data = SparkDataset.read(path, spark_session() if spark is None else spark)
+    from pyspark.sql import functions as F  # noqa: N812
+
     cells = data.records.select("instance", "llm", "score", "train").persist()
     try:
         data.check(cells)
