@@ -48,6 +48,5 @@ def test_quality(name: str) -> None:
         scores = np.array(pairs)
         gain = scores[:, 1] - scores[:, 0]
         error = gain.std(ddof=1) / np.sqrt(N_SEEDS)
-        print(
-            f"\n{name} {router}: {scores[:, 0].mean():.4f} -> {scores[:, 1].mean():.4f}, {gain.mean():+.4f} +- {error:.4f}"
-        )
+        before, after = scores.mean(axis=0)
+        print(f"\n{name} {router}: {before:.4f} -> {after:.4f}, {gain.mean():+.4f} +- {error:.4f}")

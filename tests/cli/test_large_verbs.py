@@ -46,11 +46,11 @@ def test_fit_in_blocks_leaves_the_test_prompts_of_the_sample_out(run: Go, logs: 
     router = tmp_path / "router"
     fit = ("fit", logs, "--router", "svd", "--engine", "blocks", "--sample", 200, "--test", 50)
     run(*fit, "--out", router, "--json", tmp_path / "fit.json")
-    facts = json.loads((tmp_path / "fit.json").read_text())
+    facts = json.loads((tmp_path / "fit.json").read_text(encoding="utf8"))
     assert (facts["n_train"], facts["n_llms"], facts["dataset"]) == (550, 6, "logs")
     trained = sample.instances.filter(pl.col("split") == "train")["instance_id"]
     assert sorted(load_router(router).training_prompts["instance_id"]) == sorted(trained)
-    card = (router / "CARD.md").read_text()
+    card = (router / "CARD.md").read_text(encoding="utf8")
     assert "hash of the id" in card
     assert "of sums over all others too" in card
 
@@ -75,12 +75,12 @@ def test_prompts_are_added_and_forgotten(run: Go, logs: Path, tmp_path: Path) ->
         "--json",
         tmp_path / "r.json",
     )
-    assert json.loads((tmp_path / "r.json").read_text())["n_train"] == 580
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf8"))["n_train"] == 580
     prompts = ["translate this sentence", "prove that the sum is even"]
     one, two, three = (load_router(tmp_path / name).score(prompts) for name in ("r1", "r2", "r3"))
     assert np.abs(two - one).max() > 1e-4
     np.testing.assert_allclose(three, one, atol=1e-6)
-    assert "Changed on" in (tmp_path / "r3" / "CARD.md").read_text()
+    assert "Changed on" in (tmp_path / "r3" / "CARD.md").read_text(encoding="utf8")
 
 
 def test_sums_are_kept_in_memory_too(run: Go, logs: Path, tmp_path: Path) -> None:
