@@ -1,5 +1,6 @@
 """Data sets made of frames and matrices in memory."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import scipy.sparse as sp
 
 from recroute.coldstart.answers import read_results
 from recroute.data import Dataset, Precomputed, read_dataset, write_dataset
+from recroute.data.schema import as_table
 from recroute.errors import DataError
 
 NAN = float("nan")
@@ -41,6 +43,21 @@ def test_long_and_wide_frames_are_data_sets(kind: int) -> None:
     assert (wide.instance_ids.ids, wide.llm_ids.ids) == (("8", "7"), ("b", "a"))  # as they stand
     assert (long.prompts, wide.prompts) == (["x", "y"], ["y", "x"])
     assert "1 scores are missing or NaN, left unobserved: 1 of a" in long.card["notes"]
+
+
+@pytest.mark.parametrize("kind", range(4, 8))
+def test_pandas_frames_are_read_alike_without_pyarrow(kind: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Without(pl.DataFrame):
+        def __init__(self, data: Any = None, **options: Any) -> None:
+            if hasattr(data, "set_index"):
+                raise ImportError("pyarrow is required")
+            super().__init__(data, **options)
+
+    frame = frames({**LONG, "day": [date(2026, 1, 1), None, None]})[kind]
+    expected = as_table(frame, "frame")
+    monkeypatch.setattr(pl, "DataFrame", Without)
+    found = as_table(frame, "frame")
+    assert (found.columns, found.rows()) == (expected.columns, expected.rows())
 
 
 def test_an_index_of_text_without_a_name_holds_the_ids() -> None:
