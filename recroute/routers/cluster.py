@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset
+from recroute.data.cells import CELLS_AT_ONCE
 from recroute.routers.base import Prompts, Scores, TextRouter, fitted, setting
+from recroute.routers.mixture import fit_mixture, log_densities
 from recroute.util.numeric import AnyArray, Index
 
 if TYPE_CHECKING:
@@ -43,24 +45,22 @@ class Cluster(TextRouter):
 
     def _fit(self, train: Dataset) -> None:
         from sklearn.exceptions import ConvergenceWarning
-        from sklearn.mixture import GaussianMixture
 
         seen = np.flatnonzero(train.interactions.instance_counts)  # instances with a record
         vectors = self.vectors(train)[seen].astype(np.float64)
         k = min(self.n_clusters, len(seen))
-        mixture = GaussianMixture(k, random_state=self.seed)
         with threadpool_limits(limits=1), warnings.catch_warnings():
             # with fewer distinct prompts than clusters some stay empty and get the training means
             warnings.simplefilter("ignore", ConvergenceWarning)
-            member = mixture.fit_predict(vectors)
-        self.member_ = member
-        self.share_, self.center_ = mixture.weights_, mixture.means_
-        self.precision_ = mixture.precisions_cholesky_
-        scores = train.interactions.take_instances(seen).scores
-        chosen = sp.csr_matrix((np.ones(len(seen)), (member, np.arange(len(seen)))), shape=(k, len(seen)))
-        ones = sp.csr_matrix((np.ones(scores.nnz), scores.indices, scores.indptr), shape=scores.shape)
-        total = (chosen @ scores.astype(np.float64)).toarray()  # (k, n) x (n, m) -> (k, m)
-        count = (chosen @ ones).toarray()
+            (self.share_, self.center_, self.precision_), self.member_ = fit_mixture(vectors, k, self.seed)
+        scores = train.interactions.take_instances(seen)
+        total, count = np.zeros((2, k, scores.n_llms))
+        step = max(1, CELLS_AT_ONCE // (8 * scores.n_llms))
+        for rows in (slice(start, start + step) for start in range(0, len(seen), step)):
+            chosen = np.eye(k)[self.member_[rows]].T  # (k, b)
+            observed, mask = scores.block(rows)
+            total += chosen @ observed  # (k, b) x (b, m)
+            count += chosen @ mask
         self.cluster_mean_ = np.where(count > 0, total / np.maximum(count, 1), self.llm_mean_).astype(np.float32)
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
@@ -73,12 +73,9 @@ class Cluster(TextRouter):
         return {"cluster_mean_": mean}
 
     def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
-        from sklearn.mixture import GaussianMixture
-
-        mixture = GaussianMixture(len(self.share_))
-        mixture.weights_, mixture.means_ = self.share_, self.center_
-        mixture.precisions_cholesky_ = self.precision_
-        member = mixture.predict(self.vectors(prompts).astype(np.float64))  # (b,)
+        vectors = self.vectors(prompts).astype(np.float64)
+        mixture = (self.share_, self.center_, self.precision_)
+        member = log_densities(vectors, mixture).argmax(axis=1)  # (b,)
         return self.cluster_mean_[member][:, llm_index]
 
     def distribution(self, predicted: Scores) -> NDArray[np.float64]:
