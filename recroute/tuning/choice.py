@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 
 from recroute.errors import RouterError, argument
 from recroute.routers import Router, make_router
-from recroute.tuning.trials import ERROR, FOLDS, LABEL, completed, rank
+from recroute.tuning.trials import ERROR, FOLDS, LABEL, LIMIT, completed, rank
 
 MIN_TRIALS = 8  # completed trials required to compute importances
 
@@ -44,10 +44,16 @@ def choose(study: Study, default: str) -> tuple[Router, list[str]]:
     """
     trials = completed(study)
     if not trials:
+        stopped = next((t for t in study.get_trials(deepcopy=False) if LIMIT in t.user_attrs), None)
         failed = [t.user_attrs[ERROR] for t in study.get_trials(deepcopy=False) if ERROR in t.user_attrs]
         unfinished = (
             f"no trial was finished; run it again to resume, with a longer {argument('timeout')} if there is one"
         )
+        if stopped is not None:
+            unfinished = (
+                f"no trial was finished within its time limit of {stopped.user_attrs[LIMIT]:,.1f} s; begin another "
+                f"study with a longer {argument('trial_timeout')}"
+            )
         raise RouterError(failed[0] if failed else unfinished)
     best = min(trials, key=partial(rank, study))
     first = next((trial for trial in trials if trial.user_attrs.get(LABEL) == default), None)

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -24,7 +24,7 @@ from optuna.study import Study
 from recroute.data import Encoder
 from recroute.data.encoding import Precomputed
 from recroute.encoders import FunctionEncoder
-from recroute.errors import DataError, RecrouteError, RouterError, argument
+from recroute.errors import DataError, RecrouteError, RouterError, argument, either, on_command_line
 from recroute.tuning.choice import best_so_far
 from recroute.tuning.recovery import requeue_lost
 from recroute.tuning.storage import storage_at
@@ -37,6 +37,7 @@ MEMO_ROOM = 4  # folds whose prompt-only results are cached, because every trial
 WATCH_SECONDS = 0.5
 GRACE_SECONDS, SIGNAL_SECONDS = 15.0, 1.0  # given to workers to requeue their trials after an interrupt
 INPUT_ERROR, INTERRUPTED = 2, 130  # exit codes of a worker
+COMMAND_LINE = "command-line"  # argument of a worker whose messages are read by someone who typed a command
 NO_MEMORY = ("MemoryError", "Cannot allocate memory", "failed to map segment")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -161,7 +162,7 @@ def _text(file: IO[bytes]) -> str:
 def _start(errors: Sequence[IO[bytes]]) -> list[subprocess.Popen[bytes]]:
     """Start worker processes, which ignore interrupts until they are ready to handle them, see `_main`."""
     environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
-    command = [sys.executable, "-m", "recroute.tuning.parallel"]
+    command = [sys.executable, "-m", "recroute.tuning.parallel", either(COMMAND_LINE, "python")]
     is_main = threading.current_thread() is threading.main_thread()  # other threads must not set signal handlers
     before = signal.signal(signal.SIGINT, signal.SIG_IGN) if is_main else None
     try:
@@ -229,4 +230,5 @@ def _stop_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    with on_command_line() if COMMAND_LINE in sys.argv else nullcontext():
+        _main()

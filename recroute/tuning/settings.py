@@ -20,6 +20,8 @@ from recroute.util.settings import setting
 # Settings that must be equal in all runs of a study; split and search space are compared by their content.
 SHARED = ("metrics", "pool_sizes", "groups", "n_folds", "encoder", "prune", "seed")
 
+MEDIANS, MIN_LIMIT = 10, 60  # default time limit of a trial: in medians of the completed trials, and its minimum in s
+
 
 @dataclass(frozen=True, kw_only=True)
 class TuneSettings(SplitSettings):
@@ -60,6 +62,13 @@ class TuneSettings(SplitSettings):
         None,
         low=0,
         help="Time limit in seconds: no fold is started after it, and the search ends with the trials that it has.",
+        panel=RUNNING,
+    )
+    trial_timeout: float | None = setting(
+        None,
+        low=0,
+        help="Time limit of a trial in seconds; a longer one is stopped and counts as pruned. Default: "
+        f"{MEDIANS} times the median of the completed trials, but at least {MIN_LIMIT} s.",
         panel=RUNNING,
     )
     seed: int = setting(

@@ -20,7 +20,7 @@ from recroute.errors import DataError, argument
 from recroute.metrics import METRICS
 from recroute.tuning.folder import check_same, is_identity
 from recroute.tuning.space import Space
-from recroute.tuning.trials import ERROR, FOLDS, LABEL, SECONDS, WORKER
+from recroute.tuning.trials import ERROR, FOLDS, LABEL, LIMIT, SECONDS, WORKER
 
 IDENTITY, READY, TEST_READS = "identity", "ready", "test_reads"
 IDENTITY_SECONDS, READY_SECONDS = 2.0, 10.0  # allowed for another process to initialise a study it has just created
@@ -205,6 +205,9 @@ def _wrong_attributes(trial: FrozenTrial, space: Space, n_metrics: int) -> str:
     label = _label(trial, space)
     if label is None or kept.get(LABEL) != label:
         return f"its pipeline is recorded as {kept.get(LABEL)!r}, but its parameters give {label!r}"
+    if trial.state == TrialState.PRUNED and LIMIT in kept:
+        fits = isinstance(kept[LIMIT], int | float) and (kept.get(FOLDS) == [] or _is_table(kept.get(FOLDS), n_metrics))
+        return "" if fits else "its time limit is not a number, or its values by fold are not those of its metrics"
     reported = [[value] for _, value in sorted(trial.intermediate_values.items())]
     if trial.state == TrialState.PRUNED:
         return (

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 # Attributes that recroute adds to those of Optuna.
 WORKER, BEAT, ERROR, LOST = "worker", "beat", "error", "lost"
 LABEL, FOLDS, SECONDS = "label", "folds", "seconds"
+LIMIT = "limit"  # seconds after which a trial was stopped
 REPEAT = "repeat"  # state of a trial that repeats the pipeline, and so the result, of an earlier one
 STATES = {  # in the order of the ranking, with their description in reports
     "complete": "judged on all folds",
@@ -89,13 +90,17 @@ def trial_table(study: Study) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=columns)
 
 
+def _by_limit(trial: FrozenTrial) -> str:
+    return f" (time limit of {trial.user_attrs[LIMIT]:,.1f} s)" if LIMIT in trial.user_attrs else ""
+
+
 def _row(trial: FrozenTrial, label: str, earlier: int | None, n_folds: int) -> dict[str, Any]:
     """Row of one trial; `earlier` is the number of an earlier trial with the same pipeline and state."""
     state = trial.state.name.lower() if earlier is None else REPEAT
     n_judged = len(trial.user_attrs.get(FOLDS, trial.intermediate_values))
     outcome = {
         "complete": f"judged on all {n_folds} folds",
-        "pruned": f"stopped after {n_judged} of {n_folds} folds",
+        "pruned": f"stopped after {n_judged} of {n_folds} folds{_by_limit(trial)}",
         "fail": str(trial.user_attrs.get(ERROR)),
         REPEAT: f"same pipeline as trial {earlier}",
     }

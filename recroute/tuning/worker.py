@@ -13,11 +13,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from recroute.errors import RecrouteError
 from recroute.routers import Router
+from recroute.tuning.limit import OverTimeError, time_limit, trial_limit
 from recroute.tuning.recovery import STOPPED, fail, heartbeat, requeue, requeue_lost, this_worker
 from recroute.tuning.settings import TuneSettings
 from recroute.tuning.space import Space
 from recroute.tuning.strategy import new_pipeline_sampler, should_stop
-from recroute.tuning.trials import ERROR, FOLDS, LABEL, LOST, SECONDS, WORKER, counts, is_finished
+from recroute.tuning.trials import ERROR, FOLDS, LABEL, LIMIT, LOST, SECONDS, WORKER, counts, is_finished
 from recroute.tuning.validation import Validation
 from recroute.util import memo
 
@@ -124,7 +125,7 @@ def _claim(study: Study, trial: Trial, job: Job) -> Router | None:
 
 def _run(study: Study, trial: Trial, router: Router, job: Job) -> None:
     """Judge the trial's router fold by fold and report to the study; an identical pipeline's results are reused."""
-    start = time.perf_counter()
+    start, limit = time.perf_counter(), trial_limit(study, job.settings)
     earlier = _earlier(study, trial.number, router.label)
     if earlier is not None and earlier.state == TrialState.FAIL:
         fail(study, trial._trial_id, {ERROR: earlier.user_attrs[ERROR]})
@@ -134,15 +135,21 @@ def _run(study: Study, trial: Trial, router: Router, job: Job) -> None:
         for fold in range(len(job.validation.folds)):
             if time.time() >= job.until:
                 raise OutOfTimeError
-            values.append(_known(earlier, fold) or _judge(job.validation, router, fold))
+            with time_limit(start + limit - time.perf_counter()):
+                value = _known(earlier, fold) or _judge(job.validation, router, fold)
+            values.append(value)
             if len(study.directions) == 1:
-                trial.report(values[-1][0], fold)
+                trial.report(value[0], fold)
                 if job.settings.prune and should_stop(study, trial.number):
-                    trial.set_user_attr(SECONDS, time.perf_counter() - start)
-                    study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
+                    _stop(study, trial, start)
                     return
     except RecrouteError as error:  # these hyperparameters do not suit these data
         fail(study, trial._trial_id, {ERROR: str(error)})
+        return
+    except OverTimeError:
+        trial.set_user_attr(LIMIT, limit)
+        trial.set_user_attr(FOLDS, values)
+        _stop(study, trial, start)
         return
     except MemoryError as error:
         fail(study, trial._trial_id, {ERROR: f"not enough memory: {error}"})
@@ -150,6 +157,12 @@ def _run(study: Study, trial: Trial, router: Router, job: Job) -> None:
     trial.set_user_attr(SECONDS, time.perf_counter() - start)
     trial.set_user_attr(FOLDS, values)
     study.tell(trial, np.mean(values, axis=0).tolist(), state=TrialState.COMPLETE, skip_if_finished=True)
+
+
+def _stop(study: Study, trial: Trial, start: float) -> None:
+    """End a trial early; Optuna takes its last reported value, if any, as its value."""
+    trial.set_user_attr(SECONDS, time.perf_counter() - start)
+    study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
 
 
 def _judge(validation: Validation, router: Router, fold: int) -> tuple[float, ...]:
@@ -176,5 +189,5 @@ def _known(earlier: FrozenTrial | None, fold: int) -> tuple[float, ...] | None:
     if earlier is None:
         return None
     if FOLDS in earlier.user_attrs:
-        return tuple(earlier.user_attrs[FOLDS][fold])
+        return next(map(tuple, earlier.user_attrs[FOLDS][fold : fold + 1]), None)
     return (earlier.intermediate_values[fold],) if fold in earlier.intermediate_values else None
