@@ -77,11 +77,25 @@ class DenseCells:
         return DenseCells(taken(self.codes), self.values, None if self.spent is None else taken(self.spent))
 
     def dense(self) -> NDArray[np.float32]:
-        return self.values.take(self.codes, mode="clip")  # without a check of each code: half the time
+        if not self._is_binary:
+            return self.values.take(self.codes, mode="clip")  # without a check of each code: half the time
+        scores = self._successes(self.codes)
+        np.copyto(scores, np.nan, where=self.codes == 0)
+        return scores
 
     def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         codes = self.codes[rows]
-        return np.nan_to_num(self.values).take(codes, mode="clip"), (codes != 0).astype(np.float32)
+        scores = self._successes(codes) if self._is_binary else np.nan_to_num(self.values).take(codes, mode="clip")
+        return scores, (codes != 0).astype(np.float32)
+
+    @property
+    def _is_binary(self) -> bool:
+        """Whether all scores are 0 or 1; a comparison then decodes them several times as fast as a table."""
+        return self.values[1:].tolist() == [0, 1]
+
+    @staticmethod
+    def _successes(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return (codes == 2).astype(np.float32)
 
     def scores(self) -> sp.csr_matrix:
         return self._stored(lambda rows, seen: self.values[self.codes[rows][seen]])

@@ -68,6 +68,8 @@ class Auto(Guarded):
 
     def _combine(self, predicted: NDArray[np.float32], train: Dataset) -> Scores:
         self.weight_ = stacking_weights(predicted, train.interactions)
+        if len(predicted) == 1:
+            return super()._combine(predicted, train)  # without a copy
         return np.tensordot(self.weight_.astype(np.float32), predicted, axes=1)  # (p,) x (p, n, m)
 
     def _part_scores(self, prompts: Prompts, llm_index: Index) -> Scores:

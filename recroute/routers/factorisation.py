@@ -15,6 +15,7 @@ from recroute.util.numeric import Array, Floats
 EXACT_LIMIT = 2000  # up to this smaller side an exact decomposition is as fast as a randomised one
 AT_ONCE = 1 << 25  # cells of the largest matrix that is decomposed in memory, in double precision
 N_PASSES = 4  # over a larger matrix
+PART = 5  # one row in so many; not a divisor of the number of tasks that take turns
 
 
 def truncated_svd(matrix: Array, n_factors: int, seed: int = 0) -> tuple[Array, Array]:
@@ -195,6 +196,13 @@ def interaction_factors(
         block -= difficulty32[rows, None]
         return block
 
-    left, right = leading_subspace(residual, shape, min(n_factors, n, m), N_PASSES, seed)
+    k = min(n_factors, n, m)
+    part = (n // PART, m)  # of the rows, for a start that is near to the end
+
+    def of_part(rows: slice) -> Floats:
+        return residual(slice(rows.start * PART, rows.stop * PART, PART))
+
+    start = leading_subspace(of_part, part, min(k + 8, *part), N_PASSES, seed)[1]
+    left, right = leading_subspace(residual, shape, k, 2, seed, start)
     _, left, right = orthogonal(mean, left, right)
     return mean, difficulty, left, right

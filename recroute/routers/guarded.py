@@ -125,11 +125,18 @@ class Guarded(Composite):
             """
             ahead, really_ahead = advantages(rows)
             evaluated = ~np.isnan(really_ahead)
+            ahead = np.where(evaluated, ahead, -np.inf)
+            every = np.arange(len(ahead))
+            choice = ahead.argmax(axis=1)
             gain = np.empty((len(Z), len(ahead)))
             for i, z in enumerate(Z):
-                passes = evaluated & (ahead > _margin(self.error_, z))
-                choice = np.where(passes, ahead, -np.inf).argmax(axis=1)
-                gain[i] = np.where(passes.any(axis=1), really_ahead[np.arange(len(ahead)), choice], 0)
+                margin = _margin(self.error_, z)
+                # a choice that passes a higher threshold too stays the best of those that pass
+                best = ahead[every, choice]
+                (again,) = np.nonzero(np.isfinite(best) & (best <= margin[choice]))
+                ahead[again] = np.where(ahead[again] > margin, ahead[again], -np.inf)
+                choice[again] = ahead[again].argmax(axis=1)
+                gain[i] = np.where(np.isfinite(ahead[every, choice]), really_ahead[every, choice], 0)
             gain[:, ~evaluated.any(axis=1)] = np.nan
             return gain
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, llm_means
+from recroute.data.cells import row_blocks
 from recroute.encoders import view_encoder
 from recroute.retrieval import tie_order
 from recroute.routers.base import VIEWS, Prompts, Router, TextRouter, fitted, setting
 from recroute.routers.registry import make_router
-from recroute.splits import make_folds
+from recroute.splits.folds import each_fold
 from recroute.util.memo import Memo
 from recroute.util.numeric import Array
 from recroute.util.state import ListOf
@@ -74,22 +75,22 @@ def out_of_fold(
         For each prompt the best single LLM of the folds that its predictions were fitted on. Chosen on the prompt
         itself, the best of many LLMs would look better than it is.
     """
-    folds = make_folds(train, n_folds, seed)
-    best = np.empty(train.n_instances, dtype=np.int64)
-    for fold in folds:
-        best[fold.index] = tie_order(llm_means(fold.parts.train))[0]
 
-    def of_part(part: Router) -> NDArray[np.float32]:
+    def of_part(part: Router) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         predicted = np.empty((train.n_instances, train.n_llms), dtype=np.float32)
-        for fold in folds:
-            predicted[fold.index] = replace(part).fit(fold.parts.train).score(fold.parts.test)
-        return predicted
+        best = np.empty(train.n_instances, dtype=np.int64)
+        for fold in each_fold(train, n_folds, seed):
+            best[fold.index] = tie_order(llm_means(fold.parts.train))[0]
+            fitted_part, test = replace(part).fit(fold.parts.train), fold.parts.test
+            for rows in row_blocks(*test.interactions.shape):
+                predicted[fold.index[rows]] = fitted_part.score(test.take_instances(np.arange(rows.start, rows.stop)))
+        predicted.flags.writeable = False  # it may be kept
+        return predicted, best
 
     key, cells = [np.array([n_folds, seed]), *_contents(train)], train.n_instances * train.n_llms
-    predictions = np.empty((len(parts), train.n_instances, train.n_llms), dtype=np.float32)
-    for i, part in enumerate(parts):
-        predictions[i] = _predicted.get([_name(part), *key], partial(of_part, part), cells)
-    return predictions, best
+    found = [_predicted.get([_name(part), *key], partial(of_part, part), cells) for part in parts]
+    (first, best), *_ = found
+    return first[None] if len(parts) == 1 else np.stack([predicted for predicted, _ in found]), best
 
 
 def fit_parts(parts: Sequence[Router], train: Dataset) -> list[Router]:
@@ -121,5 +122,5 @@ def _contents(train: Dataset) -> list[NDArray[Any]]:
     return [*arrays, *(np.frombuffer(text.encode("utf8", "surrogatepass"), dtype=np.uint8) for text in texts)]
 
 
-_predicted: Memo[NDArray[np.float32]] = Memo(max_cells=1 << 24)
+_predicted: Memo[tuple[NDArray[np.float32], NDArray[np.int64]]] = Memo(max_cells=1 << 24)
 _fitted: Memo[Router] = Memo(max_cells=1 << 24)

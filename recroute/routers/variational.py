@@ -18,6 +18,8 @@ Floating = NDArray[np.floating]
 MAX_ROUNDS = 20
 TOLERANCE = 1e-3  # relative change of the noise; two rounds in a row below it end the fit
 MIN_NOISE = 1e-6
+LARGE = 1 << 26  # scores from which on a part of the instances is fitted first
+PART = 4  # one in so many
 NO_GRAMS = np.zeros((1, 1), dtype=np.float32)
 MIN_SHARED = 0.75  # observed share from which a vector is updated with the Gram matrix of all cells
 
@@ -73,15 +75,30 @@ def factorise_missing(matrix: InteractionMatrix, n_factors: int, seed: int = 0) 
         Orthonormal columns.
     right : f64 (m, k)
     """
-    k = min(n_factors, matrix.n_instances, matrix.n_llms)
-    instances, llms, noise = _start(matrix, k, seed)
-    n_converged = 0  # rounds in a row with a change below TOLERANCE
+    instances, llms, _ = _converged(matrix, min(n_factors, matrix.n_instances, matrix.n_llms), seed)
+    return orthogonal(llms.mean[:, 0], instances.mean, llms.mean[:, 1:])
+
+
+def _converged(matrix: InteractionMatrix, k: int, seed: int) -> tuple[Vectors, Vectors, float]:
+    """Vectors of instances and LLMs, and the variance of the noise.
+
+    Rounds over a large matrix start from the LLMs' vectors on a part of the instances, near to where they end; not if
+    much of it is unobserved, because they then end elsewhere.
+    """
+    (n, m), n_converged = matrix.shape, 0  # rounds in a row with a change below TOLERANCE
+    if matrix.n_observed > max(LARGE, MIN_SHARED * n * m) and n > PART * k:
+        drawn = np.sort(np.random.default_rng(seed).permutation(n)[: n // PART])
+        instances, llms, noise = _converged(matrix.take_instances(drawn), k, seed)
+        instances.mean = np.tile(instances.prior_mean, (n, 1))
+        _round(matrix, instances, llms, noise)  # its noise is that of the average instance
+    else:
+        instances, llms, noise = _start(matrix, k, seed)
     for _ in range(MAX_ROUNDS):
         before, noise = noise, _round(matrix, instances, llms, noise)
         n_converged = n_converged + 1 if abs(noise - before) < TOLERANCE * before else 0
         if n_converged == 2:
             break
-    return orthogonal(llms.mean[:, 0], instances.mean, llms.mean[:, 1:])
+    return instances, llms, noise
 
 
 def _start(matrix: InteractionMatrix, k: int, seed: int) -> tuple[Vectors, Vectors, float]:

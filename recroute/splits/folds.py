@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,13 +25,16 @@ class Fold:
 
 def make_folds(dataset: Dataset, n_folds: int, seed: int) -> list[Fold]:
     """Cross-validation folds that hold out each instance once, see `draw_folds`."""
+    return list(each_fold(dataset, n_folds, seed))
+
+
+def each_fold(dataset: Dataset, n_folds: int, seed: int) -> Iterator[Fold]:
+    """The folds of `make_folds`, one at a time: together they hold the data as often as there are folds."""
     member = draw_folds(dataset, n_folds, seed)
-    folds = []
     for fold in range(member.max() + 1):
         index = np.flatnonzero(member == fold)
         rest, held_out = dataset.take_instances(np.flatnonzero(member != fold)), dataset.take_instances(index)
-        folds.append(Fold(index, Split(train=rest, valid=held_out, test=held_out, name=f"fold {fold}", seed=seed)))
-    return folds
+        yield Fold(index, Split(train=rest, valid=held_out, test=held_out, name=f"fold {fold}", seed=seed))
 
 
 def draw_folds(dataset: Dataset, n_folds: int, seed: int) -> Index:

@@ -41,7 +41,7 @@ class Memo(Generic[T]):
 
     def get(self, arrays: Sequence[NDArray[Any]], compute: Callable[[], T], cells: int) -> T:
         """The kept result for these arrays, else that of `compute`, which is then kept and counts as `cells`."""
-        if self.times == 0:
+        if cells > self._max_cells * self.times or self.times == 0:
             return compute()
         key = _digest(arrays)
         if (kept := self._kept.get(key)) is not None:  # one look-up, because another thread may drop it in between

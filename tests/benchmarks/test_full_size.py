@@ -237,6 +237,40 @@ def route(folder: str, router: str, share: float = 1.0) -> dict[str, float]:
     return {"seconds": time.perf_counter() - start}
 
 
+def save(folder: str, place: str, share: float = 1.0) -> dict[str, float]:
+    """`svd` fitted before, written and read again."""
+    from recroute.routers import Router, make_router
+
+    router = make_router("svd(n_factors=32)").fit(part(read_dataset(folder), share))
+    assert isinstance(router, Router)
+    start = time.perf_counter()
+    router.save(place)
+    saved = time.perf_counter()
+    Router.load(place)
+    return {"seconds": saved - start, "seconds_load": time.perf_counter() - saved}
+
+
+def first_onboard(folder: str, share: float = 1.0) -> dict[str, float]:
+    """The first batch of 16 prompts for a new LLM, with the prior that later ones reuse, and then what to expect."""
+    from recroute.coldstart import expect, next_anchors
+    from recroute.routers import Router, make_router
+
+    router = make_router("svd(n_factors=32)").fit(part(read_dataset(folder), share))
+    assert isinstance(router, Router)
+    llm = pl.DataFrame({"llm_id": ["new"]})
+    start = time.perf_counter()
+    assert router.prior.loadings.size
+    learned = time.perf_counter()
+    next_anchors(router, 16, llm)
+    chosen = time.perf_counter()
+    expect(router, None, llm)
+    return {
+        "seconds": time.perf_counter() - start,
+        "seconds_prior": learned - start,
+        "seconds_batch": chosen - learned,
+    }
+
+
 # ------------------------------------------------------------------------------------------------ benchmarks
 
 
@@ -258,6 +292,11 @@ def test_factorise(planted: Path) -> None:
 @pytest.mark.parametrize("router", ["svd(n_factors=32)", "als(n_factors=32)", "knn", "auto"])
 def test_fit(planted: Path, router: str) -> None:
     say(f"fit {router}", in_own_process(fit, str(planted), router))
+
+
+def test_save_and_onboard(planted: Path, tmp_path: Path) -> None:
+    say("save svd", in_own_process(save, str(planted), str(tmp_path / "router")))
+    say("first batch and expectation of a new LLM", in_own_process(first_onboard, str(planted)))
 
 
 @pytest.mark.parametrize("group", ["all_strong", "all_weak", "strong_to_weak"])

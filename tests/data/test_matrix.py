@@ -21,6 +21,16 @@ def test_dense_marks_unobserved_cells_as_nan() -> None:
     np.testing.assert_array_equal(InteractionMatrix.from_dense(CELLS).dense(), np.float32(CELLS))
 
 
+def test_scores_of_0_and_1_are_decoded_like_any_others() -> None:
+    scores = np.array([[1, np.nan, 0], [0, 1, np.nan]], dtype=np.float32)
+    for block in (scores, scores / 2, np.where(scores == 0, 1, scores)):
+        matrix = InteractionMatrix.from_dense(block)
+        np.testing.assert_array_equal(matrix.dense(), block)
+        values, observed = matrix.block(slice(0, 2))
+        np.testing.assert_array_equal(values, np.nan_to_num(block))
+        np.testing.assert_array_equal(observed, ~np.isnan(block))
+
+
 def test_costs_follow_their_cells() -> None:
     matrix = InteractionMatrix.from_coordinates(np.array([1, 0]), np.array([0, 1]), [0.0, 1.0], (2, 2), [3.0, 5.0])
     taken = matrix.take_llms(np.array([1, 0]))

@@ -324,6 +324,33 @@ def test_budgets_and_guards_are_solved_on_judged_choices() -> None:
     assert guard._choose_z(lambda rows: (ahead[rows], real[rows]), (40, 3)) == np.inf
 
 
+def test_a_guard_chooses_for_each_threshold_the_best_llm_that_passes_it() -> None:
+    from recroute.routers import guarded
+
+    rng = np.random.default_rng(0)
+    ahead = rng.normal(0, 0.1, (300, 6)).astype(np.float32)
+    ahead[:, 0] = 0
+    real = (np.where(ahead > 0.1, ahead, -0.1) + rng.normal(0, 0.1, ahead.shape)).astype(np.float32)
+    real[rng.random(real.shape) < 0.2] = NAN
+    real[:5] = NAN
+    guard = guarded.Guarded()
+    guard.error_ = rng.uniform(0.01, 0.05, 6)
+    expected = []
+    for z in guarded.Z:
+        gain = []
+        for row, truth in zip(ahead, real, strict=True):
+            margin = z * guard.error_
+            passing = [j for j in range(6) if row[j] > margin[j] and not np.isnan(truth[j])]
+            if not np.isnan(truth).all():
+                gain.append(truth[max(passing, key=lambda j: row[j])] if passing else 0.0)
+        expected.append(np.mean(gain) - guard.caution * np.std(gain) / np.sqrt(len(gain)))
+    before = ahead.copy()
+    best = guarded.Z[int(np.argmax(expected))]
+    assert 0 < best < np.inf
+    assert guard._choose_z(lambda rows: (ahead[rows], real[rows]), ahead.shape) == best
+    np.testing.assert_array_equal(ahead, before)
+
+
 def test_doctor_does_not_take_an_llm_of_easy_tasks_for_the_best(gaps: Dataset) -> None:
     from recroute.data.doctor.headroom import _gains, _Part
 

@@ -5,7 +5,7 @@ from recroute.bridges import fit_ridge, ridge
 from recroute.bridges.ridge import PENALTIES
 from recroute.data import InteractionMatrix
 from recroute.routers import factorisation
-from recroute.routers.factorisation import factorise, fold_in, truncated_svd
+from recroute.routers.factorisation import factorise, fold_in, interaction_factors, truncated_svd
 
 
 def matrix_of(block: np.ndarray) -> InteractionMatrix:
@@ -42,6 +42,16 @@ def test_a_large_complete_block_gets_the_same_in_passes(
     monkeypatch.setattr(factorisation, "AT_ONCE", 0)
     for one, other in zip(at_once, factorise(matrix, 3), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_interactions_of_a_large_block_are_the_same_in_passes(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    matrix = matrix_of(low_rank(rng, 303, 80, 3, noise=0.02))
+    at_once = interaction_factors(matrix.dense, matrix.shape, 2)
+    monkeypatch.setattr(factorisation, "AT_ONCE", 0)
+    for one, other in zip(at_once, interaction_factors(matrix.dense, matrix.shape, 2), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
 
 
 def test_unobserved_cells_are_recovered(rng: np.random.Generator) -> None:

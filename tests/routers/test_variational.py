@@ -1,11 +1,13 @@
 """Factors of matrices with unobserved cells."""
 
 import os
+from typing import Any
 
 import numpy as np
 import pytest
 
 from recroute.data import InteractionMatrix, cells
+from recroute.routers import variational
 from recroute.routers.variational import Vectors, _pairs, _Update, factorise_missing
 
 
@@ -37,6 +39,24 @@ def test_hidden_cells_are_predicted_however_many_there_are(hidden: float, most: 
 def test_more_factors_than_there_are_do_no_harm() -> None:
     scores, truth = planted(800, 60, 0.5)
     assert error(scores, truth, 20) < 1.1 * error(scores, truth, 3)
+
+
+def test_a_large_matrix_ends_where_it_would_without_a_start_on_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, truth = planted(1500, 120, 0.1)
+    direct, n_rounds = error(scores, truth), []
+    one_round = variational._round
+
+    def counted(matrix: InteractionMatrix, *state: Any) -> float:
+        n_rounds.append(matrix.n_instances == len(scores))
+        return one_round(matrix, *state)
+
+    monkeypatch.setattr(variational, "_round", counted)
+    error(scores, truth)
+    usual = sum(n_rounds)
+    n_rounds.clear()
+    monkeypatch.setattr(variational, "LARGE", 1000 * 120)
+    assert abs(error(scores, truth) - direct) < 0.02
+    assert sum(n_rounds) < usual
 
 
 def test_both_layouts_give_the_same() -> None:
