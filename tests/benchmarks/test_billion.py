@@ -3,7 +3,7 @@
 Production logs: parts of 20M records, 5M prompts with vectors 64 wide and four records each of 300 LLMs. A part is
 written as Parquet files, read by `Parts`, added up, and deleted, so 2 GB of disk suffice. Prints the seconds of each
 stage, the peak memory, the bytes that merge, and how well the fitted router scores new prompts as the records grow.
-`RECROUTE_PARTS` sets the number of parts (default: 50, a billion records).
+`RECROUTE_PARTS` sets the number of parts (default: 50, a billion records), `RECROUTE_ROUTERS` the routers.
 """
 
 import os
@@ -27,7 +27,7 @@ from recroute.util.state import arrays_of
 
 N_PARTS = int(os.environ.get("RECROUTE_PARTS", "50"))
 N, M, K, WIDTH, SKILLS = 5_000_000, 300, 4, 64, 4
-ROUTERS = ("best_single", "svd", "kmeans", "ease")
+ROUTERS = tuple(os.environ.get("RECROUTE_ROUTERS", "best_single svd").split())
 SHOWN = (1, 5, 50)
 
 
