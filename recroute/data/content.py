@@ -156,7 +156,7 @@ def _write_tables(content: Content, vectors: NDArray[Any] | None, instance_ids: 
     if content.pools is not None:
         write_parquet(folder / "pools.parquet", content.pools)
     if vectors is not None:
-        np.savez_compressed(
+        np.savez(
             folder / "embeddings.npz",
             instance_id=np.array(instance_ids.ids, dtype=np.str_),
             embedding=vectors,
@@ -195,11 +195,11 @@ class _Shared:
 
 def checked_ids(table: pl.DataFrame, kind: str) -> IdMap:
     """The ids of a table of instances or LLMs; DataError for one that is missing, empty or there twice."""
-    ids = table[f"{kind}_id"].to_list()
-    for row, value in enumerate(ids):
-        if not value:
-            raise DataError(f"{kind}_id is missing or empty in row {row} of the {kind}s; give every {kind} a name")
-    return IdMap(tuple(ids), kind=kind)
+    ids = table[f"{kind}_id"]
+    if (nameless := ids.is_null() | (ids == "")).any():
+        row = nameless.arg_max()
+        raise DataError(f"{kind}_id is missing or empty in row {row} of the {kind}s; give every {kind} a name")
+    return IdMap(ids, kind=kind)
 
 
 def checked_blocks(

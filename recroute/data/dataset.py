@@ -232,11 +232,11 @@ class Dataset(Tabular):
 
     @cached_property
     def instance_ids(self) -> IdMap:
-        return IdMap(tuple(self.instances["instance_id"].to_list()), kind="instance")
+        return IdMap(self.instances["instance_id"], kind="instance")
 
     @cached_property
     def llm_ids(self) -> IdMap:
-        return IdMap(tuple(self.llms["llm_id"].to_list()), kind="llm")
+        return IdMap(self.llms["llm_id"], kind="llm")
 
     @cached_property
     def tasks(self) -> NDArray[np.str_]:

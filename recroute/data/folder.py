@@ -138,7 +138,7 @@ def _read_records_folder(
         if cost is not None or both or not is_there(file):
             raise NotPlainError  # costs are to be made; or ids are those of the records and of the preferences
         instance_ids, llm_ids = (
-            distinct_ids(file, column) if table is None else IdMap(tuple(table[column].to_list()), column[:-3])
+            distinct_ids(file, column) if table is None else IdMap(table[column], column[:-3])
             for column, table in (("instance_id", instances), ("llm_id", llms))
         )
         matrix = stored_matrix(path, instance_ids, llm_ids) or read_matrix(file, instance_ids, llm_ids)
@@ -155,9 +155,9 @@ def _read_records_folder(
             records, name=name, instances=instances, llms=llms, card={**card, **more}, preferences=preferences
         )
     if instances is None:
-        instances = pl.DataFrame({"instance_id": instance_ids.ids})
+        instances = pl.DataFrame({"instance_id": instance_ids.column})
     if llms is None:
-        llms = pl.DataFrame({"llm_id": llm_ids.ids})
+        llms = pl.DataFrame({"llm_id": llm_ids.column})
     found = Dataset(name=name, interactions=matrix, instances=with_task(instances), llms=llms, card=dict(card))
     vars(found).update(instance_ids=instance_ids, llm_ids=llm_ids)  # millions of ids are not gone through twice
     return found if preferences is None else found.with_preferences(preferences)
@@ -250,14 +250,14 @@ def _read_embeddings(path: Path, instance_ids: IdMap) -> tuple[NDArray[np.float3
         raise DataError(
             f"{path} has {len(ids)} ids and vectors of shape {vectors.shape}; one row for each id is needed"
         )
-    names = ids.tolist()
-    if names == list(instance_ids):  # as recroute writes them: nothing to look up, nothing to copy
+    names = pl.Series(ids.tolist(), dtype=pl.String)
+    if len(names) == len(instance_ids) and (names == instance_ids.column).all():  # as recroute writes them
         return vectors, source
-    position = IdMap(tuple(names), "instance")._index
-    missing = next((i for i in instance_ids if i not in position), None)
-    if missing is not None:
+    at = IdMap(names, "instance").places(instance_ids.column)
+    if at.null_count():
+        missing = instance_ids.column.filter(at.is_null())[0]
         raise DataError(f"{path} has no vector for instance {missing!r}; encode it or remove the file")
-    return vectors[[position[i] for i in instance_ids]], source
+    return vectors[at.to_numpy()], source
 
 
 def _read_card(path: Path) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from recroute.data.dataset import Dataset
 from recroute.data.encoding import Precomputed
+from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.reading import is_there, reading
 from recroute.data.records import with_task
@@ -161,8 +162,7 @@ class Parts:
         instances = with_task(check_columns(instances.select(keys), INSTANCES, "instances.parquet"))
         index = {}
         for name, table in (("instance_id", instances), ("llm_id", self.llms)):
-            positions = table.select(name, pl.int_range(pl.len(), dtype=pl.Int32).alias("_at"))
-            at = records.select(name).join(positions, on=name, how="left", maintain_order="left")["_at"]
+            at = IdMap(table[name], name[:-3]).places(records[name])
             if at.null_count():
                 unknown = records.filter(at.is_null()).row(0, named=True)
                 raise DataError(

@@ -75,11 +75,11 @@ def id_table(ids: Any, id_column: str, n: int, known: Any = None) -> pl.DataFram
         raise DataError(
             f"{table.height} {kind} ids for {n} {kind}s of a matrix, whose rows are instances, columns LLMs"
         )
-    names = IdMap(tuple(table[id_column].to_list()), kind)
+    names = IdMap(table[id_column], kind)
     if known is None:
         return table
     known = check_columns(known, SCHEMAS[id_column], f"the table of {kind}s")
-    told = IdMap(tuple(known[id_column].to_list()), kind)
+    told = IdMap(known[id_column], kind)
     if missing := [name for name in names if name not in told]:
         raise DataError(f"the table of {kind}s lacks {kind} {missing[0]!r}; add it there")
     return known[told.to_index(names)]
@@ -134,18 +134,12 @@ def with_task(instances: pl.DataFrame) -> pl.DataFrame:
 
 def _positions(records: Records, column: str, table: pl.DataFrame) -> Index:
     """Position of each record's id in `table`."""
-    # One lookup per distinct id: millions of records share a few thousand of them.
-    coded = records.table.select(pl.col(column).cast(pl.Categorical)).to_series()
-    ids = IdMap(tuple(table[column].to_list()), kind=column.removesuffix("_id"))
-    distinct = coded.unique().cast(pl.String).to_list()
-    for value in distinct:
-        if value not in ids:
-            raise DataError(
-                f"{records.source} has {column} {value!r}, which the table of {ids.kind}s lacks; add it there"
-            )
-    lookup = pl.DataFrame({column: distinct, "_position": ids.to_index(distinct)})
-    joined = records.table.select(column).join(lookup, on=column, how="left", maintain_order="left")
-    return joined["_position"].to_numpy().astype(np.int64)
+    ids = IdMap(table[column], kind=column.removesuffix("_id"))
+    at = ids.places(records.table[column])
+    if at.null_count():
+        value = records.table[column].filter(at.is_null())[0]
+        raise DataError(f"{records.source} has {column} {value!r}, which the table of {ids.kind}s lacks; add it there")
+    return at.to_numpy().astype(np.int64)
 
 
 def _refuse_duplicates(records: Records, rows: Positions, columns: Positions, n_llms: int) -> None:

@@ -183,5 +183,5 @@ def read_prompts(file: Path, n: int | None) -> pl.DataFrame:
     if table.is_empty() or table.height != (n or table.height):
         raise DataError(f"{file} has {table.height} prompts, but the router was fitted on {n or 'at least one'}")
     require_columns(table, ("task",), str(file))
-    IdMap(tuple(table["instance_id"].to_list()), kind="instance")
+    IdMap(table["instance_id"], kind="instance")
     return table.select([name for name in COLUMNS if name in table.columns])
