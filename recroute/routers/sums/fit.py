@@ -109,7 +109,7 @@ def fit_from_sums(
     source: Dataset | str | Path,
     router: R,
     *,
-    n_sample: int = N_SAMPLE,
+    n_sample: int | None = None,
     n_test: int = 0,
     keep_sums: bool = False,
     encoder: Any = None,
@@ -122,10 +122,11 @@ def fit_from_sums(
         In the folder, `records.parquet` and `instances.parquet` may be folders of Parquet files that together do not
         fit into memory, see `Parts`. Vectors may stand in a column `embedding` of the instances.
     router : Router
-    n_sample : int
-        Number of instances in the sample, drawn by the hash of their ids with the router's seed; of a Dataset, all.
+    n_sample : int, optional
+        Number of instances in the sample, drawn by the hash of their ids with the router's seed. Default: 20,000, and
+        of a Dataset all, for which the result is that of `fit` where every cell was observed.
     n_test : int
-        Number of instances to leave out, drawn likewise (`Parts.test_sample`).
+        Number of instances of a folder to leave out, drawn likewise (`Parts.test_sample`).
     keep_sums : bool
     encoder : str, callable, or object with `encode`, optional
         As in `fit`.
@@ -144,9 +145,14 @@ def fit_from_sums(
     """
     check_follows_from_sums(router)
     if isinstance(source, Dataset):
-        return fit_on_blocks(router, source, [source], keep_sums=keep_sums)
+        if encoder is not None:
+            source = with_encoder(source, encoder)
+        source = source.evaluated()
+        hashed = source.instances["instance_id"].hash(router.seed).to_numpy()
+        sample = source.take_instances(np.sort(np.argsort(hashed, kind="stable")[:n_sample]))
+        return fit_on_blocks(router, sample, [source], keep_sums=keep_sums)
     parts = Parts.read(source, n_test=n_test, seed=router.seed)
-    sample = parts.train_sample(n_sample)
+    sample = parts.train_sample(N_SAMPLE if n_sample is None else n_sample)
     sample = sample if encoder is None else with_encoder(sample, encoder)
     with parts.blocks() as blocks:
         return fit_on_blocks(router, sample, blocks, keep_sums=keep_sums)
