@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from recroute.data.reading import reading, refuse_swollen, refuse_twice, regular_file
+
 MAGIC = b"PAR1"
 SCHEMA, N_ROWS, ROW_GROUPS = 2, 3, 4  # fields of the footer
 NAME, N_CHILDREN = 4, 5  # of an element of the schema
@@ -36,6 +38,15 @@ def read_footer(path: Path) -> Footer:
         return Footer(_top(footer[SCHEMA]), int(footer[N_ROWS]), sum(groups))
     except (TypeError, AttributeError):
         raise ValueError("its footer is damaged") from None
+
+
+def sound_footer(path: Path) -> Footer:
+    """The footer of a file; DataError for one that is damaged, announces too much, or has a column twice."""
+    with reading(path, "parquet"):
+        footer = read_footer(regular_file(path))
+        refuse_swollen(path, footer.n_rows, footer.n_bytes)
+        refuse_twice(footer.names, path)
+        return footer
 
 
 def _top(schema: list[dict[int, Any]]) -> list[str]:

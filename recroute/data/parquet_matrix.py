@@ -1,25 +1,25 @@
-"""An interaction matrix from a Parquet file of records, a row group at a time."""
+"""An interaction matrix from a Parquet file of records, some rows at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+import polars as pl
 from numpy.typing import NDArray
 
 from recroute.data.cells import TWICE, CodeBook, DenseCells, SparseCells, csr_from_coordinates
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix, is_dense
-from recroute.data.reading import parquet_file
+from recroute.data.numbers import is_text
+from recroute.data.parquet_footer import sound_footer
+from recroute.data.reading import reading
 from recroute.data.schema import ID_COLUMNS, LARGEST
 from recroute.errors import DataError
 
+ROWS = 1 << 19  # that are read at a time
 Part = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32] | None]
 
 
@@ -74,42 +74,48 @@ def read_matrix(
 
 def distinct_ids(path: Path, column: str) -> IdMap:
     """The ids of a column in alphabetical order; NotPlainError if they are no text or missing."""
-    found: set[str] = set()
-    with _opened(path, [column]) as file:
-        for group in range(file.num_row_groups):
-            for chunk in file.read_row_group(group, columns=[column]).column(0).chunks:
-                found.update(_dictionary(chunk).dictionary.to_pylist())
-    if None in found or "" in found:
+    if column not in sound_footer(path).names:
         raise NotPlainError
-    return IdMap(tuple(sorted(found)), kind=column.removesuffix("_id"))
+    with reading(path, "parquet"):
+        values = _scan(path).select(_ids(path, column)).unique().collect(engine="streaming").to_series().cast(pl.String)
+    if values.null_count() or (values == "").any():
+        raise NotPlainError
+    return IdMap(values.sort(), kind=column.removesuffix("_id"))
 
 
 class _Records:
-    """The records of a file as positions and values, a row group at a time, every value checked."""
+    """The records of a file as positions and values, some rows at a time, every value checked."""
 
     def __init__(self, path: Path, instances: IdMap, llms: IdMap) -> None:
         self.path, self.ids = path, (instances, llms)
         self.shape = (len(instances), len(llms))
-        with _opened(path, [*ID_COLUMNS, "score"]) as file:
-            self.n_rows = file.metadata.num_rows
-            self.has_costs = "cost" in file.schema_arrow.names
-        if self.n_rows == 0:
+        names, self.n_rows, _ = sound_footer(path)
+        self.has_costs = "cost" in names
+        if self.n_rows == 0 or not {*ID_COLUMNS, "score"} <= set(names):
             raise NotPlainError
 
     def __iter__(self) -> Iterator[Part]:
-        columns = [*ID_COLUMNS, "score", *(["cost"] if self.has_costs else [])]
-        with _opened(self.path, columns) as file:
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=columns)
-                rows, llms = (_positions(table[name], ids) for name, ids in zip(ID_COLUMNS, self.ids, strict=True))
-                scores = _numbers(table["score"])
+        with reading(self.path, "parquet"):
+            columns = [_ids(self.path, name) for name in ID_COLUMNS]
+            columns += [_numbers(self.path, name) for name in ("score", *(["cost"] if self.has_costs else []))]
+            places: list[Callable[[pl.Series], NDArray[np.int32]]] = []
+            table = _scan(self.path).select(columns)
+            for name, ids in zip(ID_COLUMNS, self.ids, strict=True):
+                if isinstance(table.collect_schema()[name], pl.Categorical):
+                    places.append(_Coded(ids))
+                    continue
+                known = pl.LazyFrame({name: ids.column}).with_row_index(f"{name}_at")
+                table = table.join(known, on=name, how="left", maintain_order="left").drop(name)
+                places.append(_joined)
+            table = table.rename({f"{name}_at": name for name in ID_COLUMNS}, strict=False)
+            for part in table.collect_batches(chunk_size=ROWS, maintain_order=True):
+                rows, llms = (place(part[name]) for name, place in zip(ID_COLUMNS, places, strict=True))
+                scores = part["score"].to_numpy()
                 if not ((scores >= 0) & (scores <= 1)).all():
                     raise NotPlainError
-                costs = None
-                if self.has_costs:
-                    costs = _numbers(table["cost"])
-                    if (costs < 0).any() or (costs > LARGEST).any():
-                        raise NotPlainError
+                costs = part["cost"].to_numpy() if self.has_costs else None
+                if costs is not None and ((costs < 0).any() or (costs > LARGEST).any()):
+                    raise NotPlainError
                 yield rows, llms, scores + np.float32(0), costs  # no negative zero
 
 
@@ -153,42 +159,47 @@ def _empty(shape: tuple[int, int], dtype: Any, place: Path | None) -> NDArray[An
     return np.lib.format.open_memmap(place, mode="w+", dtype=dtype, shape=shape)
 
 
-@contextmanager
-def _opened(path: Path, needed: list[str]) -> Iterator[pq.ParquetFile]:
-    with parquet_file(path, dictionary=ID_COLUMNS) as file:
-        if not set(needed) <= set(file.schema_arrow.names):
+def _scan(path: Path) -> pl.LazyFrame:
+    return pl.scan_parquet(path, glob=False, hive_partitioning=False)
+
+
+def _ids(path: Path, column: str) -> pl.Expr:
+    """A column of ids, dictionary-coded or as text; NotPlainError if it is neither."""
+    kind = pl.read_parquet_schema(path)[column]
+    if not is_text(kind):
+        raise NotPlainError
+    return pl.col(column) if isinstance(kind, pl.Categorical) else pl.col(column).cast(pl.String)
+
+
+def _joined(found: pl.Series) -> NDArray[np.int32]:
+    """Positions that a join found; NotPlainError for an id that is missing or unknown."""
+    if found.null_count():
+        raise NotPlainError
+    return found.cast(pl.Int32).to_numpy()
+
+
+class _Coded:
+    """Positions of dictionary-coded ids: each code is looked up once; NotPlainError as `_joined`."""
+
+    def __init__(self, ids: IdMap) -> None:
+        self.ids, self.place = ids, np.empty(0, dtype=np.int32)
+
+    def __call__(self, column: pl.Series) -> NDArray[np.int32]:
+        if column.null_count():
             raise NotPlainError
-        yield file
+        codes = column.to_physical().to_numpy()
+        lacking = (int(codes.max()) + 1 if len(codes) else 0) - len(self.place)
+        self.place = np.append(self.place, np.full(max(lacking, 0), -1, dtype=np.int32))
+        if (new := np.flatnonzero(self.place[codes] < 0)).size:
+            _, first = np.unique(codes[new], return_index=True)
+            at = new[first]
+            self.place[codes[at]] = _joined(self.ids.places(column.gather(at).cast(pl.String)))
+        return self.place[codes]
 
 
-def _dictionary(chunk: pa.Array) -> pa.DictionaryArray:
-    chunk.validate(full=True)
-    kind = chunk.type
-    if not (
-        pa.types.is_dictionary(kind)
-        and (pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type))
-    ):
+def _numbers(path: Path, column: str) -> pl.Expr:
+    """A column as f32, NaN where missing."""
+    kind = pl.read_parquet_schema(path)[column]
+    if not (kind.is_float() or kind.is_integer() or kind == pl.Boolean):
         raise NotPlainError
-    if chunk.null_count:
-        raise NotPlainError
-    return chunk
-
-
-def _positions(column: pa.ChunkedArray, ids: IdMap) -> NDArray[np.int32]:
-    parts = []
-    for chunk in column.chunks:
-        coded = _dictionary(chunk)
-        try:
-            of_code = np.array([ids.position(value) for value in coded.dictionary.to_pylist()], dtype=np.int32)
-        except KeyError:
-            raise NotPlainError from None
-        parts.append(of_code[coded.indices.to_numpy(zero_copy_only=False)])
-    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
-
-
-def _numbers(column: pa.ChunkedArray) -> NDArray[np.float32]:
-    """As f32, NaN where missing."""
-    kind = column.type
-    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
-        raise NotPlainError
-    return pc.cast(column, pa.float32(), safe=False).to_numpy()
+    return pl.col(column).cast(pl.Float32).fill_null(np.nan)

@@ -104,18 +104,3 @@ def is_there(path: Path) -> bool:
     if not path.exists() and not path.is_symlink():
         return False
     return bool(regular_file(path))
-
-
-@contextmanager
-def parquet_file(path: Path, dictionary: tuple[str, ...] = ()) -> Iterator[Any]:
-    """An open Parquet file; DataError for one that is damaged, or announces more than its size allows for."""
-    import pyarrow.parquet as pq
-
-    with reading(path, "parquet"):
-        told = pq.read_metadata(regular_file(path))
-        n_bytes = sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups))
-        refuse_swollen(path, told.num_rows, n_bytes)
-        plain = {told.schema.column(i).path for i in range(told.num_columns)}  # what is nested has other paths
-        with pq.ParquetFile(path, metadata=told, read_dictionary=[n for n in dictionary if n in plain]) as file:
-            refuse_twice(file.schema_arrow.names, path)
-            yield file

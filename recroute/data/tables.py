@@ -11,7 +11,7 @@ import polars as pl
 from recroute.data.arrow_messages import column_names, is_file, n_announced
 from recroute.data.delimited import compression, open_delimited
 from recroute.data.json_tables import open_json
-from recroute.data.parquet_footer import read_footer
+from recroute.data.parquet_footer import read_footer, sound_footer
 from recroute.data.reading import reading, refuse_swollen, refuse_twice, regular_file
 from recroute.errors import DataError
 
@@ -104,6 +104,5 @@ def _scan_arrow(path: Path) -> pl.LazyFrame:
 
 
 def _read_parquet(path: Path) -> pl.DataFrame:
-    footer = read_footer(path)
-    refuse_swollen(path, footer.n_rows, footer.n_bytes)
+    sound_footer(path)
     return _scan_parquet(path).collect()
