@@ -271,6 +271,27 @@ def first_onboard(folder: str, share: float = 1.0) -> dict[str, float]:
     }
 
 
+def learn_logs(folder: str, router: str, how: str) -> dict[str, float]:
+    """Fit on all prompts but the last fiftieth; AUC of the predicted scores on the records of these."""
+    from sklearn.metrics import roc_auc_score
+
+    import recroute as rr
+
+    dataset = read_dataset(folder)
+    n = dataset.n_instances - dataset.n_instances // 50
+    train, rest = dataset.take_instances(np.arange(n)), dataset.take_instances(np.arange(n, dataset.n_instances))
+    del dataset
+    start = time.perf_counter()
+    if how == "sums":
+        found = rr.fit_from_sums(train, rr.make_router(router), n_sample=20_000)
+    else:
+        found = rr.make_router(router).fit(train)
+    seconds = time.perf_counter() - start
+    rows, columns = rest.interactions.coordinates()
+    predicted = found.score(rest)[rows, columns]
+    return {"seconds": seconds, "auc": float(roc_auc_score(rest.interactions.scores.data > 0.5, predicted))}
+
+
 # ------------------------------------------------------------------------------------------------ benchmarks
 
 
@@ -330,5 +351,6 @@ def test_logs(tmp_path: Path) -> None:
     folder = str(tmp_path / "logs")
     say("logs made and written", in_own_process(plant_logs, folder))
     say("load the logs", in_own_process(load, folder))
-    say("fit svd on the logs", in_own_process(fit, folder, "svd"))
+    for router, how in (("best_single", "fit"), ("svd", "fit"), ("svd", "sums"), ("ease", "sums")):
+        say(f"{router} on the logs, {how}", in_own_process(learn_logs, folder, router, how))
     say("fit and route svd on the logs: 1,000 prompts", in_own_process(route, folder, "svd"))
