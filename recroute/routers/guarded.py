@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -105,7 +106,8 @@ class Guarded(Composite):
         """Those of the guarded router; the threshold stays, and standard errors fall with the number of prompts."""
         sums = self.kept_sums_
         n_before = self.remembered().prompts.height if sums is None else sums.moments.n
-        (part,) = self.parts_
+        part = copy(self.parts_[0])  # routers fitted on the same data may share it
+        self.parts_ = [part]
         part.llm_mean_ = self.llm_mean_
         part.take_moments(moments, penalty)
         self.error_ = self.error_ * np.sqrt(n_before / moments.n)

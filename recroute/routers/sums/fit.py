@@ -192,7 +192,7 @@ def taken_in(router: R, added: Dataset | None = None, removed: Dataset | None = 
         moments = moments + block_moments(router, added)
     if removed is not None:
         moments = moments - block_moments(router, aligned(removed, router.llm_ids_))
-    changed = copied(router)
+    changed = copy(router)  # `take_moments` sets other arrays, and changes none
     if removed is not None:
         kept = ~known.is_in(removed.instances["instance_id"].implode()).to_numpy()
         if not kept.any():
@@ -201,14 +201,6 @@ def taken_in(router: R, added: Dataset | None = None, removed: Dataset | None = 
             changed = without_prompts(changed, np.flatnonzero(kept))
     set_from_sums(changed, KeptSums(moments, router.kept_sums_.penalty), keep=True)
     return changed
-
-
-def copied(router: R) -> R:
-    """Copy that `take_moments` does not change the original by."""
-    copy_of = copy(router)
-    if (parts := vars(router).get("parts_")) is not None:
-        vars(copy_of)["parts_"] = [copied(part) for part in parts]
-    return copy_of
 
 
 def aligned(block: Dataset, llm_ids: IdMap) -> Dataset:

@@ -103,6 +103,16 @@ def test_what_cannot_be_taken_in_or_out(data: Dataset) -> None:
         taken_in(smaller, added=other)
 
 
+def test_a_router_fitted_before_stays_as_it_is(new: np.ndarray) -> None:
+    data = planted(300, missing=0.6)
+    fitted = make_router("auto").fit(data)
+    before = fitted.score(new)
+    summed = fit_from_sums(data, make_router("auto"))
+    np.testing.assert_array_equal(fitted.score(new), before)
+    np.testing.assert_array_equal(make_router("auto").fit(data).score(new), before)
+    assert np.abs(summed.score(new) - before).max() > 1e-6
+
+
 def test_routers_that_do_not_follow_from_sums_say_so(data: Dataset) -> None:
     without = [name for name in router_names() if not type(make_router(name)).sums_over]
     assert {"knn", "als"} <= set(without)
