@@ -13,6 +13,7 @@ import resource
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class World:
 
 
 def write_part(folder: str, part: int) -> None:
-    Path(folder).mkdir()
+    Path(folder).mkdir(parents=True)
     World().write(Path(folder), part)
 
 
@@ -99,28 +100,28 @@ def peak() -> float:
 
 def test_a_billion_records(world: World, tmp_path: Path) -> None:
     spent = {"wait": 0.0, "read": 0.0}
-    made = multiprocessing.get_context("spawn").Pool(1)
+    made = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
 
     def ordered(part: int) -> Any:
         """A part that the other process writes while this one adds up."""
-        return made.apply_async(write_part, (str(tmp_path / str(part)), part)) if part < N_PARTS else None
+        return made.submit(write_part, str(tmp_path / str(part) / "logs"), part) if part < N_PARTS else None
 
     def blocks() -> Iterator[Dataset]:
         waiting = ordered(0)
         for part in range(N_PARTS):
             start = time.perf_counter()
-            waiting.get()
+            waiting.result()
             waiting = ordered(part + 1)
             spent["wait"] += time.perf_counter() - start
             start = time.perf_counter()
-            with Parts.read(tmp_path / str(part)).blocks() as found:
+            with Parts.read(tmp_path / str(part) / "logs").blocks() as found:
                 for block in found:
                     spent["read"] += time.perf_counter() - start
                     yield block
             shutil.rmtree(tmp_path / str(part))
 
-    folder = tmp_path / "sample"
-    folder.mkdir()
+    folder = tmp_path / "sample" / "logs"  # vectors are known by the folder's name
+    folder.mkdir(parents=True)
     world.write(folder, 0)
     sample = Parts.read(folder).train_sample(20_000)
     n_bytes = sum(file.stat().st_size for file in folder.iterdir())
@@ -155,5 +156,5 @@ def test_a_billion_records(world: World, tmp_path: Path) -> None:
         f"{N_PARTS} parts in {total:.0f} s: waited for data {spent['wait']:.0f} s, read {spent['read']:.0f} s; "
         f"peak {peak():.2f} GB"
     )
-    made.terminate()
+    made.shutdown()
     assert sums["svd"].n == N_PARTS * N
