@@ -274,7 +274,7 @@ def _write_records(blocks: Iterator[Block], path: Path, instances: IdMap, llms: 
 
 def _coded(ids: IdMap) -> pl.Series:
     """Ids as text, dictionary-coded where that is short: it is written anew in each row group."""
-    return pl.Series(ids.ids, dtype=pl.Categorical if len(ids) < ROWS_PER_GROUP else pl.String)
+    return ids.column.cast(pl.Categorical) if len(ids) < ROWS_PER_GROUP else ids.column
 
 
 def _table(block: Block, names: dict[str, pl.Series]) -> pl.DataFrame:

@@ -29,7 +29,7 @@ class IdMap:
     Raises
     ------
     DataError
-        If an id is no string or occurs twice.
+        If an id is no string, cannot be written as UTF-8, or occurs twice.
 
     Examples
     --------
@@ -46,10 +46,8 @@ class IdMap:
             self.ids = self._as_texts(ids)
             self.column = pl.Series(self.ids, dtype=pl.String)
         if self.column.n_unique() != len(self.column):
-            twice = self.column.filter(self.column.is_duplicated())
-            seen: set[str] = set()
-            again = next(value for value in twice if value in seen or seen.add(value))  # type: ignore[func-returns-value]
-            raise DataError(f"{kind}_id {again!r} occurs twice; keep one row for each id")
+            twice = self.column.filter(self.column.is_duplicated())[0]
+            raise DataError(f"{kind}_id {twice!r} occurs twice; keep one row for each id")
 
     def _as_texts(self, given: Any) -> tuple[str, ...]:
         if isinstance(given, str) or not isinstance(given, Iterable):
@@ -58,6 +56,8 @@ class IdMap:
         for value in ids:
             if not isinstance(value, str):
                 raise DataError(f"{self.kind}_id {value!r} is {type(value).__name__}, not text; write ids as text")
+            if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+                raise DataError(f"{self.kind}_id {value!r} holds half a character, which UTF-8 lacks; write it anew")
         return ids
 
     @cached_property
