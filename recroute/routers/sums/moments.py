@@ -212,8 +212,16 @@ class Moments:
         The error of an LLM's mean products is then about that of its records. The squares are those of all prompts, so
         p features could explain the noise of more prompts than that; the number grows by the share of p that is
         unobserved. With every cell observed nothing changes.
+
+        Raises DataError where cells are unobserved and an LLM has fewer records than there are features, on average:
+        such fits were measured to end far below the best single LLM.
         """
-        n = float(self.n_seen.mean())
+        n, n_features = float(self.n_seen.mean()), len(self.gram) - len(self.tasks)
+        if not self.is_complete and n < n_features:
+            raise DataError(
+                f"{n:,.0f} records for each LLM, and not of all prompts, are too few to fit {n_features} features of "
+                "text from sums; fit in memory, or use svd"
+            )
         scale = np.divide(n, self.n_seen, out=np.zeros_like(self.n_seen), where=self.n_seen > 0)
         _, squares = self.feature_moments()
         share = n / max(self.n, 1)

@@ -104,7 +104,7 @@ def test_what_cannot_be_taken_in_or_out(data: Dataset) -> None:
 
 
 def test_a_router_fitted_before_stays_as_it_is(new: np.ndarray) -> None:
-    data = planted(300, missing=0.6)
+    data = planted(300, missing=0.4)
     fitted = make_router("auto").fit(data)
     before = fitted.score(new)
     summed = fit_from_sums(data, make_router("auto"))

@@ -80,6 +80,21 @@ def test_covariance_of_sparse_records_comes_near_that_of_complete_ones() -> None
     assert np.abs(C - truth).max() < 0.03
 
 
+def test_fewer_records_than_features_are_refused_unless_they_are_complete() -> None:
+    def found(missing: float) -> Moments:
+        data = planted_dataset(n_instances=100, n_llms=4, missing=missing)
+        X = np.random.default_rng(0).normal(size=(100, 80))
+        return Moments.of(data.interactions, data.tasks, lambda at: X[at], pairwise=True)
+
+    complete = found(0.0)
+    n, squares, cross = complete.as_complete(np.zeros(4))
+    assert n == 100
+    np.testing.assert_array_equal(squares, complete.feature_moments()[1])
+    np.testing.assert_array_equal(cross, complete.cross(np.zeros(4)))
+    with pytest.raises(DataError, match=r"too few to fit 80 features .* fit in memory, or use svd"):
+        found(0.5).as_complete(np.zeros(4))
+
+
 def test_few_largest_eigenvectors_of_a_large_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
     A = np.random.default_rng(0).normal(size=(60, 200))
     exact = leading_factors(A @ A.T, 3)
