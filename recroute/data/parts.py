@@ -33,8 +33,8 @@ class Parts:
     """A dataset folder in which `records.parquet` and `instances.parquet` may be folders of Parquet files.
 
     Where both have files of the same names, each pair is a part: records of a prompt are in the file that is named as
-    its own. Otherwise prompts are dealt out by the hash of their ids into parts of some 20 million records, in files
-    beside the folder's temporary directory, which takes as much disk as the folder.
+    its own. Otherwise prompts are dealt out by the hash of their ids into parts of some 20 million records, in
+    temporary files (`TMPDIR`) that take as much disk as the folder.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class Parts:
     def _smallest(self, n: int) -> pl.DataFrame:
         """`instance_id` of the n instances with the smallest hashes, in their order."""
         hashed = pl.col("instance_id").hash(self.seed).alias(_HASH)
-        wanted = self._train().select("instance_id", hashed).bottom_k(n, by=[_HASH, "instance_id"])
+        wanted = _training(self.instances).select("instance_id", hashed).bottom_k(n, by=[_HASH, "instance_id"])
         found = wanted.collect(engine="streaming").sort(_HASH, "instance_id")["instance_id"]
         if n > self.n_test >= len(found):
             raise DataError(
@@ -103,10 +103,6 @@ class Parts:
         if (twice := found.is_duplicated()).any():
             raise DataError(f"instance_id {found.filter(twice)[0]!r} is twice in {self.path}; keep one row for each id")
         return found.to_frame()
-
-    def _train(self) -> pl.LazyFrame:
-        table = _scan(self.instances)
-        return table.filter(pl.col("split") == "train") if "split" in table.collect_schema() else table
 
     def _sample(self, ids: pl.DataFrame) -> Dataset:
         records, instances = (
@@ -143,14 +139,13 @@ class Parts:
 
     def _blocks(self, parts: list[tuple[object, object]], test: pl.DataFrame) -> Iterator[Dataset]:
         for records, instances in parts:
-            table = _scan(instances)
-            if "split" in table.collect_schema():
-                table = table.filter(pl.col("split") == "train")
-            known = table.join(test.lazy(), on="instance_id", how="anti", maintain_order="left").collect()
+            known = (
+                _training(instances).join(test.lazy(), on="instance_id", how="anti", maintain_order="left").collect()
+            )
             if known.is_empty():
                 continue
             rows = _scan(records)
-            if "split" in _scan(instances).collect_schema() or not test.is_empty():
+            if known.height < _scan(instances).select(pl.len()).collect().item():
                 left_out = _scan(instances).join(known.lazy().select("instance_id"), on="instance_id", how="anti")
                 rows = rows.join(left_out, on="instance_id", how="anti", maintain_order="left")
             yield self._dataset(rows.collect(), known)
@@ -190,6 +185,12 @@ def _scan(files: object) -> pl.LazyFrame:
     schema = table.collect_schema()
     coded = [name for name in ID_COLUMNS if schema.get(name) in (pl.Categorical, pl.Enum)]
     return table.with_columns(pl.col(coded).cast(pl.String)) if coded else table
+
+
+def _training(files: object) -> pl.LazyFrame:
+    """The instances to train on: those of the split "train", or all where there is no such column."""
+    table = _scan(files)
+    return table.filter(pl.col("split") == "train") if "split" in table.collect_schema() else table
 
 
 def _dealt(files: tuple[Path, ...], place: Path, n_parts: int) -> list[Path]:

@@ -20,8 +20,22 @@ def compute_task_means(matrix: InteractionMatrix, tasks: NDArray[np.str_]) -> tu
     member = sp.csr_matrix((np.ones(len(seen)), (task, seen)), shape=(len(names), matrix.n_instances))
     n_t = np.bincount(task, minlength=len(names)).astype(np.float64)
     k, surplus, task_mean = (_sums_dense if isinstance(matrix.cells, DenseCells) else _sums_sparse)(matrix, member)
-    weight = k / np.maximum(k + PRIOR_RECORDS * (1 - k / n_t[:, None]), 1e-12)
-    return names, task_mean[:, None] / n_t[:, None] + weight * surplus / np.maximum(k, 1), n_t
+    return names, means_of_sums(k, surplus, task_mean, n_t), n_t
+
+
+def means_of_sums(k: Array, surplus: Array, level: Array, n: Array) -> Array:
+    """Means f64 (t, m) from sums by task and LLM.
+
+    Parameters
+    ----------
+    k, surplus : f64 (t, m)
+        Records, and their summed deviations from the instances' means.
+    level, n : f64 (t,)
+        Sum of the instances' means, and number of instances.
+    """
+    n = np.maximum(n, 1e-12)[:, None]
+    weight = k / np.maximum(k + PRIOR_RECORDS * (1 - k / n), 1e-12)
+    return level[:, None] / n + weight * surplus / np.maximum(k, 1)
 
 
 def _sums_sparse(matrix: InteractionMatrix, member: sp.csr_matrix) -> tuple[Array, Array, Array]:

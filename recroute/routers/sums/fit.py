@@ -15,7 +15,6 @@ from threadpoolctl import threadpool_limits
 from recroute.data import Dataset, IdMap, InteractionMatrix
 from recroute.data.parts import Parts
 from recroute.data.prompts import Prompts
-from recroute.data.task_means import PRIOR_RECORDS
 from recroute.encoders import with_encoder
 from recroute.errors import DataError, RouterError, argument
 from recroute.routers.memory.grow import without_prompts
@@ -61,9 +60,8 @@ def add_up(router: RememberingRouter, blocks: Iterable[Dataset]) -> Moments:
 
 def set_from_sums(router: RememberingRouter, sums: KeptSums, *, keep: bool) -> None:
     """Set what follows from the sums in a fitted router, and keep them with it if asked."""
-    if router.joint_ is not None:
-        router.joint_ = None  # learned again when it is asked for
-    router.llm_mean_ = sums.moments.llm_means(PRIOR_RECORDS)
+    router.joint_ = None  # learned again when it is asked for
+    router.llm_mean_ = sums.moments.llm_means()
     with threadpool_limits(limits=1, user_api="blas"):
         router.take_moments(sums.moments, float(sums.penalty[0]))
     router.kept_sums_ = sums if keep else None
@@ -205,7 +203,7 @@ def taken_in(router: R, added: Dataset | None = None, removed: Dataset | None = 
 
 def aligned(block: Dataset, llm_ids: IdMap) -> Dataset:
     """The data set with these LLMs, in this order; DataError for records of others."""
-    if block.llm_ids.ids == llm_ids.ids:
+    if block.llm_ids == llm_ids:
         return block
     block = block.take_llms(np.flatnonzero(block.interactions.llm_counts))
     if (other := next((llm for llm in block.llm_ids if llm not in llm_ids), None)) is not None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recroute.data import InteractionMatrix
 from recroute.data.cells import DenseCells, row_blocks
+from recroute.data.task_means import means_of_sums
 from recroute.errors import DataError
 from recroute.util.numeric import Array
 from recroute.util.state import array, several
@@ -159,18 +160,10 @@ class Moments:
         """Whether every cell was observed."""
         return bool((self.n_seen == self.n).all())
 
-    def task_means(self, prior_records: float) -> Array:
-        """`recroute.data.means.task_means` f64 (t, m) from the sums."""
-        t = len(self.tasks)
-        n, k = self._task_sizes, self.seen[:t]
-        n = np.maximum(n, 1e-12)
-        weight = k / np.maximum(k + prior_records * (1 - k / n[:, None]), 1e-12)
-        surplus = self.score[:t] - self.eased
-        return self.level[:t, None] / n[:, None] + weight * surplus / np.maximum(k, 1)
-
-    def llm_means(self, prior_records: float) -> Array:
+    def llm_means(self) -> Array:
         """`recroute.data.llm_means` f64 (m,) from the sums."""
-        return self._task_sizes @ self.task_means(prior_records) / max(self.n, 1)
+        t, n = len(self.tasks), self._task_sizes
+        return n @ means_of_sums(self.seen[:t], self.score[:t] - self.eased, self.level[:t], n) / max(self.n, 1)
 
     def feature_moments(self) -> tuple[Array, Array]:
         """Mean f64 (p,) of the features other than task indicators, and their sum of squares around it f64 (p, p)."""

@@ -3,7 +3,6 @@ import pytest
 
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.means import llm_means
-from recroute.data.task_means import PRIOR_RECORDS
 from recroute.errors import DataError
 from recroute.routers.sums.moments import Moments, leading_factors
 from recroute.testing import planted_dataset
@@ -48,7 +47,7 @@ def test_more_than_there_is_cannot_be_taken_out(data: Dataset) -> None:
 
 
 def test_means_are_those_of_the_data_set(data: Dataset) -> None:
-    np.testing.assert_allclose(moments(data, features(240)).llm_means(PRIOR_RECORDS), llm_means(data), atol=1e-12)
+    np.testing.assert_allclose(moments(data, features(240)).llm_means(), llm_means(data), atol=1e-12)
 
 
 def test_complete_moments_are_covariances_and_regressions() -> None:
@@ -74,7 +73,7 @@ def test_covariance_of_sparse_records_comes_near_that_of_complete_ones() -> None
     rows, columns = np.nonzero(seen)
     matrix = InteractionMatrix.from_coordinates(rows, columns, S[seen], (n, m))
     found = Moments.of(matrix, np.full(n, "all"), lambda at: np.zeros((len(range(n)[at]), 0)), pairwise=True)
-    C = found.covariance(found.llm_means(PRIOR_RECORDS))
+    C = found.covariance(found.llm_means())
     truth = np.cov(S.T, bias=True)
     assert np.corrcoef(C[np.triu_indices(m, 1)], truth[np.triu_indices(m, 1)])[0, 1] > 0.97
     assert np.abs(C - truth).max() < 0.03
