@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 
 from recroute.errors import RouterError, argument
 from recroute.routers import Router, make_router
-from recroute.tuning.trials import ERROR, FOLDS, LABEL, LIMIT, completed, rank
+from recroute.tuning.trials import ERROR, FOLDS, LABEL, LIMIT, completed, is_finished, rank
 
 MIN_TRIALS = 8  # completed trials required to compute importances
 
@@ -44,7 +44,8 @@ def choose(study: Study, default: str) -> tuple[Router, list[str]]:
     """
     trials = completed(study)
     if not trials:
-        stopped = next((t for t in study.get_trials(deepcopy=False) if LIMIT in t.user_attrs), None)
+        ended = filter(is_finished, study.get_trials(deepcopy=False))
+        stopped = next((t for t in ended if LIMIT in t.user_attrs), None)
         failed = [t.user_attrs[ERROR] for t in study.get_trials(deepcopy=False) if ERROR in t.user_attrs]
         unfinished = (
             f"no trial was finished; run it again to resume, with a longer {argument('timeout')} if there is one"

@@ -20,7 +20,7 @@ from recroute.tuning.trials import BEAT, ERROR, LOST, WORKER
 BEAT_SECONDS = 20.0
 DEAD_SECONDS = 300.0  # without a heartbeat, after which a worker on another host counts as dead
 UNCLAIMED_SECONDS = 30.0  # allowed between the start of a trial and the entry of its worker
-DIED, STOPPED = "its worker died", "its worker was stopped"
+DIED, STOPPED, OVER = "its worker died", "its worker was stopped", "the search ended"
 MAX_DEATHS = 3  # of workers running the same parameters
 
 

@@ -24,7 +24,7 @@ from recroute.tuning.settings import TuneSettings
 from recroute.tuning.space import read_space
 from recroute.tuning.storage import JOURNAL, damage_named, storage_at, without_password
 from recroute.tuning.study import TEST_READS, in_memory, open_study
-from recroute.tuning.trials import n_finished, trial_table
+from recroute.tuning.trials import n_finished, trial_table, unfinished
 from recroute.tuning.tuned import Tuned
 from recroute.tuning.validation import Validation
 from recroute.tuning.worker import Job
@@ -111,7 +111,7 @@ def _conclude(study: Study, settings: TuneSettings, dataset: Dataset, default: s
     """Choose a pipeline, evaluate it on test instances if the search is `complete`, and fit it on the training data."""
     best, notes = choose(study, default)
     if complete and (n := n_finished(study)) < settings.n_trials:
-        notes = [*notes, f"the time limit ended the search after {n} of {settings.n_trials} trials"]
+        notes = [*notes, f"the time limit ended the search after {n} of {settings.n_trials} trials{_stopped(study)}"]
     others = [default, *best_of_each(study)]
     tested = _on_test(study, settings, dataset, best, others) if complete else None
     parts = settings.parts(dataset, settings.seed)
@@ -130,6 +130,13 @@ def _conclude(study: Study, settings: TuneSettings, dataset: Dataset, default: s
         importances=importances(study),
         maximize=study.directions[0] == StudyDirection.MAXIMIZE,
     )
+
+
+def _stopped(study: Study) -> str:
+    """Words on trials in progress at the end of the search."""
+    if not (n := len(unfinished(study))):
+        return ""
+    return f" and stopped {'one' if n == 1 else n} in progress; the same command with a longer limit resumes the search"
 
 
 def _on_test(study: Study, settings: TuneSettings, dataset: Dataset, best: Router, others: Sequence[str]) -> Evaluation:

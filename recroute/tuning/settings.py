@@ -61,7 +61,8 @@ class TuneSettings(SplitSettings):
     timeout: float | None = setting(
         None,
         low=0,
-        help="Time limit in seconds: no fold is started after it, and the search ends with the trials that it has.",
+        help="Time limit of the search in seconds: trials in progress are stopped, and the best of the others is "
+        "evaluated on test.",
         panel=RUNNING,
     )
     trial_timeout: float | None = setting(

@@ -36,10 +36,10 @@ COLUMNS: dict[str, Any] = {
 
 
 def is_finished(trial: FrozenTrial) -> bool:
-    """Whether a trial has ended and counts towards the requested number; one whose worker died does not."""
+    """Whether a trial has ended and counts towards the requested number; one that is run again does not."""
     if trial.state == TrialState.FAIL:
         return ERROR in trial.user_attrs
-    return bool(trial.state in (TrialState.COMPLETE, TrialState.PRUNED))
+    return bool(trial.state in (TrialState.COMPLETE, TrialState.PRUNED)) and LOST not in trial.user_attrs
 
 
 def counts(trial: FrozenTrial) -> bool:
@@ -50,6 +50,15 @@ def counts(trial: FrozenTrial) -> bool:
 def n_finished(study: Study) -> int:
     """Number of finished trials."""
     return sum(map(is_finished, study.get_trials(deepcopy=False)))
+
+
+def unfinished(study: Study) -> list[FrozenTrial]:
+    """Trials that the end of the search stopped, and that were not run again since; the last of each pipeline."""
+    trials = study.get_trials(deepcopy=False)
+    finished = {trial.user_attrs.get(LABEL) for trial in trials if is_finished(trial)}
+    stopped = [trial for trial in trials if trial.state == TrialState.PRUNED and LOST in trial.user_attrs]
+    last = {trial.user_attrs[LABEL]: trial for trial in stopped if trial.user_attrs[LABEL] not in finished}
+    return list(last.values())
 
 
 def completed(study: Study) -> list[FrozenTrial]:
@@ -68,13 +77,14 @@ def rank(study: Study, trial: FrozenTrial) -> tuple[float, ...]:
 
 
 def trial_table(study: Study) -> pl.DataFrame:
-    """Table with one row for each finished trial, in order.
+    """Table with one row for each finished trial, in order, and for each that the end of the search stopped.
 
-    `number` counts finished trials from 0. `optuna_number` may be higher, because Optuna gives a trial that is run
+    `number` counts these trials from 0. `optuna_number` may be higher, because Optuna gives a trial that is run
     again a new number. `value` is the mean over all folds, null if the trial was not judged on all of them. `place`
     ranks the trials: those with a value by value, then repeats, trials stopped early, and failed ones.
     """
-    trials = [trial for trial in study.get_trials(deepcopy=False) if is_finished(trial)]
+    stopped = {trial.number for trial in unfinished(study)}
+    trials = [t for t in study.get_trials(deepcopy=False) if is_finished(t) or t.number in stopped]
     n_folds = max((len(trial.user_attrs[FOLDS]) for trial in trials if FOLDS in trial.user_attrs), default=0)
     first = dict[tuple[str, TrialState], int]()
     rows = []
@@ -90,6 +100,11 @@ def trial_table(study: Study) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=columns)
 
 
+def n_judged(trial: FrozenTrial) -> int:
+    """Number of folds that a trial was judged on."""
+    return len(trial.user_attrs.get(FOLDS, trial.intermediate_values))
+
+
 def _by_limit(trial: FrozenTrial) -> str:
     return f" (time limit of {trial.user_attrs[LIMIT]:,.1f} s)" if LIMIT in trial.user_attrs else ""
 
@@ -97,10 +112,9 @@ def _by_limit(trial: FrozenTrial) -> str:
 def _row(trial: FrozenTrial, label: str, earlier: int | None, n_folds: int) -> dict[str, Any]:
     """Row of one trial; `earlier` is the number of an earlier trial with the same pipeline and state."""
     state = trial.state.name.lower() if earlier is None else REPEAT
-    n_judged = len(trial.user_attrs.get(FOLDS, trial.intermediate_values))
     outcome = {
         "complete": f"judged on all {n_folds} folds",
-        "pruned": f"stopped after {n_judged} of {n_folds} folds{_by_limit(trial)}",
+        "pruned": f"stopped after {n_judged(trial)} of {n_folds} folds{_by_limit(trial)}",
         "fail": str(trial.user_attrs.get(ERROR)),
         REPEAT: f"same pipeline as trial {earlier}",
     }
@@ -109,7 +123,7 @@ def _row(trial: FrozenTrial, label: str, earlier: int | None, n_folds: int) -> d
         "state": state,
         "pipeline": label,
         **dict(zip(("value", "value_2"), values, strict=False)),
-        "n_folds": n_judged,
+        "n_folds": n_judged(trial),
         "outcome": outcome[state],
         "seconds": trial.user_attrs.get(SECONDS),
         "router": trial.params.get("router", ""),

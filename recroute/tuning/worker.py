@@ -14,20 +14,16 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from recroute.errors import RecrouteError
 from recroute.routers import Router
 from recroute.tuning.limit import OverTimeError, time_limit, trial_limit
-from recroute.tuning.recovery import STOPPED, fail, heartbeat, requeue, requeue_lost, this_worker
+from recroute.tuning.recovery import OVER, STOPPED, fail, heartbeat, requeue, requeue_lost, this_worker
 from recroute.tuning.settings import TuneSettings
 from recroute.tuning.space import Space
 from recroute.tuning.strategy import new_pipeline_sampler, should_stop
-from recroute.tuning.trials import ERROR, FOLDS, LABEL, LIMIT, LOST, SECONDS, WORKER, counts, is_finished
+from recroute.tuning.trials import ERROR, FOLDS, LABEL, LIMIT, LOST, SECONDS, WORKER, counts, is_finished, n_judged
 from recroute.tuning.validation import Validation
 from recroute.util import memo
 
 WAIT_SECONDS = 0.5
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-
-
-class OutOfTimeError(Exception):
-    """Raised when the time limit is reached during a trial."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class Job:
     validation : Validation
     settings : TuneSettings
     until : float
-        Time limit, in the units of `time.time`.
+        End of the search, in the units of `time.time`.
     """
 
     space: Space
@@ -52,8 +48,8 @@ class Job:
 def work(study: Study, job: Job, after_trial: Callable[[Study], None] | None = None) -> None:
     """Run trials until `settings.n_trials` are finished, by this worker or others.
 
-    A trial whose worker has died is run again with the same parameters, so every study gets its full number of trials
-    and counts each of them once.
+    A trial whose worker has died, or that was stopped by the end of the search, is run again with the same parameters,
+    so every study gets its full number of trials and counts each of them once.
 
     Raises
     ------
@@ -68,29 +64,24 @@ def work(study: Study, job: Job, after_trial: Callable[[Study], None] | None = N
         if sum(is_finished(t) or t.state == TrialState.RUNNING for t in trials) >= wanted:
             time.sleep(WAIT_SECONDS)  # other workers run the last trials, but may still die
             continue
-        if not _run_next(study, job):
-            return
+        _run_next(study, job)
         if after_trial:
             after_trial(study)
 
 
-def _run_next(study: Study, job: Job) -> bool:
-    """Run one trial; returns False if the time limit is reached."""
+def _run_next(study: Study, job: Job) -> None:
+    """Run one trial."""
     trial = _ask(study, job)
     try:
         if (router := _claim(study, trial, job)) is not None:
             with heartbeat(study, trial):
                 _run(study, trial, router, job)
-    except OutOfTimeError:
-        requeue(study, study.get_trials(deepcopy=False)[trial.number], STOPPED)
-        return False
     except BaseException as error:
         if isinstance(error, Exception):  # a defect would occur again
             fail(study, trial._trial_id, {LOST: repr(error)})
         else:
             requeue(study, study.get_trials(deepcopy=False)[trial.number], STOPPED)
         raise
-    return True
 
 
 def _ask(study: Study, job: Job) -> Trial:
@@ -125,7 +116,7 @@ def _claim(study: Study, trial: Trial, job: Job) -> Router | None:
 
 def _run(study: Study, trial: Trial, router: Router, job: Job) -> None:
     """Judge the trial's router fold by fold and report to the study; an identical pipeline's results are reused."""
-    start, limit = time.perf_counter(), trial_limit(study, job.settings)
+    start, limit, rest = time.perf_counter(), trial_limit(study, job.settings), job.until - time.time()
     earlier = _earlier(study, trial.number, router.label)
     if earlier is not None and earlier.state == TrialState.FAIL:
         fail(study, trial._trial_id, {ERROR: earlier.user_attrs[ERROR]})
@@ -133,9 +124,7 @@ def _run(study: Study, trial: Trial, router: Router, job: Job) -> None:
     values: list[tuple[float, ...]] = []
     try:
         for fold in range(len(job.validation.folds)):
-            if time.time() >= job.until:
-                raise OutOfTimeError
-            with time_limit(start + limit - time.perf_counter()):
+            with time_limit(start + min(limit, rest) - time.perf_counter()):
                 value = _known(earlier, fold) or _judge(job.validation, router, fold)
             values.append(value)
             if len(study.directions) == 1:
@@ -147,9 +136,12 @@ def _run(study: Study, trial: Trial, router: Router, job: Job) -> None:
         fail(study, trial._trial_id, {ERROR: str(error)})
         return
     except OverTimeError:
-        trial.set_user_attr(LIMIT, limit)
+        trial.set_user_attr(LIMIT, max(0.0, min(limit, rest)))
         trial.set_user_attr(FOLDS, values)
-        _stop(study, trial, start)
+        if rest < limit:
+            _stop_for_now(study, trial, start, job)
+        else:
+            _stop(study, trial, start)
         return
     except MemoryError as error:
         fail(study, trial._trial_id, {ERROR: f"not enough memory: {error}"})
@@ -165,6 +157,14 @@ def _stop(study: Study, trial: Trial, start: float) -> None:
     study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
 
 
+def _stop_for_now(study: Study, trial: Trial, start: float, job: Job) -> None:
+    """End a trial at the end of the search, and queue its parameters, which a resumed study runs from this fold on."""
+    trial.set_user_attr(LOST, OVER)
+    _stop(study, trial, start)
+    study.enqueue_trial(trial.params)
+    time.sleep(max(0.0, job.until - time.time()))  # the timer may be ahead of the clock
+
+
 def _judge(validation: Validation, router: Router, fold: int) -> tuple[float, ...]:
     """Values of a router on one fold; if memory runs out, caches are emptied and it is tried once more."""
     try:
@@ -175,13 +175,13 @@ def _judge(validation: Validation, router: Router, fold: int) -> tuple[float, ..
 
 
 def _earlier(study: Study, number: int, label: str) -> FrozenTrial | None:
-    """A finished trial of the same pipeline, preferably one judged on all folds; None if there is none."""
+    """An ended trial of the same pipeline, preferably one judged on all folds; None if there is none."""
     ended = [
         t
         for t in study.get_trials(deepcopy=False, states=ENDED)
-        if t.user_attrs.get(LABEL) == label and is_finished(t) and t.number != number
+        if t.user_attrs.get(LABEL) == label and (is_finished(t) or LIMIT in t.user_attrs) and t.number != number
     ]
-    return min(ended, key=lambda t: (t.state != TrialState.COMPLETE, t.number), default=None)
+    return min(ended, key=lambda t: (t.state != TrialState.COMPLETE, -n_judged(t), t.number), default=None)
 
 
 def _known(earlier: FrozenTrial | None, fold: int) -> tuple[float, ...] | None:

@@ -5,16 +5,20 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import pytest
+from optuna.study import Study
 from optuna.trial import TrialState
 
 import recroute as rr
+from recroute.data import Dataset
 from recroute.errors import RouterError
 from recroute.tuning.choice import choose
 from recroute.tuning.limit import OverTimeError, time_limit, trial_limit
@@ -23,7 +27,7 @@ from recroute.tuning.settings import MIN_LIMIT, TuneSettings
 from recroute.tuning.space import Space
 from recroute.tuning.storage import open_storage
 from recroute.tuning.study import open_study
-from recroute.tuning.trials import LIMIT, SECONDS, trial_table
+from recroute.tuning.trials import LIMIT, SECONDS, n_finished, trial_table, unfinished
 from recroute.tuning.validation import Validation
 from recroute.tuning.worker import Job, work
 
@@ -64,6 +68,76 @@ def test_an_endless_fit_is_stopped_and_the_study_goes_on(
     reported = list(study.trials[1].intermediate_values.values())
     assert study.trials[1].values == (reported[-1:] or None)
     assert open_study(storage, "s", metrics, space, {"data": "x"}).trials[1].user_attrs[LIMIT] == 600  # is resumed
+
+
+class Clock:
+    """Clock of a search, which is over when a fit has begun that never ends."""
+
+    perf_counter = staticmethod(time.perf_counter)
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="needs SIGALRM")
+@pytest.mark.parametrize("metrics", [["mean_score"], ["mean_score", "brier"]])
+def test_the_end_of_the_search_stops_a_fit_and_a_resumed_study_goes_on_after_its_last_fold(
+    tmp_path: Path, space: Space, validation: Validation, metrics: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = TuneSettings(n_trials=6, metrics=metrics, prune=False)
+    judged: list[tuple[str, int]] = []
+
+    class Watched(Validation):
+        def values(self, router: rr.Router, fold: int) -> tuple[float, ...]:
+            judged.append((router.label, fold))
+            return super().values(router, fold)
+
+    def new_study(name: str) -> Study:
+        return open_study(open_storage(None, tmp_path / name), "s", metrics, space, {"data": "x"})
+
+    study, clock = new_study("journal.log"), Clock()
+    monkeypatch.setattr("recroute.tuning.worker.time", clock)
+    work(study, Job(space, endless(validation, 1, tuple(metrics)), settings, until=600))
+    assert clock.now >= 600
+    assert n_finished(study) == 1
+    row = trial_table(study).row(1, named=True)  # the default of ridge
+    assert (row["state"], row["n_folds"]) == ("pruned", 1)
+    assert row["outcome"] == "stopped after 1 of 3 folds (time limit of 600.0 s)"
+    assert choose(study, "knn")[0].label == "knn"
+
+    again = new_study("journal.log")  # its trials are accepted
+    work(again, Job(space, Watched(validation.folds, validation.pools, tuple(metrics)), settings))
+    assert [fold for label, fold in judged if label == "ridge"] == [1, 2]
+    whole = new_study("whole.log")
+    work(whole, Job(space, Validation(validation.folds, validation.pools, tuple(metrics)), settings))
+    assert not unfinished(again)
+    shown = [trial_table(one).drop("seconds", "optuna_number") for one in (again, whole)]
+    assert shown[0].equals(shown[1])
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="needs SIGALRM")
+def test_a_line_says_that_a_trial_was_stopped(
+    tmp_path: Path, noisy: Dataset, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of(data: Dataset, settings: TuneSettings) -> Validation:
+        return endless(Validation.of(data, settings), 2, ("mean_score",))
+
+    monkeypatch.setattr("recroute.tuning.search.Validation", SimpleNamespace(of=of))
+    monkeypatch.setattr("recroute.tuning.parallel.time", clock := Clock())
+    monkeypatch.setattr("recroute.tuning.worker.time", clock)
+    tuned = rr.tune(noisy, tmp_path / "study", n_trials=9, timeout=60, **small)
+    assert tuned.complete
+    assert tuned.trials["outcome"].to_list()[1] == "stopped after 2 of 3 folds (time limit of 60.0 s)"
+    assert tuned.notes[-1] == (
+        "the time limit ended the search after 1 of 9 trials and stopped one in progress; the same command with a "
+        "longer limit resumes the search"
+    )
 
 
 def test_a_study_of_stopped_trials_only_has_no_choice(tmp_path: Path, space: Space, validation: Validation) -> None:
