@@ -10,7 +10,7 @@ import polars as pl
 from recroute.errors import DataError, UnknownNameError
 from recroute.routers.memory.batch import MAX_LLMS, greedy, stratified_order
 from recroute.routers.memory.calibrate import n_adaptive
-from recroute.routers.memory.posterior import resemblances
+from recroute.routers.memory.posterior import expected_scores
 from recroute.routers.memory.prior import LLMPrior
 from recroute.util.arguments import checked
 from recroute.util.numeric import Array, Floats, Index
@@ -137,10 +137,10 @@ def _active(prior: LLMPrior, k: int, scores: Floats, llm: pl.DataFrame | None) -
     """
     n_seen = int((~np.isnan(scores)).sum())
     n_first = min(k, max(n_adaptive(prior) - n_seen, 0))
-    weights = resemblances(scores[:, None], prior.expected, prior.log_weights(llm, 1))[0]  # (m,)
+    weights = prior.resemblances(scores[:, None], llm)[0]  # (m,)
     likely = np.sort(np.argsort(-weights, kind="stable")[:MAX_LLMS])
     weights = weights[likely] / weights[likely].sum()
-    expected, mean_score = prior.expected[:, likely], prior.mean_score[likely]
+    expected, mean_score = expected_scores(prior.loadings, prior.vectors[likely]), prior.mean_score[likely]
     p, root = expected @ weights, np.sqrt(weights)
     features = (expected - p[:, None]) * root
     noise = p * (1 - p) - np.einsum("nm,nm->n", features, features)  # so that the variance of a score is p (1 - p)

@@ -76,12 +76,16 @@ def fold_in(
     covariance : f64 (m, k, k)
     """
     n, k = loadings.shape
-    precision = np.linalg.inv(cov)
     pairs = (loadings[:, :, None] * loadings[:, None, :]).reshape(n, k * k)
-    gram = (observed.T @ pairs).reshape(-1, k, k) / noise  # (m, n) x (n, k*k): over each LLM's own cells
-    right = (np.where(observed > 0, scores, 0).T @ loadings) / noise + precision @ mean  # (m, k)
-    covariance = np.linalg.inv(gram + precision)
-    return (covariance @ right[:, :, None])[:, :, 0], covariance
+    gram = (observed.T @ pairs).reshape(-1, k, k)  # (m, n) x (n, k*k): over each LLM's own cells
+    return fold_in_sums(gram, np.where(observed > 0, scores, 0).T @ loadings, mean, cov, noise)
+
+
+def fold_in_sums(gram: Array, right: Array, mean: Array, cov: Array, noise: float) -> tuple[Array, Array]:
+    """`fold_in` from sums over observed cells: products of loadings f64 (m, k, k), and with scores f64 (m, k)."""
+    precision = np.linalg.inv(cov)
+    covariance = np.linalg.inv(gram / noise + precision)
+    return (covariance @ (right / noise + precision @ mean)[:, :, None])[:, :, 0], covariance
 
 
 def factorise(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> tuple[Array, Array, Array]:

@@ -112,7 +112,7 @@ def order_of(scores: np.ndarray, task: np.ndarray) -> np.ndarray:
     left, size, right = np.linalg.svd(np.nan_to_num(scores - mean), full_matrices=False)
     loadings = np.column_stack([np.ones(len(scores)), left[:, :3] * size[:3]])
     vectors = np.column_stack([mean, right[:3].T])
-    return batch_order(scores.astype(np.float32), loadings, vectors, np.arange(len(mean)), task, 0)
+    return batch_order(InteractionMatrix.from_dense(scores), loadings, vectors, np.arange(len(mean)), task, 0)
 
 
 def test_a_batch_is_chosen_jointly_as_far_as_the_known_llms_tell() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.data import InteractionMatrix
 from recroute.routers.memory.posterior import MIN_NOISE, expected_scores
 from recroute.util.numeric import Array, Floats, Index
 
@@ -18,7 +19,12 @@ MANY_LLMS = 128  # known LLMs whose covariance is precise enough to choose by
 
 
 def batch_order(
-    block: Floats, loadings: Array, vectors: Array, families: NDArray[np.int64], task: NDArray[np.int64], seed: int
+    matrix: InteractionMatrix,
+    loadings: Array,
+    vectors: Array,
+    families: NDArray[np.int64],
+    task: NDArray[np.int64],
+    seed: int,
 ) -> Index:
     """Order int64 (n,) in which to run all training prompts on an unseen LLM if they are run in one batch.
 
@@ -29,8 +35,8 @@ def batch_order(
 
     Parameters
     ----------
-    block : f32 (n, m)
-        Scores of the known LLMs, NaN where unobserved.
+    matrix : InteractionMatrix (n, m)
+        Scores of the known LLMs.
     loadings : f64 (n, 1 + k), vectors : f64 (m, 1 + k)
         Their model, which fills the gaps.
     families : int64 (m,)
@@ -39,12 +45,12 @@ def batch_order(
     seed : int
     """
     rng = np.random.default_rng([seed, 9])
-    n, m = block.shape
+    n, m = matrix.shape
     if m < MANY_LLMS:
-        first = simulated(block, loadings, vectors, families, min(m // LLMS_EACH_SIMULATED, n))
+        first = simulated(matrix.dense(), loadings, vectors, families, min(m // LLMS_EACH_SIMULATED, n))
     else:
         llms = np.arange(m) if m <= MAX_LLMS else np.sort(rng.choice(m, MAX_LLMS, replace=False))
-        away = _completed(block[:, llms], loadings, vectors[llms])
+        away = _completed(matrix.take_llms(llms).dense(), loadings, vectors[llms])
         away = (away - away.mean(axis=1, keepdims=True)) / np.float32(np.sqrt(away.shape[1]))
         n_chosen = min(m // LLMS_EACH, MAX_CHOSEN, n)
         first = greedy(away, np.full(n, MIN_NOISE), n_chosen, np.zeros(n, dtype=bool))
@@ -56,7 +62,8 @@ def simulated(block: Floats, loadings: Array, vectors: Array, families: NDArray[
     """The k prompts that leave the smallest standard deviation of the mean score, on average over unseen LLMs.
 
     Known LLMs are treated as unseen: each gives its own answers to the prompts chosen so far, and resembles LLMs of
-    other families only. Prompts are chosen one after the other. Parameters as in `batch_order`.
+    other families only. Prompts are chosen one after the other. `block` f32 (n, m) are scores, NaN where unobserved;
+    the other parameters are those of `batch_order`.
     """
     answers, expected = _completed(block, loadings, vectors), expected_scores(loadings, vectors)
     mean_score = (vectors @ loadings.mean(axis=0)).astype(np.float32)

@@ -126,13 +126,20 @@ class Mixture:
                 f"score {scores[i, j]:g} for instance {self.instance_ids[i]!r} is outside [0, 1]; scale the scores"
             )
         with threadpool_limits(1):
-            weights = resemblances(scores, self.expected, self.log_weights(llms, scores.shape[1]))
+            weights = self.resemblances(scores, llms)
             vectors, covariance = locate(
                 scores, weights, self.loadings, self.vectors, self.spread * self.cov, self.noise
             )
             if self.trust is not None:
                 vectors[:, 0] += self.at((~np.isnan(scores)).sum(axis=0), self.trust) * self.surprise(scores, vectors)
             return self._summarise(scores, weights, vectors, covariance)
+
+    def resemblances(self, scores: Floats, llms: pl.DataFrame | None) -> Floats:
+        """Probabilities f32 (j, m) that unseen LLMs with scores f32 (n, j) answer like each known LLM."""
+        rows = np.flatnonzero((~np.isnan(scores)).any(axis=1))
+        known = vars(self).get("expected")  # of thousands of LLMs it takes gigabytes, and an LLM answers a few prompts
+        expected = expected_scores(self.loadings[rows], self.vectors) if known is None else known[rows]
+        return resemblances(scores[rows], expected, self.log_weights(llms, scores.shape[1]))
 
     def surprise(self, scores: Floats, vectors: Array) -> Array:
         """Mean difference f64 (j,) between the LLMs' answers and what their vectors imply; 0 without an answer.

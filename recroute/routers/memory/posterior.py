@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.routers.factorisation import fold_in
+from recroute.data import InteractionMatrix
+from recroute.data.cells import pass_over
+from recroute.routers.factorisation import fold_in, fold_in_sums
 from recroute.util.numeric import Array, Floats
 
 # Expected scores are clipped to [0.1, 0.9], so that a single unexpected answer cannot rule out a known LLM.
@@ -69,9 +71,9 @@ def resemblances(scores: Floats, expected: Floats, log_weights: Array) -> Floats
 
     Parameters
     ----------
-    scores : f32 (n, j)
+    scores : f32 (a, j)
         NaN where unobserved.
-    expected : f32 (n, m)
+    expected : f32 (a, m)
     log_weights : f64 (j, m)
         Log prior weights.
 
@@ -79,10 +81,9 @@ def resemblances(scores: Floats, expected: Floats, log_weights: Array) -> Floats
     -------
     f32 (j, m), rows sum to 1
     """
-    rows = np.flatnonzero((~np.isnan(scores)).any(axis=1))
-    part, p = scores[rows], expected[rows]
-    right, wrong = np.nan_to_num(part), np.nan_to_num(1 - part)
-    log_posterior = log_weights + right.T @ np.log(p) + wrong.T @ np.log1p(-p)  # (j, a) x (a, m) -> (j, m)
+    right, wrong = np.nan_to_num(scores), np.nan_to_num(1 - scores)
+    # (j, a) x (a, m) -> (j, m)
+    log_posterior = log_weights + right.T @ np.log(expected) + wrong.T @ np.log1p(-expected)
     weights = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True))
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
@@ -120,7 +121,7 @@ def locate(
     return mean + deviation, unresolved @ between @ unresolved.transpose(0, 2, 1) + local
 
 
-def shrink_loadings(block: NDArray[np.floating], loadings: Array, vectors: Array) -> tuple[Array, Array]:
+def shrink_loadings(matrix: InteractionMatrix, loadings: Array, vectors: Array) -> tuple[Array, Array]:
     """Empirical-Bayes shrinkage of prompt loadings estimated from few LLMs.
 
     Loadings estimated from few LLMs are mostly noise, and the prompts that seem most informative are the noisiest. So
@@ -130,8 +131,7 @@ def shrink_loadings(block: NDArray[np.floating], loadings: Array, vectors: Array
 
     Parameters
     ----------
-    block : float (n, m)
-        NaN where unobserved.
+    matrix : InteractionMatrix (n, m)
     loadings : f64 (n, 1 + k)
         Initial values.
     vectors : f64 (m, 1 + k)
@@ -144,30 +144,65 @@ def shrink_loadings(block: NDArray[np.floating], loadings: Array, vectors: Array
         Variance of a prompt's scores around the prediction, including the uncertainty of its loadings for a typical
         LLM.
     """
-    observed = ~np.isnan(block)
     n_llms, k = vectors.shape
-    scores = np.nan_to_num(block).astype(np.float64)
     second_moment = vectors.T @ vectors / n_llms
-    count = observed.sum(axis=1)
-    noise = _residual(scores, observed, loadings, vectors) * n_llms / max(n_llms - k, 1)
+    own = _OwnSums.of(matrix, vectors)
+    count = matrix.instance_counts
+    squares = own.squares(loadings)
+    residual = np.where(count > 0, squares / np.maximum(count, 1), squares.sum() / count.sum())
+    noise = residual * n_llms / max(n_llms - k, 1)
     center, cov = loadings.mean(axis=0), np.cov(loadings, rowvar=False) + 1e-9 * np.eye(k)
     for _ in range(N_ROUNDS):
-        loadings, open_cov = fold_in(scores.T, observed.T, vectors, center, cov, max(float(noise.mean()), MIN_NOISE))
+        loadings, open_cov = fold_in_sums(own.gram, own.right, center, cov, max(float(noise.mean()), MIN_NOISE))
         open_variance = np.einsum("nkl,kl->n", open_cov, second_moment, optimize=True)
-        squares = np.where(observed, scores - loadings @ vectors.T, 0) ** 2
-        noise = np.full(len(scores), (squares.sum() + count @ open_variance) / count.sum())
+        squares = own.squares(loadings)
+        noise = np.full(len(loadings), (squares.sum() + count @ open_variance) / count.sum())
         center = loadings.mean(axis=0)
         away = loadings - center
         cov = (
             away.T @ away / len(away) + open_cov.mean(axis=0) + 1e-12 * np.eye(k)
         )  # invertible if all prompts are alike
-    own = squares.sum(axis=1) + count * open_variance
-    noise = (own + noise) / (count + 1)
+    noise = (squares + count * open_variance + noise) / (count + 1)
     return loadings, np.maximum(noise + open_variance, MIN_NOISE)
 
 
-def _residual(scores: Array, observed: NDArray[np.bool_], loadings: Array, vectors: Array) -> Array:
-    """Mean squared residual f64 (n,) of each prompt's scores; the overall mean for prompts without scores."""
-    squares = np.where(observed, scores - loadings @ vectors.T, 0) ** 2
-    count = observed.sum(axis=1)
-    return np.where(count > 0, squares.sum(axis=1) / np.maximum(count, 1), squares.sum() / observed.sum())
+@dataclass(frozen=True, eq=False)
+class _OwnSums:
+    """Sums over each prompt's observed cells: all that regressions of its scores on the LLMs' vectors need.
+
+    Parameters
+    ----------
+    gram : f64 (n, k, k)
+        Products of the LLMs' vectors.
+    right : f64 (n, k)
+        Vectors times scores.
+    squared : f64 (n,)
+        Squared scores.
+    """
+
+    gram: Array
+    right: Array
+    squared: Array
+
+    @classmethod
+    def of(cls, matrix: InteractionMatrix, vectors: Array) -> _OwnSums:
+        k = vectors.shape[1]
+        first, second = np.triu_indices(k)
+        pairs = vectors[:, first] * vectors[:, second]
+        complete, n_llms = pairs.sum(axis=0), len(vectors)
+
+        def sums(rows: slice) -> tuple[Array, Array, Array]:
+            scores, observed = (cells.astype(np.float64) for cells in matrix.block(rows))
+            seen_all = (matrix.instance_counts[rows] == n_llms).all()
+            packed = np.tile(complete, (len(scores), 1)) if seen_all else observed @ pairs  # (b, m) x (m, k(k+1)/2)
+            return packed, scores @ vectors, np.einsum("nm,nm->n", scores, scores)
+
+        packed, right, squared = map(np.concatenate, zip(*pass_over(matrix.shape, sums), strict=True))
+        gram = np.empty((len(packed), k, k))
+        gram[:, first, second] = gram[:, second, first] = packed
+        return cls(gram, right, squared)
+
+    def squares(self, loadings: Array) -> Array:
+        """Sum f64 (n,) of the squared residuals of each prompt's scores."""
+        explained = 2 * self.right - (self.gram @ loadings[:, :, None])[:, :, 0]
+        return np.maximum(self.squared - (explained * loadings).sum(axis=1), 0)

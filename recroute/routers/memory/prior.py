@@ -66,11 +66,11 @@ class LLMPrior(Mixture):
         n_factors = n_factors or max(1, min(MAX_FACTORS, train.n_llms // 3))
         task_names, task = np.unique(train.tasks, return_inverse=True)
         with threadpool_limits(1):
-            block = train.interactions.dense()
-            mean, left, right = factorise(train.interactions, n_factors, seed)
+            matrix = train.interactions
+            mean, left, right = factorise(matrix, n_factors, seed)
             vectors = np.column_stack([mean, right])
-            loadings, noise = shrink_loadings(block, np.column_stack([np.ones(len(left)), left]), vectors)
-            order = batch_order(block, loadings, vectors, family_groups(train.llms)[0], task, seed)
+            loadings, noise = shrink_loadings(matrix, np.column_stack([np.ones(len(left)), left]), vectors)
+            order = batch_order(matrix, loadings, vectors, family_groups(train.llms)[0], task, seed)
         return cls(
             instance_ids=np.array(train.instance_ids.ids),
             task=task,
@@ -79,7 +79,7 @@ class LLMPrior(Mixture):
             loadings=loadings,
             vectors=vectors,
             noise=noise,
-            metadata=Metadata.learn(train.llms, (loadings @ vectors.T).mean(axis=0), seed),
+            metadata=Metadata.learn(train.llms, vectors @ loadings.mean(axis=0), seed),
             spread=SPREAD,
             answers=answers,
             scale=scale,
