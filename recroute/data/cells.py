@@ -15,6 +15,7 @@ from recroute.util.numeric import Positions
 from recroute.util.threads import Part, in_order
 
 MAX_VALUES = 255  # of a code book: 256 codes less the one that means "unobserved"
+FEW_VALUES = 8  # comparing with each of so many is faster than to look a score up
 CELLS_AT_ONCE = 1 << 23
 TWICE = "an interaction matrix needs cells without duplicates; keep one score for each instance and LLM"
 
@@ -183,9 +184,9 @@ class SparseCells:
         return None if self.spent is None else _filled(self.spent)
 
 
-def row_blocks(n: int, m: int) -> list[slice]:
-    """Slices of the n rows of a matrix of m columns, some `CELLS_AT_ONCE` cells each."""
-    step = max(1, CELLS_AT_ONCE // max(m, 1))
+def row_blocks(n: int, m: int, at_once: int = CELLS_AT_ONCE) -> list[slice]:
+    """Slices of the n rows of a matrix of m columns, some `at_once` cells each."""
+    step = max(1, at_once // max(m, 1))
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
@@ -242,17 +243,27 @@ class CodeBook:
         self._sort()
 
     def encode(self, scores: NDArray[np.floating]) -> NDArray[np.uint8] | None:
-        """Codes uint8 of f32 scores of any shape, which may not be NaN; None where there are more than 255 values."""
+        """Codes uint8 of f32 scores of any shape, 0 for NaN; None where there are more than 255 values."""
         scores = scores.astype(np.float32, copy=False)
         while True:
-            place = np.searchsorted(self._rising[:-1], scores)
-            unknown = scores[self._rising[place] != scores]
+            codes = self._known(scores)
+            unknown = scores[(codes == 0) & ~np.isnan(scores)]
             if unknown.size == 0:
-                return self._code[place]
+                return codes
             self._found = np.append(self._found, np.unique(unknown[: 1 << 16]))
             if len(self._found) > MAX_VALUES:
                 return None
             self._sort()
+
+    def _known(self, scores: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Codes of the scores seen so far, 0 for all others."""
+        if len(self._found) > FEW_VALUES:
+            place = np.searchsorted(self._rising[:-1], scores)
+            return np.where(self._rising[place] == scores, self._code[place], np.uint8(0))
+        codes = np.zeros(scores.shape, dtype=np.uint8)
+        for code, value in enumerate(self._found, start=1):
+            codes += (scores == value) * np.uint8(code)
+        return codes
 
     def _sort(self) -> None:
         order = np.argsort(self._found)

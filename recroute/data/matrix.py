@@ -30,6 +30,7 @@ from recroute.util.numeric import Positions, ratio
 __all__ = ["DENSE_FROM", "InteractionMatrix"]
 
 STORES_ZEROS = ("csr", "csc", "coo")  # formats of scipy in which a 0 may be stored, and is kept
+CACHED_CELLS = 1 << 17  # encoded at a time, which stay in the CPU cache
 DENSE_FROM = 1 / 8  # of the cells observed: from here on a byte a cell is less than eight for each observed one
 
 
@@ -101,15 +102,14 @@ class InteractionMatrix:
         >>> InteractionMatrix.from_dense([[1.0, 0.0], [float("nan"), 0.5]]).n_observed
         3
         """
-        dense = np.asarray(block, dtype=np.float32)
+        dense = np.asarray(block)
+        dense = dense if dense.dtype == np.float64 else np.asarray(dense, dtype=np.float32)
         if dense.ndim != 2:
             raise DataError(f"a block of scores has the shape {dense.shape}; give f32 (n, m), instances in rows")
-        if np.isinf([np.fmin.reduce(dense, axis=None, initial=0), np.fmax.reduce(dense, axis=None, initial=0)]).any():
-            raise DataError("a score is infinite; give NaN for a cell that was not evaluated")
         shape = (dense.shape[0], dense.shape[1])
-        n_observed = sum(int(np.count_nonzero(~np.isnan(dense[rows]))) for rows in row_blocks(shape[0], shape[1]))
-        if is_dense(n_observed, shape) and (cells := _coded(dense)) is not None:
+        if (cells := _coded(dense)) is not None and is_dense(int(np.count_nonzero(cells.codes)), shape):
             return cls(cells)
+        dense = _single(dense)
         rows, columns = np.nonzero(~np.isnan(dense))
         return cls(SparseCells(*csr_from_coordinates(rows, columns, [dense[rows, columns]], shape)))
 
@@ -304,13 +304,20 @@ def is_dense(n_observed: int, shape: tuple[int, int]) -> bool:
     return n_observed > 0 and n_observed >= DENSE_FROM * shape[0] * shape[1]
 
 
-def _coded(dense: NDArray[np.float32]) -> DenseCells | None:
-    """A block f32 (n, m) with NaN where unobserved as codes, or None where it has too many different scores."""
+def _coded(dense: NDArray[np.floating]) -> DenseCells | None:
+    """A block (n, m) with NaN where unobserved as codes, or None where it has too many different scores."""
     n, m = dense.shape[0], dense.shape[1]
-    book, codes = CodeBook(), np.zeros((n, m), dtype=np.uint8)
-    for rows in row_blocks(n, m):
-        seen = ~np.isnan(dense[rows])
-        if (found := book.encode(dense[rows][seen])) is None:
+    book, codes = CodeBook(), np.empty((n, m), dtype=np.uint8)
+    for rows in row_blocks(n, m, CACHED_CELLS):
+        if (found := book.encode(_single(dense[rows]))) is None:
             return None
-        codes[rows][seen] = found
+        codes[rows] = found
     return DenseCells(codes, book.finish(codes))
+
+
+def _single(dense: NDArray[np.floating]) -> NDArray[np.float32]:
+    """A block of scores as f32."""
+    found = dense.astype(np.float32, copy=False)
+    if np.isinf(found).any():
+        raise DataError("a score is infinite; give NaN for a cell that was not evaluated")
+    return found

@@ -1,16 +1,21 @@
-"""Exact nearest neighbours by cosine with FAISS."""
+"""Exact nearest neighbours by cosine."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.retrieval.top_k import least_of_top_k
 from recroute.util.memo import Memo
+from recroute.util.threads import one_thread
 
 MIN_CACHED = 64  # queries of a search whose result is cached, because pools and folds repeat it
+BLOCK = 1 << 22  # similarities computed at a time
+
+Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 class Neighbors:
@@ -26,14 +31,10 @@ class Neighbors:
         self._vectors = vectors
 
     @cached_property
-    def _index(self) -> Any:
-        import faiss
+    def _unit(self) -> NDArray[np.float32]:
+        return unit(self._vectors)
 
-        index = faiss.IndexFlatIP(self._vectors.shape[1])
-        index.add(unit(self._vectors))
-        return index
-
-    def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def search(self, queries: NDArray[np.float32], k: int) -> Found:
         """Find the k nearest vectors of each query.
 
         Parameters
@@ -52,18 +53,30 @@ class Neighbors:
             return _search_many(self._vectors, queries, np.array(k))
         return self._search(queries, k)
 
-    def _search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        k = min(k, len(self._vectors))
-        similarity, index = self._index.search(unit(queries), k)
-        order = np.lexsort((index, -similarity), axis=1)
-        return np.take_along_axis(index, order, axis=1), np.take_along_axis(similarity, order, axis=1)
+    def _search(self, queries: NDArray[np.float32], k: int) -> Found:
+        n, k = len(self._vectors), min(k, len(self._vectors))
+        step = max(1, BLOCK // max(n, 1))
+        index = np.empty((len(queries), k), dtype=np.int64)
+        similarity = np.empty((len(queries), k), dtype=np.float32)
+        for rows in (slice(start, start + step) for start in range(0, len(queries), step)):
+            index[rows], similarity[rows] = self._nearest(unit(queries[rows]), k)
+        return index, similarity
+
+    def _nearest(self, queries: NDArray[np.float32], k: int) -> Found:
+        with one_thread(1, self._unit.size) if len(queries) == 1 else nullcontext():
+            near = queries @ self._unit.T  # (b, d) x (d, n) -> (b, n)
+        row, place = np.divmod(np.flatnonzero(near >= least_of_top_k(near, k)), near.shape[1])
+        order = np.lexsort((place, -near[row, place], row))
+        first = np.searchsorted(row, np.arange(len(queries)))
+        best = place[order[first[:, None] + np.arange(k)]]
+        return best, np.take_along_axis(near, best, axis=1)
 
 
 _search_many = Memo(lambda vectors, queries, k: Neighbors(vectors)._search(queries, int(k)), max_cells=1 << 26)
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows scaled to length 1, f32 (n, d), contiguous as FAISS requires; zero rows stay zero."""
+    """Rows scaled to length 1, f32 (n, d), contiguous; zero rows stay zero."""
     vectors = np.array(vectors, dtype=np.float32, order="C")  # a copy
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors /= np.where(norms > 0, norms, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -44,14 +43,10 @@ class Cluster(TextRouter):
     member_: NDArray[np.int64] = fitted("n_prompts", kind="int", below="n_clusters", for_unseen=True)
 
     def _fit(self, train: Dataset) -> None:
-        from sklearn.exceptions import ConvergenceWarning
-
         seen = np.flatnonzero(train.interactions.instance_counts)  # instances with a record
         vectors = self.vectors(train)[seen].astype(np.float64)
         k = min(self.n_clusters, len(seen))
-        with threadpool_limits(limits=1), warnings.catch_warnings():
-            # with fewer distinct prompts than clusters some stay empty and get the training means
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with threadpool_limits(limits=1):  # with fewer distinct prompts than clusters some stay empty
             (self.share_, self.center_, self.precision_), self.member_ = fit_mixture(vectors, k, self.seed)
         scores = train.interactions.take_instances(seen)
         total, count = np.zeros((2, k, scores.n_llms))

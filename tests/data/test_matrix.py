@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from recroute.data import InteractionMatrix
+from recroute.data.cells import DenseCells, SparseCells
 from recroute.errors import DataError
 
 NAN = float("nan")
@@ -29,6 +30,20 @@ def test_scores_of_0_and_1_are_decoded_like_any_others() -> None:
         values, observed = matrix.block(slice(0, 2))
         np.testing.assert_array_equal(values, np.nan_to_num(block))
         np.testing.assert_array_equal(observed, ~np.isnan(block))
+
+
+@pytest.mark.parametrize("n_values", [2, 8, 9, 255, 256])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_any_number_of_different_scores_is_kept_exactly(n_values: int, kind: type) -> None:
+    scores = np.random.default_rng(0).integers(0, n_values, (300, 500)) / (n_values - 1)  # more than a block
+    scores[:, ::3] = np.nan
+    scores = scores.astype(kind)
+    matrix = InteractionMatrix.from_dense(scores)
+    assert isinstance(matrix.cells, DenseCells if n_values < 256 else SparseCells)
+    np.testing.assert_array_equal(matrix.dense(), scores.astype(np.float32))
+    scores[-1, 1] = np.inf
+    with pytest.raises(DataError, match="a score is infinite"):
+        InteractionMatrix.from_dense(scores)
 
 
 def test_costs_follow_their_cells() -> None:
