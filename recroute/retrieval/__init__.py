@@ -1,4 +1,4 @@
-"""Vector search with FAISS (nearest prompts, best LLMs), and rules for ties and unobserved cells in rankings."""
+"""Vector search (nearest prompts, best LLMs), and rules for ties and unobserved cells in rankings."""
 
 from recroute.retrieval.llm_index import LLMIndex
 from recroute.retrieval.neighbors import Neighbors

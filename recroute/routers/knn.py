@@ -66,7 +66,7 @@ class NeighborScores:
 
 @dataclass(kw_only=True)
 class KNN(TextRouter):
-    """Predicts the mean score on the nearest training prompts by cosine (exact search with FAISS).
+    """Predicts the mean score on the nearest training prompts by cosine (exact search).
 
     An LLM that was not run on a neighbour gets its training mean there. With 5 neighbours and 0/1 scores only six
     values are possible, so ties are frequent in large pools; they go to the higher training mean, then to the lower
