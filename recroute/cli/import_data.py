@@ -41,12 +41,19 @@ OF_LAYOUTS = (  # by the names of the layouts' settings
         help="table: a row is a battle of two LLMs (model_a, model_b, winner).",
     ),
 )
+FLOAT16 = Option(
+    "float16",
+    bool,
+    False,
+    flag="--float16",
+    help="Write prompt vectors in half precision: half the room on disk; results may differ a little.",
+)
 MORE = Option(
     "more", list[str] | None, None, flag="--set", help="Any setting of the layout as name=value; may be repeated."
 )
 
 
-@verb(LAYOUT, SOURCE, DESTINATION, *OF_LAYOUTS, MORE, OUTPUTS["json"], QUIET)
+@verb(LAYOUT, SOURCE, DESTINATION, *OF_LAYOUTS, FLOAT16, MORE, OUTPUTS["json"], QUIET)
 def import_data(chosen: Any) -> None:
     """Import a published layout; in streams, so that memory stays bounded. Nothing is written unless all of it is.
 
@@ -59,7 +66,7 @@ def import_data(chosen: Any) -> None:
     }
     given |= settings(chosen.more or [])
     with progress_bar(f"importing {source.name}", chosen.quiet) as progress:
-        done = import_dataset(chosen.layout, source, destination, progress=progress, **given)
+        done = import_dataset(chosen.layout, source, destination, progress=progress, float16=chosen.float16, **given)
     if json_path is not None:
         facts = {
             "layout": chosen.layout,

@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 from polars.io.plugins import register_io_source
 
+from recroute.data.embeddings import refuse_beyond_16_bits, write_embeddings
 from recroute.data.encoding import as_vectors
 from recroute.data.ids import IdMap
 from recroute.data.matrix import is_dense
@@ -80,6 +81,8 @@ class Content:
     embeddings : f32 (n, d), optional
     encoder : str
         What made the embeddings.
+    float16 : bool
+        Write embeddings in half precision; those that are given in it are written so anyway.
     pools : polars.DataFrame, optional
         `group, pool_size, llm_id` and, with several benchmarks, `benchmark`.
     preferences : polars.DataFrame, optional
@@ -98,6 +101,7 @@ class Content:
     distinct: bool = False
     embeddings: NDArray[np.float32] | None = None
     encoder: str = "unnamed"
+    float16: bool = False
     pools: pl.DataFrame | None = None
     preferences: pl.DataFrame | None = None
     card: Mapping[str, Any] = field(default_factory=dict)
@@ -125,8 +129,10 @@ def write_content(content: Content, path: Path, progress: Progress | None = None
     check_columns(content.llms, LLMS, "the table of LLMs")
     vectors = content.embeddings
     if vectors is not None:
-        checked = as_vectors(vectors, "the embeddings", lambda row: f"instance {instance_ids.ids[row]!r}")
+        checked = as_vectors(vectors, "the embeddings", lambda row: f"instance {instance_ids.column[row]!r}")
         vectors = vectors if vectors.dtype == np.float16 else checked
+        if content.float16:
+            refuse_beyond_16_bits(vectors, instance_ids)
     with new_folder(path, marker="records.parquet") as folder:
         dense = is_dense(content.n_rows, (len(instance_ids), len(llm_ids)))
         shared = _Shared(len(instance_ids), len(llm_ids))
@@ -156,12 +162,8 @@ def _write_tables(content: Content, vectors: NDArray[Any] | None, instance_ids: 
     if content.pools is not None:
         write_parquet(folder / "pools.parquet", content.pools)
     if vectors is not None:
-        np.savez(
-            folder / "embeddings.npz",
-            instance_id=np.array(instance_ids.ids, dtype=np.str_),
-            embedding=vectors,
-            encoder=np.array(content.encoder),
-        )
+        half = content.float16 or np.float16 in (vectors.dtype, getattr(vectors, "stored", None))
+        write_embeddings(folder / "embeddings.npz", instance_ids, vectors, content.encoder, half=half)
     if content.card:
         write_json(folder / "card.json", dict(content.card))
 

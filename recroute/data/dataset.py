@@ -31,6 +31,7 @@ from recroute.errors import DataError, UnknownNameError, one_line
 from recroute.report.document import Document
 from recroute.report.shown import Tabular
 from recroute.util.arguments import as_index, checked
+from recroute.util.mapped import take_rows
 from recroute.util.numeric import Array, Positions
 
 
@@ -49,7 +50,8 @@ class Dataset(Tabular):
     llms : polars.DataFrame
         m rows in the order of the matrix: `llm_id` and, if known, `family, n_params_b, price_in, price_out`.
     embeddings : f32 (n, d), optional
-        A vector for each instance.
+        A vector for each instance. Those of a large folder stay in its file (`MappedRows`): rows that are indexed are
+        read, and arithmetic reads all.
     encoder : Encoder, optional
         What made the embeddings; set exactly when they are.
     card : mapping
@@ -261,7 +263,7 @@ class Dataset(Tabular):
             self,
             interactions=self.interactions.take_instances(index),
             instances=self.instances[index],
-            embeddings=None if self.embeddings is None else self.embeddings[index],
+            embeddings=None if self.embeddings is None else take_rows(self.embeddings, index),
             preferences=None if preferences is None else preferences.take_instances(index, self.n_instances),
             verdicts=None if self.verdicts is None else self.verdicts.take_instances(index),
         )

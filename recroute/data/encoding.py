@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from recroute.data.schema import LARGEST
 from recroute.errors import DataError, RecrouteError, RouterError, argument
+from recroute.util.mapped import ROWS_AT_ONCE, MappedRows
 
 
 @runtime_checkable
@@ -135,6 +136,8 @@ def as_vectors(
     >>> as_vectors([[1, 2]], "the vectors")
     array([[1., 2.]], dtype=float32)
     """
+    if isinstance(values, MappedRows) and values.largest <= LARGEST:
+        return cast(NDArray[np.float32], values)
     try:
         given = np.asarray(values)
     except ValueError:  # rows of different lengths
@@ -145,12 +148,14 @@ def as_vectors(
         raise error(f"{what} have the shape {given.shape}; give an array f32 (n, d), one row for each prompt")
     with np.errstate(over="ignore", invalid="ignore"):
         vectors: NDArray[np.float32] = given.astype(np.float32, copy=False)
-    good = (vectors >= -LARGEST) & (vectors <= LARGEST)  # NaN is neither
-    if not good.all():
-        row = int(np.flatnonzero(~good.all(axis=1))[0])
-        value = given[row][~good[row]][0]
-        why = "too large for 32 bits; scale the vectors" if np.isfinite(value) else "not finite; encode it again"
-        raise error(f"{what}: {row_name(row)} has a value that is {why} (it is {value:g})")
+    for start in range(0, len(vectors), ROWS_AT_ONCE):
+        part = vectors[start : start + ROWS_AT_ONCE]
+        good = (part >= -LARGEST) & (part <= LARGEST)  # NaN is neither
+        if not good.all():
+            row = int(np.flatnonzero(~good.all(axis=1))[0])
+            value = given[start + row][~good[row]][0]
+            why = "too large for 32 bits; scale the vectors" if np.isfinite(value) else "not finite; encode it again"
+            raise error(f"{what}: {row_name(start + row)} has a value that is {why} (it is {value:g})")
     return vectors
 
 

@@ -16,11 +16,12 @@ from recroute.data.cells import row_blocks
 from recroute.data.content import Block, Content, checked_blocks, checked_ids, write_content
 from recroute.data.costs import cost_column
 from recroute.data.dataset import Dataset
+from recroute.data.embeddings import read_embeddings
 from recroute.data.encoding import Precomputed, given_vectors
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.parquet_matrix import NotPlainError, TwiceError, distinct_ids, read_matrix
-from recroute.data.reading import is_there, read_json, reading
+from recroute.data.reading import is_there, read_json
 from recroute.data.records import Records, with_task
 from recroute.data.schema import INSTANCES, LLMS, POOLS, PREFERENCES, Schema, as_table, check_columns, require_columns
 from recroute.data.sources._entities import LongTable
@@ -31,7 +32,6 @@ from recroute.data.tables import SUFFIXES, read_table
 from recroute.errors import DataError
 from recroute.util.arguments import checked
 from recroute.util.folders import read_folder
-from recroute.util.npz import read_npz
 
 
 @checked
@@ -78,7 +78,7 @@ def _read_dataset(path: Path, cost: str | None) -> Dataset:
     card = _read_card(path / "card.json")
     dataset = _read_records_folder(path, card, preferences, cost)
     if is_there(path / "embeddings.npz"):
-        vectors, source = _read_embeddings(path / "embeddings.npz", dataset.instance_ids)
+        vectors, source = read_embeddings(path / "embeddings.npz", dataset.instance_ids)
         dataset = dataset.with_embeddings(vectors, Precomputed(source))
     pools = _read_side_table(path / "pools.parquet", POOLS)
     return dataset if pools is None else replace(dataset, pools=pools)
@@ -175,11 +175,12 @@ def read_verdicts(dataset: Dataset, path: Path) -> Dataset:
 
 
 @checked
-def write_dataset(dataset: Dataset, path: str | Path) -> None:
+def write_dataset(dataset: Dataset, path: str | Path, *, float16: bool = False) -> None:
     """Write a dataset folder; an older one of the same place is replaced whole, or not at all.
 
     Embeddings are written as vectors without their encoder; those that follow from the prompts, such as TF-IDF or a
-    sentence encoder's, are no part of the data and are not written. Raises DataError for vectors by any other encoder.
+    sentence encoder's, are no part of the data and are not written. With `float16` they take half the room, and results
+    may differ a little. Raises DataError for vectors by any other encoder, and for values beyond 65,504 with `float16`.
     """
     vectors: NDArray[np.float32] | None = None
     source = ""
@@ -194,6 +195,7 @@ def write_dataset(dataset: Dataset, path: str | Path) -> None:
             distinct=True,
             embeddings=vectors,
             encoder=source,
+            float16=float16,
             pools=dataset.pools,
             preferences=_pairs(dataset),
             card=dataset.card,
@@ -231,33 +233,6 @@ def _with_cost(
 def _read_side_table(path: Path, schema: Schema) -> pl.DataFrame | None:
     """A table beside the records, its columns checked; None where the file is not there."""
     return check_columns(read_table(path), schema, path.name) if is_there(path) else None
-
-
-def _read_embeddings(path: Path, instance_ids: IdMap) -> tuple[NDArray[np.float32], str]:
-    with reading(path, "embeddings"):
-        arrays = read_npz(path)
-    for name in ("instance_id", "embedding"):
-        if name not in arrays:
-            there = f"there: {', '.join(arrays)}" if arrays else "it holds none"
-            raise DataError(f"{path} has no array {name!r} ({there}); write the file again")
-    ids, vectors = arrays["instance_id"], arrays["embedding"]
-    source = str(arrays["encoder"]) if "encoder" in arrays else "unnamed"
-    if ids.dtype.kind in "iu":
-        ids = ids.astype(np.str_)
-    if ids.dtype.kind != "U" or ids.ndim != 1:
-        raise DataError(f"instance_id is {ids.dtype} {ids.shape} in {path}, not a list of texts; write the file again")
-    if vectors.ndim != 2 or len(ids) != len(vectors):
-        raise DataError(
-            f"{path} has {len(ids)} ids and vectors of shape {vectors.shape}; one row for each id is needed"
-        )
-    names = pl.Series(ids.tolist(), dtype=pl.String)
-    if len(names) == len(instance_ids) and (names == instance_ids.column).all():  # as recroute writes them
-        return vectors, source
-    at = IdMap(names, "instance").places(instance_ids.column)
-    if at.null_count():
-        missing = instance_ids.column.filter(at.is_null())[0]
-        raise DataError(f"{path} has no vector for instance {missing!r}; encode it or remove the file")
-    return vectors[at.to_numpy()], source
 
 
 def _read_card(path: Path) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.errors import RouterError
 from recroute.util.arguments import as_list
+from recroute.util.mapped import MappedRows
 from recroute.util.numeric import Floats, Index
 
 TEXT_KINDS = "OUST"  # of arrays: objects, and texts in their several forms
@@ -71,6 +72,8 @@ class Prompts:
                 instances.llm_ids,
                 instances.interactions,
             )
+        if isinstance(instances, MappedRows):
+            instances = instances.read()
         if isinstance(instances, np.ndarray) and instances.dtype.kind not in TEXT_KINDS and instances.shape != (0,):
             given = as_vectors(np.atleast_2d(instances), "the vectors", error=RouterError)
             return cls(len(given), "an array of vectors", vectors=by_encoder(given, encoder))
@@ -86,7 +89,7 @@ class Prompts:
         Raises RouterError if there are neither such vectors nor texts, or `encoder` cannot read text.
         """
         if (known := self.vectors.get(encoder.name)) is not None:
-            return known
+            return np.asarray(known)  # mapped rows are read
         if isinstance(encoder, JointEncoder):
             found = np.hstack([self.encoded(part) for part in encoder.parts])
         elif self.texts is None:

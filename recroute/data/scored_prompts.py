@@ -14,6 +14,7 @@ from recroute.data.prompts import TEXT_KINDS
 from recroute.data.records import id_table, with_task
 from recroute.errors import DataError
 from recroute.util.arguments import as_texts
+from recroute.util.mapped import MappedRows
 
 
 def as_dataset(instances: Any, scores: Any = None, llm_ids: Any = None) -> Dataset:
@@ -49,7 +50,7 @@ def as_dataset(instances: Any, scores: Any = None, llm_ids: Any = None) -> Datas
     matrix = InteractionMatrix.from_matrix(scores)
     n, m = matrix.shape
     names = getattr(scores, "columns", [f"llm_{j}" for j in range(m)]) if llm_ids is None else llm_ids
-    is_array = isinstance(instances, np.ndarray) and instances.dtype.kind not in TEXT_KINDS
+    is_array = isinstance(instances, np.ndarray | MappedRows) and instances.dtype.kind not in TEXT_KINDS
     texts = None if is_array else as_texts(instances, "prompts")
     if (given := len(instances if texts is None else texts)) != n:
         raise DataError(f"{given} prompts for {n} rows of scores; give a row for each prompt")

@@ -104,7 +104,7 @@ class CostModel:
 
 def vectors(data: Dataset) -> NDArray[np.float32]:
     """Prompt vectors f32 (n, d) of a data set; of width 0 if it has none."""
-    return np.empty((data.n_instances, 0), dtype=np.float32) if data.embeddings is None else data.embeddings
+    return np.empty((data.n_instances, 0), dtype=np.float32) if data.embeddings is None else np.asarray(data.embeddings)
 
 
 def cost_unit(data: Dataset) -> str:

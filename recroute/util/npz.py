@@ -15,11 +15,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.util.mapped import MappedRows
+
 DTYPE = re.compile(r"[<>|=]?[biufU][1-9]\d{0,8}")
 MAX_HEADER = 10_000  # bytes; NumPy writes 128
 MAX_ARRAYS = 100_000
 ALIGNMENT = 16  # bytes, of mapped numbers
 CHUNK = 1 << 20  # bytes read at once
+LOCAL_HEADER = 30  # bytes before the name of a member of a zip archive, the last four of them two lengths
 # Largest ratio of uncompressed to compressed size, for contents above SMALL bytes. Vectors compress to a half at best,
 # but the zeros in a small file compress to almost nothing.
 MAX_RATIO, SMALL = 20, 1 << 26
@@ -43,19 +46,25 @@ class NpzError(ValueError):
     """A file cannot be read. The message is only a clause: callers add the file and how to fix it."""
 
 
-def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+def read_npz(path: Path, mapped_from: float = math.inf) -> dict[str, Any]:
     """Read the arrays of an .npz file, by name: numbers and text, never pickles.
 
-    Memory is bounded by the size of the file, whatever its headers announce. Raises NpzError if the file is damaged
-    or not a regular file.
+    Memory is bounded by the size of the file, whatever its headers announce. A matrix f16 or f32 of at least
+    `mapped_from` bytes that is not compressed is read once, to compare its checksum, and then mapped: `MappedRows`.
+    Raises NpzError if the file is damaged or not a regular file.
     """
     try:
         if not path.is_file():
             raise NpzError("it is not a regular file")
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as opened, zipfile.ZipFile(opened) as archive:
             members = archive.infolist()
             _refuse_bomb(members, path.stat().st_size)
-            found = {member.filename.removesuffix(".npy"): _read_member(archive, member) for member in members}
+            found = {
+                member.filename.removesuffix(".npy"): _map_member(opened, archive, member)
+                if member.file_size >= mapped_from and member.compress_type == zipfile.ZIP_STORED
+                else _read_member(archive, member)
+                for member in members
+            }
     except DAMAGE as error:
         raise NpzError(_line(error)) from None
     if len(found) < len(members):
@@ -103,6 +112,23 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[A
         if file.read(1):  # zipfile compares the checksum when it reaches the end
             raise NpzError(f"{member.filename} is longer than it announces")
     return flat.reshape(shape, order=order)
+
+
+def _map_member(opened: BinaryIO, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any] | MappedRows:
+    """The matrix in a member that is not compressed, mapped; an array of another kind is read."""
+    with archive.open(member) as file:
+        dtype, shape, order = _read_header(file)  # type: ignore[arg-type]  # only its `read` is used
+        if not (dtype in (np.float16, np.float32) and dtype.isnative and len(shape) == 2 and shape[1] and order == "C"):
+            return _read_member(archive, member)
+        _refuse_size(dtype, shape, member.file_size - file.tell())
+        start = file.tell()
+        largest = 0
+        bits = np.dtype(f"u{dtype.itemsize}")  # without the sign they are ordered as magnitudes, NaN last
+        while part := file.read(CHUNK):  # zipfile compares the checksum when it reaches the end
+            largest = max(largest, int((np.frombuffer(part, bits) << 1).max()))
+    opened.seek(member.header_offset + LOCAL_HEADER - 4)
+    start += member.header_offset + LOCAL_HEADER + sum(struct.unpack("<HH", opened.read(4)))
+    return MappedRows(opened, start, shape, dtype, float(np.array(largest >> 1, bits).view(dtype)))
 
 
 def _read_header(file: BinaryIO) -> tuple[np.dtype[Any], tuple[int, ...], Any]:

@@ -8,6 +8,7 @@ slow part is implicit's ALS.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +20,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recroute.data import Dataset, InteractionMatrix, Precomputed, read_dataset, write_dataset
+from recroute.data import Dataset, IdMap, InteractionMatrix, Precomputed, read_dataset, write_dataset
+from recroute.data.embeddings import read_embeddings, write_embeddings
 
 N, M, N_SKILLS, WIDTH, HIDDEN = 23_345, 8_567, 16, 384, 0.1
 N_FACTORS = 32
@@ -98,6 +100,21 @@ def plant_logs(folder: str, share: float = 1.0) -> None:
     instances = pl.select(instance_id=pl.format("q{}", pl.int_range(n)), task=pl.lit("chat"))
     llms = pl.DataFrame({"llm_id": [f"llm-{j}" for j in range(m)]})
     write_dataset(Dataset("logs", matrix, instances, llms, vectors, Precomputed("planted")), folder)
+
+
+def widen_logs(folder: str, wide: str) -> None:
+    """The same logs with vectors 384 wide in half precision: turned, with noise."""
+    ids = IdMap(pl.read_parquet(Path(folder) / "instances.parquet")["instance_id"], "instance")
+    vectors, _ = read_embeddings(Path(folder) / "embeddings.npz", ids)
+    rng = np.random.default_rng(2)
+    turn = rng.normal(size=(vectors.shape[1], WIDTH)).astype(np.float32) / np.float32(vectors.shape[1] ** 0.5)
+    shutil.copytree(folder, wide, ignore=shutil.ignore_patterns("embeddings.npz"), dirs_exist_ok=True)
+    made = np.lib.format.open_memmap(f"{wide}/made.npy", "w+", np.float16, (len(ids), WIDTH))
+    for start in range(0, len(ids), 1 << 16):
+        rows = vectors[start : start + (1 << 16)] @ turn
+        made[start : start + (1 << 16)] = rows + rng.standard_normal(rows.shape, dtype=np.float32) / 4
+    write_embeddings(Path(wide) / "embeddings.npz", ids, made, "planted", half=True)
+    (Path(wide) / "made.npy").unlink()
 
 
 @pytest.fixture(scope="module")
@@ -354,3 +371,7 @@ def test_logs(tmp_path: Path) -> None:
     for router, how in (("best_single", "fit"), ("svd", "fit"), ("svd", "sums"), ("ease", "sums")):
         say(f"{router} on the logs, {how}", in_own_process(learn_logs, folder, router, how))
     say("fit and route svd on the logs: 1,000 prompts", in_own_process(route, folder, "svd"))
+    wide = str(tmp_path / "wide")
+    say(f"{WIDTH} wide in half precision, made and written", in_own_process(widen_logs, folder, wide))
+    say(f"load the logs, {WIDTH} wide", in_own_process(load, wide))
+    say(f"svd on the logs, {WIDTH} wide, sums", in_own_process(learn_logs, wide, "svd", "sums"))

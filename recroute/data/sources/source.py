@@ -84,7 +84,13 @@ def make_source(layout: str, **settings: Any) -> Source:
 
 
 def import_dataset(
-    layout: str, source: str | Path, destination: str | Path, *, progress: Progress | None = None, **settings: Any
+    layout: str,
+    source: str | Path,
+    destination: str | Path,
+    *,
+    progress: Progress | None = None,
+    float16: bool = False,
+    **settings: Any,
 ) -> Imported:
     """Read a published layout and write it as a dataset folder.
 
@@ -99,6 +105,8 @@ def import_dataset(
         The new dataset folder; an older one there is replaced whole, or not at all.
     progress : callable, optional
         Called with the rows done and the rows in all.
+    float16 : bool
+        Write vectors in half precision, see `write_dataset`.
     **settings
         Of the layout: see its class.
 
@@ -120,6 +128,7 @@ def import_dataset(
         content = importer.read(source)
         content.card = {"name": destination.name, "layout": layout, **importer.card, **content.card}
         content = usable(content)
+        content.float16 = float16
         content.notes += _repeated_prompts(content.instances)
         n_records = write_content(content, destination, progress)
     except RecursionError:
