@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recroute.cli.app import run
 from recroute.data import Dataset, read_dataset, write_dataset
 from recroute.data.sources import import_dataset, layout_names, make_source
 from recroute.data.sources import source as source_module
@@ -180,6 +181,13 @@ def test_router_dataset_joins_pools_and_keeps_split_and_pools(tmp_path: Path, im
     assert cells(again) == cells(data)
     assert again.pools is not None
     assert again.pools.equals(data.pools)
+
+
+def test_vectors_are_written_in_half_precision_if_asked(tmp_path: Path) -> None:
+    router_dataset(tmp_path / "arc_router_dataset.pkl")
+    for more, kind in (([], np.float32), (["--float16"], np.float16)):
+        assert run(["data", "import", "routereval", str(tmp_path), str(tmp_path / "made"), "--quiet", *more]) == 0
+        assert np.load(tmp_path / "made" / "embeddings.npz")["embedding"].dtype == kind
 
 
 def test_pools_that_disagree_are_refused(tmp_path: Path) -> None:
