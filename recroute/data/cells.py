@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from recroute.errors import DataError
 from recroute.util.numeric import Positions
-from recroute.util.threads import Part, in_order
+from recroute.util.threads import Item, Part, in_order
 
 MAX_VALUES = 255  # of a code book: 256 codes less the one that means "unobserved"
 FEW_VALUES = 8  # comparing with each of so many is faster than to look a score up
 CELLS_AT_ONCE = 1 << 23
+CELLS_IN_CACHE = 1 << 19  # blocks of this size stay in the processor's cache from one operation to the next
 TWICE = "an interaction matrix needs cells without duplicates; keep one score for each instance and LLM"
 
 
@@ -30,7 +31,7 @@ class Cells(Protocol):
     def take_instances(self, index: Positions | slice) -> Self: ...
     def take_llms(self, index: Positions) -> Self: ...
     def dense(self) -> NDArray[np.float32]: ...
-    def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+    def block(self, rows: slice | Positions) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
     def scores(self) -> sp.csr_matrix: ...
     def costs(self) -> sp.csr_matrix | None: ...
     def dense_costs(self) -> NDArray[np.float32] | None: ...
@@ -84,7 +85,7 @@ class DenseCells:
         np.copyto(scores, np.nan, where=self.codes == 0)
         return scores
 
-    def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def block(self, rows: slice | Positions) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         codes = self.codes[rows]
         scores = self._successes(codes) if self._is_binary else np.nan_to_num(self.values).take(codes, mode="clip")
         return scores, (codes != 0).astype(np.float32)
@@ -166,7 +167,7 @@ class SparseCells:
     def dense(self) -> NDArray[np.float32]:
         return _filled(self.stored)
 
-    def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def block(self, rows: slice | Positions) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         stored = self.stored[rows]
         scores, observed = np.zeros(stored.shape, dtype=np.float32), np.zeros(stored.shape, dtype=np.float32)
         row = np.repeat(np.arange(stored.shape[0]), np.diff(stored.indptr))
@@ -282,5 +283,10 @@ class CodeBook:
 
 
 def pass_over(shape: tuple[int, int], work: Callable[[slice], Part]) -> Iterator[Part]:
-    """What `work` makes of each block of rows of a matrix (n, m), in their order, see `in_order`."""
-    return in_order(row_blocks(*shape), work)
+    """What `work` makes of each block of rows of a matrix (n, m), in their order, see `shared_out`."""
+    return shared_out(shape, row_blocks(*shape, CELLS_IN_CACHE), work)
+
+
+def shared_out(shape: tuple[int, int], items: Sequence[Item], work: Callable[[Item], Part]) -> Iterator[Part]:
+    """`in_order` for parts of a matrix (n, m); in one thread if it is small, as starting more would take longer."""
+    return map(work, items) if shape[0] * shape[1] <= CELLS_AT_ONCE else in_order(items, work)

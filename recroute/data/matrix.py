@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from recroute.data.cells import (
+    CELLS_IN_CACHE,
     MAX_VALUES,
     TWICE,
     Cells,
@@ -30,7 +31,6 @@ from recroute.util.numeric import Positions, ratio
 __all__ = ["DENSE_FROM", "InteractionMatrix"]
 
 STORES_ZEROS = ("csr", "csc", "coo")  # formats of scipy in which a 0 may be stored, and is kept
-CACHED_CELLS = 1 << 17  # encoded at a time, which stay in the CPU cache
 DENSE_FROM = 1 / 8  # of the cells observed: from here on a byte a cell is less than eight for each observed one
 
 
@@ -220,7 +220,7 @@ class InteractionMatrix:
         """Scores f32 (n, m), NaN where unobserved; or some rows of them."""
         return (self.cells if rows == slice(None) else self.cells.take_instances(rows)).dense()
 
-    def block(self, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def block(self, rows: slice | Positions) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Some rows for algebra, f32 (b, m): scores, 0 where unobserved; and 1 where observed, 0 elsewhere."""
         return self.cells.block(rows)
 
@@ -308,7 +308,7 @@ def _coded(dense: NDArray[np.floating]) -> DenseCells | None:
     """A block (n, m) with NaN where unobserved as codes, or None where it has too many different scores."""
     n, m = dense.shape[0], dense.shape[1]
     book, codes = CodeBook(), np.empty((n, m), dtype=np.uint8)
-    for rows in row_blocks(n, m, CACHED_CELLS):
+    for rows in row_blocks(n, m, CELLS_IN_CACHE // 4):
         if (found := book.encode(_single(dense[rows]))) is None:
             return None
         codes[rows] = found

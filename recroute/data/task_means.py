@@ -6,9 +6,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recroute.data.cells import DenseCells, pass_over
+from recroute.data.cells import CELLS_IN_CACHE, DenseCells, row_blocks, shared_out
 from recroute.data.matrix import InteractionMatrix
-from recroute.util.numeric import Array
+from recroute.util.numeric import Array, Positions
 
 PRIOR_RECORDS = 10.0  # about the noise variance of a 0/1 score over the variance of LLMs' skill within a task
 
@@ -17,9 +17,9 @@ def compute_task_means(matrix: InteractionMatrix, tasks: NDArray[np.str_]) -> tu
     """See `recroute.data.means.task_means`."""
     seen = np.flatnonzero(matrix.instance_counts)
     names, task = np.unique(tasks[seen], return_inverse=True)
-    member = sp.csr_matrix((np.ones(len(seen)), (task, seen)), shape=(len(names), matrix.n_instances))
     n_t = np.bincount(task, minlength=len(names)).astype(np.float64)
-    k, surplus, task_mean = (_sums_dense if isinstance(matrix.cells, DenseCells) else _sums_sparse)(matrix, member)
+    sums = _sums_dense if isinstance(matrix.cells, DenseCells) else _sums_sparse
+    k, surplus, task_mean = sums(matrix, task, seen, len(names))
     return names, means_of_sums(k, surplus, task_mean, n_t), n_t
 
 
@@ -38,8 +38,14 @@ def means_of_sums(k: Array, surplus: Array, level: Array, n: Array) -> Array:
     return level[:, None] / n + weight * surplus / np.maximum(k, 1)
 
 
-def _sums_sparse(matrix: InteractionMatrix, member: sp.csr_matrix) -> tuple[Array, Array, Array]:
-    """By task and LLM: records and summed deviations from the instances' means, f64 (t, m); and those means (t,)."""
+def _sums_sparse(
+    matrix: InteractionMatrix, task: NDArray[np.int64], seen: Positions, n_tasks: int
+) -> tuple[Array, Array, Array]:
+    """By task and LLM: records and summed deviations from the instances' means, f64 (t, m); and those means (t,).
+
+    `task` int (k,) are the tasks of the instances `seen` int (k,), which have a record.
+    """
+    member = sp.csr_matrix((np.ones(len(seen)), (task, seen)), shape=(n_tasks, matrix.n_instances))
     scores = matrix.scores
     observed = sp.csr_matrix((np.ones(scores.nnz), scores.indices, scores.indptr), shape=scores.shape)
     values = scores.astype(np.float64)
@@ -49,26 +55,34 @@ def _sums_sparse(matrix: InteractionMatrix, member: sp.csr_matrix) -> tuple[Arra
     return k, surplus, member @ row_mean
 
 
-def _sums_dense(matrix: InteractionMatrix, member: sp.csr_matrix) -> tuple[Array, Array, Array]:
-    """The same, some rows at a time."""
-    t, m = member.shape[0], matrix.n_llms
-    counts = matrix.instance_counts
+def _sums_dense(
+    matrix: InteractionMatrix, task: NDArray[np.int64], seen: Positions, n_tasks: int
+) -> tuple[Array, Array, Array]:
+    """The same, some rows of one task at a time."""
+    m, counts = matrix.n_llms, matrix.instance_counts
+    ordered = seen[np.argsort(task, kind="stable")]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(task, minlength=n_tasks))])
+    pieces = [
+        (t, ordered[starts[t] + rows.start : starts[t] + rows.stop])
+        for t in range(n_tasks)
+        for rows in row_blocks(starts[t + 1] - starts[t], m, CELLS_IN_CACHE // 2)  # in double precision
+    ]
 
-    def sums(rows: slice) -> tuple[Array, Array, Array]:
+    def sums(piece: tuple[int, Positions]) -> tuple[int, Positions, Array, Array | int, Array]:
+        t, rows = piece
         block, observed = matrix.block(rows)
-        scores, of_task = block.astype(np.float64), member[:, rows]
-        row_mean = scores.sum(axis=1) / np.maximum(counts[rows], 1)
+        scores = block.astype(np.float64)
+        mean = scores.sum(axis=1) / counts[rows]
         if (counts[rows] == m).all():
-            scores -= row_mean[:, None]
-            k = np.broadcast_to(np.asarray(of_task.sum(axis=1)), (t, m))
-        else:
-            scores -= row_mean[:, None] * observed
-            k = (of_task @ observed).astype(np.float64)  # (t, b) x (b, m)
-        return k, of_task @ scores, of_task @ row_mean
+            scores -= mean[:, None]
+            return t, rows, mean, len(rows), scores.sum(axis=0)
+        scores -= mean[:, None] * observed
+        return t, rows, mean, observed.sum(axis=0), scores.sum(axis=0)
 
-    k, surplus, task_mean = np.zeros((t, m)), np.zeros((t, m)), np.zeros(t)
-    for part in pass_over(matrix.shape, sums):
-        k += part[0]
-        surplus += part[1]
-        task_mean += part[2]
-    return k, surplus, task_mean
+    k, surplus, row_mean = np.zeros((n_tasks, m)), np.zeros((n_tasks, m)), np.zeros(matrix.n_instances)
+    for t, rows, mean, n_records, deviation in shared_out(matrix.shape, pieces, sums):
+        k[t] += n_records
+        surplus[t] += deviation
+        row_mean[rows] = mean
+    level: Array = np.bincount(task, row_mean[seen], n_tasks).astype(np.float64)
+    return k, surplus, level

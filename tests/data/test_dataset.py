@@ -2,7 +2,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recroute.data import Dataset, llm_means, task_means
+from recroute.data import Dataset, InteractionMatrix, llm_means, task_means
+from recroute.data.task_means import compute_task_means
 from recroute.errors import DataError, RecrouteError
 
 ROW = {"instance_id": ["q1", "q1", "q2"], "llm_id": ["b", "a", "a"], "score": [1.0, 0.0, 0.5]}
@@ -83,6 +84,19 @@ def test_means_of_complete_data_are_plain_means(planted: Dataset) -> None:
         rows = planted.tasks == name
         assert counts[t] == rows.sum()
         np.testing.assert_allclose(means[t], planted.interactions.dense()[rows].mean(axis=0), rtol=1e-6)
+
+
+def test_task_means_are_the_same_in_both_layouts_and_any_number_of_blocks() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.random((600, 1000)).round(1).astype(np.float32)
+    scores[rng.random(scores.shape) < 0.3] = np.nan
+    scores[::7] = np.nan
+    tasks = np.where(np.arange(600) % 3 == 0, "a", "b")  # two blocks of b
+    dense = InteractionMatrix.from_dense(scores)
+    sparse = InteractionMatrix.from_csr(dense.scores)
+    by_block, by_record = (compute_task_means(each, tasks) for each in (dense, sparse))
+    for one, other in zip(by_block[1:], by_record[1:], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
 def test_an_llm_run_on_the_easy_task_only_is_not_called_best() -> None:

@@ -69,7 +69,8 @@ def test_both_layouts_give_the_same() -> None:
 def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix = InteractionMatrix.from_dense(planted(400, 50, 0.4)[0])
     whole = factorise_missing(matrix, 3)
-    monkeypatch.setattr(cells, "CELLS_AT_ONCE", 50 * 64)  # seven blocks
+    monkeypatch.setattr(cells, "CELLS_AT_ONCE", 0)
+    monkeypatch.setattr(cells, "CELLS_IN_CACHE", 50 * 64)  # seven blocks
     found = []
     for n_cores in (1, 2, 5):
         monkeypatch.setattr(os, "cpu_count", lambda n=n_cores: n)
