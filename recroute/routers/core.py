@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset, Encoder, IdMap, Prompts, llm_means
 from recroute.data.prompts import Instances
@@ -24,6 +23,7 @@ from recroute.util.numeric import Array, Floats, Index, Positions
 from recroute.util.registry import convert_settings
 from recroute.util.settings import check_range, kinds_of, setting
 from recroute.util.state import fitted
+from recroute.util.threads import one_blas_thread
 
 Scores = Floats
 Pool = Sequence[str] | Positions  # LLM ids or positions
@@ -140,7 +140,7 @@ class RouterCore(ABC):
         """
         data = as_dataset(train, scores, llm_ids)
         data = self._begin(data if encoder is None else with_encoder(data, encoder))
-        with threadpool_limits(limits=1, user_api="blas"):
+        with one_blas_thread():
             self._fit(data)
         return self
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from recroute.data import Dataset
 from recroute.routers.base import Prompts, TextRouter, fitted, setting
+from recroute.routers.factorisation import truncated_svd
 from recroute.routers.logistic import (
     NO_TEXT,
     Cells,
@@ -22,7 +25,8 @@ from recroute.routers.logistic import (
     sigmoid,
     unpack,
 )
-from recroute.util.numeric import AnyArray, Index
+from recroute.util.memo import Memo
+from recroute.util.numeric import AnyArray, Array, Index
 
 NOISES = (NO_TEXT, 8.0, 4.0, 2.0, 1.0, 0.5)  # candidates for noise
 BIAS_PRECISION = 1.0  # of the prior on an LLM's bias around the log odds of its mean
@@ -53,11 +57,11 @@ def objective(flat: AnyArray, cells: Cells, penalty: Penalty, n_factors: int) ->
     H = X @ P  # (n, d) x (d, k) -> (n, k)
     V = E * w  # (m, k)
     loss, residual = cell_loss(H @ V.T + c, cells)
-    slopes = P @ V.T  # (d, m): gradient of each LLM's logit with respect to the prompt vector
-    cost = slopes * slope_weight
-    total = loss.sum(dtype=np.float64) + ((slopes * cost).sum() + BIAS_PRECISION * (away**2).sum()) / 2
-    by_v = residual.T @ H + cost.T @ P  # (m, k)
-    by_p = X.T @ (residual @ V) + cost @ V  # (d, k)
+    # an LLM's logit has slopes P @ V[l]; their penalty, sum over l of weight[l] * |P @ V[l]|^2, needs no (d, m) matrix
+    gram, cost = P.T @ P, V * slope_weight[:, None]  # (k, k), (m, k)
+    total = loss.sum(dtype=np.float64) + (((cost @ gram) * V).sum() + BIAS_PRECISION * (away**2).sum()) / 2
+    by_v = residual.T @ H + cost @ gram  # (m, k)
+    by_p = X.T @ (residual @ V) + P @ (V.T @ cost)  # (d, k)
     gradient = (by_p, by_v * w, (by_v * E).sum(axis=0), residual.sum(axis=0) + BIAS_PRECISION * away)
     return float(total), pack(gradient)
 
@@ -103,38 +107,40 @@ class EmbedLLM(TextRouter):
         noise = self.noise
         if noise is None:
             noise = cross_validate(NOISES, cells, self._held_out_errors)
-        parts = self._train(cells, noise)
+        (parts,) = self._train(cells, [noise])
         self.projection_, self.llm_factors_, self.head_, self.bias_ = (p.astype(np.float32) for p in parts)
 
     def _held_out_errors(self, fit: Cells, held: Cells) -> AnyArray:
-        errors = []
-        for noise in NOISES:
-            P, E, w, c = self._train(fit, noise)
-            errors.append(relative_errors(sigmoid((held.X @ P * w) @ E.T + c), held))
-        return np.array(errors)
+        trained = self._train(fit, NOISES)
+        return np.array([relative_errors(sigmoid((held.X @ P * w) @ E.T + c), held) for P, E, w, c in trained])
 
-    def _train(self, cells: Cells, noise: float) -> list[AnyArray]:
-        """Fit P, E, w, c for one noise level: L-BFGS, started from a truncated least-squares solution."""
+    def _train(self, cells: Cells, noises: Sequence[float]) -> Iterator[list[AnyArray]]:
+        """Fit P, E, w, c for each noise level: L-BFGS, started from a truncated least-squares solution.
+
+        On the principal axes of the prompt vectors the solution is `product / (curvature * value + penalty)`. It is
+        truncated in the metric of its Hessian, which loses least of the fit.
+        """
         bias = logit(self.llm_mean_)
         p = sigmoid(bias)
         d, m = cells.X.shape[1], len(bias)
         k = min(self.n_factors, m, d)
-        if np.isinf(noise):
-            return [np.zeros((d, k)), np.zeros((m, k)), np.zeros(k), bias]
-        variance = (noise * cells.X.std()) ** 2
-        penalty = Penalty(variance * cells.observed.sum(axis=0) * p * (1 - p) + 1e-6, bias)
         curvature = float((cells.observed @ (p * (1 - p))).sum() / cells.observed.sum())
-        X = cells.X.astype(np.float64)
+        value, axes = _axes(cells.X)
         _, residual = cell_loss(bias, cells)
-        gram = X.T @ X * curvature + penalty.slope.mean() * np.eye(d)
-        slopes = np.linalg.solve(gram, -X.T @ residual)  # (d, m)
-        root = np.linalg.cholesky(gram)  # truncating in this metric loses least of the fit
-        left, value, right = np.linalg.svd(root.T @ slopes, full_matrices=False)
-        P = np.linalg.solve(root.T, left[:, :k])
-        size = np.sqrt(value[:k]) + 1e-3
-        flat = pack([P * size, right[:k].T * size, np.ones(k), bias])
-        flat = minimise(lambda flat: objective(flat, cells, penalty, k), flat, self.n_epochs)
-        return unpack(flat, _shapes(cells, k), cells.X.dtype)
+        product = -axes.T @ (cells.X.T @ residual)  # (d, m)
+        for noise in noises:
+            if np.isinf(noise):
+                yield [np.zeros((d, k)), np.zeros((m, k)), np.zeros(k), bias]
+                continue
+            variance = (noise * cells.X.std()) ** 2
+            penalty = Penalty(variance * cells.observed.sum(axis=0) * p * (1 - p) + 1e-6, bias)
+            root = np.sqrt(value * curvature + penalty.slope.mean())[:, None]
+            left, right = truncated_svd(product / root, k)
+            length = np.linalg.norm(right, axis=0)
+            size = np.sqrt(length) + 1e-3
+            start = [axes @ (left / root) * size, right / np.maximum(length, 1e-12) * size, np.ones(k), bias]
+            flat = minimise(partial(objective, cells=cells, penalty=penalty, n_factors=k), pack(start), self.n_epochs)
+            yield unpack(flat, _shapes(cells, k), cells.X.dtype)
 
     def factors(self, prompts: Prompts) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Instance factors f32 (b, k), multiplied by the head, and LLM vectors f32 (m, k)."""
@@ -144,3 +150,13 @@ class EmbedLLM(TextRouter):
     def _score(self, prompts: Prompts, llm_index: Index) -> NDArray[np.floating]:
         projected, _ = self.factors(prompts)
         return sigmoid(projected @ self.llm_factors_[llm_index].T + self.bias_[llm_index])
+
+
+def _principal_axes(X: AnyArray) -> tuple[Array, Array]:
+    """Squared lengths f64 (d,) along the principal axes f64 (d, d) of vectors float (n, d), which are not centred."""
+    rows = X.astype(np.float64)
+    value, axes = np.linalg.eigh(rows.T @ rows)
+    return value.clip(min=0), axes
+
+
+_axes = Memo(_principal_axes, max_cells=1 << 24)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from recroute.data import Dataset, prompt_groups
 from recroute.util.numeric import AnyArray
+from recroute.util.threads import one_blas_thread
 
 Objective = Callable[[AnyArray], tuple[float, AnyArray]]
 
@@ -84,10 +84,8 @@ def cell_loss(Z: AnyArray, cells: Cells) -> tuple[AnyArray, AnyArray]:
     derivative : float (n, m)
         With respect to the logits; like the loss 0 where unobserved.
     """
-    small = np.exp(-np.abs(Z))  # cannot overflow
-    loss = (np.maximum(Z, 0) + np.log1p(small) - cells.S * Z) * cells.observed
-    residual = (np.where(Z >= 0, 1, small) / (1 + small) - cells.S) * cells.observed
-    return loss, residual
+    loss = (np.maximum(Z, 0) + np.log1p(np.exp(-np.abs(Z))) - cells.S * Z) * cells.observed  # cannot overflow
+    return loss, (sigmoid(Z) - cells.S) * cells.observed
 
 
 def sigmoid(Z: AnyArray) -> AnyArray:
@@ -117,7 +115,7 @@ def minimise(objective: Objective, start: AnyArray, n_epochs: int, tolerance: fl
     """Minimise a smooth function by L-BFGS on one thread; `tolerance` is relative. Returns the minimiser, f64."""
     from scipy.optimize import minimize
 
-    with threadpool_limits(limits=1, user_api="blas"):  # the import above may have loaded another BLAS
+    with one_blas_thread():  # the import above may have loaded another BLAS
         result = minimize(
             objective,
             start,

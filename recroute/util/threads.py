@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import cache
+from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 Item = TypeVar("Item")
 Part = TypeVar("Part")
@@ -23,19 +24,26 @@ def one_thread(n_rows: int, n_cells: int) -> Iterator[None]:
     """Context manager: limit BLAS to one thread for the product of n_rows vectors with a matrix of n_cells.
 
     The product of a few prompts with 10,000 LLMs takes microseconds; shared by two threads on a busy machine, it waits
-    milliseconds for the scheduler. `threadpool_limits` takes milliseconds too, because it searches for the libraries at
-    each call; here they are searched once, so libraries loaded later are not limited. OpenBLAS obeys the limit only in
-    the main thread.
+    milliseconds for the scheduler. OpenBLAS obeys the limit only in the main thread.
     """
     if n_rows < 2 and n_cells < SHARED_FROM:
         yield
         return
-    with _libraries().limit(limits=1):
+    with one_blas_thread():
         yield
 
 
-@cache
-def _libraries() -> ThreadpoolController:
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Context manager: limit BLAS to one thread, so that sums do not depend on the number of cores.
+
+    `threadpool_limits` takes milliseconds, because it searches for the libraries at each call; here they are searched
+    again only if modules were imported since, which may have loaded another.
+    """
+    return _libraries(len(sys.modules)).limit(limits=1)
+
+
+@lru_cache(maxsize=1)
+def _libraries(n_modules: int) -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
@@ -49,7 +57,7 @@ def in_order(items: Sequence[Item], work: Callable[[Item], Part]) -> Iterator[Pa
     if n_threads <= 1:
         yield from map(work, items)
         return
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(n_threads) as pool:
         rest = iter(items)
         waiting = [pool.submit(work, item) for item in islice(rest, n_threads)]
         while waiting:  # no more items at once than threads, because their results take memory

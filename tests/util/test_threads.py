@@ -1,15 +1,11 @@
+import sys
 from threading import Thread
+from types import ModuleType
 
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from recroute.util.threads import SHARED_FROM, _libraries, one_thread
-
-
-@pytest.fixture(autouse=True)
-def _all_libraries() -> None:
-    """Those that other tests have loaded since the first product are held as well."""
-    _libraries.cache_clear()
+from recroute.util.threads import SHARED_FROM, _libraries, one_blas_thread, one_thread
 
 
 def blas_threads() -> set[int]:
@@ -46,3 +42,13 @@ def test_another_thread_leaves_the_main_thread_as_it_is() -> None:
             thread.join()
             assert blas_threads() == {1}
         assert blas_threads() == {2}
+
+
+def test_libraries_are_searched_again_only_after_an_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    with one_blas_thread():
+        before = _libraries.cache_info().misses
+    with one_blas_thread():
+        assert _libraries.cache_info().misses == before
+    monkeypatch.setitem(sys.modules, "a_library_with_its_own_blas", ModuleType("blas"))
+    with one_blas_thread():
+        assert _libraries.cache_info().misses == before + 1
