@@ -13,6 +13,7 @@ from recroute.util.state import array
 
 # Candidates; the infinite penalty predicts the mean of Y, which is right for uninformative text.
 PENALTIES = np.append(np.geomspace(0.1, 1000, 13), np.inf)
+WIDE = np.append(np.geomspace(0.1, 1e5, 19), np.inf)  # for targets from single records
 ROWS_AT_ONCE = 4096
 
 
@@ -45,7 +46,7 @@ class Spectrum:
         return self.axes @ (self.basis.T @ Y / (self.value + reg)[:, None])
 
     def errors(self, Y: Array, penalties: Array = PENALTIES) -> Array:
-        """Squared leave-one-out error f64 (p,) for each penalty, summed over centred targets f64 (n, k).
+        """Squared leave-one-out error f64 (p, k) for each penalty and each of the centred targets f64 (n, k).
 
         In closed form as residual / (1 - leverage); the intercept is refitted for each left-out row, too.
         """
@@ -53,13 +54,13 @@ class Spectrum:
         shrink = 1 / (self.value[:, None] + penalties)  # (d, p)
         target = self.basis.T @ Y  # (d, k)
         weight = (shrink[:, :, None] * target[:, None, :]).reshape(len(target), -1)  # (d, p * k)
-        errors = np.zeros(len(penalties))
+        errors = np.zeros((len(penalties), k))
         for start in range(0, n, ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
             basis = self.basis[rows]
             leverage = 1 / n + basis**2 @ shrink  # (rows, p)
             residual = Y[rows, None, :] - (basis @ weight).reshape(len(basis), len(penalties), k)
-            errors += ((residual / (1 - leverage).clip(min=1e-6)[:, :, None]) ** 2).sum(axis=(0, 2))
+            errors += ((residual / (1 - leverage).clip(min=1e-6)[:, :, None]) ** 2).sum(axis=0)
         return errors
 
 
@@ -122,7 +123,42 @@ def best_penalty(X: NDArray[np.floating], Y: NDArray[np.floating]) -> float:
     """
     few = slice(None, None, max(1, -(-X.size // AT_ONCE)))
     spectrum, target = _spectrum(np.asarray(X[few], dtype=np.float64)), np.asarray(Y[few], dtype=np.float64)
-    return float(PENALTIES[int(np.argmin(spectrum.errors(target - target.mean(axis=0))))])
+    return float(PENALTIES[int(np.argmin(spectrum.errors(target - target.mean(axis=0)).sum(axis=1)))])
+
+
+def fit_weighted_ridge(
+    X: NDArray[np.floating], Y: NDArray[np.floating], weight: Array, reg: float | None = None
+) -> tuple[Array, Array]:
+    """`fit_ridge` with a weight f64 (n,) for each row, and by default a penalty of its own for each column of Y.
+
+    Columns that the vectors say nothing of, which many noisy targets are, then get the weighted mean.
+    """
+    few = slice(None, None, max(1, -(-X.size // AT_ONCE)))
+    weight = weight / weight.mean()
+    x_mean, y_mean, gram, product = _moments(X, Y, weight)
+    penalties = np.full(Y.shape[1], reg)
+    if reg is None:
+        root = np.sqrt(weight[few, None])
+        features, target = (X[few] - x_mean) * root, (Y[few] - y_mean) * root
+        penalties = WIDE[Spectrum.of(features).errors(target, WIDE).argmin(axis=0)]
+    value, axes = np.linalg.eigh(gram)
+    slope = axes @ (axes.T @ product / (value.clip(min=0)[:, None] + penalties))
+    return slope, y_mean - x_mean @ slope
+
+
+def _moments(X: NDArray[np.floating], Y: NDArray[np.floating], weight: Array) -> tuple[Array, Array, Array, Array]:
+    """Weighted means of X and Y, and sums of weighted products `X'X` and `X'Y` of the centred rows."""
+    starts = range(0, len(X), ROWS_AT_ONCE)
+    blocks = [slice(start, start + ROWS_AT_ONCE) for start in starts]
+    x_mean = sum(weight[rows] @ X[rows] for rows in blocks) / weight.sum()
+    y_mean = weight @ Y / weight.sum()
+    gram, product = np.zeros((X.shape[1], X.shape[1])), np.zeros((X.shape[1], Y.shape[1]))
+    for rows in blocks:
+        centred = X[rows] - x_mean
+        weighted = (centred * weight[rows, None]).T
+        gram += weighted @ centred
+        product += weighted @ (Y[rows] - y_mean)
+    return x_mean, y_mean, gram, product
 
 
 def _fit_in_blocks(X: NDArray[np.floating], Y: NDArray[np.floating], reg: float) -> tuple[Array, Array]:

@@ -24,6 +24,7 @@ class ALS(FactorRouter):
     """
 
     name: ClassVar[str] = "als"
+    bridges_scores: ClassVar[bool] = True
 
     n_factors: int = setting(16, low=1, help="number of factors")
     alpha: float = setting(10.0, low=1, help="weight of an observed answer, relative to 1 for an unobserved cell")

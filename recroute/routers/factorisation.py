@@ -9,7 +9,7 @@ import numpy as np
 from recroute.data import InteractionMatrix
 from recroute.data.cells import pass_over
 from recroute.routers.subspace import leading_subspace, orthogonal, signs
-from recroute.routers.variational import factorise_missing
+from recroute.routers.variational import factorise_missing, has_few_records
 from recroute.util.numeric import Array, Floats
 
 EXACT_LIMIT = 2000  # up to this smaller side an exact decomposition is as fast as a randomised one
@@ -92,7 +92,7 @@ def factorise(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> tuple
     """LLM means plus a low-rank model of the residual: `scores = mean + left @ right.T` approximately.
 
     Unobserved cells are first `completed` with the same number of factors; then the column means and the truncated SVD
-    of the centred matrix are computed.
+    of the centred matrix are computed. With few records an instance, it is the model of `factorise_missing` itself.
 
     Parameters
     ----------
@@ -109,6 +109,8 @@ def factorise(matrix: InteractionMatrix, n_factors: int, seed: int = 0) -> tuple
     right : f64 (m, k)
     """
     known = None if matrix.is_complete else factorise_missing(matrix, n_factors, seed)
+    if known is not None and has_few_records(matrix):
+        return known
     scores, (n, m) = (matrix.dense if known is None else _filled(matrix, *known)), matrix.shape
     if n * m <= AT_ONCE:
         cells = scores(slice(None)).astype(np.float64)

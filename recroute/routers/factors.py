@@ -12,10 +12,13 @@ from threadpoolctl import threadpool_limits
 
 from recroute.bridges import BRIDGES, Bridge, fit_bridge
 from recroute.bridges.bridge import bridge_class
+from recroute.bridges.ridge import RidgeBridge, fit_weighted_ridge
 from recroute.data import Dataset
 from recroute.retrieval import LLMIndex
 from recroute.retrieval.llm_index import KINDS
 from recroute.routers.base import Prompts, Ranking, TextRouter, fitted, setting
+from recroute.routers.residual import projections
+from recroute.routers.variational import has_few_records
 from recroute.util.numeric import AnyArray, Array, Index
 from recroute.util.threads import one_thread
 
@@ -37,6 +40,9 @@ class FactorRouter(TextRouter):
     training prompts. Factors are rotated so that the LLM factors are orthonormal: an error of the bridge then has the
     same size in the scores.
 
+    Instance factors learned from few records are shrunk towards their mean, and a regression on them finds little. With
+    `bridges_scores` the ridge bridge is then fitted to the scores themselves, through the LLM factors (`projections`).
+
     `rank` searches large pools with FAISS: an LLM is the vector [bias, v] and an instance the query [1, f(x)], so the
     predicted score is one inner product. With `index` "flat" or "exact" the ranking is that of the scores; "hnsw" and
     "ivf" are for 100,000 LLMs and more and may miss some, see `LLMIndex`.
@@ -44,6 +50,7 @@ class FactorRouter(TextRouter):
 
     kind: ClassVar[str] = "factors"
     takes_unseen_llms: ClassVar[bool] = True
+    bridges_scores: ClassVar[bool] = False
 
     bridge: str = setting("ridge", choices=BRIDGES, help="regression from prompt vector to instance factors")
     reg: float | None = setting(None, low=0, help="penalty of the bridge; none: chosen by leave-one-out")
@@ -97,7 +104,11 @@ class FactorRouter(TextRouter):
         self.llm_factors_ = Q
         instance_factors = instance_factors @ R.T
         self.instance_factors_ = instance_factors.astype(np.float32)
-        self.bridge_ = fit_bridge(self.bridge, train.embeddings, instance_factors, reg=self.reg, seed=self.seed)
+        if self.bridges_scores and self.bridge == "ridge" and has_few_records(train.interactions):
+            targets, counts = projections(train.interactions, bias, Q)
+            self.bridge_ = RidgeBridge(*fit_weighted_ridge(train.embeddings, targets, counts, self.reg))
+        else:
+            self.bridge_ = fit_bridge(self.bridge, train.embeddings, instance_factors, reg=self.reg, seed=self.seed)
 
     def factors(self, prompts: Prompts) -> tuple[Array, Array]:
         """Instance factors f64 (b, k), predicted by the bridge, and LLM factors f64 (m, k)."""

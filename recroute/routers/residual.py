@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recroute.data import Dataset, llm_means
+from recroute.data import Dataset, InteractionMatrix, llm_means
 from recroute.util.numeric import Array
 
 
@@ -66,6 +67,27 @@ def calibrate(train: Dataset, instance_factors: Array, llm_factors: Array) -> tu
     V = llm_factors - llm_factors.mean(axis=0)
     scale = common_scale(residual, U, V)
     return mean, np.column_stack([ease, scale * U]), np.column_stack([np.ones(len(V)), V])
+
+
+def projections(matrix: InteractionMatrix, bias: Array, llm_factors: Array) -> tuple[Array, Array]:
+    """Unbiased estimates f64 (n, k) of the instances' factors from their own records, and their weights f64 (n,).
+
+    The mean of (score - bias) v over an instance's records, divided by its expectation for a factor of 1 over LLMs
+    drawn in proportion to their records. It is noisy where records are few, and not shrunk towards 0, so a regression
+    on it is one of the scores through the LLM factors. The weight is the number of records. With every cell observed
+    it is the projection on orthonormal LLM factors.
+
+    Parameters
+    ----------
+    matrix : InteractionMatrix (n, m)
+    bias : f64 (m,)
+    llm_factors : f64 (m, k)
+    """
+    scores, counts = matrix.scores, matrix.instance_counts.astype(np.float64)
+    observed = sp.csr_matrix((np.ones(scores.nnz, dtype=np.float32), scores.indices, scores.indptr), scores.shape)
+    total = scores @ llm_factors - observed @ (bias[:, None] * llm_factors)  # (n, m) x (m, k)
+    expected = (llm_factors.T * (matrix.llm_counts / matrix.n_observed)) @ llm_factors
+    return (total / np.maximum(counts, 1)[:, None]) @ np.linalg.pinv(expected), counts
 
 
 def common_scale(residual: Array, instance_factors: Array, llm_factors: Array) -> float:

@@ -23,6 +23,7 @@ class SVD(FactorRouter):
 
     name: ClassVar[str] = "svd"
     sums_over: ClassVar[str] = "pairs"
+    bridges_scores: ClassVar[bool] = True
 
     n_factors: int = setting(4, low=1, help="number of factors")
 

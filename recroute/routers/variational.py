@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recroute.data import InteractionMatrix
 from recroute.data.cells import pass_over
 from recroute.routers.subspace import leading_subspace, orthogonal
+from recroute.routers.sums.moments import Moments, leading_factors
 from recroute.util.numeric import Array, Floats
 
 Floating = NDArray[np.floating]
@@ -22,6 +23,15 @@ LARGE = 1 << 26  # scores from which on a part of the instances is fitted first
 PART = 4  # one in so many
 NO_GRAMS = np.zeros((1, 1), dtype=np.float32)
 MIN_SHARED = 0.75  # observed share from which a vector is updated with the Gram matrix of all cells
+FEW = 16  # records an instance, on average, below which the start is the covariance of LLMs
+FEW_ROUNDS = 3  # from there; later rounds were measured to shrink the factors to nothing
+
+
+def has_few_records(matrix: InteractionMatrix) -> bool:
+    """Whether instances have too few records to tell their vectors, but any two LLMs met on one, on average."""
+    n, m = matrix.shape
+    records = matrix.n_observed
+    return records < n * min(FEW, m / 2) and records**2 >= n * m**2
 
 
 @dataclass(eq=False)
@@ -58,6 +68,9 @@ def factorise_missing(matrix: InteractionMatrix, n_factors: int, seed: int = 0) 
     updates all instances and then all LLMs. A vector with at least a share `MIN_SHARED` of its cells observed is
     updated with the Gram matrix of all cells, using predictions for the unobserved ones, which later rounds correct. A
     vector with fewer observed cells gets its own Gram matrix.
+
+    With few records an instance (`has_few_records`) a random start ends near no factors at all. Rounds then start from
+    the leading eigenvectors of the LLMs' covariance, and end early.
     Source: Ilin and Raiko, Practical approaches to principal component analysis in the presence of missing values,
     JMLR 2010; Lim and Teh, Variational Bayesian approach to movie rating prediction, KDD Cup 2007.
 
@@ -86,14 +99,16 @@ def _converged(matrix: InteractionMatrix, k: int, seed: int) -> tuple[Vectors, V
     much of it is unobserved, because they then end elsewhere.
     """
     (n, m), n_converged = matrix.shape, 0  # rounds in a row with a change below TOLERANCE
-    if matrix.n_observed > max(LARGE, MIN_SHARED * n * m) and n > PART * k:
+    if few := has_few_records(matrix):
+        instances, llms, noise = _start_from_pairs(matrix, k)
+    elif matrix.n_observed > max(LARGE, MIN_SHARED * n * m) and n > PART * k:
         drawn = np.sort(np.random.default_rng(seed).permutation(n)[: n // PART])
         instances, llms, noise = _converged(matrix.take_instances(drawn), k, seed)
         instances.mean = np.tile(instances.prior_mean, (n, 1))
         _round(matrix, instances, llms, noise)  # its noise is that of the average instance
     else:
         instances, llms, noise = _start(matrix, k, seed)
-    for _ in range(MAX_ROUNDS):
+    for _ in range(FEW_ROUNDS if few else MAX_ROUNDS):
         before, noise = noise, _round(matrix, instances, llms, noise)
         n_converged = n_converged + 1 if abs(noise - before) < TOLERANCE * before else 0
         if n_converged == 2:
@@ -137,6 +152,20 @@ def _start(matrix: InteractionMatrix, k: int, seed: int) -> tuple[Vectors, Vecto
     llms = Vectors(z, np.zeros((1 + k, 1 + k)), z.mean(axis=0), np.eye(1 + k))
     llms.learn_prior()
     return instances, llms, noise
+
+
+def _start_from_pairs(matrix: InteractionMatrix, k: int) -> tuple[Vectors, Vectors, float]:
+    """Initial values from the LLMs' means and their covariance over the instances on which two of them met."""
+    n = matrix.n_instances
+    moments = Moments.of(matrix, np.full(n, ""), lambda rows: np.empty((len(range(n)[rows]), 0)), pairwise=True)
+    mean = moments.llm_means()
+    covariance = moments.covariance(mean)
+    value, axes = leading_factors(covariance, k)
+    z = np.column_stack([mean, axes * np.sqrt(value.clip(min=0))])
+    instances = Vectors(np.zeros((n, k)), np.zeros((k, k)), np.zeros(k), np.eye(k))
+    llms = Vectors(z, np.zeros((1 + k, 1 + k)), z.mean(axis=0), np.eye(1 + k))
+    llms.learn_prior()
+    return instances, llms, max(float(covariance.diagonal().mean()) / 2, MIN_NOISE)
 
 
 def _round(matrix: InteractionMatrix, instances: Vectors, llms: Vectors, noise: float) -> float:

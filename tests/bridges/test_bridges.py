@@ -6,11 +6,11 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import recroute.bridges.kernel as kernel_module
-from recroute.bridges import BRIDGES, fit_bridge, fit_ridge
+from recroute.bridges import BRIDGES, fit_bridge, fit_ridge, ridge
 from recroute.bridges.bridge import bridge_class
 from recroute.bridges.kernel import KernelBridge, gaussian
 from recroute.bridges.neighbors import NeighborsBridge, left_out_errors
-from recroute.bridges.ridge import PENALTIES, Spectrum
+from recroute.bridges.ridge import PENALTIES, Spectrum, fit_weighted_ridge
 from recroute.data import Dataset
 from recroute.errors import RecrouteError
 from recroute.retrieval import Neighbors
@@ -130,7 +130,7 @@ def test_an_unknown_bridge_is_refused() -> None:
 def test_leave_one_out_in_closed_form_equals_brute_force() -> None:
     X, Y = rows(30)
     Xc, Yc = X.astype(np.float64) - X.mean(axis=0, dtype=np.float64), Y - Y.mean(axis=0)
-    errors = Spectrum.of(Xc).errors(Yc)
+    errors = Spectrum.of(Xc).errors(Yc).sum(axis=1)
     for penalty, found in zip(PENALTIES, errors, strict=True):
         expected = 0.0
         for i in range(30):
@@ -138,6 +138,26 @@ def test_leave_one_out_in_closed_form_equals_brute_force() -> None:
             weight, offset = fit_ridge(X[rest], Y[rest], penalty)
             expected += float(((X[i] @ weight + offset - Y[i]) ** 2).sum())
         assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_weighted_row_counts_as_often_as_its_weight_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, Y = rows(40)
+    often = np.random.default_rng(0).integers(1, 4, 40)
+    weight, offset = fit_weighted_ridge(X, Y, often.astype(np.float64), 0.5)
+    repeated = fit_ridge(np.repeat(X, often, axis=0), np.repeat(Y, often, axis=0), 0.5 * often.mean())
+    np.testing.assert_allclose(weight, repeated[0], atol=1e-6)
+    np.testing.assert_allclose(offset, repeated[1], atol=1e-6)
+    monkeypatch.setattr(ridge, "ROWS_AT_ONCE", 7)
+    np.testing.assert_allclose(fit_weighted_ridge(X, Y, often.astype(np.float64), 0.5)[0], weight, atol=1e-10)
+
+
+def test_a_column_of_noise_is_predicted_by_its_mean_beside_one_that_the_vectors_tell() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 5))
+    Y = np.column_stack([X @ rng.normal(size=5), rng.normal(size=300)])
+    weight, _ = fit_weighted_ridge(X, Y, np.ones(300))
+    assert np.abs(weight[:, 1]).max() < 0.5 * np.abs(fit_ridge(X, Y)[0][:, 1]).max()
+    np.testing.assert_allclose(X @ weight[:, 0], Y[:, 0], atol=0.05)
 
 
 def test_kernel_equals_a_dense_solve() -> None:

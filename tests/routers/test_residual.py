@@ -1,7 +1,7 @@
 import numpy as np
 
 from recroute.data import Dataset, InteractionMatrix
-from recroute.routers.residual import calibrate, common_scale, residual_scores
+from recroute.routers.residual import calibrate, common_scale, projections, residual_scores
 from recroute.testing import planted_dataset
 
 
@@ -41,3 +41,22 @@ def test_unobserved_cells_do_not_pull_the_scale(rng: np.random.Generator) -> Non
     U, V = rng.normal(size=(40, 2)), rng.normal(size=(6, 2))
     residual = np.where(rng.random((40, 6)) < 0.5, np.nan, 0.3 * U @ V.T)
     np.testing.assert_allclose(common_scale(residual, U, V), 0.3)
+
+
+def test_the_projection_of_a_complete_row_is_its_factors_and_of_few_records_their_factors_on_average(
+    rng: np.random.Generator,
+) -> None:
+    axes = np.linalg.qr(rng.normal(size=(6, 2)))[0]
+    bias, factors = rng.uniform(0.4, 0.6, 6), 0.1 * rng.normal(size=(4, 2))
+    truth = bias + factors @ axes.T
+    found, counts = projections(InteractionMatrix.from_dense(truth), bias, axes)
+    np.testing.assert_allclose(found, factors, atol=1e-6)
+    assert counts.tolist() == [6] * 4
+    often = np.repeat(truth, 15, axis=0)  # each pair of LLMs once
+    pairs = np.array([[one, other] for one in range(6) for other in range(one)])
+    observed = np.zeros((15, 6))
+    np.put_along_axis(observed, pairs, 1, axis=1)
+    few = np.where(np.tile(observed, (4, 1)) > 0, often, np.nan)
+    found, counts = projections(InteractionMatrix.from_dense(few), bias, axes)
+    np.testing.assert_allclose(found.reshape(4, 15, 2).mean(axis=1), factors, atol=1e-6)
+    assert counts.tolist() == [2] * 60

@@ -36,6 +36,14 @@ def test_hidden_cells_are_predicted_however_many_there_are(hidden: float, most: 
     assert error(*planted(1500, 120, hidden)) < most
 
 
+def test_factors_are_found_from_few_records_of_many_prompts() -> None:
+    scores, truth = planted(6000, 100, 0.96)
+    _, _, found = factorise_missing(InteractionMatrix.from_dense(scores), 4)
+    axes = np.linalg.svd(truth - truth.mean(axis=0), full_matrices=False)[2][:4].T
+    overlap = np.linalg.svd(np.linalg.qr(found)[0].T @ axes)[1]
+    assert overlap.min() > 0.75
+
+
 def test_more_factors_than_there_are_do_no_harm() -> None:
     scores, truth = planted(800, 60, 0.5)
     assert error(scores, truth, 20) < 1.1 * error(scores, truth, 3)
