@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recroute.experiment.bootstrap import Bootstrap
+from recroute.experiment.bootstrap import Bootstrap, Products
 from recroute.experiment.compare import comparisons
 from recroute.experiment.outcomes import unobserved_notes
 from recroute.experiment.rows import COLUMNS, row_of
@@ -55,7 +55,7 @@ def summarise(
     n_instances: dict[tuple[str, int | None, bool], int] = {}
     for cell in cells:
         first = next(iter(cell.outcomes.values()))
-        weights = bootstrap.weights(seeds.index(cell.seed), first.instance_id)
+        weights = Products(bootstrap.weights(seeds.index(cell.seed), first.instance_id))
         n_judged = int(np.count_nonzero(first.judged))
         n_instances[cell.group, cell.pool_size, False] = n_judged or len(first)
         n_instances[cell.group, cell.pool_size, True] = _n_decided(cell)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.util.arguments import as_whole_number
+from recroute.util.memo import Memo
 from recroute.util.numeric import Array, known_mean
 
 N_RESAMPLES = 1000
@@ -86,6 +87,24 @@ class Bootstrap:
         drawn = (self._seed_weights[:, there] - 1) @ (values - values.mean()) / n  # (b, n_seeds) x (n_seeds,)
         mean += np.sqrt(share) * drawn
         return mean
+
+
+class Products:
+    """Weights (b, n) that remember their products with values, because metrics and routers share many of these.
+
+    It stands for the weights in every metric.
+    """
+
+    def __init__(self, weights: NDArray[np.floating]) -> None:
+        self._weights = weights.astype(np.float64)
+        self._known: Memo[Array] = Memo(self._weights.__matmul__, max_cells=1 << 22)
+
+    def __len__(self) -> int:
+        return len(self._weights)
+
+    def __matmul__(self, values: Array) -> Array:
+        """Weighted sums over instances f64 (b,) or (b, p) of values f64 (n,) or (n, p)."""
+        return self._known(values)
 
 
 def interval(replicates: Array, n_instances: int) -> tuple[float, float]:

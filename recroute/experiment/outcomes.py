@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, llm_means
+from recroute.data.cells import row_blocks
 from recroute.experiment.spending import pool_costs, spend
 from recroute.metrics import Agreement, Outcome
+from recroute.metrics.observed import Observed
 from recroute.metrics.spread import entropy_bits
 from recroute.retrieval import first_evaluated, tie_order
 from recroute.routers import Router
 from recroute.splits import Split
+from recroute.util.numeric import Array
 
 MANY_UNOBSERVED = 0.01  # share of unobserved choices above which there is a note
 
@@ -64,6 +67,7 @@ def fitted_outcomes(
     rows = np.flatnonzero(test.is_rated)
     test, reference = test.take_instances(rows), reference[rows]
     scores = test.interactions.dense()
+    observed = Observed.of(scores)
     orders = (tie_order(llm_means(data)) for data in (train, test))
     train_best, best_single = (scores[np.arange(len(scores)), first_evaluated(scores, order)] for order in orders)
     costs = pool_costs(train, test)
@@ -75,11 +79,11 @@ def fitted_outcomes(
         known = predicted if expected is None else np.nan_to_num(scores, nan=-np.inf)
         choice, judged_by = fitted.choose_judged(predicted, scores)
         outcomes[fitted.label] = Outcome.of(
-            scores,
+            observed,
             choice,
             judged_by=judged_by,
             chosen=expected,
-            entropy=entropy_bits(fitted.distribution(known)),
+            entropy=_entropy(fitted, known),
             train_best=train_best,
             best_single=best_single,
             instance_id=np.array(test.instance_ids.ids),
@@ -89,6 +93,12 @@ def fitted_outcomes(
             agreement=None if expected is not None or fitted.needs == "scores" else agreed(predicted, test),
         )
     return outcomes
+
+
+def _entropy(router: Router, predicted: NDArray[np.float32]) -> Array:
+    """Entropy f64 (n,) in bits of the router's own distribution, some instances at a time."""
+    parts = [entropy_bits(router.distribution(predicted[rows])) for rows in row_blocks(*predicted.shape)]
+    return np.concatenate([np.zeros(0), *parts])
 
 
 def expected_scores(router: Router, scores: NDArray[np.float32]) -> NDArray[np.float64] | None:

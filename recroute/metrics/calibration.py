@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from recroute.metrics.outcome import Outcome, Weights, no_value, weighted_sum
-from recroute.util.numeric import Array, ratio
+from recroute.metrics.outcome import Outcome, no_value, weighted_sum
+from recroute.util.numeric import Array, Weights, ratio
 
 
 def brier(outcome: Outcome, weights: Weights | None = None) -> Array:

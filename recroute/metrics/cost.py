@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from recroute.metrics.outcome import Outcome, Spending, Weights, no_value
-from recroute.util.numeric import Array, known_mean, ratio
+from recroute.metrics.outcome import Outcome, Spending, no_value
+from recroute.util.numeric import Array, Weights, known_mean, ratio
 
 PERCENTS = (95, 100)  # of the best single LLM's score
 

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from recroute.metrics.observed import Observed
 from recroute.metrics.predictions import Predictions, judge
-from recroute.util.numeric import Array, known_mean
-
-Weights = NDArray[np.floating]  # (b, n): weight of each instance in each of b resamples
+from recroute.util.numeric import Array, Weights, known_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +146,7 @@ class Outcome:
     @classmethod
     def of(
         cls,
-        scores: ArrayLike,
+        scores: ArrayLike | Observed,
         choice: ArrayLike,
         *,
         judged_by: ArrayLike | None = None,
@@ -160,7 +159,7 @@ class Outcome:
 
         Parameters
         ----------
-        scores : float (n, m)
+        scores : float (n, m), or Observed
             NaN where unobserved.
         choice : int (n,)
         judged_by : int (n,), optional
@@ -176,46 +175,45 @@ class Outcome:
             0 by default, and `reference` may be a single number.
         """
         given = {name: value for name, value in given.items() if value is not None}
-        table = np.asarray(scores, dtype=np.float64)
+        observed = Observed.of(scores)
+        table, judged = observed.scores, observed.judged
         picked = np.asarray(choice, dtype=np.int64)
         by = picked if judged_by is None else np.asarray(judged_by, dtype=np.int64)
         n, rows = len(table), np.arange(len(table))
-        judged = (~np.isnan(table)).sum(axis=1) > 0
-        known = np.where(judged[:, None], table, 0.0)
         missed = np.zeros(n, dtype=bool) if "chosen" in given else np.isnan(table[rows, picked])
         single = _judged_scores(table, best_single)
         fields_of = {
             "instance_id": np.arange(n).astype(np.str_),
-            "chosen": table[rows, by],
+            "chosen": table[rows, by].astype(np.float64),
             "choice": picked,
             "judged_by": by,
             "unobserved": np.where(judged, missed, np.nan),
-            "best": np.where(judged, np.nanmax(known, axis=1), np.nan),
-            "average": np.where(judged, np.nanmean(known, axis=1), np.nan),
+            "best": observed.best,
+            "average": observed.average,
             "best_single": single,
             "train_best": single if train_best is None else _judged_scores(table, train_best),
             "entropy": np.zeros(n),
             "n_llms": table.shape[1],
         }
         if predicted is not None and judged.any():
-            fields_of["predictions"] = judge(np.asarray(predicted, dtype=np.float64), table)
+            fields_of["predictions"] = judge(np.asarray(predicted), observed)
         given["reference"] = np.broadcast_to(np.asarray(given.get("reference", np.nan), dtype=np.float64), (n,))
         return cls(**{**fields_of, **given})
 
 
-def _judged_scores(scores: Array, best: int | ArrayLike | None) -> Array:
+def _judged_scores(scores: NDArray[np.floating], best: int | ArrayLike | None) -> Array:
     """Scores f64 (n,) that the best LLM is judged by; `best` is its column or these scores, see `Outcome.of`."""
     if best is not None:
         given = np.asarray(best)
-        return scores[:, int(given)] if given.ndim == 0 else given.astype(np.float64)
+        return (scores[:, int(given)] if given.ndim == 0 else given).astype(np.float64)
     (mean,) = known_mean(scores)
     by_mean = scores[:, np.argsort(-mean, kind="stable")]  # NaN comes last
-    return by_mean[np.arange(len(scores)), (~np.isnan(by_mean)).argmax(axis=1)]
+    return by_mean[np.arange(len(scores)), (~np.isnan(by_mean)).argmax(axis=1)].astype(np.float64)
 
 
 def weighted_sum(values: NDArray[np.floating], weights: Weights | None) -> Array:
     """Weighted sums over instances, f64 (b,) or (b, p), of values (n,) or (n, p); without weights b is 1."""
-    every = np.ones((1, len(values))) if weights is None else weights.astype(np.float64, copy=False)
+    every: Weights = np.ones((1, len(values))) if weights is None else weights
     return every @ values.astype(np.float64)
 
 

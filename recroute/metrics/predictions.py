@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from recroute.data.cells import row_blocks
+from recroute.metrics.observed import RANKS, Observed
 from recroute.util.numeric import Array, ratio
 
-RANKS = (3, 10)
 N_BINS = 15
-SOLVED = 0.5  # smallest score that `auc` counts as a success
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,42 +52,58 @@ class Predictions:
         return Predictions(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
-def judge(predicted: NDArray[np.floating], scores: NDArray[np.floating]) -> Predictions:
-    """Compare predicted scores (n, m) with observed scores (n, m), NaN where unobserved.
+def judge(predicted: NDArray[np.floating], observed: Observed) -> Predictions:
+    """Compare predicted scores (n, m) with observed ones.
 
     A row without observed scores has NaN for its ranking, and no cells.
     """
-    seen = ~np.isnan(scores)
-    observed = np.where(seen, scores, 0.0).astype(np.float64)
-    p = np.where(seen, predicted, 0.0).astype(np.float64)
-    ndcg, hit, reciprocal_rank = _ranking(np.where(seen, predicted, -np.inf), np.where(seen, scores, -1.0))
-    empty = ~seen.any(axis=1)
+    n, m = predicted.shape
+    parts = [_judge_rows(predicted[rows], observed, rows) for rows in row_blocks(n, m)]
+    ndcg, hit, reciprocal_rank, squared_error, gap = map(np.concatenate, zip(*parts, strict=True))
+    empty = ~observed.judged
     hit[empty], reciprocal_rank[empty] = np.nan, np.nan  # nDCG is NaN already where nothing can be gained
-    n_solved, above, below = _placements(p, observed >= SOLVED, seen)
+    n_solved, above, below = _placements(predicted[observed.seen].astype(np.float32), observed.tags, n)
     return Predictions(
         ndcg=ndcg,
         hit=hit,
         reciprocal_rank=reciprocal_rank,
-        n_cells=seen.sum(axis=1, dtype=np.float64),
-        squared_error=((p - observed) ** 2).sum(axis=1),
-        gap=_gaps(p, p - observed, seen),
+        n_cells=observed.n_cells,
+        squared_error=squared_error,
+        gap=gap,
         n_solved=n_solved,
         above=above,
         below=below,
     )
 
 
-def _gaps(p: Array, error: Array, seen: NDArray[np.bool_]) -> NDArray[np.float32]:
-    n = len(p)
-    bins = np.clip(p * N_BINS, 0, N_BINS - 1).astype(np.int64) + N_BINS * np.arange(n)[:, None]
-    return np.bincount(bins[seen], error[seen], minlength=n * N_BINS).reshape(n, N_BINS).astype(np.float32)
+def _judge_rows(
+    predicted: NDArray[np.floating], observed: Observed, rows: slice
+) -> tuple[Array, Array, Array, Array, NDArray[np.float32]]:
+    """nDCG, hits, reciprocal rank, squared error and gaps of some instances."""
+    seen, gains = observed.seen[rows], observed.gains[rows]
+    ranking = _ranking(np.where(seen, predicted, -np.inf), gains, observed.is_best[rows], observed.first_gains[rows])
+    error = np.where(seen, predicted, 0).astype(np.float64) - gains
+    return *ranking, (error**2).sum(axis=1), _gaps(predicted, error, seen)
 
 
-def _placements(p: Array, solved: NDArray[np.bool_], seen: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
-    """Successes of each instance, and the placements behind `auc`; predictions are compared as f32."""
-    n = len(p)
-    order, level = _rising(p[seen].astype(np.float32))
-    hit, row = solved[seen][order], np.repeat(np.arange(n, dtype=np.int32), seen.sum(axis=1))[order]
+def _gaps(predicted: NDArray[np.floating], error: Array, seen: NDArray[np.bool_]) -> NDArray[np.float32]:
+    n = len(predicted)
+    place = np.where(seen, predicted, 0).astype(np.float64) * N_BINS
+    bins = np.clip(place, 0, N_BINS - 1).astype(np.int64) + N_BINS * np.arange(n)[:, None]
+    return np.bincount(bins.ravel(), error.ravel(), minlength=n * N_BINS).reshape(n, N_BINS).astype(np.float32)
+
+
+def _placements(values: NDArray[np.float32], tags: NDArray[np.uint32], n: int) -> tuple[Array, Array, Array]:
+    """Successes of each of n instances, and the placements behind `auc`, from the observed cells' predictions f32 (c,).
+
+    A prediction and its tag (see `Observed`) in one word are sorted in half the time of an argsort.
+    """
+    bits = (values + np.float32(0)).view(np.uint32)  # no negative zero
+    rising = np.where(bits >> np.uint32(31), ~bits, bits | np.uint32(1 << 31))  # integers in the order of the floats
+    words = (rising.astype(np.uint64) << np.uint64(32)) | tags
+    words.sort()
+    level = (np.diff(words >> np.uint64(32), prepend=words[:1] >> np.uint64(32)) != 0).cumsum()
+    hit, row = (words & np.uint64(1)).astype(bool), (words.astype(np.uint32) >> np.uint32(1)).astype(np.int64)
     wins, losses = (np.bincount(level[of], minlength=level[-1] + 1) for of in (hit, ~hit))
     lower = (losses.cumsum() - 0.5 * losses) / max(losses.sum(), 1)  # share of failures below each level
     higher = 1 - (wins.cumsum() - 0.5 * wins) / max(wins.sum(), 1)
@@ -96,51 +112,36 @@ def _placements(p: Array, solved: NDArray[np.bool_], seen: NDArray[np.bool_]) ->
     return np.bincount(row[hit], minlength=n).astype(np.float64), above.astype(np.float64), below.astype(np.float64)
 
 
-def _rising(values: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The order int (c,) of rising values, equal ones by position, and in it the number of smaller distinct values.
-
-    A value and its position in one word are sorted in half the time of an argsort.
-    """
-    bits = (values + np.float32(0)).view(np.uint32)  # no negative zero
-    sign = (bits >> np.uint32(31)).astype(bool)
-    rising = np.where(sign, ~bits, bits | np.uint32(1 << 31))  # unsigned integers in the order of the floats
-    words = (rising.astype(np.uint64) << np.uint64(32)) | np.arange(len(values), dtype=np.uint64)
-    words.sort()
-    new = np.diff(words >> np.uint64(32), prepend=words[:1] >> np.uint64(32)) != 0
-    return (words & np.uint64(2**32 - 1)).astype(np.int64), new.cumsum()
-
-
-def _ranking(key: NDArray[np.floating], gain: NDArray[np.floating]) -> tuple[Array, Array, Array]:
+def _ranking(
+    key: NDArray[np.floating], gain: NDArray[np.floating], is_best: NDArray[np.bool_], ideal: Array
+) -> tuple[Array, Array, Array]:
     """nDCG, hits and reciprocal rank in expectation over the orders of equal predictions.
 
-    `key` is -inf and `gain` -1 where unobserved: those cells come last, gain nothing and are never the best.
+    `key` is -inf and `gain` 0 where unobserved: those cells come last, gain nothing and are never the best.
     """
-    n, m = key.shape
-    width = min(max(RANKS), m)
-    expected, ideal = _first_gains(key, gain, width)
+    (n, m), width = key.shape, ideal.shape[1]
+    expected = _first_gains(key, gain, width)
     discount, ndcg = 1 / np.log2(np.arange(width) + 2), np.empty((n, len(RANKS)))
     for column, k in enumerate(RANKS):
         ndcg[:, column] = ratio(expected[:, :k] @ discount[:k], ideal[:, :k] @ discount[:k])  # (n, k) x (k,)
-    is_best = gain == gain.max(axis=1, keepdims=True)
     first = np.where(is_best, key, -np.inf).max(axis=1, keepdims=True)  # the best-placed of an instance's best LLMs
     level = key == first
     return ndcg, *_first_best((key > first).sum(axis=1), level.sum(axis=1), (level & is_best).sum(axis=1), m)
 
 
-def _first_gains(key: NDArray[np.floating], gain: NDArray[np.floating], width: int) -> tuple[Array, Array]:
-    """Expected gain at each of the first ranks, and the gains of the best order: f64 (n, width) each."""
-    earned = np.maximum(gain, 0).astype(np.float64)
-    ideal = -np.sort(np.partition(-earned, width - 1, axis=1)[:, :width], axis=1)
+def _first_gains(key: NDArray[np.floating], gain: NDArray[np.floating], width: int) -> Array:
+    """Expected gain at each of the first ranks, f64 (n, width)."""
     at = np.argpartition(-key, width - 1, axis=1)[:, :width]
     values = np.take_along_axis(key, at, axis=1)
     by_value = np.argsort(-values, axis=1, kind="stable")
     at, values = np.take_along_axis(at, by_value, axis=1), np.take_along_axis(values, by_value, axis=1)
     equal = values[:, :, None] == values[:, None, :]  # (n, width, width)
-    expected = (equal * np.take_along_axis(earned, at, axis=1)[:, None, :]).sum(axis=2) / equal.sum(axis=2)
+    earned = np.take_along_axis(gain, at, axis=1).astype(np.float64)
+    expected = (equal * earned[:, None, :]).sum(axis=2) / equal.sum(axis=2)
     last = values[:, -1:]  # its run may go on behind the first ranks
     run = key == last
-    mean = (run * earned).sum(axis=1) / run.sum(axis=1)
-    return np.where(values == last, mean[:, None], expected), ideal
+    mean = np.where(run, gain, 0).sum(axis=1, dtype=np.float64) / run.sum(axis=1)
+    return np.where(values == last, mean[:, None], expected)
 
 
 def _first_best(

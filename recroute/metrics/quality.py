@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from recroute.metrics.outcome import Outcome, Weights
-from recroute.util.numeric import Array, known_mean, ratio
+from recroute.metrics.outcome import Outcome
+from recroute.util.numeric import Array, Weights, known_mean, ratio
 
 
 def mean_score(outcome: Outcome, weights: Weights | None = None) -> Array:

@@ -6,9 +6,9 @@ chance have no ranking and none of these metrics.
 
 from __future__ import annotations
 
-from recroute.metrics.outcome import Outcome, Weights, no_value, weighted_sum
-from recroute.metrics.predictions import RANKS
-from recroute.util.numeric import Array, known_mean, ratio
+from recroute.metrics.observed import RANKS
+from recroute.metrics.outcome import Outcome, no_value, weighted_sum
+from recroute.util.numeric import Array, Weights, known_mean, ratio
 
 
 def ndcg(outcome: Outcome, weights: Weights | None = None, *, k: int = RANKS[-1]) -> Array:

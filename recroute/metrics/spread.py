@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recroute.metrics.outcome import Outcome, Weights, weighted_sum
-from recroute.util.numeric import Array, known_mean, ratio
+from recroute.metrics.outcome import Outcome, weighted_sum
+from recroute.util.numeric import Array, Weights, known_mean, ratio
 
 
 def selection_entropy(outcome: Outcome, weights: Weights | None = None) -> Array:

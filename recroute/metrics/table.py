@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from recroute.metrics.calibration import auc, brier, ece
 from recroute.metrics.cost import PERCENTS, aiq, cost_at_quality, mean_cost
-from recroute.metrics.outcome import Outcome, Weights
-from recroute.metrics.predictions import RANKS
+from recroute.metrics.observed import RANKS
+from recroute.metrics.outcome import Outcome
 from recroute.metrics.quality import (
     any_best,
     best_single_ratio,
@@ -26,7 +26,7 @@ from recroute.metrics.quality import (
 )
 from recroute.metrics.ranking import agreement, hit, mrr, ndcg
 from recroute.metrics.spread import choice_entropy, coverage, gini, selection_entropy
-from recroute.util.numeric import Array
+from recroute.util.numeric import Array, Weights
 
 
 @dataclass(frozen=True, eq=False)

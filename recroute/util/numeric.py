@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,13 @@ Floats = NDArray[np.float32]
 Index = NDArray[np.int64]
 Positions = NDArray[np.integer]
 AnyArray = NDArray[Any]
+
+
+class Weights(Protocol):
+    """Weights (b, n) of n values in each of b sums: an array, or what remembers its products."""
+
+    def __len__(self) -> int: ...
+    def __matmul__(self, values: Array, /) -> Array: ...
 
 
 def ratio(above: NDArray[np.number], below: NDArray[np.number], otherwise: float = np.nan) -> Array:
@@ -24,13 +31,13 @@ def ratio(above: NDArray[np.number], below: NDArray[np.number], otherwise: float
     return np.divide(above, below, out=out, where=below > 0)
 
 
-def known_mean(values: ArrayLike, weights: NDArray[np.floating] | None = None) -> Array:
+def known_mean(values: ArrayLike, weights: Weights | None = None) -> Array:
     """Weighted means over the first axis that leave out NaN; NaN where every value is.
 
     Parameters
     ----------
     values : float (n,) or (n, p)
-    weights : float (b, n), optional
+    weights : float (b, n), or what stands for it, optional
         A row for each of b means, such as the counts of a bootstrap resample. Default: one row of ones.
 
     Returns

@@ -3,10 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recroute.experiment.bootstrap import Bootstrap, interval, interval_around
+from recroute.experiment.bootstrap import Bootstrap, Products, interval, interval_around
 from recroute.metrics import Outcome
 from recroute.metrics.quality import mean_score
 from recroute.metrics.spread import entropy_bits
+from recroute.util.numeric import known_mean
 
 IDS = np.array([f"i{i}" for i in range(400)])
 
@@ -105,3 +106,12 @@ def test_an_interval_holds_its_estimate_or_there_is_none(
 ) -> None:
     low, high = interval_around(value, np.array(replicates, dtype=np.float64), n_instances)
     assert low <= value <= high or np.isnan([low, high]).all()
+
+
+def test_products_that_are_remembered_stand_for_the_weights() -> None:
+    rng = np.random.default_rng(0)
+    weights, values = rng.integers(0, 3, (50, 20)).astype(np.float32), rng.random((20, 2))
+    products = Products(weights)
+    for _ in range(2):
+        np.testing.assert_allclose(known_mean(values, products), known_mean(values, weights))
+    assert products @ values is products @ values.copy()

@@ -1,11 +1,14 @@
 """Bounds and invariances of every metric, for any scores."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from recroute.data import cells
 from recroute.metrics import METRICS, Outcome, Spending, spread
 from recroute.metrics.calibration import auc
 from recroute.metrics.quality import best_single_ratio, effective_p, lift, mean_score, oracle, random, regret
@@ -79,3 +82,17 @@ def test_a_resample_in_which_nothing_weighs_has_no_spread() -> None:
     weights = np.array([[0.0, 0.0], [1.0, 1.0]])
     np.testing.assert_array_equal(spread.choice_entropy(found, weights), [np.nan, 1.0])
     np.testing.assert_array_equal(spread.gini(found, weights), [np.nan, 0.0])
+
+
+def test_a_large_pool_is_judged_in_blocks_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    scores = np.where(rng.random((30, 20)) < 0.2, np.nan, rng.integers(0, 3, (30, 20)) / 2)
+    scores[3] = np.nan
+    predicted = rng.integers(-1, 6, (30, 20)) / 5
+    whole = Outcome.of(scores, predicted.argmax(axis=1), predicted=predicted).predictions
+    monkeypatch.setattr(cells, "CELLS_AT_ONCE", 70)
+    parts = Outcome.of(scores, predicted.argmax(axis=1), predicted=predicted).predictions
+    assert whole is not None
+    assert parts is not None
+    for field in fields(whole):
+        np.testing.assert_allclose(getattr(parts, field.name), getattr(whole, field.name), rtol=1e-12)
