@@ -141,8 +141,8 @@ def _fit_here(router: Router, chosen: Any, screen: Screen) -> Split:
 def _fit_in_blocks(router: Router, chosen: Any, screen: Screen) -> Split:
     """Fit from sums; returns the sample as the training part, and the prompts that were left out for testing."""
     _check_large(router, chosen)
-    found = Parts.read(chosen.dataset, n_test=chosen.test, seed=chosen.seed)
-    train, test = found.train_sample(chosen.sample), found.test_sample()
+    found = Parts.read(chosen.dataset, n_test=chosen.test, n_sample=chosen.sample, seed=chosen.seed)
+    train, test = found.sample("train"), found.sample("test")
     parts = Split(train, test.take_instances(np.zeros(0, dtype=np.int64)), test, "hash of the id", chosen.seed, SAMPLED)
     parts = with_vectors(parts, chosen.encoder or ("tfidf" if train.prompts else "auto"))
     with found.blocks() as blocks, progress_bar("adding up", chosen.quiet) as progress:

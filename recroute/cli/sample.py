@@ -26,7 +26,7 @@ def sample(chosen: Any) -> None:
     Example: recroute data sample logs logs_sample --sample 20000 --test 2000
     """
     check_places(folders={chosen.target: "records.parquet"}, inputs=[chosen.source])
-    found = Parts.read(chosen.source, n_test=chosen.test, seed=chosen.seed).split_sample(chosen.sample)
+    found = Parts.read(chosen.source, n_test=chosen.test, n_sample=chosen.sample, seed=chosen.seed).samples
     write_dataset(found, chosen.target)
     parts = found.instances["split"].value_counts(sort=True)
     n_of = dict(parts.iter_rows())

@@ -41,8 +41,9 @@ class Parts:
     path : Path
     records, instances : tuple of Path
     llms : polars.DataFrame
-    n_test, seed : int
-        The instances with the smallest hashes are for testing; they are in no block.
+    n_test, n_sample, seed : int
+        The `n_test` instances with the smallest hashes of their ids are for testing, and in no block; the `n_sample`
+        next ones are a sample of the others.
     """
 
     path: Path
@@ -50,10 +51,11 @@ class Parts:
     instances: tuple[Path, ...]
     llms: pl.DataFrame
     n_test: int = 0
+    n_sample: int = 0
     seed: int = 0
 
     @classmethod
-    def read(cls, path: str | Path, *, n_test: int = 0, seed: int = 0) -> Parts:
+    def read(cls, path: str | Path, *, n_test: int = 0, n_sample: int = 0, seed: int = 0) -> Parts:
         """Find the files of a folder; the LLMs are those of `llms.parquet`, or of the records in alphabetical order.
 
         Raises
@@ -72,26 +74,29 @@ class Parts:
         else:
             found = _scan(records).select(pl.col("llm_id").unique()).collect(engine="streaming")
             llms = check_columns(found.sort("llm_id"), LLMS, "records.parquet")
-        return cls(folder, records, instances, llms, n_test, seed)
+        return cls(folder, records, instances, llms, n_test, n_sample, seed)
 
-    def test_sample(self) -> Dataset:
-        """The `n_test` instances with the smallest hashes of their ids, with all of their records."""
-        return self._sample(self._smallest(self.n_test))
-
-    def train_sample(self, n: int) -> Dataset:
-        """The n instances whose hashes come next."""
-        return self._sample(self._smallest(self.n_test + n)[self.n_test :])
-
-    def split_sample(self, n: int) -> Dataset:
+    @cached_property
+    def samples(self) -> Dataset:
         """Both samples as one data set, with "train" or "test" in the column `split` of the instances."""
-        ids = self._smallest(self.n_test + n)
-        found = self._sample(ids)
-        test = found.instances["instance_id"].is_in(ids["instance_id"][: self.n_test].implode())
+        records, instances = (
+            _scan(files).join(self._drawn.lazy(), on="instance_id", how="semi").collect(engine="streaming")
+            for files in (self.records, self.instances)
+        )
+        found = self._dataset(records, instances.sort("instance_id"))
+        test = found.instances["instance_id"].is_in(self._test["instance_id"].implode())
         split = pl.when(test).then(pl.lit("test")).otherwise(pl.lit("train"))
         return replace(found, instances=found.instances.with_columns(split=split))
 
-    def _smallest(self, n: int) -> pl.DataFrame:
-        """`instance_id` of the n instances with the smallest hashes, in their order."""
+    def sample(self, part: str) -> Dataset:
+        """The sample for "train" or "test", with all records of its instances."""
+        found = self.samples.take_instances((self.samples.instances["split"] == part).to_numpy())
+        return replace(found, instances=found.instances.drop("split"))
+
+    @cached_property
+    def _drawn(self) -> pl.DataFrame:
+        """`instance_id` of both samples, in the order of their hashes."""
+        n = self.n_test + self.n_sample
         hashed = pl.col("instance_id").hash(self.seed).alias(_HASH)
         wanted = _training(self.instances).select("instance_id", hashed).bottom_k(n, by=[_HASH, "instance_id"])
         found = wanted.collect(engine="streaming").sort(_HASH, "instance_id")["instance_id"]
@@ -104,17 +109,14 @@ class Parts:
             raise DataError(f"instance_id {found.filter(twice)[0]!r} is twice in {self.path}; keep one row for each id")
         return found.to_frame()
 
-    def _sample(self, ids: pl.DataFrame) -> Dataset:
-        records, instances = (
-            _scan(files).join(ids.lazy(), on="instance_id", how="semi").collect(engine="streaming")
-            for files in (self.records, self.instances)
-        )
-        return self._dataset(records, instances.sort("instance_id"))
+    @property
+    def _test(self) -> pl.DataFrame:
+        return self._drawn[: self.n_test]
 
     @contextmanager
     def blocks(self) -> Iterator[Iterator[Dataset]]:
         """Context manager: the training instances with their records, a part at a time, without those for testing."""
-        test = self._smallest(self.n_test)
+        test = self._test
         if self._is_paired:
             yield self._blocks(list(zip(self.records, self.instances, strict=True)), test)
         elif self.n_parts == 1:

@@ -15,7 +15,7 @@ from recroute.data.cells import CELLS_AT_ONCE
 from recroute.errors import RouterError
 from recroute.retrieval import Neighbors
 from recroute.routers.base import Prompts, Scores, TextRouter, fitted, setting
-from recroute.util.numeric import Index
+from recroute.util.numeric import Array, Index
 from recroute.util.state import array, several
 from recroute.util.threads import in_order
 
@@ -70,13 +70,14 @@ class KNN(TextRouter):
 
     An LLM that was not run on a neighbour gets its training mean there. With 5 neighbours and 0/1 scores only six
     values are possible, so ties are frequent in large pools; they go to the higher training mean, then to the lower
-    index.
+    index. From sums over prompts it takes the LLMs' means; the neighbours are then those in the sample.
     Source: RouterEval, arXiv 2503.10657 (PRknn).
     """
 
     name: ClassVar[str] = "knn"
     kind: ClassVar[str] = "neighbours"
     takes_unseen_llms: ClassVar[bool] = True
+    sums_over: ClassVar[str] = "scores"
 
     n_neighbors: int = setting(5, low=1, help="training prompts to average over")
 
@@ -110,6 +111,14 @@ class KNN(TextRouter):
         for _ in in_order([slice(start, start + step) for start in range(0, len(llm_index), step)], average):
             pass
         return predicted
+
+    def keep_prompts(self, kept: NDArray[np.int64]) -> None:
+        rows = np.flatnonzero(self.scores_.known.instance_counts)[kept]
+        self.vectors_, self.scores_ = self.vectors_[rows], self.scores_.take_instances(rows)
+        vars(self).pop("_neighbors", None)
+
+    def sum_features(self, prompts: Prompts) -> Array:
+        return np.zeros((prompts.n, 0))
 
     def check_fitted(self, sizes: Mapping[str, int]) -> None:
         super().check_fitted(sizes)

@@ -123,7 +123,7 @@ def test_a_billion_records(world: World, tmp_path: Path) -> None:
     folder = tmp_path / "sample" / "logs"  # vectors are known by the folder's name
     folder.mkdir(parents=True)
     world.write(folder, 0)
-    sample = Parts.read(folder).train_sample(20_000)
+    sample = Parts.read(folder, n_sample=20_000).sample("train")
     n_bytes = sum(file.stat().st_size for file in folder.iterdir())
     routers, sums = {}, {}
     for name in ROUTERS:

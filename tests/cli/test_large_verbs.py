@@ -99,7 +99,7 @@ def test_sums_are_kept_in_memory_too(run: Go, logs: Path, tmp_path: Path) -> Non
     ("arguments", "message"),
     [
         (("--engine", "dask"), "unknown engine 'dask'"),
-        (("--engine", "blocks", "--router", "knn"), "knn does not follow from sums"),
+        (("--engine", "blocks", "--router", "irt"), "irt does not follow from sums"),
         (("--engine", "blocks", "--router", "svd", "--split", "own"), "need all data in memory"),
         (("--engine", "blocks", "--test", "5000"), "leave out fewer"),
         (("--keep-sums", "--router", "als"), "als does not follow from sums"),

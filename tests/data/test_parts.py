@@ -56,19 +56,19 @@ def test_blocks_hold_every_record_once(
 
 
 def test_samples_are_drawn_by_hash_whatever_the_files(data: Dataset, tmp_path: Path) -> None:
-    one = Parts.read(write(data, tmp_path / "one", 1, paired=True), n_test=20, seed=3)
-    many = Parts.read(write(data, tmp_path / "many", 6, paired=False), n_test=20, seed=3)
-    for drawn in (one.test_sample(), one.train_sample(50)):
+    one = Parts.read(write(data, tmp_path / "one", 1, paired=True), n_test=20, n_sample=50, seed=3)
+    many = Parts.read(write(data, tmp_path / "many", 6, paired=False), n_test=20, n_sample=50, seed=3)
+    for drawn in (one.sample("test"), one.sample("train")):
         assert cells([drawn]).equals(cells([data.take_instances(data.instance_ids.to_index(drawn.instance_ids))]))
-    assert one.test_sample().instance_ids.ids == many.test_sample().instance_ids.ids
-    test, train = set(one.test_sample().instance_ids), set(one.train_sample(50).instance_ids)
+    assert one.sample("test").instance_ids.ids == many.sample("test").instance_ids.ids
+    test, train = (set(one.sample(part).instance_ids) for part in ("test", "train"))
     assert (len(test), len(train), len(test & train)) == (20, 50, 0)
     for parts in (one, many):
         with parts.blocks() as blocks:
             ids = {name for block in blocks for name in block.instance_ids}
         assert ids == set(data.instance_ids) - test
     other = Parts.read(tmp_path / "one", n_test=20, seed=4)
-    assert set(other.test_sample().instance_ids) != test
+    assert set(other.sample("test").instance_ids) != test
 
 
 def test_only_the_training_part_of_a_split_counts(data: Dataset, tmp_path: Path) -> None:
@@ -76,11 +76,11 @@ def test_only_the_training_part_of_a_split_counts(data: Dataset, tmp_path: Path)
     file = folder / "instances.parquet" / "0.parquet"
     split = pl.Series(["train" if i % 3 else "test" for i in range(data.n_instances)])
     pl.read_parquet(file).with_columns(split=split).write_parquet(file)
-    parts = Parts.read(folder)
+    parts = Parts.read(folder, n_sample=N)
     with parts.blocks() as blocks:
         (block,) = blocks
     assert block.n_instances == split.eq("train").sum()
-    assert parts.train_sample(N).n_instances == block.n_instances
+    assert parts.sample("train").n_instances == block.n_instances
 
 
 def test_a_plain_folder_with_coded_ids(data: Dataset, tmp_path: Path) -> None:
@@ -115,8 +115,8 @@ def test_what_is_wrong_is_told(
     folder = write(data, tmp_path / "d", 1, paired=True)
     change(folder, name, **columns)
     with pytest.raises(DataError, match=message):  # noqa: PT012
-        parts = Parts.read(folder)
-        parts.train_sample(50)
+        parts = Parts.read(folder, n_sample=50)
+        parts.sample("train")
         with parts.blocks() as blocks:
             list(blocks)
 

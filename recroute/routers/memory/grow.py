@@ -98,6 +98,7 @@ def without_prompts(router: R, kept: NDArray[np.int64]) -> R:
     smaller = _changed(router, change)
     if router.background_ is not None:
         smaller.background_ = router.background_.take_prompts(kept)
+    smaller.keep_prompts(kept)
     return smaller
 
 

@@ -129,6 +129,9 @@ class RememberingRouter(RouterCore):
         `llm_mean_` is set by the caller.
         """
 
+    def keep_prompts(self, kept: NDArray[np.int64]) -> None:
+        """Keep the training prompts at these positions only, in fields that are not declared by their number."""
+
     def task_shares(self, prompts: Prompts) -> Array | None:
         """Probability f64 (b, t) of each training task, in alphabetical order; None without a task classifier."""
         return None

@@ -34,7 +34,7 @@ def check_follows_from_sums(router: RememberingRouter) -> None:
     if not router.sums_over or len(parts) > 1 or not all(part.sums_over for part in parts):
         raise RouterError(
             f"{router.label} does not follow from sums over prompts; use best_single, ridge, svd, ease, kmeans, "
-            "hierarchy or auto with one of them"
+            "hierarchy, knn (on a sample) or auto with one of them"
         )
 
 
@@ -79,7 +79,7 @@ def fit_on_blocks(router: R, sample: Dataset, blocks: Iterable[Dataset], *, keep
     Parameters
     ----------
     router : Router
-        `best_single`, `ridge`, `svd`, `ease`, `kmeans`, `hierarchy`, `guarded` or `auto`.
+        `best_single`, `ridge`, `svd`, `ease`, `kmeans`, `hierarchy`, `knn`, `guarded` or `auto`.
     sample : Dataset
     blocks : iterable of Dataset
         All training prompts, each in one block with all of its records; LLMs in the order of the sample's.
@@ -124,7 +124,7 @@ def fit_from_sums(
         Number of instances in the sample, drawn by the hash of their ids with the router's seed. Default: 20,000, and
         of a Dataset all, for which the result is that of `fit` where every cell was observed.
     n_test : int
-        Number of instances of a folder to leave out, drawn likewise (`Parts.test_sample`).
+        Number of instances of a folder to leave out, drawn likewise.
     keep_sums : bool
     encoder : str, callable, or object with `encode`, optional
         As in `fit`.
@@ -149,8 +149,8 @@ def fit_from_sums(
         hashed = source.instances["instance_id"].hash(router.seed).to_numpy()
         sample = source.take_instances(np.sort(np.argsort(hashed, kind="stable")[:n_sample]))
         return fit_on_blocks(router, sample, [source], keep_sums=keep_sums)
-    parts = Parts.read(source, n_test=n_test, seed=router.seed)
-    sample = parts.train_sample(N_SAMPLE if n_sample is None else n_sample)
+    parts = Parts.read(source, n_test=n_test, n_sample=N_SAMPLE if n_sample is None else n_sample, seed=router.seed)
+    sample = parts.sample("train")
     sample = sample if encoder is None else with_encoder(sample, encoder)
     with parts.blocks() as blocks:
         return fit_on_blocks(router, sample, blocks, keep_sums=keep_sums)

@@ -69,7 +69,7 @@ def fit_on_spark(
     try:
         data.check(cells)
         drawn, numbers = data.sample(cells, n_test + n_sample, router.seed)
-        in_order = np.argsort(np.array(drawn.instance_ids.ids[n_test:]))  # as `Parts.train_sample` has them
+        in_order = np.argsort(np.array(drawn.instance_ids.ids[n_test:]))  # as `Parts.sample` has them
         sample = drawn.take_instances(n_test + in_order)
         sample = sample if encoder is None else with_encoder(sample, encoder)
         left_out = cells.sparkSession.createDataFrame([(number,) for number in numbers[:n_test]], "instance int")

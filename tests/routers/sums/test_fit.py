@@ -10,7 +10,17 @@ from recroute.routers import Router, load_router, make_router, router_names
 from recroute.routers.sums.fit import fit_from_sums, fit_on_blocks, taken_in
 from recroute.testing import planted_dataset
 
-ROUTERS = ("best_single", "ridge", "svd(n_factors=3)", "ease", "kmeans", "hierarchy", "auto", "guarded(router=ridge)")
+ROUTERS = (
+    "best_single",
+    "ridge",
+    "svd(n_factors=3)",
+    "ease",
+    "kmeans",
+    "hierarchy",
+    "knn",
+    "auto",
+    "guarded(router=ridge)",
+)
 TEXTS = ["What is 12 times 7?", "Write a sonnet about rain.", "Prove that 2 is prime.", "Fix this loop."]
 
 
@@ -69,7 +79,16 @@ def test_what_is_taken_in_and_out_counts_as_if_it_had_been_there(
     np.testing.assert_allclose(taken_in(late, removed=second).score(new), before, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["svd", "kmeans", "hierarchy", "auto"])
+def test_knn_takes_neighbors_from_the_sample_and_means_from_all(data: Dataset, new: np.ndarray) -> None:
+    sample = data.take_instances(np.arange(150))
+    summed, fitted = fit_on_blocks(make_router("knn"), sample, [data]), make_router("knn").fit(sample)
+    np.testing.assert_array_equal(summed.score(new), fitted.score(new))
+    np.testing.assert_allclose(summed.llm_mean_, make_router("knn").fit(data).llm_mean_)
+    guarded = fit_on_blocks(make_router("guarded(router=knn)"), sample, [data])
+    np.testing.assert_allclose(guarded.llm_mean_, summed.llm_mean_)
+
+
+@pytest.mark.parametrize("name", ["svd", "kmeans", "hierarchy", "knn", "auto"])
 def test_removed_prompts_are_forgotten(name: str, data: Dataset, tmp_path: Path) -> None:
     router = fit_on_blocks(make_router(name), data, [data], keep_sums=True)
     gone = data.take_instances(np.arange(0, 400, 3))
@@ -115,9 +134,9 @@ def test_a_router_fitted_before_stays_as_it_is(new: np.ndarray) -> None:
 
 def test_routers_that_do_not_follow_from_sums_say_so(data: Dataset) -> None:
     without = [name for name in router_names() if not type(make_router(name)).sums_over]
-    assert {"knn", "als"} <= set(without)
-    with pytest.raises(RouterError, match="knn does not follow from sums"):
-        fit_from_sums(data, make_router("knn"))
+    assert {"item_knn", "als"} <= set(without)
+    with pytest.raises(RouterError, match="als does not follow from sums"):
+        fit_from_sums(data, make_router("als"))
     with pytest.raises(RouterError, match="use bridge=ridge"):
         fit_from_sums(data, make_router("svd(bridge=neighbors)"))
     with pytest.raises(RouterError, match="knn\\) does not follow from sums"):
