@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, llm_means
-from recroute.data.cells import row_blocks
+from recroute.data.cells import CELLS_IN_CACHE, row_blocks
 from recroute.experiment.spending import pool_costs, spend
 from recroute.metrics import Agreement, Outcome
 from recroute.metrics.observed import Observed
@@ -97,8 +97,8 @@ def fitted_outcomes(
 
 def _entropy(router: Router, predicted: NDArray[np.float32]) -> Array:
     """Entropy f64 (n,) in bits of the router's own distribution, some instances at a time."""
-    parts = [entropy_bits(router.distribution(predicted[rows])) for rows in row_blocks(*predicted.shape)]
-    return np.concatenate([np.zeros(0), *parts])
+    blocks = row_blocks(*predicted.shape, CELLS_IN_CACHE)
+    return np.concatenate([np.zeros(0), *(entropy_bits(router.distribution(predicted[rows])) for rows in blocks)])
 
 
 def expected_scores(router: Router, scores: NDArray[np.float32]) -> NDArray[np.float64] | None:

@@ -67,6 +67,11 @@ class Observed:
         return np.where(self.judged, total / np.maximum(self.n_cells, 1), np.nan)
 
     @cached_property
+    def n_solved(self) -> Array:
+        """Observed cells of each instance that are successes, f64 (n,)."""
+        return (self.seen & (self.gains >= SOLVED)).sum(axis=1, dtype=np.float64)
+
+    @cached_property
     def is_best(self) -> NDArray[np.bool_]:
         """Whether a cell was observed and attains the highest score of its instance, bool (n, m)."""
         return self.seen & (self.gains == self.gains.max(axis=1, keepdims=True))

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from recroute.data import cells
-from recroute.metrics import METRICS, Outcome, Spending, spread
+from recroute.metrics import METRICS, Outcome, Spending, predictions, spread
 from recroute.metrics.calibration import auc
 from recroute.metrics.quality import best_single_ratio, effective_p, lift, mean_score, oracle, random, regret
 
@@ -88,10 +87,10 @@ def test_a_large_pool_is_judged_in_blocks_to_the_same(monkeypatch: pytest.Monkey
     rng = np.random.default_rng(4)
     scores = np.where(rng.random((30, 20)) < 0.2, np.nan, rng.integers(0, 3, (30, 20)) / 2)
     scores[3] = np.nan
-    predicted = rng.integers(-1, 6, (30, 20)) / 5
-    whole = Outcome.of(scores, predicted.argmax(axis=1), predicted=predicted).predictions
-    monkeypatch.setattr(cells, "CELLS_AT_ONCE", 70)
-    parts = Outcome.of(scores, predicted.argmax(axis=1), predicted=predicted).predictions
+    predicted_scores = rng.integers(-1, 6, (30, 20)) / 5
+    whole = Outcome.of(scores, predicted_scores.argmax(axis=1), predicted=predicted_scores).predictions
+    monkeypatch.setattr(predictions, "CELLS_IN_CACHE", 70)
+    parts = Outcome.of(scores, predicted_scores.argmax(axis=1), predicted=predicted_scores).predictions
     assert whole is not None
     assert parts is not None
     for field in fields(whole):
