@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, InteractionMatrix
-from recroute.data.cells import pass_over
+from recroute.data.cells import pass_over, row_blocks
 from recroute.errors import RouterError
-from recroute.routers.base import Prompts, Scores, fitted, setting
+from recroute.routers.base import Prompts, Router, Scores, fitted, setting
 from recroute.routers.guarded import Guarded
-from recroute.routers.parts import fit_parts
+from recroute.routers.parts import FoldScores, fit_parts, out_of_fold
 from recroute.util.numeric import Array, Index
 from recroute.util.registry import split_outside
 
@@ -66,11 +66,16 @@ class Auto(Guarded):
         if not self.weight_.any():
             raise RouterError(f"all weights of {self.name} are 0")
 
-    def _combine(self, predicted: NDArray[np.float32], train: Dataset) -> Scores:
+    def _out_of_fold(self, parts: Sequence[Router], train: Dataset) -> Iterator[FoldScores]:
+        if len(parts) == 1:
+            self.weight_ = np.ones(1)
+            yield from super()._out_of_fold(parts, train)
+            return
+        predicted, best = out_of_fold(parts, train, self.n_folds, self.seed)
         self.weight_ = stacking_weights(predicted, train.interactions)
-        if len(predicted) == 1:
-            return super()._combine(predicted, train)  # without a copy
-        return np.tensordot(self.weight_.astype(np.float32), predicted, axes=1)  # (p,) x (p, n, m)
+        for rows in row_blocks(*train.interactions.shape):
+            combined = np.tensordot(self.weight_.astype(np.float32), predicted[:, rows], axes=1)  # (p,) x (p, b, m)
+            yield np.arange(rows.start, rows.stop), combined, best[rows]
 
     def _part_scores(self, prompts: Prompts, llm_index: Index) -> Scores:
         used = [(weight, part) for weight, part in zip(self.weight_, self.parts_, strict=True) if weight > 0]
@@ -79,8 +84,6 @@ class Auto(Guarded):
 
 def stacking_weights(predicted: NDArray[np.float32], matrix: InteractionMatrix) -> Array:
     """Non-negative stacking weights f64 (p,) with sum 1, for predictions f32 (p, n, m) of the scores (n, m)."""
-    if len(predicted) == 1:
-        return np.ones(1)
     from scipy.optimize import nnls
 
     def moments(rows: slice) -> tuple[Array, Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -11,18 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recroute.data import Dataset
-from recroute.data.cells import pass_over
 from recroute.errors import RouterError
 from recroute.retrieval import tie_order
-from recroute.routers.base import Prompts, Scores, fitted, setting
-from recroute.routers.parts import Composite, fit_parts, out_of_fold
+from recroute.routers.advantages import Advantages
+from recroute.routers.base import Prompts, Router, Scores, fitted, setting
+from recroute.routers.parts import Composite, FoldScores, each_out_of_fold, fit_parts
 from recroute.routers.sums.moments import Moments
 from recroute.util.numeric import AnyArray, Array, Index
 
 if TYPE_CHECKING:
     from recroute.routers.memory.new_llms import NewLLMs
 
-Advantages = Callable[[slice], tuple[Scores, Scores]]
 # Candidate thresholds in standard errors of a mean over all prompts. The evidence for a single prompt is much weaker
 # than for that mean, so useful values go far beyond 2.
 Z = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, np.inf)
@@ -60,24 +59,13 @@ class Guarded(Composite):
     def _fit(self, train: Dataset) -> None:
         if not train.is_rated.all():
             train = train.take_instances(np.flatnonzero(train.is_rated))
-        parts = self.make_parts()
-        of_parts, best = out_of_fold(parts, train, self.n_folds, self.seed)
-        judged = train.evaluated()  # drops instances that have preferences only
-        if judged is not train:
-            scored = np.flatnonzero(train.interactions.instance_counts)
-            of_parts, best = of_parts[:, scored], best[scored]
-        predicted = self._combine(of_parts, judged)
-        matrix = judged.interactions
-
-        def advantages(rows: slice) -> tuple[Scores, Scores]:
-            """Predicted and observed advantages over the best single LLM, each f32 (b, m)."""
-            of_best, at = best[rows], np.arange(rows.stop - rows.start)
-            scores, expected = matrix.dense(rows), predicted[rows]
-            return expected - expected[at, of_best][:, None], scores - scores[at, of_best][:, None]
-
-        self.error_ = _standard_errors(advantages, matrix.shape)
+        parts, advantages = self.make_parts(), Advantages(train.interactions)
+        for rows, predicted, best in self._out_of_fold(parts, train):
+            advantages.add(rows, predicted, best)
+        self.error_ = advantages.standard_errors()
         self._hold_at(self.llm_mean_)
-        self.z_ = np.array([self._choose_z(advantages, matrix.shape)])
+        self.z_ = np.array([self._choose_z(advantages)])
+        del advantages
         self.parts_ = fit_parts(parts, train)
 
     def _llm_entries(self, new: NewLLMs) -> dict[str, AnyArray]:
@@ -117,33 +105,10 @@ class Guarded(Composite):
         self.least_mean_ = least_mean
         self.best_ = _best(self)
 
-    def _choose_z(self, advantages: Advantages, shape: tuple[int, int]) -> float:
+    def _choose_z(self, advantages: Advantages) -> float:
         """Threshold with the largest cautious gain; the largest among equals."""
-
-        def gains(rows: slice) -> Array:
-            """Gain over the best single LLM of the choices at each z, f64 (z, b), among the LLMs that were evaluated.
-
-            NaN for instances on which the best single LLM was not evaluated.
-            """
-            ahead, really_ahead = advantages(rows)
-            evaluated = ~np.isnan(really_ahead)
-            ahead = np.where(evaluated, ahead, -np.inf)
-            every = np.arange(len(ahead))
-            choice = ahead.argmax(axis=1)
-            gain = np.empty((len(Z), len(ahead)))
-            for i, z in enumerate(Z):
-                margin = _margin(self.error_, z)
-                # a choice that passes a higher threshold too stays the best of those that pass
-                best = ahead[every, choice]
-                (again,) = np.nonzero(np.isfinite(best) & (best <= margin[choice]))
-                ahead[again] = np.where(ahead[again] > margin, ahead[again], -np.inf)
-                choice[again] = ahead[again].argmax(axis=1)
-                gain[i] = np.where(np.isfinite(ahead[every, choice]), really_ahead[every, choice], 0)
-            gain[:, ~evaluated.any(axis=1)] = np.nan
-            return gain
-
         cautious = []
-        for gain in np.concatenate(list(pass_over(shape, gains)), axis=1):
+        for gain in advantages.gains([_margin(self.error_, z) for z in Z]):
             gain = gain[~np.isnan(gain)]
             cautious.append(gain.mean() - self.caution * gain.std() / np.sqrt(len(gain)) if len(gain) else 0.0)
         return Z[len(Z) - 1 - int(np.argmax(cautious[::-1]))]
@@ -159,10 +124,9 @@ class Guarded(Composite):
         of_best = predicted[:, self.best_] if whole else self._part_scores(prompts, self.best_)
         return self._hold(predicted, of_best, _margin(self.error_[llm_index], float(self.z_[0])))
 
-    def _combine(self, predicted: NDArray[np.float32], train: Dataset) -> Scores:
-        """Combine out-of-fold predictions f32 (p, n, m) of all parts into one, f32 (n, m)."""
-        (only,) = predicted
-        return np.asarray(only)
+    def _out_of_fold(self, parts: Sequence[Router], train: Dataset) -> Iterator[FoldScores]:
+        """Out-of-fold predictions of all parts combined."""
+        return each_out_of_fold(parts[0], train, self.n_folds, self.seed)
 
     def _part_scores(self, prompts: Prompts, llm_index: Index) -> Scores:
         """Combined prediction f32 (b, m) of the fitted parts."""
@@ -172,24 +136,6 @@ class Guarded(Composite):
 def _best(router: Guarded) -> NDArray[np.int64]:
     """Position int (1,) of the LLM with the highest `least_mean_`."""
     return tie_order(router.least_mean_)[:1]
-
-
-def _standard_errors(advantages: Advantages, shape: tuple[int, int]) -> Array:
-    """Standard error of each LLM's predicted advantage, f64 (m,); infinite without an instance shared with the best."""
-
-    def sums(rows: slice) -> tuple[NDArray[np.int64], Array]:
-        ahead, really_ahead = advantages(rows)
-        known = ~np.isnan(really_ahead)
-        squared = np.where(known, (ahead - really_ahead) ** 2, 0).sum(axis=0, dtype=np.float64)
-        return known.sum(axis=0), squared
-
-    n, squared = np.zeros(shape[1], dtype=np.int64), np.zeros(shape[1])
-    for count, part in pass_over(shape, sums):
-        n += count
-        squared += part
-    error = np.sqrt(squared) / np.maximum(n, 1)
-    error[n == 0] = np.inf
-    return error
 
 
 def _margin(error: Array, z: float) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -14,12 +14,17 @@ from recroute.data import Dataset, llm_means
 from recroute.data.cells import row_blocks
 from recroute.encoders import view_encoder
 from recroute.retrieval import tie_order
-from recroute.routers.base import VIEWS, Prompts, Router, TextRouter, fitted, setting
+from recroute.routers.base import VIEWS, Prompts, Router, Scores, TextRouter, fitted, setting
 from recroute.routers.registry import make_router
-from recroute.splits.folds import each_fold
+from recroute.splits.folds import Fold, each_fold
 from recroute.util.memo import Memo
-from recroute.util.numeric import Array
+from recroute.util.numeric import Array, Index
 from recroute.util.state import ListOf
+
+BLOCK = 1 << 21  # cells predicted at a time, in double precision
+# out-of-fold predictions f32 (b, m) of some training prompts int (b,), and the best single LLM int (b,) of the folds
+# that they were fitted on
+FoldScores = tuple[Index, Scores, Index]
 
 
 @dataclass(kw_only=True)
@@ -76,21 +81,47 @@ def out_of_fold(
         itself, the best of many LLMs would look better than it is.
     """
 
-    def of_part(part: Router) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        predicted = np.empty((train.n_instances, train.n_llms), dtype=np.float32)
+    found = [_kept(part, train, n_folds, seed) for part in parts]
+    (first, best), *_ = found
+    return first[None] if len(parts) == 1 else np.stack([predicted for predicted, _ in found]), best
+
+
+def each_out_of_fold(part: Router, train: Dataset, n_folds: int, seed: int) -> Iterator[FoldScores]:
+    """`out_of_fold` of one part, some prompts at a time; those of a large data set are never all in memory."""
+    n, m = train.interactions.shape
+    if n * m > _predicted.largest:
+        yield from _fold_by_fold(part, train, n_folds, seed)
+    else:
+        yield np.arange(n), *_kept(part, train, n_folds, seed)
+
+
+def _kept(part: Router, train: Dataset, n_folds: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Out-of-fold predictions f32 (n, m) of a part and best single LLMs int (n,), from a cache if they are in it."""
+
+    def compute() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        predicted = np.empty(train.interactions.shape, dtype=np.float32)
         best = np.empty(train.n_instances, dtype=np.int64)
-        for fold in each_fold(train, n_folds, seed):
-            best[fold.index] = tie_order(llm_means(fold.parts.train))[0]
-            fitted_part, test = replace(part).fit(fold.parts.train), fold.parts.test
-            for rows in row_blocks(*test.interactions.shape):
-                predicted[fold.index[rows]] = fitted_part.score(test.take_instances(np.arange(rows.start, rows.stop)))
+        for rows, scores, of_fold in _fold_by_fold(part, train, n_folds, seed):
+            predicted[rows], best[rows] = scores, of_fold
         predicted.flags.writeable = False  # it may be kept
         return predicted, best
 
-    key, cells = [np.array([n_folds, seed]), *_contents(train)], train.n_instances * train.n_llms
-    found = [_predicted.get([_name(part), *key], partial(of_part, part), cells) for part in parts]
-    (first, best), *_ = found
-    return first[None] if len(parts) == 1 else np.stack([predicted for predicted, _ in found]), best
+    key = [_name(part), np.array([n_folds, seed]), *_contents(train)]
+    return _predicted.get(key, compute, train.n_instances * train.n_llms)
+
+
+def _fold_by_fold(part: Router, train: Dataset, n_folds: int, seed: int) -> Iterator[FoldScores]:
+    for fold in each_fold(train, n_folds, seed):
+        yield from _of_fold(part, fold)
+        del fold  # before the next one is made
+
+
+def _of_fold(part: Router, fold: Fold) -> Iterator[FoldScores]:
+    index, best, test = fold.index, tie_order(llm_means(fold.parts.train))[0], fold.parts.test
+    fitted_part = _fit_part(part, fold.parts.train)
+    for rows in row_blocks(*test.interactions.shape, BLOCK):
+        predicted = fitted_part.score(test.take_instances(np.arange(rows.start, rows.stop)))
+        yield index[rows], predicted, np.full(len(predicted), best)
 
 
 def fit_parts(parts: Sequence[Router], train: Dataset) -> list[Router]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recroute.data import Dataset, prompt_groups
 from recroute.splits.split import Split
@@ -32,9 +33,13 @@ def each_fold(dataset: Dataset, n_folds: int, seed: int) -> Iterator[Fold]:
     """The folds of `make_folds`, one at a time: together they hold the data as often as there are folds."""
     member = draw_folds(dataset, n_folds, seed)
     for fold in range(member.max() + 1):
-        index = np.flatnonzero(member == fold)
-        rest, held_out = dataset.take_instances(np.flatnonzero(member != fold)), dataset.take_instances(index)
-        yield Fold(index, Split(train=rest, valid=held_out, test=held_out, name=f"fold {fold}", seed=seed))
+        yield _make_fold(dataset, member == fold, f"fold {fold}", seed)
+
+
+def _make_fold(dataset: Dataset, is_held_out: NDArray[np.bool_], name: str, seed: int) -> Fold:
+    index = np.flatnonzero(is_held_out)
+    rest, held_out = dataset.take_instances(np.flatnonzero(~is_held_out)), dataset.take_instances(index)
+    return Fold(index, Split(train=rest, valid=held_out, test=held_out, name=name, seed=seed))
 
 
 def draw_folds(dataset: Dataset, n_folds: int, seed: int) -> Index:

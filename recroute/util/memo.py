@@ -36,19 +36,24 @@ class Memo(Generic[T]):
         self._kept: OrderedDict[str, tuple[int, T]] = OrderedDict()
         Memo.made.add(self)
 
+    @property
+    def largest(self) -> int:
+        """Cells of the largest result that is kept."""
+        return self._max_cells * self.times
+
     def __call__(self, *arrays: NDArray[Any]) -> T:
         return self.get(arrays, lambda: self._run(*arrays), sum(array.size for array in arrays))
 
     def get(self, arrays: Sequence[NDArray[Any]], compute: Callable[[], T], cells: int) -> T:
         """The kept result for these arrays, else that of `compute`, which is then kept and counts as `cells`."""
-        if cells > self._max_cells * self.times or self.times == 0:
+        if cells > self.largest or self.times == 0:
             return compute()
         key = _digest(arrays)
         if (kept := self._kept.get(key)) is not None:  # one look-up, because another thread may drop it in between
             return kept[1]
         result = compute()
         self._kept[key] = (cells, result)
-        while sum(size for size, _ in list(self._kept.values())) > self._max_cells * self.times:
+        while sum(size for size, _ in list(self._kept.values())) > self.largest:
             self._kept.popitem(last=False)
         return result
 

@@ -308,6 +308,7 @@ def test_instances_that_nobody_in_the_pool_was_run_on_are_left_out_for_all_and_s
 
 
 def test_budgets_and_guards_are_solved_on_judged_choices() -> None:
+    from recroute.routers.advantages import Advantages
     from recroute.routers.budgeted import Budgeted
     from recroute.routers.guarded import Guarded
 
@@ -321,34 +322,9 @@ def test_budgets_and_guards_are_solved_on_judged_choices() -> None:
     real[20:, 2] = NAN
     guard = Guarded()
     guard.error_ = np.full(3, 0.01)
-    assert guard._choose_z(lambda rows: (ahead[rows], real[rows]), (40, 3)) == np.inf
-
-
-def test_a_guard_chooses_for_each_threshold_the_best_llm_that_passes_it() -> None:
-    from recroute.routers import guarded
-
-    rng = np.random.default_rng(0)
-    ahead = rng.normal(0, 0.1, (300, 6)).astype(np.float32)
-    ahead[:, 0] = 0
-    real = (np.where(ahead > 0.1, ahead, -0.1) + rng.normal(0, 0.1, ahead.shape)).astype(np.float32)
-    real[rng.random(real.shape) < 0.2] = NAN
-    real[:5] = NAN
-    guard = guarded.Guarded()
-    guard.error_ = rng.uniform(0.01, 0.05, 6)
-    expected = []
-    for z in guarded.Z:
-        gain = []
-        for row, truth in zip(ahead, real, strict=True):
-            margin = z * guard.error_
-            passing = [j for j in range(6) if row[j] > margin[j] and not np.isnan(truth[j])]
-            if not np.isnan(truth).all():
-                gain.append(truth[max(passing, key=lambda j: row[j])] if passing else 0.0)
-        expected.append(np.mean(gain) - guard.caution * np.std(gain) / np.sqrt(len(gain)))
-    before = ahead.copy()
-    best = guarded.Z[int(np.argmax(expected))]
-    assert 0 < best < np.inf
-    assert guard._choose_z(lambda rows: (ahead[rows], real[rows]), ahead.shape) == best
-    np.testing.assert_array_equal(ahead, before)
+    advantages = Advantages(InteractionMatrix.from_dense(real))
+    advantages.add(np.arange(40), ahead, np.zeros(40, dtype=np.int64))
+    assert guard._choose_z(advantages) == np.inf
 
 
 def test_doctor_does_not_take_an_llm_of_easy_tasks_for_the_best(gaps: Dataset) -> None:
