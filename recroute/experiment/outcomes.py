@@ -97,7 +97,7 @@ def fitted_outcomes(
 
 def _entropy(router: Router, predicted: NDArray[np.float32]) -> Array:
     """Entropy f64 (n,) in bits of the router's own distribution, some instances at a time."""
-    blocks = row_blocks(*predicted.shape, CELLS_IN_CACHE)
+    blocks = row_blocks(len(predicted), predicted.shape[1], CELLS_IN_CACHE)
     return np.concatenate([np.zeros(0), *(entropy_bits(router.distribution(predicted[rows])) for rows in blocks)])
 
 

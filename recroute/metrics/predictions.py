@@ -110,7 +110,7 @@ def _placements(values: NDArray[np.float32], tags: NDArray[np.uint32], n: int) -
     lower = (losses.cumsum() - 0.5 * losses) / max(losses.sum(), 1)  # share of failures below each run
     higher = 1 - (wins.cumsum() - 0.5 * wins) / max(wins.sum(), 1)
     above, below = (np.bincount(tag, np.repeat(share, length), minlength=2 * n) for share in (lower, higher))
-    return above[1::2], below[::2]
+    return above[1::2].astype(np.float64), below[::2].astype(np.float64)
 
 
 def _ranking(
