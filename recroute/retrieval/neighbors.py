@@ -17,6 +17,8 @@ BLOCK = 1 << 22  # similarities computed at a time
 
 Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 
+_searches: Memo[Found] = Memo(max_cells=1 << 26)
+
 
 class Neighbors:
     """Exact cosine neighbours among fixed vectors.
@@ -49,9 +51,10 @@ class Neighbors:
             By descending similarity; ties by ascending index.
         similarity : f32 (b, k)
         """
-        if len(queries) >= MIN_CACHED:
-            return _search_many(self._vectors, queries, np.array(k))
-        return self._search(queries, k)
+        if len(queries) < MIN_CACHED:
+            return self._search(queries, k)
+        arrays = (self._vectors, queries, np.array(k))
+        return _searches.get(arrays, lambda: self._search(queries, k), sum(array.size for array in arrays))
 
     def _search(self, queries: NDArray[np.float32], k: int) -> Found:
         n, k = len(self._vectors), min(k, len(self._vectors))
@@ -72,12 +75,8 @@ class Neighbors:
         return best, np.take_along_axis(near, best, axis=1)
 
 
-_search_many = Memo(lambda vectors, queries, k: Neighbors(vectors)._search(queries, int(k)), max_cells=1 << 26)
-
-
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows scaled to length 1, f32 (n, d), contiguous; zero rows stay zero."""
-    vectors = np.array(vectors, dtype=np.float32, order="C")  # a copy
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors /= np.where(norms > 0, norms, 1)
-    return vectors
+    vectors = np.asarray(vectors, dtype=np.float32)
+    norms = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
+    return np.divide(vectors, np.where(norms > 0, norms, 1)[:, None], order="C")
