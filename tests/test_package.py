@@ -66,6 +66,15 @@ def test_a_router_is_loaded_and_ranks_without_the_libraries_that_fit_tune_and_dr
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
+def test_knn_is_fitted_and_ranks_without_the_libraries_of_other_routers() -> None:
+    code = (
+        "import numpy, recroute, sys; vectors = numpy.eye(4, dtype=numpy.float32); "
+        "recroute.make_router('knn').fit(vectors, numpy.eye(4)).rank(vectors); "
+        "print([m for m in ('faiss', 'scipy.sparse', 'sklearn') if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
 def test_every_public_name_is_there() -> None:
     for name in recroute.__all__:
         assert getattr(recroute, name) is not None

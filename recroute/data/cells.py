@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import numpy as np
-import scipy.sparse as sp
+import scipy
 from numpy.typing import NDArray
 
 from recroute.errors import DataError
@@ -32,8 +32,8 @@ class Cells(Protocol):
     def take_llms(self, index: Positions) -> Self: ...
     def dense(self) -> NDArray[np.float32]: ...
     def block(self, rows: slice | Positions) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
-    def scores(self) -> sp.csr_matrix: ...
-    def costs(self) -> sp.csr_matrix | None: ...
+    def scores(self) -> scipy.sparse.csr_matrix: ...
+    def costs(self) -> scipy.sparse.csr_matrix | None: ...
     def dense_costs(self) -> NDArray[np.float32] | None: ...
 
 
@@ -99,10 +99,10 @@ class DenseCells:
     def _successes(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
         return (codes == 2).astype(np.float32)
 
-    def scores(self) -> sp.csr_matrix:
+    def scores(self) -> scipy.sparse.csr_matrix:
         return self._stored(lambda rows, seen: self.values[self.codes[rows][seen]])
 
-    def costs(self) -> sp.csr_matrix | None:
+    def costs(self) -> scipy.sparse.csr_matrix | None:
         if (spent := self.spent) is None:
             return None
         return self._stored(lambda rows, seen: spent[rows][seen])
@@ -110,7 +110,7 @@ class DenseCells:
     def dense_costs(self) -> NDArray[np.float32] | None:
         return self.spent
 
-    def _stored(self, of_rows: Any) -> sp.csr_matrix:
+    def _stored(self, of_rows: Any) -> scipy.sparse.csr_matrix:
         indptr = np.concatenate([[0], np.cumsum(self.instance_counts())])
         indices = np.empty(indptr[-1], dtype=np.int32)
         data = np.empty(indptr[-1], dtype=np.float32)
@@ -139,8 +139,8 @@ class SparseCells:
         If cells are not sorted or occur twice, or the costs are stored in other cells than the scores.
     """
 
-    stored: sp.csr_matrix
-    spent: sp.csr_matrix | None = None
+    stored: scipy.sparse.csr_matrix
+    spent: scipy.sparse.csr_matrix | None = None
 
     def __post_init__(self) -> None:
         if not self.stored.has_canonical_format:
@@ -175,10 +175,10 @@ class SparseCells:
         observed[row, stored.indices] = 1
         return scores, observed
 
-    def scores(self) -> sp.csr_matrix:
+    def scores(self) -> scipy.sparse.csr_matrix:
         return self.stored
 
-    def costs(self) -> sp.csr_matrix | None:
+    def costs(self) -> scipy.sparse.csr_matrix | None:
         return self.spent
 
     def dense_costs(self) -> NDArray[np.float32] | None:
@@ -193,7 +193,7 @@ def row_blocks(n: int, m: int, at_once: int = CELLS_AT_ONCE) -> list[slice]:
 
 def csr_from_coordinates(
     rows: Positions, columns: Positions, values: list[NDArray[np.float32]], shape: tuple[int, int]
-) -> list[sp.csr_matrix]:
+) -> list[scipy.sparse.csr_matrix]:
     """CSR matrices with `values` f32 (k,) in the same cells; stored zeros stay, no cell may occur twice."""
     cell = rows.astype(np.int64) * shape[1] + columns
     order = None if (cell[1:] > cell[:-1]).all() else np.argsort(cell, kind="stable")
@@ -209,13 +209,13 @@ def csr_from_coordinates(
 
 def _canonical(
     data: NDArray[np.float32], indices: NDArray[np.int32], indptr: Positions, shape: tuple[int, int]
-) -> sp.csr_matrix:
-    matrix = sp.csr_matrix((data, indices, indptr), shape=shape)
+) -> scipy.sparse.csr_matrix:
+    matrix = scipy.sparse.csr_matrix((data, indices, indptr), shape=shape)
     matrix.has_canonical_format = True
     return matrix
 
 
-def _filled(matrix: sp.csr_matrix) -> NDArray[np.float32]:
+def _filled(matrix: scipy.sparse.csr_matrix) -> NDArray[np.float32]:
     """A block f32 (n, m), NaN where nothing is stored."""
     block = np.full(matrix.shape, np.nan, dtype=np.float32)
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
@@ -223,7 +223,7 @@ def _filled(matrix: sp.csr_matrix) -> NDArray[np.float32]:
     return block
 
 
-def _columns(matrix: sp.csr_matrix, index: Positions) -> sp.csr_matrix:
+def _columns(matrix: scipy.sparse.csr_matrix, index: Positions) -> scipy.sparse.csr_matrix:
     """Columns of a CSR matrix, sorted within rows; scipy keeps stored zeros here (a test holds it to that)."""
     taken = matrix[:, np.asarray(index)]
     taken.sort_indices()

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
+import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from recroute.data.cells import (
@@ -119,10 +119,11 @@ class InteractionMatrix:
 
         A stored 0 is a failure, what is absent or NaN is unobserved. Other sparse formats cannot tell the two apart.
 
-        >>> InteractionMatrix.from_matrix(sp.coo_array(([1.0, 0.0], ([0, 1], [0, 0])), shape=(2, 2))).n_observed
+        >>> cells = scipy.sparse.coo_array(([1.0, 0.0], ([0, 1], [0, 0])), shape=(2, 2))
+        >>> InteractionMatrix.from_matrix(cells).n_observed
         2
         """
-        if not sp.issparse(matrix):
+        if isinstance(matrix, np.ndarray) or not scipy.sparse.issparse(matrix):  # scipy.sparse is imported for the rest
             masked = np.ma.isMA(matrix)
             return cls.from_dense(_numbers(matrix.astype(np.float64).filled(np.nan) if masked else matrix))
         if matrix.format not in STORES_ZEROS or matrix.ndim != 2:
@@ -136,7 +137,9 @@ class InteractionMatrix:
         return cls.from_coordinates(cells.row[seen], cells.col[seen], scores[seen], matrix.shape)
 
     @classmethod
-    def from_csr(cls, scores: sp.csr_matrix, costs: sp.csr_matrix | None = None) -> InteractionMatrix:
+    def from_csr(
+        cls, scores: scipy.sparse.csr_matrix, costs: scipy.sparse.csr_matrix | None = None
+    ) -> InteractionMatrix:
         """Build from CSR with sorted cells, which are taken as they are; stored zeros are failures."""
         if costs is not None:
             _check_costs(costs.data)
@@ -211,7 +214,7 @@ class InteractionMatrix:
                 own = np.append(0, 1 + np.searchsorted(values, known)).astype(np.uint8).take(self.cells.codes)
                 added = np.where(np.isnan(block), 0, 1 + np.searchsorted(values, block)).astype(np.uint8)
                 return InteractionMatrix(DenseCells(np.hstack([own, added]), np.append(np.float32(np.nan), values)))
-        scores = sp.hstack([self.scores, others.scores], format="csr", dtype=np.float32)
+        scores = scipy.sparse.hstack([self.scores, others.scores], format="csr", dtype=np.float32)
         scores.sort_indices()
         scores.has_canonical_format = True
         return InteractionMatrix.from_csr(scores)
@@ -230,7 +233,7 @@ class InteractionMatrix:
         return rows, self.scores.indices
 
     @property
-    def scores(self) -> sp.csr_matrix:
+    def scores(self) -> scipy.sparse.csr_matrix:
         """The observed scores as CSR f32 (n, m), failures as stored zeros.
 
         Eight bytes for each observed cell; made on demand from the dense layout.
@@ -238,7 +241,7 @@ class InteractionMatrix:
         return self.cells.scores()
 
     @property
-    def costs(self) -> sp.csr_matrix | None:
+    def costs(self) -> scipy.sparse.csr_matrix | None:
         """USD per answer as CSR f32 (n, m), in the cells of `scores`, NaN where unknown; None without costs."""
         return self.cells.costs()
 
@@ -277,7 +280,7 @@ class InteractionMatrix:
         refuse_csr(arrays)
         n, m = arrays["shape"]
         return cls.from_csr(
-            sp.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(int(n), int(m)))
+            scipy.sparse.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(int(n), int(m)))
         )
 
 

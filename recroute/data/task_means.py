@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
+import scipy
 from numpy.typing import NDArray
 
 from recroute.data.cells import CELLS_IN_CACHE, DenseCells, row_blocks, shared_out
@@ -45,13 +45,13 @@ def _sums_sparse(
 
     `task` int (k,) are the tasks of the instances `seen` int (k,), which have a record.
     """
-    member = sp.csr_matrix((np.ones(len(seen)), (task, seen)), shape=(n_tasks, matrix.n_instances))
+    member = scipy.sparse.csr_matrix((np.ones(len(seen)), (task, seen)), shape=(n_tasks, matrix.n_instances))
     scores = matrix.scores
-    observed = sp.csr_matrix((np.ones(scores.nnz), scores.indices, scores.indptr), shape=scores.shape)
+    observed = scipy.sparse.csr_matrix((np.ones(scores.nnz), scores.indices, scores.indptr), shape=scores.shape)
     values = scores.astype(np.float64)
     row_mean = np.asarray(values.sum(axis=1)).ravel() / np.maximum(matrix.instance_counts, 1)
     k = (member @ observed).toarray()  # (t, n) x (n, m) -> (t, m)
-    surplus = (member @ values).toarray() - (member @ sp.diags(row_mean) @ observed).toarray()
+    surplus = (member @ values).toarray() - (member @ scipy.sparse.diags(row_mean) @ observed).toarray()
     return k, surplus, member @ row_mean
 
 

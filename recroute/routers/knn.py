@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, InteractionMatrix
-from recroute.data.cells import CELLS_AT_ONCE
+from recroute.data.cells import CELLS_AT_ONCE, CELLS_IN_CACHE, row_blocks
 from recroute.errors import RouterError
 from recroute.retrieval import Neighbors
 from recroute.routers.base import Prompts, Scores, TextRouter, fitted, setting
@@ -96,16 +95,14 @@ class KNN(TextRouter):
         near, _ = self._neighbors.search(self.vectors(prompts), self.n_neighbors)  # (b, k)
         b, k = near.shape
         rows, place = np.unique(near, return_inverse=True)
-        chosen = sp.csr_matrix(
-            (np.ones(b * k, dtype=np.float32), place.ravel(), np.arange(0, b * k + 1, k)), shape=(b, len(rows))
-        )
+        place = place.reshape(b, k)
         mean, predicted = self.llm_mean_[llm_index].astype(np.float32), np.empty((b, len(llm_index)), dtype=np.float32)
         known = self.scores_.take_instances(rows)
 
         def average(at: slice) -> None:
             scores, mask = known.block(llm_index[at])
-            count = k if mask.all() else chosen @ mask  # (b, n) x (n, m) -> (b, m)
-            predicted[:, at] = (chosen @ scores + (k - count) * mean[at]) / np.float32(k)
+            count = k if mask.all() else _summed(mask, place)
+            predicted[:, at] = (_summed(scores, place) + (k - count) * mean[at]) / np.float32(k)
 
         step = max(1, CELLS_AT_ONCE // max(len(rows), 1))
         for _ in in_order([slice(start, start + step) for start in range(0, len(llm_index), step)], average):
@@ -127,3 +124,11 @@ class KNN(TextRouter):
         seen = np.count_nonzero(self.scores_.known.instance_counts)
         if seen != sizes.get("n_prompts", seen):
             raise RouterError(f"the number of prompts in the scores of {self.name} differs from its training prompts")
+
+
+def _summed(values: Scores, place: NDArray[np.int64]) -> Scores:
+    """Sums f32 (b, m) of the rows of `values` f32 (n, m) at the places int (b, k)."""
+    total = np.empty((len(place), values.shape[1]), dtype=np.float32)
+    for at in row_blocks(len(place), place.shape[1] * values.shape[1], CELLS_IN_CACHE):
+        total[at] = values[place[at]].sum(axis=1)
+    return total

@@ -20,9 +20,10 @@ class Linear(TextRouter):
     """Predicts `sigmoid(x . w[l] + b[l])` from the prompt vector x.
 
     RouterEval's "linear regression" is a linear layer with a sigmoid, trained on binary cross-entropy for 10 epochs
-    with batches of one instance and a step size of 0.01; stopping this early is its only regularisation. RouterEval
-    does not publish its optimiser; this router uses Adam without weight decay. Only observed cells enter the loss
-    (`fit_network`). Larger batches are faster and need a larger step size.
+    with batches of one instance and a step size of 0.01; stopping this early is its only regularisation. RouterEval's
+    script uses Adam from random weights and lets the step size fall along a cosine; this router uses Adam from zero
+    with a constant step size. Only observed cells enter the loss (`fit_network`). Larger batches are faster and need a
+    larger step size.
     Source: RouterEval, arXiv 2503.10657 (LinearR).
     """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
-import scipy.sparse as sp
+import scipy
 from numpy.typing import NDArray
 
 from recroute.data import InteractionMatrix
@@ -257,7 +257,7 @@ def _block_sums(part: InteractionMatrix, phi: Array, t: int, pairwise: bool) -> 
         eased = phi[:, :t].T @ (observed * e[:, None])
     else:
         S = part.scores.astype(np.float64)
-        observed = sp.csr_matrix((np.ones(S.nnz), S.indices, S.indptr), shape=S.shape)
+        observed = scipy.sparse.csr_matrix((np.ones(S.nnz), S.indices, S.indptr), shape=S.shape)
         e = np.asarray(S.sum(axis=1)).ravel() / np.maximum(part.instance_counts, 1)
         eased = (observed.T @ (phi[:, :t] * e[:, None])).T
     seen, score = (observed.T @ phi).T, (S.T @ phi).T
@@ -269,7 +269,7 @@ def _block_sums(part: InteractionMatrix, phi: Array, t: int, pairwise: bool) -> 
 
 
 def _filled(product: Any) -> Array:
-    return product.toarray() if sp.issparse(product) else product
+    return product.toarray() if scipy.sparse.issparse(product) else product
 
 
 def leading_factors(covariance: Array, n_factors: int) -> tuple[Array, Array]:
