@@ -17,13 +17,14 @@ def low_rank(rng: np.random.Generator, n: int, m: int, k: int, noise: float = 0.
     return block + noise * rng.normal(size=(n, m))
 
 
+@pytest.mark.parametrize("k", [4, 20, 40])  # few of the eigenvectors, most, and more than there are
 @pytest.mark.parametrize(("n", "m"), [(30, 50), (50, 30)])
-def test_truncated_svd_equals_the_dense_one(n: int, m: int, rng: np.random.Generator) -> None:
+def test_truncated_svd_equals_the_dense_one(n: int, m: int, k: int, rng: np.random.Generator) -> None:
     matrix = rng.normal(size=(n, m))
     u, s, vt = np.linalg.svd(matrix, full_matrices=False)
-    left, right = truncated_svd(matrix, 4)
-    np.testing.assert_allclose(left @ right.T, (u[:, :4] * s[:4]) @ vt[:4], atol=1e-8)
-    np.testing.assert_allclose(left.T @ left, np.eye(4), atol=1e-8)
+    left, right = truncated_svd(matrix, k)
+    np.testing.assert_allclose(left @ right.T, (u[:, :k] * s[:k]) @ vt[:k], atol=1e-8)
+    np.testing.assert_allclose(left.T @ left, np.eye(min(k, 30)), atol=1e-8)
 
 
 def test_a_complete_block_gets_its_means_and_the_svd_of_the_rest(rng: np.random.Generator) -> None:
