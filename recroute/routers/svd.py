@@ -39,7 +39,8 @@ class SVD(FactorRouter):
     def take_moments(self, moments: Moments, penalty: float) -> None:
         mean = self.llm_mean_
         _, factors = leading_factors(moments.covariance(mean), self.llm_factors_.shape[1])
-        weight = moments.shared_weights(mean, factors, penalty)
+        own = self.reg is None and not moments.is_complete  # a penalty of its own for each factor
+        weight = moments.shared_weights(mean, factors, None if own else penalty)
         centre, _ = moments.feature_moments()
         turned = self.instance_factors_ @ (self.llm_factors_.T @ factors) + (self.bias_ - mean) @ factors
         self.instance_factors_ = turned.astype(np.float32)

@@ -10,6 +10,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from recroute.bridges.ridge import WIDE
 from recroute.data import InteractionMatrix
 from recroute.data.cells import DenseCells, row_blocks
 from recroute.data.task_means import means_of_sums
@@ -188,16 +189,25 @@ class Moments:
         shrunk = np.outer(value.clip(min=0), self.n_seen / max(self.n, 1)) + max(reg, LEAST_PENALTY)
         return np.asarray(axes @ ((axes.T @ self.cross(mean)) / shrunk))
 
-    def shared_weights(self, mean: Array, factors: Array, reg: float) -> Array:
+    def shared_weights(self, mean: Array, factors: Array, reg: float | None) -> Array:
         """Ridge regression f64 (p, k) of factors on the features, for scores `mean + (f - mean f) @ W @ factors.T`.
 
-        `factors` f64 (m, k) have orthonormal columns. With every cell observed it is the regression of the prompts'
-        projections on them; otherwise each LLM counts by its number of records.
+        `factors` f64 (m, k) have orthonormal columns. The targets are the sums of (s - mean) v over a prompt's records,
+        divided by their expectation for a factor of 1: with every cell observed the projections, otherwise noisy, but
+        not shrunk. Without `reg` each factor has the penalty of least generalised cross-validation error.
         """
+        turn = factors @ np.linalg.pinv((factors.T * (self.n_seen / max(self.n, 1))) @ factors)
         value, axes = np.linalg.eigh(self.feature_moments()[1])
-        share, turn = np.linalg.eigh((factors.T * (self.n_seen / max(self.n, 1))) @ factors)
-        shrunk = np.outer(value.clip(min=0), share.clip(min=0)) + max(reg, LEAST_PENALTY)
-        return np.asarray(axes @ ((axes.T @ self.cross(mean) @ factors @ turn) / shrunk) @ turn.T)
+        value, product = value.clip(min=0)[:, None], axes.T @ self.cross(mean) @ turn
+        if reg is not None:
+            return np.asarray(axes @ (product / (value + max(reg, LEAST_PENALTY))))
+        level = (self.score - self.seen * mean)[: len(self.tasks)].sum(axis=0) @ turn
+        total = ((self.deviation_gram(mean) @ turn) * turn).sum(axis=0) - level**2 / max(self.n, 1)  # (k,)
+        shrink = 1 / (value + WIDE)  # (p, penalties)
+        error = total - (shrink * (2 - value * shrink)).T @ product**2  # (penalties, k)
+        freedom = 1 + (value * shrink).sum(axis=0)
+        error /= (1 - freedom[:, None] / max(self.n, 1)).clip(min=1e-6) ** 2
+        return np.asarray(axes @ (product * shrink[:, error.argmin(axis=0)]))
 
     def as_complete(self, mean: Array) -> tuple[float, Array, Array]:
         """As many complete prompts as the records would make: their number, squares (p, p) and `cross` f64 (p, m).

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from recroute.bridges.ridge import WIDE
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.means import llm_means
 from recroute.errors import DataError
@@ -61,6 +62,28 @@ def test_complete_moments_are_covariances_and_regressions() -> None:
     np.testing.assert_allclose(found.own_weights(mean, 3.0), expected, atol=1e-12)
     _, factors = leading_factors(found.covariance(mean), 2)
     np.testing.assert_allclose(found.shared_weights(mean, factors, 3.0), expected @ factors, atol=1e-12)
+
+
+def test_each_factor_has_the_penalty_that_its_rows_would_choose(data: Dataset) -> None:
+    X = features(240)
+    found, mean = moments(data, X), llm_means(data)
+    factors = np.linalg.qr(np.random.default_rng(2).normal(size=(6, 2)))[0]
+    used = data.interactions.instance_counts > 0
+    deviation = np.nan_to_num(data.interactions.dense()[used] - mean).astype(np.float64)
+    centred, n = X[used] - X[used].mean(axis=0), used.sum()
+    Y = deviation @ factors @ np.linalg.inv((factors.T * (found.n_seen / n)) @ factors)
+    Y -= Y.mean(axis=0)
+    gram, expected = centred.T @ centred, np.empty((WIDTH, 2))
+    for j, y in enumerate(Y.T):
+        slopes = [np.linalg.solve(gram + penalty * np.eye(WIDTH), centred.T @ y) for penalty in WIDE[:-1]]
+        slopes.append(np.zeros(WIDTH))
+        freedom = [1 + np.trace(np.linalg.solve(gram + penalty * np.eye(WIDTH), gram)) for penalty in WIDE[:-1]] + [1]
+        errors = [
+            ((y - centred @ slope) ** 2).sum() / (1 - used_up / n) ** 2
+            for slope, used_up in zip(slopes, freedom, strict=True)
+        ]
+        expected[:, j] = slopes[int(np.argmin(errors))]
+    np.testing.assert_allclose(found.shared_weights(mean, factors, None), expected, atol=1e-9)
 
 
 def test_covariance_of_sparse_records_comes_near_that_of_complete_ones() -> None:
