@@ -130,15 +130,36 @@ def test_four_processes_share_a_study(tmp_path: Path, kind: str, request: pytest
     assert len(by_worker) > 1
 
 
-@pytest.mark.realdata
-def test_trials_per_minute_against_a_plain_loop(real: Path, tmp_path: Path) -> None:
-    """The same pipelines: a plain Optuna loop splits, encodes, draws pools and fits anew in every trial."""
+def without_test(real: Path) -> rr.Dataset:
+    """Training and validation prompts of openllm1, and the LLMs with all of its scores."""
     data = rr.read_dataset(real / "openllm1").take_covered(1.0)
     parts = split_dataset(data, seed=0)
     ids = [*parts.train.instance_ids, *parts.valid.instance_ids]
-    learned = data.take_instances(np.sort(data.instance_ids.to_index(ids)))
+    return data.take_instances(np.sort(data.instance_ids.to_index(ids)))
+
+
+@pytest.mark.realdata
+def test_processor_time_of_the_default_trials(real: Path, tmp_path: Path) -> None:
+    data = without_test(real)
+    space = read_space(dataset=data)
+    settings = TuneSettings(n_trials=len(space.parameters))
+    study = open_study(open_storage(None, tmp_path / "journal.log"), "s", ["mean_score"], space, {})
+    validation, ends = Validation.of(data, settings), [time.process_time()]
+    with memo.room(MEMO_ROOM):
+        work(study, Job(space, validation, settings), lambda _: ends.append(time.process_time()))
+    for trial, seconds in zip(study.trials, np.diff(ends), strict=True):
+        folds = len(trial.intermediate_values)
+        print(f"\n{trial.user_attrs['label']}: {seconds:.1f} s of processor time, {folds} folds", end="")
+    print(f"\ntotal: {ends[-1] - ends[0]:.1f} s")
+    assert all(map(is_finished, study.trials))
+
+
+@pytest.mark.realdata
+def test_trials_per_minute_against_a_plain_loop(real: Path, tmp_path: Path) -> None:
+    """The same pipelines: a plain Optuna loop splits, encodes, draws pools and fits anew in every trial."""
+    learned = without_test(real)
     settings = TuneSettings(n_trials=8, pool_sizes=[3, 10, 100])
-    space = read_space(["auto", "hierarchy", "knn", "ridge", "svd"], dataset=data)
+    space = read_space(["auto", "hierarchy", "knn", "ridge", "svd"], dataset=learned)
     n_trials, rates = settings.n_trials, {}
     for name in ("ours", "ours, no trial stopped early"):
         memo.forget()
