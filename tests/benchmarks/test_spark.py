@@ -176,7 +176,7 @@ def test_a_folder_without_prompts_is_named(spark: Any, tmp_path: Path) -> None:
         fit_als_on_spark(str(tmp_path / "nowhere"), spark=spark)
 
 
-SUMMED = ("best_single", "ridge", "svd(n_factors=3)", "ease", "kmeans", "hierarchy", "auto")
+SUMMED = ("best_single", "ridge", "svd(n_factors=3)", "ease", "kmeans", "hierarchy", "knn", "auto")
 
 
 @pytest.mark.parametrize("name", SUMMED)
