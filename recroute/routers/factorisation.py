@@ -8,13 +8,10 @@ import numpy as np
 
 from recroute.data import InteractionMatrix
 from recroute.data.cells import pass_over
-from recroute.routers.subspace import leading_subspace, orthogonal, signs
+from recroute.routers.subspace import EXACT_LIMIT, leading_factors, leading_subspace, orthogonal, signs
 from recroute.routers.variational import factorise_missing, has_few_records
 from recroute.util.numeric import Array, Floats
-from recroute.util.threads import one_blas_thread
 
-EXACT_LIMIT = 2000  # up to this smaller side an exact decomposition is as fast as a randomised one
-FEW = 0.25  # share of the eigenvectors up to which they are computed alone, in a third to two thirds of the time
 AT_ONCE = 1 << 25  # cells of the largest matrix that is decomposed in memory, in double precision
 N_PASSES = 4  # over a larger matrix
 PART = 5  # one row in so many; not a divisor of the number of tasks that take turns
@@ -44,23 +41,11 @@ def truncated_svd(matrix: Array, n_factors: int, seed: int = 0) -> tuple[Array, 
 
         left, _, _ = randomized_svd(matrix, k, n_oversamples=16, n_iter=5, random_state=seed)
     elif n <= m:
-        left = _leading_vectors(matrix @ matrix.T, k)
+        left = leading_factors(matrix @ matrix.T, k)[1]
     else:
-        left, _ = np.linalg.qr(matrix @ _leading_vectors(matrix.T @ matrix, k))
+        left, _ = np.linalg.qr(matrix @ leading_factors(matrix.T @ matrix, k)[1])
     left = left * signs(left)
     return left, matrix.T @ left
-
-
-def _leading_vectors(gram: Array, k: int) -> Array:
-    """Eigenvectors f64 (p, k) of the k largest eigenvalues of a symmetric matrix f64 (p, p), largest first."""
-    p = len(gram)
-    if k > FEW * p:
-        return np.linalg.eigh(gram)[1][:, ::-1][:, :k]
-    from scipy.linalg import eigh
-
-    with one_blas_thread():  # the import may have loaded another BLAS
-        _, vectors = eigh(gram, subset_by_index=(p - k, p - 1))
-    return np.asarray(vectors[:, ::-1])
 
 
 def fold_in(

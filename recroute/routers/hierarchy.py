@@ -14,7 +14,8 @@ from recroute.data import Dataset
 from recroute.errors import RouterError
 from recroute.routers.base import VIEWS, Prompts, TextRouter, fitted, setting
 from recroute.routers.factorisation import completed, interaction_factors
-from recroute.routers.sums.moments import Moments, leading_factors
+from recroute.routers.subspace import leading_factors
+from recroute.routers.sums.moments import Moments
 from recroute.routers.text_views import TextViews, fit_text_views
 from recroute.util.arrays import ArrayRule
 from recroute.util.memo import Memo

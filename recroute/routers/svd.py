@@ -13,7 +13,8 @@ from recroute.errors import RouterError
 from recroute.routers.base import setting
 from recroute.routers.factorisation import factorise
 from recroute.routers.factors import FactorRouter
-from recroute.routers.sums.moments import Moments, leading_factors
+from recroute.routers.subspace import leading_factors
+from recroute.routers.sums.moments import Moments
 from recroute.util.numeric import Array
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from recroute.data import InteractionMatrix
 from recroute.data.cells import pass_over
-from recroute.routers.subspace import leading_subspace, orthogonal
-from recroute.routers.sums.moments import Moments, leading_factors
+from recroute.routers.subspace import leading_factors, leading_subspace, orthogonal
+from recroute.routers.sums.moments import Moments
 from recroute.util.numeric import Array, Floats
 
 Floating = NDArray[np.floating]

@@ -18,6 +18,7 @@ from recroute.routers import Router, load_router, make_router
 from recroute.routers.memory.attempts import belief_of
 from recroute.routers.memory.joint import SURE, Belief, JointScores
 from recroute.routers.memory.verifier import Verifier
+from recroute.routers.sums.fit import fit_from_sums
 from recroute.testing import twins_dataset
 
 
@@ -49,6 +50,48 @@ def test_a_failure_of_one_twin_speaks_against_the_other(fitted: Router) -> None:
     assert each.names[0][0] == "rival"
     assert set(each.names[0]) == {"rival", "twin-2", "weak"}
     assert each.names[1] == ["twin-1", "twin-2", "rival"]
+
+
+def thinned(data: Dataset, n_records: int) -> Dataset:
+    """The data set with so many records left of each prompt."""
+    scores = data.interactions.dense()
+    asked = np.argsort(np.random.default_rng(1).random(scores.shape), axis=1)
+    np.put_along_axis(scores, asked[:, n_records:], np.nan, axis=1)
+    return replace(data, interactions=InteractionMatrix.from_dense(scores))
+
+
+def test_two_records_of_each_prompt_tell_which_llms_fail_together() -> None:
+    fitted = make_router("best_single").fit(thinned(twins_dataset(), 2))
+    after_failure = fitted.rank(["alpha"], 3, tried={"twin-1": 0.0})
+    assert after_failure.names[0][0] == "rival"
+    assert after_failure.predicted_score[0, 0] > after_failure.predicted_score[0, 1] + 0.2
+    after_success = fitted.rank(["alpha"], 3, tried={"twin-1": 1.0})
+    assert after_success.names[0][0] == "twin-2"
+    assert after_success.predicted_score[0, 0] > after_success.predicted_score[0, 1] + 0.2
+
+
+def test_sums_tell_of_all_prompts_which_llms_fail_together(rng: np.random.Generator) -> None:
+    n, m = 3000, 30
+    of_first = np.arange(m) < m // 2
+    chance = np.where(rng.random((n, 1)) < 0.5, np.where(of_first, 0.9, 0.1), np.where(of_first, 0.1, 0.9))
+    scores = (rng.random((n, m)) < chance).astype(np.float32)
+    prompts = pl.DataFrame(
+        {"instance_id": [f"i{i}" for i in range(n)], "prompt": [f"alpha {i}" for i in range(n)], "task": ["t"] * n}
+    )
+    llms = pl.DataFrame({"llm_id": [f"llm-{j}" for j in range(m)]})
+    data = thinned(Dataset("two kinds", InteractionMatrix.from_dense(scores), prompts, llms), 3)
+    fitted = fit_from_sums(data, make_router("svd"), n_sample=60, keep_sums=True)
+
+    def others_lead() -> float:
+        """How much more is expected of the LLMs of the other kind than of the same, after a failure."""
+        ranking = fitted.rank(["alpha"], m - 1, tried={"llm-0": 0.0})
+        expected = dict(zip(ranking.names[0], ranking.predicted_score[0], strict=True))
+        each = np.array([expected.get(llm, np.nan) for llm in fitted.llm_ids_])
+        return float(np.nanmean(each[~of_first]) - np.nanmean(each[of_first]))
+
+    from_sums = others_lead()
+    fitted.kept_sums_, fitted.joint_ = None, None
+    assert from_sums > others_lead() + 0.1
 
 
 def test_a_set_is_not_the_top_of_the_ranking(fitted: Router) -> None:

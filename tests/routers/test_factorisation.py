@@ -6,6 +6,7 @@ from recroute.bridges.ridge import PENALTIES
 from recroute.data import InteractionMatrix
 from recroute.routers import factorisation
 from recroute.routers.factorisation import factorise, fold_in, interaction_factors, truncated_svd
+from recroute.routers.subspace import common_factors
 
 
 def matrix_of(block: np.ndarray) -> InteractionMatrix:
@@ -71,6 +72,15 @@ def test_an_llm_never_run_on_a_task_is_placed_by_its_neighbours(rng: np.random.G
     block[50:, :4] = np.nan
     mean, _, _ = factorise(matrix_of(block), 2)
     np.testing.assert_allclose(mean[:4], truth.mean(axis=0)[:4], atol=0.06)
+
+
+def test_factor_analysis_tells_shared_variance_from_an_llms_own(rng: np.random.Generator) -> None:
+    loadings, own = rng.normal(size=(30, 2)), rng.uniform(0.5, 2.0, size=30)
+    covariance = loadings @ loadings.T + np.diag(own)
+    factors, found = common_factors(covariance, 2)
+    np.testing.assert_allclose(factors @ factors.T, loadings @ loadings.T, atol=0.1)
+    np.testing.assert_allclose(found, own, atol=0.1)
+    assert (common_factors(np.diag(own), 3)[1] > 0.4 * own).all()
 
 
 def test_fold_in_equals_a_dense_solve(rng: np.random.Generator) -> None:

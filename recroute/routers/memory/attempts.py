@@ -9,15 +9,17 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from recroute.data import Dataset, Prompts
+from recroute.data import Dataset, InteractionMatrix, Prompts
 from recroute.errors import DataError, RouterError, either
 from recroute.routers.core import RouterCore
 from recroute.routers.memory.joint import Belief, JointScores
 from recroute.routers.memory.remembering import RememberingRouter
 from recroute.routers.memory.verifier import Verifier
 from recroute.routers.ranking import Ranking
+from recroute.routers.subspace import EXACT_LIMIT
+from recroute.routers.sums.moments import Moments
 from recroute.splits import make_folds
-from recroute.util.numeric import Floats, Index, evenly
+from recroute.util.numeric import Array, Floats, Index, evenly
 from recroute.util.threads import one_thread
 
 N_FOLDS = 5
@@ -61,7 +63,29 @@ def learn_joint(router: RememberingRouter) -> JointScores:
         predicted[fold.index] = replace(scorer).fit(fold.parts.train).predicted_score(fold.parts.test)
     rows = evenly(train.n_instances, MAX_PROMPTS)
     with threadpool_limits(1, user_api="blas"):
-        return JointScores.learn(train.interactions.take_instances(rows).dense(), predicted[rows])
+        covariance = None if train.interactions.is_complete else _covariance(router, train.interactions, predicted)
+        return JointScores.learn(train.interactions.take_instances(rows).dense(), predicted[rows], covariance)
+
+
+def _covariance(router: RememberingRouter, scores: InteractionMatrix, predicted: Floats) -> Array | None:
+    """Covariance f64 (m, m) of the deviations of scores from what was predicted f32 (n, m) without them.
+
+    It follows from the sums that a router keeps: the covariance of all scores less that of the predictions, since these
+    are uncorrelated with their errors. None for more than 2,000 LLMs.
+    """
+    m = predicted.shape[1]
+    if m > EXACT_LIMIT:
+        return None
+    if (kept := router.kept_sums_) is not None and len(kept.moments.products):
+        covariance = kept.moments.covariance(kept.moments.llm_means())
+        return covariance - np.asarray(np.cov(predicted, rowvar=False), dtype=np.float64)
+    rows, llms = scores.coordinates()
+    deviations = InteractionMatrix.from_coordinates(
+        rows, llms, scores.scores.data - predicted[rows, llms], scores.shape
+    )
+    none = np.zeros((len(predicted), 0))
+    sums = Moments.of(deviations, np.full(len(predicted), ""), lambda part: none[part], pairwise=True)
+    return sums.covariance(np.zeros(m))
 
 
 def belief_of(router: RememberingRouter, prompts: Prompts, predicted: Floats | None = None) -> Belief:

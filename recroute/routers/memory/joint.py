@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recroute.routers.factorisation import truncated_svd
+from recroute.routers.factorisation import fold_in, truncated_svd
 from recroute.routers.memory.verifier import EXACT, Verifier
+from recroute.routers.subspace import common_factors
 from recroute.util.numeric import Array, Floats, Index, evenly
 from recroute.util.state import array
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_FACTORS = 64
 MAX_DIRECTIONS = 16
+N_COMMON = 8  # factors of the deviations of scores that were not all observed
 OWN = 0.4  # weight of a training score itself beside what the other LLMs' scores on that prompt say of it
 NEAR = 0.05  # share of the training prompts that count as near a prompt
 LEAST_NEAR = 30
@@ -57,25 +59,30 @@ class JointScores:
     dispersion: Floats = array("n_llms")
 
     @classmethod
-    def learn(cls, scores: Floats, predicted: Floats) -> JointScores:
+    def learn(cls, scores: Floats, predicted: Floats, covariance: Array | None = None) -> JointScores:
         """Learn from scores f32 (n, m), NaN where unobserved, and the router's out-of-fold predictions f32 (n, m).
 
         An observed score is an expectation plus noise. The expectation is estimated as a weighted mean of the score
-        itself (weight `OWN`) and of its regression on the other LLMs' scores on the same prompt, with shrunk
-        correlations.
+        itself (weight `OWN`) and of what the other LLMs' scores on the same prompt tell: their regression, with shrunk
+        correlations, or where cells are unobserved what follows from the common factors of `covariance` f64 (m, m),
+        that of the scores' deviations from the predictions. These tell of the unobserved cells, too; without a
+        covariance their expectation is the prediction.
         Source of the shrinkage: Schäfer and Strimmer, A shrinkage approach to large-scale covariance matrix
         estimation, Statistical Applications in Genetics and Molecular Biology 2005.
         """
         expected = predicted.astype(np.float64)
         observed = ~np.isnan(scores)
         deviation = np.where(observed, scores - expected, 0.0)
-        by_others = _by_others(deviation)
-        smooth = expected + OWN * deviation + (1 - OWN) * np.where(observed, by_others, 0.0)
+        if covariance is None:
+            told = np.where(observed, _by_others(deviation), 0.0)
+        else:
+            told = _by_common_factors(deviation, observed.astype(np.float64), covariance)
+        smooth = expected + np.where(observed, OWN * deviation + (1 - OWN) * told, told)
         mean = smooth.mean(axis=0)
         factors, loadings = truncated_svd((smooth - mean).T, MAX_FACTORS)
         level = expected.mean(axis=0)
         directions, profiles = truncated_svd((expected - level).T, MAX_DIRECTIONS)
-        arrays = mean, factors, loadings, level, directions, profiles, _dispersion(scores, expected + by_others)
+        arrays = mean, factors, loadings, level, directions, profiles, _dispersion(scores, expected + told)
         return cls(*(np.asarray(values, dtype=np.float32) for values in arrays))
 
     def grown(self, new: NewLLMs) -> JointScores:
@@ -254,6 +261,14 @@ def _by_others(deviation: Array) -> Array:
     pulled = z / shrink - ((left * length) * known) @ right.T
     predicted: Array = (z - pulled / inverse) * scale
     return predicted
+
+
+def _by_common_factors(deviation: Array, observed: Array, covariance: Array) -> Array:
+    """Expected deviations f64 (n, m) given the observed ones, by the common factors of their covariance f64 (m, m)."""
+    factors, own = common_factors(covariance, N_COMMON)
+    k, sd = factors.shape[1], np.sqrt(np.maximum(own, 1e-6))[:, None]
+    loadings, _ = fold_in(deviation.T / sd, observed.T, factors / sd, np.zeros(k), np.eye(k), 1.0)
+    return loadings @ factors.T
 
 
 def _svd(table: Array) -> tuple[Array, Array, Array]:

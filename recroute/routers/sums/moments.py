@@ -20,7 +20,6 @@ from recroute.util.state import array, several
 from recroute.util.threads import in_order
 
 ROWS_AT_ONCE = 1 << 16
-EXACT_LIMIT = 2000  # LLMs up to which all eigenvectors of a covariance are computed
 LEAST_PENALTY = 1e-9
 
 
@@ -280,19 +279,6 @@ def _block_sums(part: InteractionMatrix, phi: Array, t: int, pairwise: bool) -> 
 
 def _filled(product: Any) -> Array:
     return product.toarray() if scipy.sparse.issparse(product) else product
-
-
-def leading_factors(covariance: Array, n_factors: int) -> tuple[Array, Array]:
-    """Largest eigenvalues f64 (k,) and their eigenvectors f64 (m, k) of a covariance f64 (m, m)."""
-    m = len(covariance)
-    k = min(n_factors, m)
-    if m <= EXACT_LIMIT or k >= m - 1:
-        value, vectors = np.linalg.eigh(covariance)
-    else:
-        from scipy.sparse.linalg import eigsh
-
-        value, vectors = eigsh(covariance, k, v0=np.ones(m))
-    return value[::-1][:k], vectors[:, ::-1][:, :k]
 
 
 @dataclass(frozen=True, eq=False)

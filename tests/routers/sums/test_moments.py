@@ -5,7 +5,8 @@ from recroute.bridges.ridge import WIDE
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.means import llm_means
 from recroute.errors import DataError
-from recroute.routers.sums.moments import Moments, leading_factors
+from recroute.routers.subspace import leading_factors
+from recroute.routers.sums.moments import Moments
 from recroute.testing import planted_dataset
 
 WIDTH = 5
@@ -120,7 +121,7 @@ def test_fewer_records_than_features_are_refused_unless_they_are_complete() -> N
 def test_few_largest_eigenvectors_of_a_large_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
     A = np.random.default_rng(0).normal(size=(60, 200))
     exact = leading_factors(A @ A.T, 3)
-    monkeypatch.setattr("recroute.routers.sums.moments.EXACT_LIMIT", 10)
+    monkeypatch.setattr("recroute.routers.subspace.EXACT_LIMIT", 10)
     value, vectors = leading_factors(A @ A.T, 3)
     np.testing.assert_allclose(value, exact[0])
     np.testing.assert_allclose(np.abs(vectors.T @ exact[1]), np.eye(3), atol=1e-9)
