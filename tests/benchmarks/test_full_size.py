@@ -207,9 +207,10 @@ def fit(folder: str, router: str, share: float = 1.0) -> dict[str, float]:
     from recroute.routers import make_router
 
     dataset = part(read_dataset(folder), share)
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     make_router(router).fit(dataset)
-    return {"seconds": time.perf_counter() - start, "records": dataset.interactions.n_observed}
+    found = {"seconds": time.perf_counter() - start, "processor_seconds": time.process_time() - used}
+    return found | {"records": dataset.interactions.n_observed}
 
 
 def part(dataset: Dataset, share: float) -> Dataset:
@@ -351,22 +352,25 @@ def test_scale(planted: Path) -> None:
     say("scale, knn svd auto at 3, 10, 100, 1000, 8567, one seed", in_own_process(scale_curve, str(planted)))
 
 
-def test_growth(planted: Path) -> None:
+GROWING: dict[str, Callable[[str, float], dict[str, Any]]] = {
+    f"fit {router}": lambda folder, share, router=router: in_own_process(fit, folder, router, share)
+    for router in ("best_single", "knn", "svd(n_factors=32)", "hierarchy", "auto")
+} | {
+    "route svd": lambda folder, share: in_own_process(route, folder, "svd", share),
+    "scale at 3, 10, 100, 1000": lambda folder, share: in_own_process(scale_curve, folder, share, "3,10,100,1000"),
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_growth(planted: Path, name: str) -> None:
     """Exponents of seconds and memory in the number of records."""
     shares = (1 / 16, 1 / 4, 1.0)
-    jobs: dict[str, Callable[[float], dict[str, Any]]] = {
-        "fit svd(n_factors=32)": lambda share: in_own_process(fit, str(planted), "svd(n_factors=32)", share),
-        "fit auto": lambda share: in_own_process(fit, str(planted), "auto", share),
-        "route svd": lambda share: in_own_process(route, str(planted), "svd", share),
-        "scale at 3, 10, 100, 1000": lambda share: in_own_process(scale_curve, str(planted), share, "3,10,100,1000"),
-    }
-    for name, job in jobs.items():
-        found = [job(share) for share in shares]
-        exponent = {
-            key: np.polyfit(np.log(shares), np.log([one[key] for one in found]), 1)[0] for key in ("seconds", "peak_gb")
-        }
-        figures = "; ".join(f"{one['seconds']:.2f} s, {one['peak_gb']:.2f} GB" for one in found)
-        print(f"\n{name} at 1/16, 1/4, 1: {figures}; exponents {exponent['seconds']:.2f}, {exponent['peak_gb']:.2f}")
+    found = [GROWING[name](str(planted), share) for share in shares]
+    print(f"\n{name} at 1/16, 1/4 and 1:")
+    for key in sorted(found[0].keys() & {"seconds", "processor_seconds", "peak_gb"}):
+        values = [one[key] for one in found]
+        exponent = np.polyfit(np.log(shares), np.log(values), 1)[0]
+        print(f"{key} " + ", ".join(f"{value:.2f}" for value in values) + f"; exponent {exponent:.2f}", flush=True)
 
 
 def test_logs(tmp_path: Path) -> None:
