@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from recroute.data.dataset import Dataset
 from recroute.data.preferences import Preferences
+from recroute.data.task_means import over_tasks
 from recroute.util.arguments import as_whole_number, checked
 from recroute.util.numeric import Array
 
@@ -31,7 +32,7 @@ def llm_means(dataset: Dataset) -> Array:
     if dataset.interactions.n_observed == 0 and dataset.preferences is not None:
         return leaderboard(dataset.preferences, dataset.n_llms).win_rates()
     _, means, n_instances = task_means(dataset)
-    return n_instances @ means / max(n_instances.sum(), 1)
+    return over_tasks(means, n_instances)
 
 
 def task_means(dataset: Dataset) -> tuple[NDArray[np.str_], Array, Array]:

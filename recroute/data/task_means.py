@@ -38,6 +38,14 @@ def means_of_sums(k: Array, surplus: Array, level: Array, n: Array) -> Array:
     return level[:, None] / n + weight * surplus / np.maximum(k, 1)
 
 
+def over_tasks(means: Array, n: Array) -> Array:
+    """Means f64 (m,) of task means f64 (t, m), weighted by the tasks' sizes f64 (t,).
+
+    Rounded to 12 digits, so that LLMs with equal scores tie in whatever order these were added up.
+    """
+    return np.round(n @ means / max(n.sum(), 1), 12)
+
+
 def _sums_sparse(
     matrix: InteractionMatrix, task: NDArray[np.int64], seen: Positions, n_tasks: int
 ) -> tuple[Array, Array, Array]:

@@ -86,6 +86,16 @@ def test_means_of_complete_data_are_plain_means(planted: Dataset) -> None:
         np.testing.assert_allclose(means[t], planted.interactions.dense()[rows].mean(axis=0), rtol=1e-6)
 
 
+def test_llms_with_equal_scores_have_equal_means(rng: np.random.Generator) -> None:
+    scores = rng.choice([0.1, 0.3, 0.7], size=500).astype(np.float32)
+    columns = np.column_stack([rng.permutation(scores) for _ in range(50)])
+    prompts = pl.DataFrame(
+        {"instance_id": [f"i{i}" for i in range(500)], "task": [f"t{int(i**0.5) % 7}" for i in range(500)]}
+    )
+    llms = pl.DataFrame({"llm_id": [f"llm-{j}" for j in range(50)]})
+    assert len(np.unique(llm_means(Dataset("equal", InteractionMatrix.from_dense(columns), prompts, llms)))) == 1
+
+
 def test_task_means_are_the_same_in_both_layouts_and_any_number_of_blocks() -> None:
     rng = np.random.default_rng(0)
     scores = rng.random((600, 1000)).round(1).astype(np.float32)

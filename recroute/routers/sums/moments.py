@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recroute.bridges.ridge import WIDE
 from recroute.data import InteractionMatrix
 from recroute.data.cells import DenseCells, row_blocks
-from recroute.data.task_means import means_of_sums
+from recroute.data.task_means import means_of_sums, over_tasks
 from recroute.errors import DataError
 from recroute.util.numeric import Array
 from recroute.util.state import array, several
@@ -163,7 +163,7 @@ class Moments:
     def llm_means(self) -> Array:
         """`recroute.data.llm_means` f64 (m,) from the sums."""
         t, n = len(self.tasks), self._task_sizes
-        return n @ means_of_sums(self.seen[:t], self.score[:t] - self.eased, self.level[:t], n) / max(self.n, 1)
+        return over_tasks(means_of_sums(self.seen[:t], self.score[:t] - self.eased, self.level[:t], n), n)
 
     def feature_moments(self) -> tuple[Array, Array]:
         """Mean f64 (p,) of the features other than task indicators, and their sum of squares around it f64 (p, p)."""
