@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from recroute.cli.options import OUTPUTS, QUIET, Option, settings, verb
+from recroute.cli.options import OUTPUT, OUTPUTS, QUIET, Option, settings, verb
 from recroute.cli.places import check_places
 from recroute.cli.screen import console, progress_bar
 from recroute.data.sources import import_dataset, layout_names
@@ -47,6 +47,7 @@ FLOAT16 = Option(
     False,
     flag="--float16",
     help="Write prompt vectors in half precision: half the room on disk; results may differ a little.",
+    panel=OUTPUT,
 )
 MORE = Option(
     "more", list[str] | None, None, flag="--set", help="Any setting of the layout as name=value; may be repeated."

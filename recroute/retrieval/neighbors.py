@@ -14,7 +14,7 @@ from recroute.util.threads import one_thread
 
 MIN_CACHED = 64  # queries of a search whose result is cached, because pools and folds repeat it
 BLOCK = 1 << 22  # similarities computed at a time
-N_DIGITS = 5  # of a similarity; the next ones depend on how many queries a product has, and would break ties
+N_DIGITS = 5  # of a similarity that are compared; the last ones depend on how many queries a product has
 
 Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 
@@ -49,7 +49,7 @@ class Neighbors:
         Returns
         -------
         index : int64 (b, k)
-            By descending similarity; ties by ascending index.
+            By descending similarity to 5 digits; ties by ascending index.
         similarity : f32 (b, k)
         """
         if len(queries) < MIN_CACHED:
@@ -69,9 +69,9 @@ class Neighbors:
     def _nearest(self, queries: NDArray[np.float32], k: int) -> Found:
         with one_thread(1, self._unit.size) if len(queries) == 1 else nullcontext():
             near = queries @ self._unit.T  # (b, d) x (d, n) -> (b, n)
-        near = np.round(near, N_DIGITS)
-        row, place = np.divmod(np.flatnonzero(near >= least_of_top_k(near, k)), near.shape[1])
-        order = np.lexsort((place, -near[row, place], row))
+        compared = np.round(near, N_DIGITS)
+        row, place = np.divmod(np.flatnonzero(compared >= least_of_top_k(compared, k)), near.shape[1])
+        order = np.lexsort((place, -compared[row, place], row))
         first = np.searchsorted(row, np.arange(len(queries)))
         best = place[order[first[:, None] + np.arange(k)]]
         return best, np.take_along_axis(near, best, axis=1)
