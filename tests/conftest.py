@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from hypothesis import settings
 from typer.core import TyperGroup
 
 from recroute.cli.app import app
@@ -30,6 +31,10 @@ OF_THE_MACHINE = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"),
     *("RECROUTE_TOKEN", "HF_TOKEN", "HF_ENDPOINT"),
 )
+
+
+settings.register_profile("any machine", deadline=None)  # an example may take long where others work, too
+settings.load_profile("any machine")
 
 
 def pytest_configure() -> None:
