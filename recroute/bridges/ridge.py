@@ -109,7 +109,7 @@ def fit_ridge(X: NDArray[np.floating], Y: NDArray[np.floating], reg: float | Non
     """
     reg = best_penalty(X, Y) if reg is None else reg
     if X.size > AT_ONCE:
-        return _fit_in_blocks(X, Y, reg)
+        return fit_weighted_ridge(X, Y, np.ones(len(X)), reg)  # in blocks
     rows, target = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
     x_mean, y_mean = rows.mean(axis=0), target.mean(axis=0)
     weight = _spectrum(rows).weight(target - y_mean, reg)
@@ -159,20 +159,6 @@ def _moments(X: NDArray[np.floating], Y: NDArray[np.floating], weight: Array) ->
         gram += weighted @ centred
         product += weighted @ (Y[rows] - y_mean)
     return x_mean, y_mean, gram, product
-
-
-def _fit_in_blocks(X: NDArray[np.floating], Y: NDArray[np.floating], reg: float) -> tuple[Array, Array]:
-    """`fit_ridge` from the moments of all rows, for vectors that do not fit in memory in double precision."""
-    n, d = X.shape
-    x_mean, y_mean = X.mean(axis=0, dtype=np.float64), Y.mean(axis=0, dtype=np.float64)
-    gram, product = np.zeros((d, d)), np.zeros((d, Y.shape[1]))
-    for start in range(0, n, ROWS_AT_ONCE):
-        rows = X[start : start + ROWS_AT_ONCE] - x_mean
-        gram += rows.T @ rows
-        product += rows.T @ (Y[start : start + ROWS_AT_ONCE] - y_mean)
-    value, axes = np.linalg.eigh(gram)
-    weight = axes @ (axes.T @ product / (value.clip(min=0) + reg)[:, None])
-    return weight, y_mean - x_mean @ weight
 
 
 _spectrum = Memo(lambda X: Spectrum.of(X - X.mean(axis=0)), max_cells=1 << 24)

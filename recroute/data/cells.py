@@ -207,6 +207,11 @@ def csr_from_coordinates(
     return [_canonical(v if order is None else v[order], indices, indptr, shape) for v in values]
 
 
+def indicators(scores: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
+    """CSR f64 with 1 in each stored cell, zeros included."""
+    return scipy.sparse.csr_matrix((np.ones(scores.nnz), scores.indices, scores.indptr), shape=scores.shape)
+
+
 def _canonical(
     data: NDArray[np.float32], indices: NDArray[np.int32], indptr: Positions, shape: tuple[int, int]
 ) -> scipy.sparse.csr_matrix:

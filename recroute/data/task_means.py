@@ -6,7 +6,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from recroute.data.cells import CELLS_IN_CACHE, DenseCells, row_blocks, shared_out
+from recroute.data.cells import CELLS_IN_CACHE, DenseCells, indicators, row_blocks, shared_out
 from recroute.data.matrix import InteractionMatrix
 from recroute.util.numeric import Array, Positions
 
@@ -55,8 +55,7 @@ def _sums_sparse(
     """
     member = scipy.sparse.csr_matrix((np.ones(len(seen)), (task, seen)), shape=(n_tasks, matrix.n_instances))
     scores = matrix.scores
-    observed = scipy.sparse.csr_matrix((np.ones(scores.nnz), scores.indices, scores.indptr), shape=scores.shape)
-    values = scores.astype(np.float64)
+    observed, values = indicators(scores), scores.astype(np.float64)
     row_mean = np.asarray(values.sum(axis=1)).ravel() / np.maximum(matrix.instance_counts, 1)
     k = (member @ observed).toarray()  # (t, n) x (n, m) -> (t, m)
     surplus = (member @ values).toarray() - (member @ scipy.sparse.diags(row_mean) @ observed).toarray()

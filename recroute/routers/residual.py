@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recroute.data import Dataset, InteractionMatrix, llm_means
+from recroute.data.cells import indicators
 from recroute.util.numeric import Array
 
 
@@ -84,8 +84,7 @@ def projections(matrix: InteractionMatrix, bias: Array, llm_factors: Array) -> t
     llm_factors : f64 (m, k)
     """
     scores, counts = matrix.scores, matrix.instance_counts.astype(np.float64)
-    observed = sp.csr_matrix((np.ones(scores.nnz, dtype=np.float32), scores.indices, scores.indptr), scores.shape)
-    total = scores @ llm_factors - observed @ (bias[:, None] * llm_factors)  # (n, m) x (m, k)
+    total = scores @ llm_factors - indicators(scores) @ (bias[:, None] * llm_factors)  # (n, m) x (m, k)
     expected = (llm_factors.T * (matrix.llm_counts / matrix.n_observed)) @ llm_factors
     return (total / np.maximum(counts, 1)[:, None]) @ np.linalg.pinv(expected), counts
 

@@ -157,7 +157,7 @@ def _start(matrix: InteractionMatrix, k: int, seed: int) -> tuple[Vectors, Vecto
 def _start_from_pairs(matrix: InteractionMatrix, k: int) -> tuple[Vectors, Vectors, float]:
     """Initial values from the LLMs' means and their covariance over the instances on which two of them met."""
     n = matrix.n_instances
-    moments = Moments.of(matrix, np.full(n, ""), lambda rows: np.empty((len(range(n)[rows]), 0)), pairwise=True)
+    moments = Moments.of_pairs(matrix)
     mean = moments.llm_means()
     covariance = moments.covariance(mean)
     value, axes = leading_factors(covariance, k)

@@ -83,9 +83,7 @@ def _covariance(router: RememberingRouter, scores: InteractionMatrix, predicted:
     deviations = InteractionMatrix.from_coordinates(
         rows, llms, scores.scores.data - predicted[rows, llms], scores.shape
     )
-    none = np.zeros((len(predicted), 0))
-    sums = Moments.of(deviations, np.full(len(predicted), ""), lambda part: none[part], pairwise=True)
-    return sums.covariance(np.zeros(m))
+    return Moments.of_pairs(deviations).covariance(np.zeros(m))
 
 
 def belief_of(router: RememberingRouter, prompts: Prompts, predicted: Floats | None = None) -> Belief:

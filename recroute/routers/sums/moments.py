@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recroute.bridges.ridge import WIDE
 from recroute.data import InteractionMatrix
-from recroute.data.cells import DenseCells, row_blocks
+from recroute.data.cells import DenseCells, indicators, row_blocks
 from recroute.data.task_means import means_of_sums, over_tasks
 from recroute.errors import DataError
 from recroute.util.numeric import Array
@@ -48,8 +48,7 @@ class Moments:
     Examples
     --------
     >>> scores = InteractionMatrix.from_dense([[1.0, 0.0], [float("nan"), 0.5]])
-    >>> tasks = np.array(["chat", "chat"])
-    >>> Moments.of(scores, tasks, lambda rows: np.zeros((len(range(2)[rows]), 0)), pairwise=True).products
+    >>> Moments.of_pairs(scores).products
     array([[1.  , 0.  ],
            [0.  , 0.25]])
     """
@@ -104,6 +103,12 @@ class Moments:
         for part in in_order(slices, sums):
             total = list(part) if not total else [a + b for a, b in zip(total, part, strict=True)]
         return cls(names, *total)
+
+    @classmethod
+    def of_pairs(cls, matrix: InteractionMatrix) -> Self:
+        """The sums without tasks or features, which tell the LLMs' means and covariance."""
+        none = np.zeros((matrix.n_instances, 0))
+        return cls.of(matrix, np.full(len(none), ""), lambda rows: none[rows], pairwise=True)
 
     def __add__(self, other: Self) -> Self:
         return self._merged(other, 1)
@@ -266,7 +271,7 @@ def _block_sums(part: InteractionMatrix, phi: Array, t: int, pairwise: bool) -> 
         eased = phi[:, :t].T @ (observed * e[:, None])
     else:
         S = part.scores.astype(np.float64)
-        observed = scipy.sparse.csr_matrix((np.ones(S.nnz), S.indices, S.indptr), shape=S.shape)
+        observed = indicators(S)
         e = np.asarray(S.sum(axis=1)).ravel() / np.maximum(part.instance_counts, 1)
         eased = (observed.T @ (phi[:, :t] * e[:, None])).T
     seen, score = (observed.T @ phi).T, (S.T @ phi).T

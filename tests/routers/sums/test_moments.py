@@ -96,7 +96,7 @@ def test_covariance_of_sparse_records_comes_near_that_of_complete_ones() -> None
     seen = np.argsort(rng.random((n, m)), axis=1) < 3  # three records a prompt
     rows, columns = np.nonzero(seen)
     matrix = InteractionMatrix.from_coordinates(rows, columns, S[seen], (n, m))
-    found = Moments.of(matrix, np.full(n, "all"), lambda at: np.zeros((len(range(n)[at]), 0)), pairwise=True)
+    found = Moments.of_pairs(matrix)
     C = found.covariance(found.llm_means())
     truth = np.cov(S.T, bias=True)
     assert np.corrcoef(C[np.triu_indices(m, 1)], truth[np.triu_indices(m, 1)])[0, 1] > 0.97
