@@ -18,6 +18,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from recroute.errors import DataError, RecrouteError, argument
 from recroute.util.files import make_folder
@@ -145,6 +146,8 @@ def _open_database(url: str, address: URL) -> BaseStorage:
     options: dict[str, Any] = {"pool_pre_ping": True}
     if address.get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": BUSY_SECONDS}
+        if not is_in_memory(address):
+            options["poolclass"] = NullPool  # a pool would stay open where Optuna refuses the file
     tables = [] if is_in_memory(address) else _tables(address, options)
     if tables and VERSIONS not in tables and address.get_backend_name() == "sqlite":
         listed = ", ".join(sorted(tables)[:3])

@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import TrialState, create_trial
 
@@ -16,6 +17,7 @@ from recroute.errors import DataError
 from recroute.routers import make_router
 from recroute.tuning.settings import TuneSettings
 from recroute.tuning.space import Space
+from recroute.tuning.storage import open_storage
 from recroute.tuning.study import IDENTITY, TEST_READS, open_study, parameters_of
 from recroute.tuning.trials import FOLDS, LABEL, WORKER
 from recroute.tuning.validation import Validation
@@ -26,6 +28,10 @@ KNOWN = {"data": "x"}
 
 def url(folder: Path) -> str:
     return f"sqlite:///{folder / 'study.db'}"
+
+
+def stored(folder: Path) -> BaseStorage:
+    return open_storage(url(folder), folder / "none.log")
 
 
 @pytest.mark.parametrize(
@@ -41,7 +47,7 @@ def url(folder: Path) -> str:
 def test_a_prepared_study_of_other_objectives_is_refused(
     tmp_path: Path, noisy: Dataset, small: dict[str, Any], directions: list[str], metrics: list[str], message: str
 ) -> None:
-    prepared = optuna.create_study(storage=url(tmp_path), study_name="theirs", directions=directions)
+    prepared = optuna.create_study(storage=stored(tmp_path), study_name="theirs", directions=directions)
     options = {**small, "metrics": metrics, "storage": url(tmp_path), "study_name": "theirs"}
     with pytest.raises(DataError, match=message) as refusal:
         rr.tune(noisy, tmp_path / "study", n_trials=2, **options)
@@ -66,7 +72,7 @@ def test_a_prepared_study_that_fits_is_taken_and_its_best_is_written(
     signs: list[int],
 ) -> None:
     monkeypatch.setattr("recroute.tuning.study.IDENTITY_SECONDS", 0.0)
-    optuna.create_study(storage=url(tmp_path), study_name="theirs", directions=directions)
+    optuna.create_study(storage=stored(tmp_path), study_name="theirs", directions=directions)
     options = {**small, "metrics": metrics, "storage": url(tmp_path), "study_name": "theirs"}
     found = rr.tune(noisy, tmp_path / "study", n_trials=5, **options)
     done = found.trials.filter(state="complete")
