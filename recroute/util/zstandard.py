@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import io
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from importlib import import_module
-from typing import Any, BinaryIO
+from contextlib import contextmanager
+from typing import BinaryIO, cast
 
 
 @contextmanager
 def opened_zstandard(file: BinaryIO) -> Iterator[BinaryIO]:
     """What a compressed file holds, as a stream. ValueError or OSError if it is damaged."""
-    if (module := _module()) is None:  # an environment made when pyarrow was required, and backports.zstd was not
-        import pyarrow as pa
-
-        with pa.CompressedInputStream(file, "zstd") as stream:
-            yield io.BufferedReader(stream)
-        return
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
     try:
-        with module.ZstdFile(file) as stream:
-            yield stream
-    except (module.ZstdError, EOFError) as error:
+        with zstd.ZstdFile(file) as stream:
+            yield cast(BinaryIO, stream)
+    except (zstd.ZstdError, EOFError) as error:
         raise ValueError(str(error)) from None
-
-
-def _module() -> Any:
-    for name in ("compression.zstd", "backports.zstd"):
-        with suppress(ImportError):
-            return import_module(name)
-    return None

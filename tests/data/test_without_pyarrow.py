@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+
 from recroute.data import write_dataset
 from recroute.testing import planted_dataset
 
@@ -21,6 +23,7 @@ from recroute.cli.app import run
 data = rr.read_dataset(sys.argv[1])
 data.to_polars().write_csv("scores.csv")
 assert rr.read_dataset("scores.csv").shape == data.shape
+assert rr.read_dataset("scores.csv.zst").shape == data.shape
 assert run(["data", "import", "table", "scores.csv", "imported", "--quiet"]) == 0
 assert rr.read_dataset("imported").interactions.n_observed == data.interactions.n_observed
 data.to_polars().write_ipc("scores.arrow")
@@ -32,7 +35,10 @@ print(rr.load_router("router").rank(["translate this"]).names[0][0])
 
 
 def test_reading_importing_fitting_and_routing(tmp_path: Path) -> None:
-    write_dataset(planted_dataset(n_instances=120, n_llms=5, missing=0.2), tmp_path / "data")
+    data = planted_dataset(n_instances=120, n_llms=5, missing=0.2)
+    write_dataset(data, tmp_path / "data")
+    packed = pa.compress(data.to_polars().write_csv().encode(), codec="zstd", asbytes=True)
+    (tmp_path / "scores.csv.zst").write_bytes(packed)
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, "data"],
         cwd=tmp_path,

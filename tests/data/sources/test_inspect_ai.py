@@ -316,7 +316,7 @@ def test_a_member_whose_bytes_changed_is_refused(logs: Any) -> None:
     damaged = bytearray(file.read_bytes())
     damaged[damaged.index(b"PK", 30) - 1] ^= 255  # the last byte of the sample
     file.write_bytes(damaged)
-    with pytest.raises(DataError, match=r"cannot be read as a zip archive: (Bad CRC-32|.*ZSTD|.*Zstandard data)"):
+    with pytest.raises(DataError, match=r"cannot be read as a zip archive: (Bad CRC-32|.*Zstandard data)"):
         logs.imported()
 
 
