@@ -290,6 +290,18 @@ def first_onboard(folder: str, share: float = 1.0) -> dict[str, float]:
     return {"seconds": time.perf_counter() - start, "prior": prior, "first": first, "second": second}
 
 
+def learn_in_rounds(folder: str, router: str, n_rounds: int) -> dict[str, float]:
+    """`learn_logs` after so many rounds of variational Bayes, converged or not; none: as before few records counted."""
+    from recroute.routers import factorisation, factors, variational
+
+    if n_rounds:
+        variational.FEW_ROUNDS, variational.TOLERANCE = n_rounds, 0.0
+    else:
+        for module in (factors, factorisation, variational):
+            module.has_few_records = lambda matrix: False  # type: ignore[attr-defined]
+    return learn_logs(folder, router, "fit")
+
+
 def learn_logs(folder: str, router: str, how: str) -> dict[str, float]:
     """Fit on all prompts but the last fiftieth; AUC of the predicted scores on the records of these."""
     from sklearn.metrics import roc_auc_score
@@ -384,3 +396,15 @@ def test_logs(tmp_path: Path) -> None:
     say(f"{WIDTH} wide in half precision, made and written", in_own_process(widen_logs, folder, wide))
     say(f"load the logs, {WIDTH} wide", in_own_process(load, wide))
     say(f"svd on the logs, {WIDTH} wide, sums", in_own_process(learn_logs, wide, "svd", "sums"))
+
+
+def test_rounds(tmp_path: Path) -> None:
+    """By number of rounds of variational Bayes on logs of 230,000 records."""
+    folder = str(tmp_path / "logs")
+    say("logs made and written", in_own_process(plant_logs, folder, 0.0115))
+    for router in ("svd", "hierarchy"):
+        for n_rounds in (0, 1, 3, 10, 20, 30):
+            say(
+                f"{router}, {n_rounds or 'before: up to 20'} rounds",
+                in_own_process(learn_in_rounds, folder, router, n_rounds),
+            )

@@ -89,3 +89,18 @@ def test_few_records(name: str, n_records: int, monkeypatch: pytest.MonkeyPatch)
             found[router].append((quality(before, parts.valid), quality(fitted, parts.valid)))
     for router, pairs in found.items():
         say(f"{name}, {n_records} records a prompt, {router}", pairs)
+
+
+@pytest.mark.parametrize("router", ["bpr", "lmf"])
+def test_bridge_to_the_scores(router: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `svd` gains by a bridge that regresses scores, tried on routers whose factors are no model of scores."""
+    data, pairs = read("zeroeval"), []
+    for seed in range(N_SEEDS):
+        parts = rr.prepare_split(data, seed=seed)
+        train = thinned(parts.train, seed)
+        found = []
+        for of_scores in (False, True):
+            monkeypatch.setattr(type(rr.make_router(router)), "bridges_scores", of_scores)
+            found.append(quality(rr.make_router(router).fit(train), parts.valid))
+        pairs.append((found[0], found[1]))
+    say(f"zeroeval, {N_RECORDS} records a prompt, {router} with a bridge to the scores", pairs)
