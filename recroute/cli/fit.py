@@ -37,6 +37,7 @@ from recroute.routers import Router, make_router
 from recroute.routers.memory.grow import check_takes_unseen
 from recroute.routers.storage import CARD
 from recroute.routers.sums.fit import N_SAMPLE, check_follows_from_sums, fit_from_sums, fit_on_blocks
+from recroute.routers.sums.learned import Learned
 from recroute.routers.sums.spark import fit_on_spark
 from recroute.splits import Split
 from recroute.util.files import write_json
@@ -103,7 +104,7 @@ def fit(chosen: Any) -> None:
         raise UnknownNameError("engine", chosen.engine, tuple(_FITS))
     parts = _FITS[chosen.engine](router, chosen, screen)
     sums = router.kept_sums_
-    n_train = int(sums.moments.n) if sums is not None else 0 if parts is None else parts.train.n_instances
+    learned = None if sums is None or chosen.engine == "memory" else Learned.of(router, sums.moments.n)
     if not chosen.keep_sums:
         router.kept_sums_ = None
     if chosen.prior:
@@ -111,14 +112,16 @@ def fit(chosen: Any) -> None:
         router.remembered().prior()
     if chosen.attempts:
         _ = router.joint
-    router.save(out, card=None if parts is None else router_card(router, parts))
-    facts = _facts(router, chosen.dataset.name, parts, n_train)
+    router.save(out, card=None if parts is None else router_card(router, parts, learned=learned))
+    facts = _facts(router, chosen.dataset.name, parts, learned)
     if json_path is not None:
         write_json(json_path, {**facts, "out": str(out), **_expected(router)})
+    n_instances = f"{facts['n_train']:,} instances"
     reads = f", reads text by {router.encoder_.name}" if router.reads == "text" and router.encoder_ else ""
     screen.say(
-        f"{router.label} fitted on {facts['n_train']:,} instances x {facts['n_llms']} LLMs of {facts['dataset']}"
+        f"{router.label} fitted on {learned or n_instances} x {facts['n_llms']} LLMs of {facts['dataset']}"
         f"{' (SIMULATED DATA)' if facts['simulated'] else ''}{reads}: {out}",
+        *([] if learned is None or not learned.note else [learned.note]),
         *([] if parts is None else [f"what it is good for, measured on test: {out / CARD}"]),
     )
     if (expected := expectation(router)) is not None:
@@ -143,7 +146,7 @@ def _fit_in_blocks(router: Router, chosen: Any, screen: Screen) -> Split:
     _check_large(router, chosen)
     found = Parts.read(chosen.dataset, n_test=chosen.test, n_sample=chosen.sample, seed=chosen.seed)
     train, test = found.sample("train"), found.sample("test")
-    parts = Split(train, test.take_instances(np.zeros(0, dtype=np.int64)), test, "hash of the id", chosen.seed, SAMPLED)
+    parts = Split(train, test.take_instances(np.zeros(0, dtype=np.int64)), test, "hash of the id", chosen.seed)
     parts = with_vectors(parts, chosen.encoder or ("tfidf" if train.prompts else "auto"))
     with found.blocks() as blocks, progress_bar("adding up", chosen.quiet) as progress:
         watched = _watched(blocks, lambda done: progress(done, found.n_parts))
@@ -170,8 +173,6 @@ def _check_large(router: Router, chosen: Any) -> None:
         raise DataError("--split and --cost need all data in memory; leave them out, or use --engine memory")
 
 
-SAMPLED = "The training instances are a sample; means, factors and regression weights are of sums over all others too."
-
 _FITS: dict[str, Callable[[Router, Any, Screen], Split | None]] = {
     "memory": _fit_here,
     "blocks": _fit_in_blocks,
@@ -179,13 +180,18 @@ _FITS: dict[str, Callable[[Router, Any, Screen], Split | None]] = {
 }
 
 
-def _facts(router: Router, name: str, parts: Split | None, n_train: int) -> dict[str, Any]:
+def _facts(router: Router, name: str, parts: Split | None, learned: Learned | None) -> dict[str, Any]:
+    if learned is None:
+        assert parts is not None
+        sizes = {"n_train": parts.train.n_instances}
+    else:
+        sizes = learned.to_dict()
     return {
         "router": router.name,
         "hyperparameters": router.hyperparameters(),
         "dataset": name if parts is None else parts.train.name,
         "simulated": parts is not None and bool(parts.train.card.get("simulated", False)),
-        "n_train": n_train,
+        **sizes,
         "n_llms": len(router.llm_ids_),
         "encoder": router.encoder_.name if router.reads == "text" and router.encoder_ else None,
     }

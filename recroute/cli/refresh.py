@@ -15,6 +15,7 @@ from recroute.routers import load_router
 from recroute.routers.refresh.change import refresh_with_change
 from recroute.routers.storage import changed_card
 from recroute.routers.sums.fit import taken_in
+from recroute.routers.sums.learned import Learned
 from recroute.util.files import write_json
 
 RECORDS = Option(
@@ -79,8 +80,9 @@ def _change_sums(chosen: Any, target: Path) -> None:
     what = f"{n_added:,} prompts were added and {n_removed:,} removed"
     changed.save(target, card=changed_card(chosen.router_dir, what))
     assert changed.kept_sums_ is not None
-    facts = {"n_added": n_added, "n_removed": n_removed, "n_train": int(changed.kept_sums_.moments.n)}
+    learned = Learned.of(changed, changed.kept_sums_.moments.n)
+    facts = {"n_added": n_added, "n_removed": n_removed, **learned.to_dict()}
     if chosen.json_path is not None:
         write_json(chosen.json_path, {"router": changed.label, **facts})
     screen = console(chosen.quiet, chosen.json_path)
-    screen.say(f"{what}; the router has learned from {facts['n_train']:,}", f"router: {target}")
+    screen.say(f"{what}; the router has learned from {learned}", f"router: {target}")

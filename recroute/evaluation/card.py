@@ -14,6 +14,7 @@ from recroute.experiment.provenance import split_facts
 from recroute.routers import Router
 from recroute.routers.costs import cost_unit
 from recroute.routers.memory.grow import lacking
+from recroute.routers.sums.learned import Learned
 from recroute.splits import Split
 from recroute.util.arguments import as_texts, checked
 
@@ -21,7 +22,9 @@ MAX_NAMES = 12  # LLMs or tasks listed by name
 
 
 @checked
-def router_card(router: Router, split: Split, *, notes: Sequence[str] = (), judge: bool = True) -> str:
+def router_card(
+    router: Router, split: Split, *, notes: Sequence[str] = (), judge: bool = True, learned: Learned | None = None
+) -> str:
     """Describe a fitted router in Markdown: its training data, its quality on test instances, and its limits.
 
     Parameters
@@ -35,6 +38,8 @@ def router_card(router: Router, split: Split, *, notes: Sequence[str] = (), judg
         How the router was chosen.
     judge : bool
         Whether to evaluate on test instances. If not, the card says so.
+    learned : Learned, optional
+        Numbers of instances of a router fitted from sums, where `split.train` is a sample.
 
     Returns
     -------
@@ -55,9 +60,9 @@ def router_card(router: Router, split: Split, *, notes: Sequence[str] = (), judg
         *([warning] if split.train.card.get("simulated") else []),
         *_what(router),
         "## Data",
-        _data(split),
+        _data(split, learned),
         "## Split",
-        *_split(split, as_texts(notes, "notes")),
+        *_split(split, as_texts(notes, "notes"), learned),
         "## Quality on test",
         *(measured(router, split) if judge else ["Not measured: the router was not evaluated on test instances."]),
         "## Limits",
@@ -85,15 +90,18 @@ def _what(router: Router) -> list[str]:
     ]
 
 
-def _data(split: Split) -> str:
+def _data(split: Split, learned: Learned | None) -> str:
     facts, card = split_facts(split), split.train.card
+    size = f"{facts['n_instances']:,} instances x {facts['n_llms']:,} LLMs"
+    if learned is not None and learned.note:
+        size += f"; {learned.n_summed - learned.n_sample:,} more training instances are in the router's sums only"
     names, counts = np.unique(np.concatenate([data.tasks for data in split.parts().values()]), return_counts=True)
     tasks = [f"{names[i]} ({counts[i]:,})" for i in np.argsort(-counts, kind="stable")]
     return _facts(
         {
             "data set": f"{facts['name']}{' (SIMULATED)' if facts['simulated'] else ''}",
             **{key: str(card.get(key, "not stated")) for key in ("title", "source", "licence", "score")},
-            "size": f"{facts['n_instances']:,} instances x {facts['n_llms']:,} LLMs",
+            "size": size,
             "observed": f"{facts['n_records']:,} scores, {facts['density']:.1%} of the cells",
             **({"preferences": f"{facts['n_preferences']:,}"} if facts["n_preferences"] else {}),
             "tasks": f"{len(tasks):,}: {_some(tasks)}",
@@ -102,13 +110,15 @@ def _data(split: Split) -> str:
     )
 
 
-def _split(split: Split, notes: Sequence[str]) -> list[str]:
+def _split(split: Split, notes: Sequence[str], learned: Learned | None) -> list[str]:
     n_train, n_valid, n_test = (f"{data.n_instances:,}" for data in split.parts().values())
+    fitted_on = f"{n_train} training instances" if learned is None else str(learned)
+    duplicates = "are in the same part" if learned is None else "with other ids may be in another part"
     about = (
-        f"`{split.name}`, seed {split.seed}: fitted on {n_train} training instances; {n_valid} for validation and "
-        f"{n_test} for test were held out. Duplicate prompts are in the same part."
+        f"`{split.name}`, seed {split.seed}: fitted on {fitted_on}; {n_valid} for validation and {n_test} for test "
+        f"were held out. Duplicate prompts {duplicates}."
     )
-    noted = "\n".join(f"- {note}" for note in [split.note, *notes] if note)
+    noted = "\n".join(f"- {note}" for note in [split.note, "" if learned is None else learned.note, *notes] if note)
     return [about, *([noted] if noted else [])]
 
 

@@ -77,6 +77,7 @@ class KNN(TextRouter):
     kind: ClassVar[str] = "neighbours"
     takes_unseen_llms: ClassVar[bool] = True
     sums_over: ClassVar[str] = "scores"
+    predicts_by_prompts: ClassVar[bool] = True
 
     n_neighbors: int = setting(5, low=1, help="training prompts to average over")
 

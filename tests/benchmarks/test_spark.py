@@ -4,6 +4,7 @@ What is timed is printed, not asserted: seconds of processor time, which other w
 much, for one epoch as the difference of fits that differ in nothing but their number.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import polars as pl
 import pytest
 
 import recroute as rr
+from recroute.cli.app import run
 from recroute.data import Dataset, InteractionMatrix, write_dataset
 from recroute.errors import DataError
 from recroute.routers import load_router
@@ -197,10 +199,30 @@ def test_sums_are_those_of_one_machine(spark: Any, tmp_path: Path, name: str) ->
         rr.fit_from_sums(tmp_path / "many", rr.make_router(name)),
         rr.fit_on_spark(str(tmp_path / "spark"), rr.make_router(name), spark=spark),
     ]
+    samples = [sorted(router.training_prompts["instance_id"]) for router in found]
+    assert samples == [sorted(data.instance_ids)] * 3
     one, many, on_spark = (router.score(fresh) for router in found)
     print(f"\n{name}: 64 files differ by {np.abs(many - one).max():.1e}, Spark by {np.abs(on_spark - one).max():.1e}")
     np.testing.assert_allclose(many, one, atol=1e-6)
     np.testing.assert_allclose(on_spark, one, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "by_prompts"), [("knn", True), ("svd", False)])
+def test_the_command_line_says_what_a_router_learned_from(
+    spark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, by_prompts: bool
+) -> None:
+    write_dataset(planted_dataset(n_instances=240, n_llms=6), tmp_path / "data")
+    for engine, more, n in (("spark", [], 240), ("blocks", ["--test", "40"], 200)):
+        router = str(tmp_path / engine)
+        fit = ["fit", str(tmp_path / "data"), "--router", name, "--engine", engine, "--sample", "100", *more]
+        capsys.readouterr()
+        assert run([*fit, "--out", router, "--json", f"{router}.json"]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        sizes = f"a sample of 100 of {n} instances" if by_prompts else f"{n} instances (sample: 100)"
+        assert f"fitted on {sizes} x 6 LLMs of data" in said
+        facts = json.loads(Path(f"{router}.json").read_text(encoding="utf8"))
+        assert (facts["n_train"], facts["n_sample"], facts["n_summed"]) == (100 if by_prompts else n, 100, n)
+        assert run(["route", router, "compile the program"]) == 0
 
 
 def write_log(folder: Path, n_records: int) -> None:

@@ -45,14 +45,46 @@ def test_fit_in_blocks_leaves_the_test_prompts_of_the_sample_out(run: Go, logs: 
     sample = read_dataset(tmp_path / "sample")
     router = tmp_path / "router"
     fit = ("fit", logs, "--router", "svd", "--engine", "blocks", "--sample", 200, "--test", 50)
-    run(*fit, "--out", router, "--json", tmp_path / "fit.json")
+    said = run(*fit, "--out", router, "--json", tmp_path / "fit.json")
     facts = json.loads((tmp_path / "fit.json").read_text(encoding="utf8"))
-    assert (facts["n_train"], facts["n_llms"], facts["dataset"]) == (550, 6, "logs")
+    assert (facts["n_train"], facts["n_sample"], facts["n_summed"]) == (550, 200, 550)
+    assert (facts["n_llms"], facts["dataset"]) == (6, "logs")
+    assert "fitted on 550 instances (sample: 200) x 6 LLMs of logs" in said
     trained = sample.instances.filter(pl.col("split") == "train")["instance_id"]
     assert sorted(load_router(router).training_prompts["instance_id"]) == sorted(trained)
     card = (router / "CARD.md").read_text(encoding="utf8")
     assert "hash of the id" in card
-    assert "of sums over all others too" in card
+    assert "fitted on 550 instances (sample: 200); 0 for validation and 50 for test" in card
+    assert "250 instances x 6 LLMs; 350 more training instances are in the router's sums only" in card
+    assert "are of sums over all training instances" in card
+
+
+@pytest.mark.parametrize("name", ["knn", "guarded"])
+def test_neighbours_are_said_to_be_those_of_the_sample(run: Go, logs: Path, tmp_path: Path, name: str) -> None:
+    fit = ("fit", logs, "--router", name, "--engine", "blocks", "--sample", 200, "--test", 50, "--keep-sums")
+    said = run(*fit, "--out", tmp_path / "r", "--json", tmp_path / "r.json")
+    facts = json.loads((tmp_path / "r.json").read_text(encoding="utf8"))
+    assert (facts["n_train"], facts["n_sample"], facts["n_summed"]) == (200, 200, 550)
+    assert "fitted on a sample of 200 of 550 instances x 6 LLMs of logs" in said
+    assert "only the LLMs' mean scores are over all training instances" in said
+    card = (tmp_path / "r" / "CARD.md").read_text(encoding="utf8")
+    assert "fitted on a sample of 200 of 550 instances" in card
+    assert "only the LLMs' mean scores are over all training instances" in card
+    more = planted_dataset(n_instances=700, n_llms=6, seed=5).take_instances(np.arange(600, 700))
+    write_dataset(more, tmp_path / "m")
+    said = run("refresh", tmp_path / "r", "--add", tmp_path / "m", "--json", tmp_path / "m.json")
+    assert "the router has learned from a sample of 200 of 650 instances" in said
+    facts = json.loads((tmp_path / "m.json").read_text(encoding="utf8"))
+    assert (facts["n_added"], facts["n_train"], facts["n_sample"], facts["n_summed"]) == (100, 200, 200, 650)
+
+
+def test_a_sample_of_everything_is_not_mentioned(run: Go, logs: Path, tmp_path: Path) -> None:
+    fit = ("fit", logs, "--router", "knn", "--engine", "blocks", "--test", 50)
+    said = run(*fit, "--out", tmp_path / "r")
+    card = (tmp_path / "r" / "CARD.md").read_text(encoding="utf8")
+    assert "fitted on 550 instances x 6 LLMs of logs" in said
+    assert "fitted on 550 instances; 0 for validation" in card
+    assert "Neighbours are prompts of the sample" not in said + card
 
 
 def test_prompts_are_added_and_forgotten(run: Go, logs: Path, tmp_path: Path) -> None:

@@ -41,10 +41,14 @@ class RememberingRouter(RouterCore):
     sums_over : str
         What `Moments` the router can be fitted from (`recroute.routers.sums`): "scores" sums over single scores,
         "pairs" also over the scores of two LLMs, "" none.
+    predicts_by_prompts : bool
+        Whether predictions come from single training prompts that the router keeps. Fitted from sums, it has only those
+        of the sample.
     """
 
     takes_unseen_llms: ClassVar[bool] = False
     sums_over: ClassVar[str] = ""
+    predicts_by_prompts: ClassVar[bool] = False
 
     background_: Background | None = fitted(saved=False)
     joint_: JointScores | None = fitted(of=JointScores, older=lambda router: None)
