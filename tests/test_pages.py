@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -56,6 +57,13 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 def test_commands_parse(page: Path, parse: Callable[[str], None]) -> None:
     for command in commands(text_of(page)):
         parse(command)
+
+
+def test_every_extra_is_on_a_page() -> None:
+    extras = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]["optional-dependencies"]
+    told = "".join(text_of(page) for page in pages() if page.name != "CHANGELOG.md")
+    named = {name for names in re.findall(r"(?:recroute|\.|`)\[([a-z,]+)\]", told) for name in names.split(",")}
+    assert not set(extras) - named
 
 
 def test_the_readme_is_short() -> None:

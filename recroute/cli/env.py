@@ -23,7 +23,7 @@ from recroute.routers import router_class, router_names
 ADDS = {  # what an extra is for
     "lightfm": "the router lightfm (part of the default install on Python 3.12 and 3.13)",
     "text": "prompts read by sentence-transformers, and the router mlc",
-    "spark": "ALS factors fitted on Spark, for logs larger than memory",
+    "spark": "fits on Spark, from sums or als, for logs larger than memory",
     "serve": "recroute serve: a router as an HTTP service",
     "litellm": "a router that picks the model in litellm",
     "interactive": "figures in reports and notebooks with values under the pointer, by plotly",

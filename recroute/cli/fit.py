@@ -67,7 +67,8 @@ ENGINE = Option(
     str,
     "memory",
     help="memory; or, for data of any size, blocks (a folder of Parquet files, read in parts) or spark (a folder or "
-    "URL that Spark reads): means, factors and regression weights from sums over all prompts, the rest from a sample.",
+    "URL that Spark reads): means, factors and regression weights from sums over all prompts, the rest from a sample. "
+    "als is fitted on Spark by rr.fit_als_on_spark, in Python.",
     panel=DATA,
 )
 SAMPLE = Option(

@@ -22,13 +22,20 @@ RECORDS = Option(
     "records",
     list[Path] | None,
     None,
-    help="The feedback folder of recroute serve, or a file of records; repeat for several.",
+    help="Feedback on prompts that got few answers each, for any router: the folder of recroute serve, or a file of "
+    "records; repeat for several.",
 )
 ADD = Option(
-    "add", Path | None, None, help="A data set of prompts to learn from, with all their records (--keep-sums)."
+    "add",
+    Path | None,
+    None,
+    help="New prompts with all their records, as a data set, for a router fitted with --keep-sums.",
 )
 REMOVE = Option(
-    "remove", Path | None, None, help="A data set of prompts to forget, with the records they were learned with."
+    "remove",
+    Path | None,
+    None,
+    help="Prompts to forget, as a data set with the records they were learned with (--keep-sums).",
 )
 OUT = Option("out", Path | None, None, help="Folder of the new router. Default: the old one is replaced.")
 
@@ -37,9 +44,12 @@ OUT = Option("out", Path | None, None, help="Folder of the new router. Default: 
 def refresh(chosen: Any) -> None:
     """Take scores and preferences that came in since the fit into a router, without fitting it again.
 
-    Feedback that was taken in before is left out, so the same growing folder can be given every time. Where several
-    servers share a router, give the folder of each. A router fitted with --keep-sums can also --add and --remove whole
-    prompts, as if it had been fitted with or without them.
+    Use --records for what a service observes: it corrects the predictions of any router. Feedback that was taken in
+    before is left out, so the same growing folder can be given every time; where several servers share a router, give
+    the folder of each.
+
+    Use --add and --remove for prompts with all their records: the router, fitted with --keep-sums, becomes the one that
+    would have been fitted with or without them.
 
     Example: recroute refresh my_router --records feedback
     """

@@ -279,6 +279,9 @@ class Router(RememberingRouter, Estimator, Shown):
     def refresh(self, feedback: Feedback) -> Router:
         """Correct the router's predictions by feedback observed since the fit, without refitting it.
 
+        Use this for what a service observes, a few answers a prompt; for prompts with all their records, and a router
+        that keeps its sums, use `taken_in`.
+
         Takes milliseconds to seconds and returns a `refreshed` router around this one, which does not change.
         Refreshing in several steps gives the same router as refreshing once with all feedback. Decisions that were
         already used are skipped, so the same growing file can be passed again.

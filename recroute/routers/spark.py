@@ -34,6 +34,9 @@ def fit_als_on_spark(
 ) -> ALS:
     """Fit `als` on a dataset folder with Spark MLlib, without loading the records onto this machine.
 
+    Use this for `als`, whose factors take many passes over the records; for routers that are sums over prompts use
+    `fit_on_spark`, which needs one pass.
+
     MLlib factorises all records of the training instances. Only the m x k LLM factors and at most `n_sample` instances,
     with their prompts, records and factors, are collected. The encoder (unless given) and the bridge are fitted on this
     sample. The result is an ordinary router that can `save`, `rank` and `add_llms`.

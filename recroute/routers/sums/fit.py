@@ -159,6 +159,9 @@ def fit_from_sums(
 def taken_in(router: R, added: Dataset | None = None, removed: Dataset | None = None) -> R:
     """Copy of a router that keeps its sums, with records taken in and out of them.
 
+    Use this for prompts with all their records; for what a service observes, a few answers a prompt, use
+    `Router.refresh`.
+
     Nothing is read again: what follows from the sums is as if the router had been fitted on the other records from the
     start, with the same sample. Removed prompts also leave the training data that the router keeps; the encoder,
     cluster centres and penalties stay.

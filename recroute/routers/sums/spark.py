@@ -34,6 +34,9 @@ def fit_on_spark(
 ) -> R:
     """`fit_from_sums` of a dataset folder that Spark reads, without loading the records onto this machine.
 
+    Use this for `best_single`, `ridge`, `svd`, `ease`, `kmeans`, `hierarchy`, `knn` (on a sample) or `auto`; for `als`
+    use `fit_als_on_spark`. Where one machine can read the files, `fit_from_sums` gives the same without Spark.
+
     The sample is fitted here and the router sent to the executors, which need recroute. Each partition adds up its
     prompts (`mapInArrow`), and the sums are merged in a tree.
 
