@@ -72,9 +72,11 @@ ENGINE = Option(
     panel=DATA,
 )
 SAMPLE = Option(
-    "sample", int, N_SAMPLE, help="Prompts in the sample, with --engine blocks or spark.", panel=DATA, low=1
+    "sample", int, N_SAMPLE, help="Prompts in the sample of recroute fit --engine blocks or spark.", panel=DATA, low=1
 )
-TEST = Option("test", int, 2_000, help="Prompts left out for testing, with --engine blocks.", panel=DATA, low=1)
+TEST = Option(
+    "test", int, 2_000, help="Prompts that recroute fit --engine blocks leaves out for testing.", panel=DATA, low=1
+)
 KEEP_SUMS = Option(
     "keep_sums",
     bool,
