@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +26,9 @@ ROW_BITS = 33  # of monotonically_increasing_id: the rest numbers the partition
 def spark_session() -> SparkSession:
     """The active session, or a new one with the settings of `spark-submit`, or Spark's defaults.
 
+    In local mode executors run this Python, unless `PYSPARK_PYTHON` names another; Spark itself would take the first
+    `python3` of the path, which need not have recroute.
+
     Raises
     ------
     DataError
@@ -33,10 +40,32 @@ def spark_session() -> SparkSession:
     except ImportError:
         raise DataError("Spark is not installed; pip install 'recroute[spark]'") from None
     try:
-        return SparkSession.builder.getOrCreate()
+        spark = SparkSession.builder.getOrCreate()
     except PySparkRuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise DataError(f"Spark does not start: {reason}; install a Java runtime and set JAVA_HOME") from None
+    if "PYSPARK_PYTHON" not in os.environ and spark.sparkContext.master.startswith("local"):
+        spark.sparkContext.pythonExec = sys.executable
+    return spark
+
+
+@contextmanager
+def executors_errors() -> Iterator[None]:
+    """Context manager: a DataError of an executor is one here, and so is an executor that lacks a package."""
+    from pyspark.errors import PythonException
+
+    try:
+        yield
+    except PythonException as error:
+        kind, _, reason = str(error).strip().splitlines()[-1].partition(": ")
+        if kind == f"{DataError.__module__}.{DataError.__qualname__}":
+            raise DataError(reason) from None
+        if kind == "ModuleNotFoundError":
+            raise DataError(
+                f"the Python of Spark's executors cannot run recroute: {reason}; install recroute there, or set "
+                "PYSPARK_PYTHON to a Python that has it"
+            ) from None
+        raise
 
 
 @dataclass(frozen=True, eq=False)

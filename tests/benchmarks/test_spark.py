@@ -7,6 +7,8 @@ much, for one epoch as the difference of fits that differ in nothing but their n
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -223,6 +225,39 @@ def test_the_command_line_says_what_a_router_learned_from(
         facts = json.loads(Path(f"{router}.json").read_text(encoding="utf8"))
         assert (facts["n_train"], facts["n_sample"], facts["n_summed"]) == (100 if by_prompts else n, 100, n)
         assert run(["route", router, "compile the program"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("python", "code", "said"),
+    [
+        (None, 0, "fitted on 240 instances x 6 LLMs of data"),
+        ("/usr/bin/python3", 2, "the Python of Spark's executors cannot run recroute: No module named"),
+    ],
+)
+def test_executors_run_the_python_of_the_driver(tmp_path: Path, python: str | None, code: int, said: str) -> None:
+    """Without an activated environment: the first `python3` of the path has no recroute."""
+    if python is not None and not Path(python).exists():
+        pytest.skip(f"no {python}")
+    write_dataset(planted_dataset(n_instances=240, n_llms=6), tmp_path / "data")
+    java = "" if (found := shutil.which("java")) is None else f"{Path(found).parent}:"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYSPARK_")}
+    environment |= {"PATH": f"{java}{os.defpath}"} | ({} if python is None else {"PYSPARK_PYTHON": python})
+    fit = [sys.executable, "-m", "recroute", "fit", "data", "--engine", "spark", "--router", "svd", "--out", "router"]
+    done = subprocess.run(fit, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr
+
+
+def test_a_pair_that_occurs_twice_outside_the_sample_is_refused(spark: Any, tmp_path: Path) -> None:
+    data = planted_dataset(n_instances=240, n_llms=6)
+    write_dataset(data, tmp_path / "data")
+    file = tmp_path / "data" / "records.parquet"
+    kept = rr.fit_on_spark(str(tmp_path / "data"), rr.make_router("svd"), n_sample=50, spark=spark).training_prompts
+    records = pl.read_parquet(file).cast({"instance_id": pl.String})
+    other = next(name for name in data.instance_ids if name not in set(kept["instance_id"]))
+    pl.concat([records, records.filter(instance_id=other)[:1]]).write_parquet(file)
+    with pytest.raises(DataError, match="without duplicates; keep one score"):
+        rr.fit_on_spark(str(tmp_path / "data"), rr.make_router("svd"), n_sample=50, spark=spark)
 
 
 def write_log(folder: Path, n_records: int) -> None:

@@ -12,7 +12,7 @@ import polars as pl
 from recroute.data import Dataset, InteractionMatrix
 from recroute.data.parts import with_own_embeddings
 from recroute.data.records import with_task
-from recroute.data.spark import SparkDataset, spark_session
+from recroute.data.spark import SparkDataset, executors_errors, spark_session
 from recroute.encoders import with_encoder
 from recroute.routers.sums.fit import N_SAMPLE, R, block_moments, check_follows_from_sums, fit_on_moments
 from recroute.routers.sums.moments import Moments
@@ -37,7 +37,8 @@ def fit_on_spark(
     Use this for `best_single`, `ridge`, `svd`, `ease`, `kmeans`, `hierarchy`, `knn` (on a sample) or `auto`; for `als`
     use `fit_als_on_spark`. Where one machine can read the files, `fit_from_sums` gives the same without Spark.
 
-    The sample is fitted here and the router sent to the executors, which need recroute. Each partition adds up its
+    The sample is fitted here and the router sent to the executors, which need recroute. It is drawn by another hash
+    than that of `fit_from_sums`, so smaller samples have other prompts. Each partition adds up its
     prompts (`mapInArrow`), and the sums are merged in a tree.
 
     Parameters
@@ -54,8 +55,8 @@ def fit_on_spark(
     Raises
     ------
     DataError
-        If pyspark or Java is not installed, a table or column is missing, a score is outside [0, 1], an id is not in
-        its table, or a pair of instance and LLM occurs twice.
+        If pyspark or Java is not installed, or recroute is not on the executors, a table or column is missing, a score
+        is outside [0, 1], an id is not in its table, or a pair of instance and LLM occurs twice.
     RouterError
         As `fit_from_sums`.
 
@@ -82,7 +83,8 @@ def fit_on_spark(
 
         def added_up(fitted: R) -> Moments:
             sums = prompts.mapInArrow(_adding(fitted, data.llms, data.name), "sums binary")
-            found: bytes = sums.rdd.map(lambda row: bytes(row.sums)).treeReduce(_merged)
+            with executors_errors():
+                found: bytes = sums.rdd.map(lambda row: bytes(row.sums)).treeReduce(_merged)
             return _unpacked(found)
 
         return fit_on_moments(router, sample, added_up, keep_sums=keep_sums)
