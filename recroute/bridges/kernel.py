@@ -53,7 +53,7 @@ class KernelBridge:
         else:
             drawn = np.sort(np.random.default_rng(seed).choice(len(X), N_LANDMARKS, replace=False))
             landmarks, candidates = X[drawn], _with_landmarks(rows, rows[drawn])
-        errors = np.array([one.spectrum.errors(target - mean, penalties).sum(axis=1) for one in candidates])
+        errors = np.array([one.spectrum.total_errors(target - mean, penalties) for one in candidates])
         best, chosen = np.unravel_index(int(errors.argmin()), errors.shape)
         one = candidates[best]
         weight = one.spectrum.weight(target - mean, float(penalties[chosen]))

@@ -63,6 +63,25 @@ class Spectrum:
             errors += ((residual / (1 - leverage).clip(min=1e-6)[:, :, None]) ** 2).sum(axis=0)
         return errors
 
+    def total_errors(self, Y: Array, penalties: Array = PENALTIES) -> Array:
+        """`errors` f64 (p,) summed over the targets; of more targets than axes from their products alone."""
+        n, k = Y.shape
+        if k <= len(self.value):
+            return self.errors(Y, penalties).sum(axis=1)
+        shrink = 1 / (self.value[:, None] + penalties)  # (d, p)
+        target = self.basis.T @ Y  # (d, k)
+        gram, errors = target @ target.T, np.zeros(len(penalties))
+        for start in range(0, n, ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            basis, own = self.basis[rows], Y[rows]
+            leverage = 1 / n + basis**2 @ shrink  # (rows, p)
+            squared = (own**2).sum(axis=1)[:, None] - 2 * (basis * (own @ target.T)) @ shrink  # of the residual
+            for i, of_penalty in enumerate(shrink.T):
+                weighted = basis * of_penalty
+                squared[:, i] += np.einsum("id,id->i", weighted @ gram, weighted)
+            errors += (squared.clip(min=0) / (1 - leverage).clip(min=1e-6) ** 2).sum(axis=0)
+        return errors
+
 
 AT_ONCE = 1 << 26  # cells of the largest matrix of vectors that is decomposed in memory
 
@@ -123,7 +142,7 @@ def best_penalty(X: NDArray[np.floating], Y: NDArray[np.floating]) -> float:
     """
     few = slice(None, None, max(1, -(-X.size // AT_ONCE)))
     spectrum, target = _spectrum(np.asarray(X[few], dtype=np.float64)), np.asarray(Y[few], dtype=np.float64)
-    return float(PENALTIES[int(np.argmin(spectrum.errors(target - target.mean(axis=0)).sum(axis=1)))])
+    return float(PENALTIES[int(np.argmin(spectrum.total_errors(target - target.mean(axis=0))))])
 
 
 def fit_weighted_ridge(

@@ -345,7 +345,7 @@ def test_factorise(planted: Path) -> None:
     assert svd["auc_hidden"] >= als["auc_hidden"]
 
 
-@pytest.mark.parametrize("router", ["svd(n_factors=32)", "als(n_factors=32)", "knn", "auto"])
+@pytest.mark.parametrize("router", ["svd(n_factors=32)", "als(n_factors=32)", "knn", "ridge", "auto"])
 def test_fit(planted: Path, router: str) -> None:
     say(f"fit {router}", in_own_process(fit, str(planted), router))
 
@@ -366,7 +366,7 @@ def test_scale(planted: Path) -> None:
 
 GROWING: dict[str, Callable[[str, float], dict[str, Any]]] = {
     f"fit {router}": lambda folder, share, router=router: in_own_process(fit, folder, router, share)
-    for router in ("best_single", "knn", "svd(n_factors=32)", "hierarchy", "auto")
+    for router in ("best_single", "knn", "ridge", "svd(n_factors=32)", "hierarchy", "auto")
 } | {
     "route svd": lambda folder, share: in_own_process(route, folder, "svd", share),
     "scale at 3, 10, 100, 1000": lambda folder, share: in_own_process(scale_curve, folder, share, "3,10,100,1000"),

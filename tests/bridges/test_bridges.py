@@ -140,6 +140,16 @@ def test_leave_one_out_in_closed_form_equals_brute_force() -> None:
         assert found == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("n_targets", [2, 40])
+def test_errors_of_many_targets_add_up_by_their_products(n_targets: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, _ = rows(30)
+    Y = np.random.default_rng(1).random((30, n_targets))
+    spectrum, Y = Spectrum.of(X - X.mean(axis=0, dtype=np.float64)), Y - Y.mean(axis=0)
+    expected = spectrum.errors(Y).sum(axis=1)
+    monkeypatch.setattr(ridge, "ROWS_AT_ONCE", 7)
+    np.testing.assert_allclose(spectrum.total_errors(Y), expected, rtol=1e-10)
+
+
 def test_a_weighted_row_counts_as_often_as_its_weight_says(monkeypatch: pytest.MonkeyPatch) -> None:
     X, Y = rows(40)
     often = np.random.default_rng(0).integers(1, 4, 40)
