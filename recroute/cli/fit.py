@@ -29,6 +29,7 @@ from recroute.cli.options import (
 from recroute.cli.places import check_places
 from recroute.cli.screen import Screen, console, progress_bar
 from recroute.data import Dataset
+from recroute.data.folder import read_card
 from recroute.data.parts import Parts
 from recroute.errors import DataError, UnknownNameError
 from recroute.evaluation.card import router_card
@@ -116,7 +117,7 @@ def fit(chosen: Any) -> None:
     if chosen.attempts:
         _ = router.joint
     router.save(out, card=None if parts is None else router_card(router, parts, learned=learned))
-    facts = _facts(router, chosen.dataset.name, parts, learned)
+    facts = _facts(router, chosen.dataset, parts, learned)
     if json_path is not None:
         write_json(json_path, {**facts, "out": str(out), **_expected(router)})
     n_instances = f"{facts['n_train']:,} instances"
@@ -183,17 +184,18 @@ _FITS: dict[str, Callable[[Router, Any, Screen], Split | None]] = {
 }
 
 
-def _facts(router: Router, name: str, parts: Split | None, learned: Learned | None) -> dict[str, Any]:
+def _facts(router: Router, folder: Path, parts: Split | None, learned: Learned | None) -> dict[str, Any]:
     if learned is None:
         assert parts is not None
         sizes = {"n_train": parts.train.n_instances}
     else:
         sizes = learned.to_dict()
+    card = read_card(folder / "card.json") if parts is None else parts.train.card
     return {
         "router": router.name,
         "hyperparameters": router.hyperparameters(),
-        "dataset": name if parts is None else parts.train.name,
-        "simulated": parts is not None and bool(parts.train.card.get("simulated", False)),
+        "dataset": folder.name if parts is None else parts.train.name,
+        "simulated": bool(card.get("simulated", False)),
         **sizes,
         "n_llms": len(router.llm_ids_),
         "encoder": router.encoder_.name if router.reads == "text" and router.encoder_ else None,

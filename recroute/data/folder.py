@@ -75,7 +75,7 @@ def _read_dataset(path: Path, cost: str | None) -> Dataset:
     preferences = _read_side_table(path / "preferences.parquet", PREFERENCES)
     if preferences is None and not is_there(path / "records.parquet"):
         raise DataError(f"{path} has no records.parquet; a dataset folder needs one")
-    card = _read_card(path / "card.json")
+    card = read_card(path / "card.json")
     dataset = _read_records_folder(path, card, preferences, cost)
     if is_there(path / "embeddings.npz"):
         vectors, source = read_embeddings(path / "embeddings.npz", dataset.instance_ids)
@@ -235,7 +235,8 @@ def _read_side_table(path: Path, schema: Schema) -> pl.DataFrame | None:
     return check_columns(read_table(path), schema, path.name) if is_there(path) else None
 
 
-def _read_card(path: Path) -> Mapping[str, Any]:
+def read_card(path: Path) -> Mapping[str, Any]:
+    """What a `card.json` says; nothing where it is not there."""
     if not is_there(path):
         return {}
     card = read_json(path)

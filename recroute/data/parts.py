@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from recroute.data.dataset import Dataset
 from recroute.data.encoding import Precomputed
+from recroute.data.folder import read_card
 from recroute.data.ids import IdMap
 from recroute.data.matrix import InteractionMatrix
 from recroute.data.reading import is_there, reading
@@ -41,6 +43,8 @@ class Parts:
     path : Path
     records, instances : tuple of Path
     llms : polars.DataFrame
+    card : mapping
+        What `card.json` says of the source, the licence, and whether the data are simulated.
     n_test, n_sample, seed : int
         The `n_test` instances with the smallest hashes of their ids are for testing, and in no block; the `n_sample`
         next ones are a sample of the others.
@@ -50,6 +54,7 @@ class Parts:
     records: tuple[Path, ...]
     instances: tuple[Path, ...]
     llms: pl.DataFrame
+    card: Mapping[str, Any] = field(default_factory=dict)
     n_test: int = 0
     n_sample: int = 0
     seed: int = 0
@@ -74,7 +79,7 @@ class Parts:
         else:
             found = _scan(records).select(pl.col("llm_id").unique()).collect(engine="streaming")
             llms = check_columns(found.sort("llm_id"), LLMS, "records.parquet")
-        return cls(folder, records, instances, llms, n_test, n_sample, seed)
+        return cls(folder, records, instances, llms, read_card(folder / "card.json"), n_test, n_sample, seed)
 
     @cached_property
     def samples(self) -> Dataset:
@@ -170,7 +175,7 @@ class Parts:
         score = number_column(records, "score", "records.parquet")["score"].cast(pl.Float32).fill_null(np.nan)
         shape = (instances.height, self.llms.height)
         matrix = InteractionMatrix.from_coordinates(index["instance_id"], index["llm_id"], score.to_numpy(), shape)
-        found = Dataset(self.path.name, matrix, instances, self.llms)
+        found = Dataset(self.path.name, matrix, instances, self.llms, card=self.card)
         return found if vectors is None else found.with_embeddings(*vectors)
 
 

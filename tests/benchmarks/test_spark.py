@@ -213,7 +213,8 @@ def test_sums_are_those_of_one_machine(spark: Any, tmp_path: Path, name: str) ->
 def test_the_command_line_says_what_a_router_learned_from(
     spark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, by_prompts: bool
 ) -> None:
-    write_dataset(planted_dataset(n_instances=240, n_llms=6), tmp_path / "data")
+    data = planted_dataset(n_instances=240, n_llms=6)
+    write_dataset(replace(data, card={"simulated": True}), tmp_path / "data")
     for engine, more, n in (("spark", [], 240), ("blocks", ["--test", "40"], 200)):
         router = str(tmp_path / engine)
         fit = ["fit", str(tmp_path / "data"), "--router", name, "--engine", engine, "--sample", "100", *more]
@@ -221,7 +222,7 @@ def test_the_command_line_says_what_a_router_learned_from(
         assert run([*fit, "--out", router, "--json", f"{router}.json"]) == 0
         said = " ".join(capsys.readouterr().out.split())
         sizes = f"a sample of 100 of {n} instances" if by_prompts else f"{n} instances (sample: 100)"
-        assert f"fitted on {sizes} x 6 LLMs of data" in said
+        assert f"fitted on {sizes} x 6 LLMs of data (SIMULATED DATA)" in said
         facts = json.loads(Path(f"{router}.json").read_text(encoding="utf8"))
         assert (facts["n_train"], facts["n_sample"], facts["n_summed"]) == (100 if by_prompts else n, 100, n)
         assert run(["route", router, "compile the program"]) == 0

@@ -59,6 +59,17 @@ def test_fit_in_blocks_leaves_the_test_prompts_of_the_sample_out(run: Go, logs: 
     assert "are of sums over all training instances" in card
 
 
+def test_simulated_data_are_marked_when_read_in_parts(run: Go, logs: Path, tmp_path: Path) -> None:
+    (logs / "card.json").write_text(json.dumps({"simulated": True, "licence": "CC BY 4.0"}), encoding="utf8")
+    run("data", "sample", logs, tmp_path / "sample", "--sample", 200, "--test", 50)
+    assert read_dataset(tmp_path / "sample").card["simulated"] is True
+    fit = ("fit", logs, "--router", "svd", "--engine", "blocks", "--sample", 200, "--test", 50)
+    assert "(SIMULATED DATA)" in run(*fit, "--out", tmp_path / "router")
+    card = (tmp_path / "router" / "CARD.md").read_text(encoding="utf8")
+    assert "**SIMULATED DATA" in card
+    assert "| licence | CC BY 4.0 |" in card
+
+
 @pytest.mark.parametrize("name", ["knn", "guarded"])
 def test_neighbours_are_said_to_be_those_of_the_sample(run: Go, logs: Path, tmp_path: Path, name: str) -> None:
     fit = ("fit", logs, "--router", name, "--engine", "blocks", "--sample", 200, "--test", 50, "--keep-sums")
