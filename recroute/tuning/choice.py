@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 
 from recroute.errors import RouterError, argument
 from recroute.routers import Router, make_router
-from recroute.tuning.trials import ERROR, FOLDS, LABEL, LIMIT, completed, is_finished, rank
+from recroute.tuning.trials import ERROR, FOLDS, LABEL, LIMIT, completed, is_finished, n_judged, rank, unfinished
 
 MIN_TRIALS = 8  # completed trials required to compute importances
 
@@ -44,18 +44,7 @@ def choose(study: Study, default: str) -> tuple[Router, list[str]]:
     """
     trials = completed(study)
     if not trials:
-        ended = filter(is_finished, study.get_trials(deepcopy=False))
-        stopped = next((t for t in ended if LIMIT in t.user_attrs), None)
-        failed = [t.user_attrs[ERROR] for t in study.get_trials(deepcopy=False) if ERROR in t.user_attrs]
-        unfinished = (
-            f"no trial was finished; run it again to resume, with a longer {argument('timeout')} if there is one"
-        )
-        if stopped is not None:
-            unfinished = (
-                f"no trial was finished within its time limit of {stopped.user_attrs[LIMIT]:,.1f} s; begin another "
-                f"study with a longer {argument('trial_timeout')}"
-            )
-        raise RouterError(failed[0] if failed else unfinished)
+        raise RouterError(_why_none(study))
     best = min(trials, key=partial(rank, study))
     first = next((trial for trial in trials if trial.user_attrs.get(LABEL) == default), None)
     label = str(best.user_attrs[LABEL])
@@ -69,6 +58,25 @@ def choose(study: Study, default: str) -> tuple[Router, list[str]]:
     return make_router(default), [
         f"the default {default} is kept: {value}, but {against}, which is within one standard error over folds"
     ]
+
+
+def _why_none(study: Study) -> str:
+    """Why no trial of a study is judged on all folds, and what to do."""
+    trials = study.get_trials(deepcopy=False)
+    if failed := [trial.user_attrs[ERROR] for trial in trials if ERROR in trial.user_attrs]:
+        return str(failed[0])
+    if over := [trial.user_attrs[LIMIT] for trial in trials if is_finished(trial) and LIMIT in trial.user_attrs]:
+        return (
+            f"no trial was finished within its time limit of {over[0]:,.1f} s; begin another study with a longer "
+            f"{argument('trial_timeout')}"
+        )
+    longest = max(unfinished(study), key=n_judged, default=None)
+    if longest is None:
+        return f"no trial was finished; run it again to resume, with a longer {argument('timeout')} if there is one"
+    return (
+        f"no trial was finished: {longest.user_attrs[LABEL]} was stopped after {n_judged(longest)} folds; the same "
+        f"command with a longer {argument('timeout')} resumes it"
+    )
 
 
 def _lead(study: Study, one: FrozenTrial, other: FrozenTrial) -> tuple[float, float]:

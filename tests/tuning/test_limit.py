@@ -140,6 +140,21 @@ def test_a_line_says_that_a_trial_was_stopped(
     )
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="needs SIGALRM")
+def test_a_search_that_ends_within_its_first_trial_says_how_far_it_came(
+    tmp_path: Path, noisy: Dataset, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of(data: Dataset, settings: TuneSettings) -> Validation:
+        return endless(Validation.of(data, settings), 2, ("mean_score",))
+
+    monkeypatch.setattr("recroute.tuning.search.Validation", SimpleNamespace(of=of))
+    monkeypatch.setattr("recroute.tuning.parallel.time", clock := Clock())
+    monkeypatch.setattr("recroute.tuning.worker.time", clock)
+    message = "ridge was stopped after 2 folds; the same command with a longer timeout resumes it"
+    with pytest.raises(RouterError, match=message):
+        rr.tune(noisy, tmp_path / "study", n_trials=9, timeout=60, **{**small, "routers": ["ridge"]})
+
+
 def test_a_study_of_stopped_trials_only_has_no_choice(tmp_path: Path, space: Space, validation: Validation) -> None:
     study = open_study(open_storage(None, tmp_path / "journal.log"), "s", ["mean_score"], space, {"data": "x"})
     work(study, Job(space, validation, TuneSettings(n_trials=2, trial_timeout=0)))
