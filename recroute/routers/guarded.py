@@ -16,6 +16,7 @@ from recroute.retrieval import tie_order
 from recroute.routers.advantages import Advantages
 from recroute.routers.base import Prompts, Router, Scores, fitted, setting
 from recroute.routers.parts import Composite, FoldScores, each_out_of_fold, fit_parts
+from recroute.routers.sums.learned import predicts_by_prompts
 from recroute.routers.sums.moments import Moments
 from recroute.util.numeric import AnyArray, Array, Index
 
@@ -91,14 +92,15 @@ class Guarded(Composite):
         return self.parts_[0].penalty_on(train)
 
     def take_moments(self, moments: Moments, penalty: float) -> None:
-        """Those of the guarded router; the threshold stays, and standard errors fall with the number of prompts."""
+        """Those of the guarded router; the threshold stays; standard errors fall with the prompts it learns from."""
         sums = self.kept_sums_
         n_before = self.remembered().prompts.height if sums is None else sums.moments.n
         part = copy(self.parts_[0])  # routers fitted on the same data may share it
         self.parts_ = [part]
         part.llm_mean_ = self.llm_mean_
         part.take_moments(moments, penalty)
-        self.error_ = self.error_ * np.sqrt(n_before / moments.n)
+        if not predicts_by_prompts(part):  # neighbours are those of before
+            self.error_ = self.error_ * np.sqrt(n_before / moments.n)
         self._hold_at(self.llm_mean_)
 
     def _hold_at(self, least_mean: Array) -> None:

@@ -111,10 +111,11 @@ class ServeSettings(Settings):
         if self.token is not None and not (self.token.isascii() and self.token.strip()):
             raise RecrouteError("the token is empty or not ASCII; make one with: openssl rand -hex 32")
         Reading.of(self.conversation)  # raises if it is unknown
+        folder = argument("feedback_dir", option="feedback")
         if self.explore != "none" and self.feedback_dir is None:
-            raise RecrouteError("exploration needs a feedback folder to keep its propensities; add --feedback")
+            raise RecrouteError(f"exploration needs a feedback folder to keep its propensities; add {folder}")
         if self.log_prompts and self.feedback_dir is None:
-            raise RecrouteError("prompts are kept in the feedback folder only; add --feedback")
+            raise RecrouteError(f"prompts are kept in the feedback folder only; add {folder}")
         if self.feedback_dir is not None and self.feedback_dir.resolve().is_relative_to(self.router_dir.resolve()):
             raise RecrouteError(
                 f"the feedback folder {self.feedback_dir} is inside the router's folder and would be deleted when a "

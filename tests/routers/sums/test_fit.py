@@ -88,6 +88,17 @@ def test_knn_takes_neighbors_from_the_sample_and_means_from_all(data: Dataset, n
     np.testing.assert_allclose(guarded.llm_mean_, summed.llm_mean_)
 
 
+@pytest.mark.parametrize(("part", "share"), [("knn", 1.0), ("ridge", 0.5)])
+def test_a_guard_is_as_sure_as_the_prompts_that_its_router_learned_from_are_many(
+    part: str, share: float, data: Dataset
+) -> None:
+    sample, name = data.take_instances(np.arange(100)), f"guarded(router={part})"
+    errors = [
+        router.error_ for router in (make_router(name).fit(sample), fit_on_blocks(make_router(name), sample, [data]))
+    ]
+    np.testing.assert_allclose(errors[1], share * errors[0])
+
+
 @pytest.mark.parametrize("name", ["svd", "kmeans", "hierarchy", "knn", "auto"])
 def test_removed_prompts_are_forgotten(name: str, data: Dataset, tmp_path: Path) -> None:
     router = fit_on_blocks(make_router(name), data, [data], keep_sums=True)
