@@ -191,13 +191,13 @@ class _NoTableError(DataError):
 
 
 def _table(spark: SparkSession, path: str, texts: tuple[str, ...], others: tuple[str, ...] = ()) -> DataFrame:
-    from pyspark.errors import AnalysisException
+    from pyspark.errors import PySparkException
 
+    if not _is_there(spark, path):  # reading it would print a trace of Java, also where it need not be there
+        raise _NoTableError(f"there is no {path}; a dataset folder on Spark needs it")
     try:
         table = spark.read.parquet(path)
-    except AnalysisException as error:
-        if error.getCondition() == "PATH_NOT_FOUND":
-            raise _NoTableError(f"there is no {path}; a dataset folder on Spark needs it") from None
+    except PySparkException as error:
         raise DataError(f"{path} cannot be read as parquet: {str(error).splitlines()[0]}; write it again") from None
     kinds: dict[str, Any] = dict(table.dtypes)
     for column in (*texts, *others):
@@ -206,6 +206,19 @@ def _table(spark: SparkSession, path: str, texts: tuple[str, ...], others: tuple
         if column in texts and kinds[column] != "string":
             raise DataError(f"{column} is {kinds[column]} in {path}, not text; write ids as text")
     return table.select(*texts, *others) if others else table
+
+
+def _is_there(spark: SparkSession, path: str) -> bool:
+    """Whether a file system that Spark can reach has a file or folder there; a path may have wildcards."""
+    from py4j.protocol import Py4JJavaError
+
+    context = spark.sparkContext
+    place = context._jvm.org.apache.hadoop.fs.Path(path)
+    try:
+        return bool(place.getFileSystem(context._jsc.hadoopConfiguration()).globStatus(place))
+    except Py4JJavaError as error:
+        reason = str(error.java_exception).splitlines()[0]
+        raise DataError(f"Spark cannot reach {path}: {reason}; mend the address, or Spark's settings for it") from None
 
 
 def _numbered(table: DataFrame) -> DataFrame:

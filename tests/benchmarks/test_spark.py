@@ -178,6 +178,19 @@ def test_a_folder_without_prompts_is_named(spark: Any, tmp_path: Path) -> None:
         fit_als_on_spark(str(tmp_path / "data"), spark=spark)
     with pytest.raises(DataError, match=r"there is no .*records\.parquet"):
         fit_als_on_spark(str(tmp_path / "nowhere"), spark=spark)
+    with pytest.raises(DataError, match=r"Spark cannot reach foo://x/records\.parquet: .*No FileSystem"):
+        fit_als_on_spark("foo://x", spark=spark)
+    with pytest.raises(DataError, match="cannot be read as parquet"):
+        fit_als_on_spark("http://127.0.0.1:1/x", spark=spark)
+
+
+def test_the_table_of_llms_may_be_missing(spark: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_dataset(planted_dataset(), tmp_path / "data")
+    llms = SparkDataset.read(str(tmp_path / "data"), spark).llms["llm_id"].to_list()
+    (tmp_path / "data" / "llms.parquet").unlink()
+    capfd.readouterr()
+    assert SparkDataset.read(str(tmp_path / "data"), spark).llms["llm_id"].to_list() == sorted(llms)
+    assert "Exception" not in capfd.readouterr().err
 
 
 SUMMED = ("best_single", "ridge", "svd(n_factors=3)", "ease", "kmeans", "hierarchy", "knn", "auto")
