@@ -117,7 +117,7 @@ def importances(study: Study) -> dict[str, dict[str, float]]:
 
     The choice of router explains the variance between routers. The importances of hyperparameters are computed within
     each router by functional ANOVA, because other routers do not have them. Groups with fewer than `MIN_TRIALS` trials
-    are left out.
+    or without variance, such as by a number of factors that no pool has, are left out.
     Source: Hutter et al., An efficient approach for assessing hyperparameter importance, ICML 2014.
 
     Returns
@@ -135,7 +135,8 @@ def importances(study: Study) -> dict[str, dict[str, float]]:
         own = [trial for trial in trials if trial.params.get("router", "") == name]
         common = sorted(set.intersection(*(set(trial.params) for trial in own)) - {"router"})
         varying = [key for key in common if len({trial.params[key] for trial in own}) > 1]
-        if len(own) >= MIN_TRIALS and varying:
+        values = [trial.values[0] for trial in own]
+        if len(own) >= MIN_TRIALS and varying and not np.allclose(values, values[0], rtol=1e-9, atol=0):
             title = name or varying[0].split(".")[0]
             shares[title] = _anova(study, varying, title)
     return shares

@@ -87,10 +87,12 @@ class Tuned(Shown):
     def plot_importances(self, *, ax: Any = None) -> Any:
         """Plot the importances of what was searched; returns the Matplotlib axes (default: of a new figure).
 
-        Raises DataError if no router has enough completed trials.
+        Raises DataError if no router has enough completed trials whose values differ.
         """
         if not self.importances:
-            raise DataError(f"no router has {MIN_TRIALS} trials judged on all folds; run more trials")
+            raise DataError(
+                f"no router has {MIN_TRIALS} trials judged on all folds whose values differ; run more trials"
+            )
         return draw_importances(self.importances, ax=ax)
 
     def document(self) -> Document:

@@ -2,11 +2,12 @@
 
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.study import Study
 from optuna.trial import TrialState
 
 from recroute.errors import RouterError
-from recroute.tuning.choice import best_so_far, choose, front
+from recroute.tuning.choice import MIN_TRIALS, best_so_far, choose, front, importances
 from recroute.tuning.trials import ERROR, FOLDS, LABEL, trial_table
 
 
@@ -83,3 +84,17 @@ def test_without_a_finished_trial_the_first_failure_is_told() -> None:
     study.tell(trial, state=TrialState.FAIL)
     with pytest.raises(RouterError, match="knn needs text"):
         choose(study, "knn")
+
+
+@pytest.mark.parametrize(("step", "told"), [(0.0, False), (1e-17, False), (0.01, True)])
+def test_importances_need_values_that_differ(step: float, told: bool) -> None:
+    """Factors beyond the number of LLMs change nothing, so all trials of a router may have one value."""
+    study = optuna.create_study(direction="maximize")
+    spaces = {"router": CategoricalDistribution(["svd"]), "svd.n_factors": IntDistribution(1, 99)}
+    for i in range(MIN_TRIALS):
+        params, attributes = {"router": "svd", "svd.n_factors": 10 + i}, {LABEL: f"svd(n_factors={10 + i})"}
+        value = 0.5 + step * i
+        study.add_trial(
+            optuna.create_trial(params=params, distributions=dict(spaces), value=value, user_attrs=attributes)
+        )
+    assert importances(study) == ({"svd": {"n_factors": 1.0}} if told else {})
