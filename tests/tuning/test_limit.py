@@ -121,16 +121,21 @@ def test_the_end_of_the_search_stops_a_fit_and_a_resumed_study_goes_on_after_its
     assert shown[0].equals(shown[1])
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="needs SIGALRM")
-def test_a_line_says_that_a_trial_was_stopped(
-    tmp_path: Path, noisy: Dataset, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def endless_last_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tune` with a ridge whose last fold of three never ends, on a clock that is over once it began."""
+
     def of(data: Dataset, settings: TuneSettings) -> Validation:
         return endless(Validation.of(data, settings), 2, ("mean_score",))
 
     monkeypatch.setattr("recroute.tuning.search.Validation", SimpleNamespace(of=of))
     monkeypatch.setattr("recroute.tuning.parallel.time", clock := Clock())
     monkeypatch.setattr("recroute.tuning.worker.time", clock)
+
+
+@pytest.mark.usefixtures("endless_last_fold")
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="needs SIGALRM")
+def test_a_line_says_that_a_trial_was_stopped(tmp_path: Path, noisy: Dataset, small: dict[str, Any]) -> None:
     tuned = rr.tune(noisy, tmp_path / "study", n_trials=9, timeout=60, **small)
     assert tuned.complete
     assert tuned.trials["outcome"].to_list()[1] == "stopped after 2 of 3 folds (time limit of 60.0 s)"
@@ -140,16 +145,11 @@ def test_a_line_says_that_a_trial_was_stopped(
     )
 
 
+@pytest.mark.usefixtures("endless_last_fold")
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="needs SIGALRM")
 def test_a_search_that_ends_within_its_first_trial_says_how_far_it_came(
-    tmp_path: Path, noisy: Dataset, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, noisy: Dataset, small: dict[str, Any]
 ) -> None:
-    def of(data: Dataset, settings: TuneSettings) -> Validation:
-        return endless(Validation.of(data, settings), 2, ("mean_score",))
-
-    monkeypatch.setattr("recroute.tuning.search.Validation", SimpleNamespace(of=of))
-    monkeypatch.setattr("recroute.tuning.parallel.time", clock := Clock())
-    monkeypatch.setattr("recroute.tuning.worker.time", clock)
     message = "ridge was stopped after 2 folds; the same command with a longer timeout resumes it"
     with pytest.raises(RouterError, match=message):
         rr.tune(noisy, tmp_path / "study", n_trials=9, timeout=60, **{**small, "routers": ["ridge"]})
