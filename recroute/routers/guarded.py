@@ -92,7 +92,7 @@ class Guarded(Composite):
         return self.parts_[0].penalty_on(train)
 
     def take_moments(self, moments: Moments, penalty: float) -> None:
-        """Those of the guarded router; the threshold stays; standard errors fall with the prompts it learns from."""
+        """Those of the guarded router. The threshold stays; standard errors fall with the prompts it learns from."""
         sums = self.kept_sums_
         n_before = self.remembered().prompts.height if sums is None else sums.moments.n
         part = copy(self.parts_[0])  # routers fitted on the same data may share it

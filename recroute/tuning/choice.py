@@ -73,9 +73,10 @@ def _why_none(study: Study) -> str:
     longest = max(unfinished(study), key=n_judged, default=None)
     if longest is None:
         return f"no trial was finished; run it again to resume, with a longer {argument('timeout')} if there is one"
+    folds = "fold" if (n := n_judged(longest)) == 1 else "folds"
     return (
-        f"no trial was finished: {longest.user_attrs[LABEL]} was stopped after {n_judged(longest)} folds; the same "
-        f"command with a longer {argument('timeout')} resumes it"
+        f"no trial was finished: {longest.user_attrs[LABEL]} was stopped after {n} {folds}; the same command with a "
+        f"longer {argument('timeout')} resumes it"
     )
 
 
